@@ -1,0 +1,190 @@
+"""The intermediate representation: a flat list of kernels over named tensors.
+
+A lowering builds a :class:`Graph` by calling one method per kernel, in execution order, as a runtime would execute them with batch norm
+folded into its convolution. Shapes may hold NumPy arrays in place of numbers: then one lowering stands for many architectures at once,
+which is how cost tables are compiled. Nothing here needs torch or NumPy.
+
+Counting conventions: one multiply-add is one MAC; convolutions, linear layers and matrix products have MACs, nothing else has. A view
+(reshape, split) is no kernel; a transpose is one. Tensors are counted in elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Size = Any
+"""A number of elements: an ``int``, or an integer array when many architectures are lowered at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor in the graph.
+
+    Attributes:
+        shape: its sizes.
+        storage: which storage it looks at; views share their base's.
+    """
+
+    shape: tuple[Size, ...]
+    storage: int
+
+    @property
+    def elements(self) -> Size:
+        """Number of elements."""
+        return _product(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One kernel.
+
+    Attributes:
+        kind: ``conv``, ``linear``, ``matmul``, ``activation``, ``softmax``, ``norm``, ``add``, ``mul``, ``sum``, ``mean``, ``concat``,
+            ``transpose``, ``unfold``, ``fold``, ``resize``; or ``call`` where a part that is lowered apart belongs.
+        name: what the kernel is in its kind, such as ``silu`` or ``layer_norm``.
+        inputs: the tensors it reads, weights excluded.
+        output: the tensor it writes.
+        macs: multiply-adds.
+        params: trainable parameters, those of a folded norm included.
+        weights: elements of weights and biases read at inference, a folded norm's bias included.
+        kernel: side of the kernel window.
+        stride: its step.
+        groups: channel groups of a convolution.
+        scope: where in the network, such as ``stage3.block``.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    macs: Size = 0
+    params: Size = 0
+    weights: Size = 0
+    kernel: int = 1
+    stride: int = 1
+    groups: Size = 1
+    scope: str = ""
+
+    @property
+    def moved(self) -> Size:
+        """Elements read and written, weights included."""
+        return sum(tensor.elements for tensor in self.inputs) + self.output.elements + self.weights
+
+
+class Graph:
+    """Kernels in execution order. Each method appends one and returns what it writes."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.sizes: list[Size] = []
+        self.scope = ""
+
+    def input(self, *shape: Size) -> Tensor:
+        """Return a tensor that no kernel writes: the image, or what an earlier part has left."""
+        self.sizes.append(_product(shape))
+        return Tensor(shape, len(self.sizes) - 1)
+
+    def view(self, x: Tensor, *shape: Size) -> Tensor:
+        """Return ``x``, or a part of it, under another shape; no kernel."""
+        return Tensor(shape, x.storage)
+
+    def conv(
+        self, x: Tensor, channels: Size, kernel: int = 1, *, stride: int = 1, depthwise: bool = False, norm: bool = False, bias: bool = False
+    ) -> Tensor:
+        """Append a "same"-padded convolution of (B, C, H, W), with its batch norm folded in where ``norm``."""
+        batch, in_channels, height, width = x.shape
+        shape = (batch, channels, -(-height // stride), -(-width // stride))
+        window = kernel * kernel * (1 if depthwise else in_channels)
+        return self._append(
+            "conv",
+            f"{'depthwise ' if depthwise else ''}{kernel}x{kernel}",
+            (x,),
+            shape,
+            macs=_product(shape) * window,
+            params=channels * (window + (2 if norm else int(bias))),
+            weights=channels * (window + int(norm or bias)),
+            kernel=kernel,
+            stride=stride,
+            groups=in_channels if depthwise else 1,
+        )
+
+    def linear(self, x: Tensor, features: Size) -> Tensor:
+        """Append a linear layer with bias over the last axis."""
+        in_features = x.shape[-1]
+        shape = (*x.shape[:-1], features)
+        weights = features * in_features + features
+        return self._append("linear", "linear", (x,), shape, macs=_product(shape) * in_features, params=weights, weights=weights)
+
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        """Append the batched product of (G, n, k) and (G, k, m)."""
+        groups, rows, inner = a.shape
+        shape = (groups, rows, b.shape[-1])
+        return self._append("matmul", "matmul", (a, b), shape, macs=_product(shape) * inner)
+
+    def activation(self, x: Tensor, name: str = "silu") -> Tensor:
+        """Append an activation, out of place."""
+        return self._append("activation", name, (x,), x.shape)
+
+    def softmax(self, x: Tensor) -> Tensor:
+        """Append a softmax over the last axis."""
+        return self._append("softmax", "softmax", (x,), x.shape)
+
+    def norm(self, x: Tensor, name: str, channels: Size) -> Tensor:
+        """Append a layer or group norm with a scale and a shift per channel."""
+        return self._append("norm", name, (x,), x.shape, params=2 * channels, weights=2 * channels)
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        """Append an element-wise sum."""
+        return self._append("add", "add", (a, b), a.shape)
+
+    def mul(self, a: Tensor, b: Tensor | None = None) -> Tensor:
+        """Append an element-wise product with a tensor (broadcast) or, without one, with a constant."""
+        return self._append("mul", "mul" if b is not None else "scale", (a,) if b is None else (a, b), a.shape)
+
+    def sum(self, x: Tensor) -> Tensor:
+        """Append a sum over the last axis, which stays with size one."""
+        return self._append("sum", "sum", (x,), (*x.shape[:-1], 1))
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Append the global mean of (B, C, H, W) over H and W."""
+        return self._append("mean", "mean", (x,), x.shape[:2])
+
+    def concat(self, a: Tensor, b: Tensor) -> Tensor:
+        """Append a concatenation of two maps along the channels."""
+        return self._append("concat", "concat", (a, b), (a.shape[0], a.shape[1] + b.shape[1], *a.shape[2:]))
+
+    def transpose(self, x: Tensor, *shape: Size) -> Tensor:
+        """Append a copy of ``x`` with its axes in another order."""
+        return self._append("transpose", "transpose", (x,), shape)
+
+    def unfold(self, x: Tensor, patch: int) -> Tensor:
+        """Append the gathering of p x p patches: (B, C, H, W) to (B, C, p*p, N); a view where p is 1."""
+        batch, channels, height, width = x.shape
+        shape = (batch, channels, patch * patch, (height // patch) * (width // patch))
+        return self.view(x, *shape) if patch == 1 else self._append("unfold", "unfold", (x,), shape)
+
+    def fold(self, x: Tensor, patch: int, height: int, width: int) -> Tensor:
+        """Append the inverse of :meth:`unfold`: (B, C, p*p, N) to (B, C, H, W); a view where p is 1."""
+        shape = (*x.shape[:2], height, width)
+        return self.view(x, *shape) if patch == 1 else self._append("fold", "fold", (x,), shape)
+
+    def resize(self, x: Tensor, height: int, width: int) -> Tensor:
+        """Append a bilinear resize of (B, C, H, W)."""
+        return self._append("resize", "bilinear", (x,), (*x.shape[:2], height, width))
+
+    def call(self, x: Tensor) -> Tensor:
+        """Append the place of a part that keeps the shape of ``x`` and is lowered apart."""
+        return self._append("call", "call", (x,), x.shape)
+
+    def _append(self, kind: str, name: str, inputs: tuple[Tensor, ...], shape: tuple[Size, ...], **attributes: Any) -> Tensor:
+        output = self.input(*shape)
+        self.ops.append(Op(kind, name, inputs, output, scope=self.scope, **attributes))
+        return output
+
+
+def _product(sizes: tuple[Size, ...]) -> Size:
+    result: Size = 1
+    for size in sizes:
+        result = result * size
+    return result

@@ -1,0 +1,1 @@
+"""MobileNetV2's inverted residual, of which every stage begins."""

@@ -1,0 +1,1 @@
+"""Naming dialects of state dicts, one file each."""

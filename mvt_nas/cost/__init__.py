@@ -1,0 +1,1 @@
+"""Folds over kernels: exact counts of one architecture, and tables for a whole space."""

@@ -1,0 +1,164 @@
+"""Compiling a space: which parts its networks have, and the tables of their costs.
+
+The side of the map that reaches a part is a number of its own: it depends on the resolution and, where a patch that does not divide
+enlarges the map, on all choices before. So each stage also tabulates which side leaves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.blocks.graph import Graph
+from mvt_nas.blocks.graph import Tensor as GraphTensor
+from mvt_nas.blocks.lowering import LOWERINGS, Lowering, Segment
+from mvt_nas.cost.parts import Fields, Part, grid, tabulate
+from mvt_nas.lowering import lower_convolutions, lower_head, lower_stem
+from mvt_nas.space.architecture import CONV
+from mvt_nas.space.columns import Columns
+from mvt_nas.space.search_space import SearchSpace
+
+Lowered = tuple[Graph, tuple[GraphTensor, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class StageParts:
+    """The tables of a stage.
+
+    Attributes:
+        convolutions: its inverted residuals.
+        blocks: outer and inner part of each block that it may hold.
+        next_side: one column, the index of the side that leaves the stage.
+    """
+
+    convolutions: Part
+    blocks: tuple[tuple[Part, Part | None], ...]
+    next_side: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How the networks are used: images per inference, channels of an image, classes."""
+
+    batch_size: int = 1
+    in_channels: int = 3
+    num_classes: int = 1000
+
+
+def first_side(space: SearchSpace) -> tuple[Part, list[int]]:
+    """Return the index of the side that leaves the stem, and those sides."""
+    dimensions, strides, rows = grid(space, ["resolution_px"])
+    after = -(-Columns(space.plan, rows).value("resolution_px") // 2)
+    sides = sorted({int(side) for side in after})
+    return Part(dimensions, strides, len(rows), np.searchsorted(sides, after)), sides
+
+
+def stem_part(space: SearchSpace, setting: Setting) -> Part:
+    """Return the table of the stem."""
+
+    def lower(_: int, fields: dict[str, Any]) -> Lowered:
+        graph, side = Graph(), fields["resolution_px"]
+        lower_stem(graph, graph.input(setting.batch_size, setting.in_channels, side, side), width=fields["width"])
+        return graph, ()
+
+    return tabulate(space, Fields({"resolution_px": "resolution_px"}, {"width": "stem.width"}), [0], lower)
+
+
+def head_part(space: SearchSpace, setting: Setting, sides: list[int]) -> Part:
+    """Return the table of the head."""
+
+    def lower(side: int, fields: dict[str, Any]) -> Lowered:
+        graph = Graph()
+        x = graph.input(setting.batch_size, fields["width"], side, side)
+        lower_head(graph, x, width=fields["head_width"] or None, num_classes=setting.num_classes)
+        return graph, ()
+
+    last = f"stage{space.plan.stages}.width"
+    return tabulate(space, Fields({"head_width": "head.width"}, {"width": last}), sides, lower)
+
+
+def stage_parts(space: SearchSpace, setting: Setting, number: int, sides: list[int]) -> tuple[StageParts, list[int]]:
+    """Return the tables of a stage, and the sides of the maps that may leave it."""
+    scope = f"stage{number}"
+    before = "stem.width" if number == 1 else f"stage{number - 1}.width"
+    kinds = [str(kind) for kind in np.unique(_all_values(space, f"{scope}.block")) if kind != CONV]
+    convolutions = _convolutions_part(space, setting, scope, before, sides)
+    blocks = tuple(_block_parts(space, setting, scope, kind, sides) for kind in kinds)
+    next_side, after = _next_side(space, scope, kinds, sides)
+    return StageParts(convolutions, blocks, next_side), after
+
+
+def _all_values(space: SearchSpace, path: str) -> NDArray[Any]:
+    return Columns(space.plan, grid(space, [path])[2]).value(path)
+
+
+def _convolutions_part(space: SearchSpace, setting: Setting, scope: str, before: str, sides: list[int]) -> Part:
+    def lower(side: int, fields: dict[str, Any]) -> Lowered:
+        graph = Graph()
+        x = graph.input(setting.batch_size, fields["before"], side, side)
+        adds = fields["same"] and fields["stride"] == 1
+        choices = {name: fields[name] for name in ("width", "stride", "depth", "expansion")}
+        lower_convolutions(graph, x, first_adds=adds, **choices)
+        return graph, ()
+
+    scalars = {name: f"{scope}.{name}" for name in ("stride", "expansion")}
+    arrays = {"before": before, "width": f"{scope}.width"}
+    return tabulate(space, Fields(scalars, arrays, ("depth", f"{scope}.depth"), same=(before, f"{scope}.width")), sides, lower)
+
+
+def _block_parts(space: SearchSpace, setting: Setting, scope: str, kind: str, sides: list[int]) -> tuple[Part, Part | None]:
+    lowering = LOWERINGS.get(kind)
+
+    def outer(side: int, fields: dict[str, Any]) -> Lowered:
+        graph, side = Graph(), -(-side // fields["stride"])
+        choices = {name: fields[name] for name in lowering.outer.fields}
+        lowering.outer.lower(graph, graph.input(setting.batch_size, fields["width"], side, side), **choices)
+        return graph, ()
+
+    def inner(side: int, fields: dict[str, Any]) -> Lowered:
+        assert lowering.inner is not None
+        graph, side = Graph(), _grown(lowering, fields, -(-side // fields["stride"]))
+        x = graph.input(setting.batch_size, fields["dim"], side, side)
+        lowering.inner.lower(graph, x, **{name: fields[name] for name in lowering.inner.fields})
+        held = lowering.held is not None and lowering.held(*(fields[name] for name in lowering.held_fields))
+        return graph, (x,) if held else ()
+
+    own = _segment_fields(lowering.outer, scope, kind, ())
+    if lowering.inner is None:
+        return tabulate(space, own, sides, outer), None
+    other = _segment_fields(lowering.inner, scope, kind, (*lowering.output_side_fields, *lowering.held_fields))
+    return tabulate(space, own, sides, outer), tabulate(space, other, sides, inner)
+
+
+def _segment_fields(segment: Segment, scope: str, kind: str, extra: tuple[str, ...]) -> Fields:
+    scalars = {name: f"{scope}.{name}" for name in dict.fromkeys((*segment.scalars, *extra, "stride"))}
+    arrays = {name: f"{scope}.{name}" for name in dict.fromkeys((*segment.arrays,))}
+    repeat = (segment.repeat, f"{scope}.{segment.repeat}") if segment.repeat else None
+    return Fields(scalars, arrays, repeat, present=(f"{scope}.block", kind))
+
+
+def _grown(lowering: Lowering, fields: dict[str, Any], side: int) -> int:
+    if lowering.output_side is None:
+        return side
+    return lowering.output_side(side, *(fields[name] for name in lowering.output_side_fields))
+
+
+def _next_side(space: SearchSpace, scope: str, kinds: list[str], sides: list[int]) -> tuple[Part, list[int]]:
+    """Return the table of the side that leaves a stage, and those sides, ascending."""
+    fields = {kind: LOWERINGS.get(kind).output_side_fields for kind in kinds}
+    names = dict.fromkeys(["stride", "block", *(name for group in fields.values() for name in group)])
+    dimensions, strides, rows = grid(space, [f"{scope}.{name}" for name in names])
+    columns = Columns(space.plan, rows)
+    values = {name: columns.value(f"{scope}.{name}") for name in names}
+    after = np.empty((len(sides), len(rows)), dtype=np.int64)
+    for cell in range(len(rows)):
+        here = {name: column[cell].item() for name, column in values.items()}
+        kind = here["block"]
+        for index, side in enumerate(sides):
+            halved = -(-side // here["stride"])
+            after[index, cell] = halved if kind == CONV else _grown(LOWERINGS.get(kind), here, halved)
+    leaving = sorted({int(side) for side in after.ravel()})
+    return Part(dimensions, strides, len(rows), np.searchsorted(leaving, after).ravel()), leaving

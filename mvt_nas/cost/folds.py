@@ -1,0 +1,62 @@
+"""Sums and peaks over a list of kernels, for numbers and for arrays alike.
+
+Memory follows one convention: at each kernel, the bytes of all tensors that exist and are still needed, its inputs and its output
+among them, in fp32, weights excluded. A view shares its base's storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mvt_nas.blocks.graph import Graph, Op, Size, Tensor
+
+BYTES = 4
+"""Bytes of one fp32 element."""
+
+
+def total(ops: Sequence[Op], attribute: str) -> Size:
+    """Return the sum of an attribute (``macs``, ``params``, ``weights``, ``moved``) over the kernels."""
+    result: Size = 0
+    for op in ops:
+        result = result + getattr(op, attribute)
+    return result
+
+
+def peak_elements(graph: Graph, held: Sequence[Tensor] = ()) -> Size:
+    """Return the largest number of live elements at any kernel; ``held`` tensors live to the end."""
+    live = _live_elements(graph, held)
+    peak: Size = 0
+    for op, elements in zip(graph.ops, live, strict=True):
+        if op.kind != "call":
+            peak = larger(peak, elements)
+    return peak
+
+
+def background_elements(graph: Graph) -> Size:
+    """Return the elements that live beside the input and the output of the graph's ``call``; 0 where it has none."""
+    for op, elements in zip(graph.ops, _live_elements(graph, ()), strict=True):
+        if op.kind == "call":
+            return elements - op.inputs[0].elements - op.output.elements
+    return 0
+
+
+def larger(a: Any, b: Any) -> Any:
+    """Return the larger of two numbers, or of two arrays element by element."""
+    return a + (b - a) * (b > a)
+
+
+def _live_elements(graph: Graph, held: Sequence[Tensor]) -> list[Size]:
+    last_use = {tensor.storage: index for index, op in enumerate(graph.ops) for tensor in (*op.inputs, op.output)}
+    last_use |= {tensor.storage: len(graph.ops) for tensor in held}
+    last_use[graph.ops[-1].output.storage] = len(graph.ops)
+    written = {op.output.storage for op in graph.ops}
+    live: Size = sum(size for storage, size in enumerate(graph.sizes) if storage not in written and storage in last_use)
+    result = []
+    for index, op in enumerate(graph.ops):
+        live = live + graph.sizes[op.output.storage]
+        result.append(live)
+        for storage in {tensor.storage for tensor in (*op.inputs, op.output)}:
+            if last_use[storage] == index:
+                live = live - graph.sizes[storage]
+    return result

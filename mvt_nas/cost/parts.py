@@ -1,0 +1,161 @@
+"""Tabulating one part of a network over all choices that its costs depend on.
+
+A part (the stem, the convolutions of a stage, the two segments of its block, the head) is a function of few dimensions and of the side
+of the map that reaches it. It is lowered once per group of choices that give the same kernels, with integer arrays for the widths, so
+that a table of a hundred thousand entries costs a few hundred lowerings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.blocks.graph import Graph
+from mvt_nas.blocks.graph import Tensor as GraphTensor
+from mvt_nas.cost.folds import background_elements, peak_elements, total
+from mvt_nas.errors import SpaceError
+from mvt_nas.space.columns import Columns
+from mvt_nas.space.search_space import SearchSpace
+
+ADDITIVE = ("params", "macs")
+"""What is summed over the kernels; the columns of a table are these, then the peak and the background of live elements."""
+
+COLUMNS = len(ADDITIVE) + 2
+_MOST_CELLS = 40_000_000
+
+Lower = Callable[[int, dict[str, Any]], tuple[Graph, Sequence[GraphTensor]]]
+"""``(side, fields) -> (graph, tensors held to the end)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tabulated part.
+
+    Attributes:
+        dimensions: of the space, on which it depends.
+        strides: what one step of each adds to the index of an entry.
+        cells: entries per side of the incoming map.
+        table: (sides * cells, columns), float64, which holds integers up to 2**53 exactly.
+    """
+
+    dimensions: tuple[int, ...]
+    strides: tuple[int, ...]
+    cells: int
+    table: NDArray[Any]
+
+    def index(self, codes: NDArray[np.intp], side: NDArray[np.intp] | None) -> NDArray[np.intp]:
+        """Return the entries of many rows, (n,), from their codes, (dimensions, n), and the indices of their sides."""
+        index = np.zeros(codes.shape[1], dtype=np.intp) if side is None else side * self.cells
+        for dimension, stride in zip(self.dimensions, self.strides, strict=True):
+            index += codes[dimension] * stride if stride != 1 else codes[dimension]
+        return index
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What a part reads.
+
+    Attributes:
+        scalars: name to path, of fields that decide which kernels there are.
+        arrays: name to path, of widths.
+        repeat: name and path of a count of equal layers.
+        present: path and value that must hold for the part to exist.
+        same: two paths whose equality is one more scalar, called ``same``.
+    """
+
+    scalars: dict[str, str]
+    arrays: dict[str, str]
+    repeat: tuple[str, str] | None = None
+    present: tuple[str, str] | None = None
+    same: tuple[str, str] | None = None
+
+    def paths(self) -> list[str]:
+        """Return all paths that the part reads."""
+        extra = [pair[1] for pair in (self.repeat,) if pair] + [pair[0] for pair in (self.present,) if pair]
+        return [*self.scalars.values(), *self.arrays.values(), *extra, *(self.same or ())]
+
+
+def grid(space: SearchSpace, paths: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...], NDArray[np.int32]]:
+    """Return the dimensions that decide the fields, their strides, and one row for each combination of their codes.
+
+    Raises:
+        SpaceError: there are too many combinations to tabulate.
+    """
+    dimensions = tuple(sorted(frozenset[int]().union(*(space.depends[path] for path in paths))))
+    sizes = [len(space.dimensions[d].values) for d in dimensions]
+    cells = int(np.prod(sizes, dtype=object)) if sizes else 1
+    if cells > _MOST_CELLS:
+        names = ", ".join(space.dimensions[d].name for d in dimensions)
+        raise SpaceError(f"{space.where}: {cells} combinations of {names} are too many to tabulate; at most {_MOST_CELLS} (larger steps do it)")
+    strides = tuple(int(np.prod(sizes[i + 1 :], dtype=np.int64)) for i in range(len(sizes)))
+    rows = np.zeros((cells, len(space.dimensions)), dtype=np.int32)
+    if dimensions:
+        rows[:, dimensions] = np.indices(sizes, dtype=np.int32).reshape(len(sizes), -1).T
+    return dimensions, strides, rows
+
+
+def tabulate(space: SearchSpace, fields: Fields, sides: Sequence[int], lower: Lower) -> Part:
+    """Return the table of a part over its choices and the ``sides`` of the maps that may reach it."""
+    dimensions, strides, rows = grid(space, fields.paths())
+    columns = Columns(space.plan, rows)
+    table = np.zeros((len(sides), len(rows), COLUMNS))
+    exists = np.ones(len(rows), dtype=bool)
+    if fields.present:
+        exists = columns.value(fields.present[0]) == fields.present[1]
+    for cells, values in _groups(columns, fields, np.flatnonzero(exists)):
+        for index, side in enumerate(sides):
+            table[index, cells] = _costs(fields, side, values, lower, len(cells))
+    return Part(dimensions, strides, len(rows), table.reshape(-1, COLUMNS))
+
+
+def _groups(columns: Columns, fields: Fields, cells: NDArray[np.intp]) -> list[tuple[NDArray[np.intp], dict[str, Any]]]:
+    """Return, for each combination of scalar fields, its cells and the values of all fields there."""
+    if not len(cells):
+        return []
+    key = np.zeros(len(cells), dtype=np.int64)
+    for path in fields.scalars.values():
+        _, codes = np.unique(columns.value(path)[cells], return_inverse=True)
+        codes = np.where(columns.active(path)[cells], codes + 1, 0)
+        key = key * (int(codes.max()) + 1) + codes
+    if fields.same:
+        key = 2 * key + (columns.value(fields.same[0]) == columns.value(fields.same[1]))[cells]
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    result = []
+    for members in np.split(cells[order], starts[1:]):
+        first = members[0]
+        values: dict[str, Any] = {n: columns.value(p)[first].item() if columns.active(p)[first] else None for n, p in fields.scalars.items()}
+        values |= {name: columns.value(path)[members].astype(np.int64) for name, path in fields.arrays.items()}
+        if fields.same:
+            values["same"] = bool(columns.value(fields.same[0])[first] == columns.value(fields.same[1])[first])
+        if fields.repeat:
+            values[fields.repeat[0]] = columns.value(fields.repeat[1])[members].astype(np.int64)
+        result.append((members, values))
+    return result
+
+
+def _costs(fields: Fields, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
+    """Return the costs of a group's cells, (n, columns)."""
+    if fields.repeat is None:
+        return _fold(*lower(side, values), n)
+    name = fields.repeat[0]
+    one = _fold(*lower(side, values | {name: 1}), n)
+    two = _fold(*lower(side, values | {name: 2}), n)
+    repeats = values[name][:, None]
+    result = np.where(repeats > 1, two, one)
+    added = len(ADDITIVE)
+    result[:, :added] = one[:, :added] + (repeats - 1) * (two - one)[:, :added]
+    return result
+
+
+def _fold(graph: Graph, held: Sequence[GraphTensor], n: int) -> NDArray[Any]:
+    result = np.empty((n, COLUMNS))
+    for index, name in enumerate(ADDITIVE):
+        result[:, index] = total(graph.ops, name)
+    result[:, -2] = peak_elements(graph, held)
+    result[:, -1] = background_elements(graph)
+    return result

@@ -1,0 +1,57 @@
+"""The exceptions of mvt-nas.
+
+    MvtNasError                 anything the person at the keyboard can put right
+    ├── ArchitectureError       an architecture, or a file that should hold one
+    ├── SpaceError              a search space, its file, or a row of it
+    ├── CheckpointError         a state dict that does not fit the network
+    ├── MetricError             an objective, a budget, a proxy
+    ├── RunError                a run folder
+    └── PluginError             a name that no registry knows, or knows twice
+
+The command line prints the message of a ``MvtNasError`` as one line and exits with 2. So a message names where the trouble is
+(file and key), the value, and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MvtNasError(Exception):
+    """Base of all errors that a user can cause and mend."""
+
+
+class ArchitectureError(MvtNasError):
+    """An architecture that cannot exist."""
+
+
+class SpaceError(MvtNasError):
+    """A search space that cannot be used, or a point that is not in it."""
+
+
+class CheckpointError(MvtNasError):
+    """Weights that do not belong to the network."""
+
+
+class MetricError(MvtNasError):
+    """An objective, budget or score that cannot be had."""
+
+
+class RunError(MvtNasError):
+    """A run folder that cannot be opened, continued or read."""
+
+
+class PluginError(MvtNasError):
+    """A registry was asked for what it does not hold."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, or an empty string."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def listing(names: Iterable[object]) -> str:
+    """Return the names as ``a, b, c`` for an error message."""
+    return ", ".join(str(name) for name in names)

@@ -1,0 +1,14 @@
+"""Training-free accuracy scores: one file per score, found by its name.
+
+A score takes any ``nn.Module`` that maps images (B, C, H, W) to logits (B, classes), and a batch; it returns one number and leaves the
+network and the random state of torch as they were. ``PROXIES.get("snip").score(network, batch)`` is a full example.
+
+To add a score, write ``mvt_nas/proxies/<name>.py`` that ends with ``PROXIES.register("<name>")(Proxy(...))``, and do the work inside
+``mvt_nas.proxies.preserve.left_as_found``; the contract test then takes it up by itself.
+"""
+
+from __future__ import annotations
+
+from mvt_nas.proxies.contract import PROXIES, Batch, Proxy
+
+__all__ = ["PROXIES", "Batch", "Proxy"]

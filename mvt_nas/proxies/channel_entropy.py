@@ -1,0 +1,88 @@
+"""Channel entropy: over how many directions the features of each block spread, summed over the blocks.
+
+Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024), where it is called
+expressivity.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor, nn
+
+from mvt_nas.errors import MetricError
+from mvt_nas.proxies.contract import PROXIES, Batch, Proxy
+from mvt_nas.proxies.preserve import left_as_found
+from mvt_nas.proxies.roles import first_tensor, forward, primary_blocks
+
+
+def channel_entropy(network: nn.Module, batch: Batch) -> float:
+    """Return the sum over the primary blocks of the entropy of their features' principal components, in nats.
+
+    A block adds the entropy of the eigenvalues of the channel covariance of its output, normalised to sum 1: 0 if all features lie
+    on a line, log C if they spread evenly over the C channels. With B · H · W = rows, no block can add more than
+    log(min(rows - 1, C)), so a batch with fewer rows than channels hides width. A block that runs twice counts twice.
+
+    The images are used as they are: the source takes Gaussian noise, which is ``mvt_nas.proxies.data.noise_batch``. BatchNorm uses the
+    statistics of the batch, dropout is off. The network is left as found.
+
+    Raises:
+        MetricError: no primary block outputs tokens (B, N, C) or maps (B, C, H, W).
+    """
+    entropies: list[float] = []
+
+    def measure(_block: nn.Module, _inputs: tuple[object, ...], output: object) -> None:
+        rows = feature_rows(output)
+        if rows is not None:
+            entropies.append(spectral_entropy(rows))
+
+    blocks = primary_blocks(network)
+    with left_as_found(network), torch.no_grad(), ExitStack() as hooks:
+        for block in blocks:
+            hooks.callback(block.register_forward_hook(measure).remove)
+        forward(network, batch.images)
+    if not entropies:
+        shapes = "tokens (B, N, C) or maps (B, C, H, W) are needed"
+        raise MetricError(f"none of the {len(blocks)} primary blocks of {type(network).__name__} gave features: {shapes}")
+    return math.fsum(entropies)
+
+
+def feature_rows(output: object) -> Tensor | None:
+    """Return tokens (B, N, C) or maps (B, C, H, W) as one row of C channels per position, (rows, C), or None for any other output."""
+    features = first_tensor(output)
+    if features is None or features.ndim not in (3, 4):
+        return None
+    return features.flatten(0, 1) if features.ndim == 3 else features.movedim(1, -1).flatten(0, 2)
+
+
+def spectral_entropy(rows: Tensor) -> float:
+    """Return the entropy in nats of the normalised eigenvalues of the covariance of the columns of (rows, C).
+
+    Equal rows have entropy 0; a value that is not finite makes it NaN.
+    """
+    centred = rows.double() - rows.double().mean(dim=0)
+    # Both products have the same eigenvalues but for zeros, which add no entropy: take the smaller one.
+    gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
+    if not bool(gram.isfinite().all()):
+        return math.nan
+    variances = torch.linalg.eigvalsh(gram).clamp_min(0.0)
+    total = variances.sum()
+    if total == 0.0:
+        return 0.0
+    shares = variances / total
+    return max(0.0, -float(torch.xlogy(shares, shares).sum()))
+
+
+PROXIES.register("channel_entropy")(
+    Proxy(
+        name="channel_entropy",
+        score=channel_entropy,
+        direction="max",
+        passes="1 forward of the batch",
+        source="Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search, 2024",
+        labelled=False,
+        worst=0.0,
+    )
+)

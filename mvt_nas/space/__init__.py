@@ -1,0 +1,1 @@
+"""Architectures and search spaces as data. Nothing here needs torch."""
