@@ -172,6 +172,18 @@ def test_knee_of_a_degenerate_hyperplane() -> None:
     assert knee(scores, ["max"] * 3) == 0
 
 
+def test_knee_of_a_hyperplane_that_rises_in_an_objective() -> None:
+    # The plane through the rows 0, 1 and 2 rises in the first objective; row 1 is nearest to the ideal.
+    scores = [[2.0, 5.0, 0.0], [4.0, 4.0, 2.0], [0.0, 2.0, 4.0], [4.0, 0.0, 4.0]]
+    assert knee(scores, ["max"] * 3) == 1
+
+
+def test_knee_breaks_ties_between_extreme_points_by_their_sum() -> None:
+    # Rows 1 and 3 are both best in the last objective. Row 1 has the larger sum and is best in the first too: no hyperplane.
+    scores = [[0.0, 3.0, 4.0], [5.0, 0.0, 5.0], [0.0, 5.0, 1.0], [1.0, 1.0, 5.0]]
+    assert knee(scores, ["max"] * 3) == 1
+
+
 def test_knee_of_one_objective_is_its_best_row() -> None:
     assert knee([[3.0], [1.0], [1.0]], ["min"]) == 1
 

@@ -167,6 +167,7 @@ def test_channel_entropy_of_features_on_a_line_is_zero() -> None:
 
 
 def test_channel_entropy_of_equal_rows_is_zero() -> None:
+    assert spectral_entropy(torch.ones(4, 2)) == 0.0
     assert channel_entropy(one_block(nn.Threshold(100.0, 0.1)), noise_batch(4, 2, seed=0)) == 0.0
 
 

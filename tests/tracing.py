@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,11 @@ class Kernel:
         return sum(tensor.numel() for tensor in self.inputs), self.output.numel()
 
 
-class KernelTrace(TorchDispatchMode):
+class KernelTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it without annotations
     """Records the kernels dispatched under it. It keeps their tensors, so that no storage's identity is given twice."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
         self.kernels: list[Kernel] = []
 
     def __torch_dispatch__(
@@ -82,7 +83,8 @@ class KernelTrace(TorchDispatchMode):
 
 def kernels(model: nn.Module, image: Tensor) -> list[Kernel]:
     """Return the kernels of one inference of a model in eval mode whose batch norms are folded."""
-    with torch.no_grad(), KernelTrace() as trace:
+    trace = KernelTrace()
+    with torch.no_grad(), trace:
         model(image)
     return trace.kernels
 
@@ -97,8 +99,7 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
 
 
 def _folding(sequence: nn.Sequential) -> Iterator[tuple[int, nn.Conv2d, nn.BatchNorm2d]]:
-    layers = list(sequence)
-    for index, (conv, norm) in enumerate(zip(layers, layers[1:], strict=False)):
+    for index, (conv, norm) in enumerate(pairwise(sequence)):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             yield index, conv, norm
 
@@ -130,4 +131,4 @@ def peak_bytes(trace: list[Kernel], model: nn.Module) -> int:
 
 def identity(tensor: Tensor) -> int:
     """Return what is equal for tensors that share their storage."""
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)

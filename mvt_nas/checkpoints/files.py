@@ -35,8 +35,8 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if wanted := re.search(r"GLOBAL ([\w.]+)", text):
         return f"refused: it would run {wanted[1]}; only plain tensors are loaded, such as torch.save(model.state_dict(), path) writes"
-    if "Unsupported" in text or "TorchScript" in text:
-        return "refused: it holds more than plain tensors; save model.state_dict() instead"
+    if "TorchScript" in text:
+        return "refused: a TorchScript archive holds code; only plain tensors are loaded"
     return f"truncated, or no file of torch.save ({type(error).__name__})"
 
 

@@ -53,7 +53,8 @@ def _tensors(state: object, where: str) -> dict[str, Tensor]:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not state:
-        raise CheckpointError(f"{where}: a mapping of names to tensors is expected, not {type(state).__name__} of {_size(state)}")
+        found = "an empty one" if isinstance(state, Mapping) else type(state).__name__
+        raise CheckpointError(f"{where}: a mapping of names to tensors is expected, not {found}")
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor) or value.is_meta:
             raise CheckpointError(f"{where}: {name!r} is no tensor with data but {type(value).__name__}")
@@ -61,10 +62,6 @@ def _tensors(state: object, where: str) -> dict[str, Tensor]:
     while prefix := next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in given)), ""):
         given = {name.removeprefix(prefix): value for name, value in given.items()}
     return given
-
-
-def _size(state: object) -> str:
-    return f"{len(state)} names" if isinstance(state, Mapping) else "no names"
 
 
 def _recognise(model: Network, given: Mapping[str, Tensor], where: str) -> tuple[str, Table]:
@@ -85,15 +82,15 @@ def _unknown(given: Mapping[str, Tensor], dialect: str, table: Table) -> list[st
 
 
 def _without_aliases(given: Mapping[str, Tensor], dialect: str, table: Table) -> dict[str, Tensor]:
+    """Return the given tensors under the names of ``table``, where an alias of a name stands for one that is not given."""
     known = {name for names in table.values() for name in names}
-
-    def standard(name: str) -> str:
-        for alias, begin in DIALECTS.get(dialect).aliases:
-            if name not in known and name.startswith(alias) and begin + name.removeprefix(alias) in known:
-                return begin + name.removeprefix(alias)
-        return name
-
-    return {standard(name): value for name, value in given.items()}
+    result = {name: value for name, value in given.items() if name in known}
+    for name in (name for name in given if name not in known):
+        begins = [(alias, begin) for alias, begin in DIALECTS.get(dialect).aliases if name.startswith(alias)]
+        standard = [begin + name.removeprefix(alias) for alias, begin in begins]
+        free = [known_as for known_as in standard if known_as in known and known_as not in result]
+        result[free[0] if free else name] = given[name]
+    return result
 
 
 def _check_names(given: Collection[str], table: Table, where: str) -> None:

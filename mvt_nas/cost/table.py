@@ -14,12 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas.cost.compile import Setting, StageParts, first_side, head_part, stage_parts, stem_part
 from mvt_nas.cost.folds import BYTES
+from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.cost.parts import ADDITIVE, Part
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.space.search_space import SearchSpace
-
-COST_NAMES = ("params", "macs", "memory_mb")
-"""The costs that a table gives by name."""
 
 _CHUNK = 8192
 

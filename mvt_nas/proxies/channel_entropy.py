@@ -72,7 +72,7 @@ def spectral_entropy(rows: Tensor) -> float:
     if total == 0.0:
         return 0.0
     shares = variances / total
-    return max(0.0, -float(torch.xlogy(shares, shares).sum()))
+    return 0.0 - float(torch.xlogy(shares, shares).sum())
 
 
 PROXIES.register("channel_entropy")(

@@ -16,7 +16,7 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 
 def round_up(size: int, patch: int) -> int:
     """Return the smallest multiple of ``patch`` that is at least ``size``."""
-    return -(-size // patch) * patch
+    return (size + patch - 1) // patch * patch  # no negative operands: an ONNX trace divides towards zero
 
 
 def lower_tokens(

@@ -14,7 +14,7 @@ from mvt_nas.space.architecture import Architecture, Stage
 _PARTS = {"0": "convolution", "1": "normalization"}
 _RESIDUAL = {"expand": "expand_1x1", "depthwise": "conv_3x3", "project": "reduce_1x1"}
 _BLOCK = {"local_conv": "conv_kxk", "local_project": "conv_1x1", "project": "conv_projection", "fuse": "fusion"}
-_LAYER = {
+_LAYER: dict[str, dict[str, tuple[str, ...]]] = {
     "multi_head": {
         "norm_attention": ("layernorm_before",),
         "attention.qkv": ("attention.attention.query", "attention.attention.key", "attention.attention.value"),

@@ -1,0 +1,147 @@
+"""The configuration of a run: everything that its result depends on, as it stands in ``run.yaml``."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import mvt_nas
+from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
+from mvt_nas.errors import MetricError, RunError, listing
+from mvt_nas.space.search_space import SearchSpace
+
+FORMAT = 1
+"""Version of the format of run folders."""
+
+_PACKAGES = ("torch", "numpy", "optuna", "moocore")
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How costly metrics are evaluated.
+
+    Attributes:
+        resolution_px: side of the images that proxies see.
+        images: of the batch.
+        num_classes: outputs of the network that is scored (the digits have ten).
+    """
+
+    resolution_px: int = 64
+    images: int = 16
+    num_classes: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """What a run does.
+
+    Attributes:
+        space: the document of the space, ``extends`` and ``fix`` applied.
+        space_hash: its content hash.
+        objectives: what is optimised.
+        budgets: what is allowed.
+        trials: candidates to evaluate, warm start included.
+        sampler: name of the sampler.
+        seed: of everything random.
+        batch: proposals that are made before any of them is told; never the number of workers.
+        warm_start: whether published models are evaluated first.
+        num_classes: of the networks whose costs are counted.
+        scoring: how proxies are evaluated.
+        reference: the point from which hypervolume is measured, by metric.
+        versions: of what computed the scores.
+    """
+
+    space: Mapping[str, Any]
+    space_hash: str
+    objectives: tuple[Objective, ...]
+    budgets: tuple[Budget, ...]
+    trials: int
+    sampler: str
+    seed: int
+    batch: int = 16
+    warm_start: bool = True
+    num_classes: int = 1000
+    scoring: Scoring = Scoring()
+    reference: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def costly(self) -> list[str]:
+        """The metrics that an evaluation has to give."""
+        return costly_metrics(self.objectives, self.budgets)
+
+    @property
+    def name(self) -> str:
+        """The name of the space."""
+        return str(self.space.get("name", "space"))
+
+    def search_space(self) -> SearchSpace:
+        """Return the space of the run."""
+        return SearchSpace(self.space, self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain data for ``run.yaml``."""
+        return {
+            "format": FORMAT,
+            "objectives": [str(objective) for objective in self.objectives],
+            "budgets": [str(budget) for budget in self.budgets],
+            "trials": self.trials,
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "batch": self.batch,
+            "warm_start": self.warm_start,
+            "num_classes": self.num_classes,
+            "scoring": {name: getattr(self.scoring, name) for name in Scoring.__slots__},
+            "reference": dict(self.reference),
+            "versions": dict(self.versions),
+            "space_hash": self.space_hash,
+            "space": dict(self.space),
+        }
+
+    @staticmethod
+    def from_dict(data: object, where: str) -> RunConfig:
+        """Return the configuration in the data of a ``run.yaml``.
+
+        Raises:
+            RunError: it is of a newer format, or something misses; ``where`` begins the message.
+        """
+        if not isinstance(data, Mapping) or "format" not in data:
+            raise RunError(f"{where}: damaged or not a run's configuration; restore it or start a new run")
+        if data["format"] != FORMAT:
+            raise RunError(f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT}; a newer version is needed")
+        try:
+            return RunConfig(
+                space=data["space"],
+                space_hash=data["space_hash"],
+                objectives=tuple(Objective.parse(text) for text in data["objectives"]),
+                budgets=tuple(Budget.parse(text) for text in data["budgets"]),
+                scoring=Scoring(**data["scoring"]),
+                **{name: data[name] for name in ("trials", "sampler", "seed", "batch", "warm_start", "num_classes", "reference", "versions")},
+            )
+        except (KeyError, TypeError, AttributeError, MetricError) as error:
+            raise RunError(f"{where}: damaged ({type(error).__name__}: {error}); restore it or start a new run") from None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes scores."""
+    result = {"mvt-nas": mvt_nas.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            result[package] = version(package)
+        except PackageNotFoundError:
+            result[package] = "missing"
+    return result
+
+
+def differences(old: RunConfig, new: RunConfig) -> list[str]:
+    """Return in words where two configurations would give different results; a larger number of trials does not."""
+    ignored = ("format", "versions", "reference", "trials", "space")
+    ours, theirs = old.to_dict(), new.to_dict()
+    return [f"{name} is {_short(ours[name])} there, {_short(theirs[name])} here" for name in ours if name not in ignored and ours[name] != theirs[name]]
+
+
+def _short(value: object) -> str:
+    return listing(value) or "none" if isinstance(value, list) else str(value)

@@ -1,0 +1,106 @@
+"""Evaluating one candidate on its costly metrics. Runs in worker processes; holds nothing that matters."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from mvt_nas.engine.config import Scoring
+from mvt_nas.proxies.contract import PROXIES
+from mvt_nas.space.architecture import Architecture
+
+if TYPE_CHECKING:
+    from mvt_nas.proxies.contract import Batch
+
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One candidate to evaluate.
+
+    Attributes:
+        number: of the trial.
+        architecture: what to evaluate.
+        metrics: names of the costly metrics.
+        scoring: how.
+        seed: of the initial weights and the batch; the same for all candidates of a run, so that they are compared alike.
+    """
+
+    number: int
+    architecture: Architecture
+    metrics: tuple[str, ...]
+    scoring: Scoring
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluation gave.
+
+    Attributes:
+        number: of the trial.
+        scores: metric to value, finite ones only.
+        error: why a score misses; ``None`` when none does.
+        seconds: of wall time.
+    """
+
+    number: int
+    scores: Mapping[str, float]
+    error: str | None
+    seconds: float
+
+
+def evaluate(task: Task) -> Outcome:
+    """Return the scores of a candidate; whatever goes wrong becomes the outcome's error."""
+    start = time.perf_counter()
+    scores: dict[str, float] = {}
+    error = None
+    try:
+        with _one_thread():
+            _score(task, scores)
+    except Exception as problem:  # whatever a candidate does, the search goes on
+        error = _reason(problem)
+    return Outcome(task.number, scores, error, time.perf_counter() - start)
+
+
+def _score(task: Task, scores: dict[str, float]) -> None:
+    from mvt_nas.network import build_model
+
+    model = build_model(task.architecture, num_classes=task.scoring.num_classes, seed=task.seed)
+    batch = _batch(task.scoring, task.seed)
+    for name in task.metrics:
+        value = PROXIES.get(name).score(model, batch)
+        if not math.isfinite(value):
+            raise ArithmeticError(f"{name} is not finite ({value})")
+        scores[name] = value
+
+
+@lru_cache(maxsize=1)
+def _batch(scoring: Scoring, seed: int) -> Batch:
+    from mvt_nas.proxies.data import digits_batch
+
+    return digits_batch(scoring.images, scoring.resolution_px, seed)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, so that results are the same to the last digit wherever they are computed."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _reason(problem: BaseException) -> str:
+    first = (str(problem).strip().splitlines() or [""])[0]
+    return f"{type(problem).__name__}: {first}"[:_LONGEST_REASON]

@@ -1,0 +1,131 @@
+"""What a search optimises and within which budgets: ``channel_entropy:max``, ``macs<=1.2G``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.errors import MetricError, listing, nearest
+from mvt_nas.proxies.contract import PROXIES
+
+Direction = Literal["min", "max"]
+
+_SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+_BUDGET = re.compile(r"^\s*([A-Za-z_][\w@.\-]*)\s*(<=|>=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([kKMGBT]?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One thing to optimise.
+
+    Attributes:
+        metric: its name.
+        direction: ``"min"`` or ``"max"``.
+    """
+
+    metric: str
+    direction: Direction
+
+    def __str__(self) -> str:
+        return f"{self.metric}:{self.direction}"
+
+    @staticmethod
+    def parse(text: str) -> Objective:
+        """Return the objective in ``NAME``, ``NAME:min`` or ``NAME:max``.
+
+        Raises:
+            MetricError: no such metric or direction.
+        """
+        name, _, direction = text.partition(":")
+        default = metric_direction(name)
+        if direction not in ("", "min", "max"):
+            raise MetricError(f"--objective {text}: the direction {direction!r} is not allowed; min or max")
+        if name in COST_NAMES and direction == "max":
+            raise MetricError(f"--objective {text}: a cost can only be minimised; {name}:min")
+        return Objective(name, direction if direction in ("min", "max") else default)  # type: ignore[arg-type]  # checked above
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A bound on a metric.
+
+    Attributes:
+        metric: its name.
+        bound: the value that is still allowed.
+        at_most: whether the metric may not exceed the bound; else it may not fall below it.
+    """
+
+    metric: str
+    bound: float
+    at_most: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.metric}{'<=' if self.at_most else '>='}{self.bound:.12g}"
+
+    def excess(self, value: float) -> float:
+        """Return by how much ``value`` breaks the budget; zero or less where it is met."""
+        return value - self.bound if self.at_most else self.bound - value
+
+    @staticmethod
+    def parse(text: str) -> Budget:
+        """Return the budget in ``NAME<=VALUE`` or ``NAME>=VALUE``; K, M, G and T multiply by powers of a thousand.
+
+        Raises:
+            MetricError: it cannot be read, or there is no such metric.
+        """
+        match = _BUDGET.match(text)
+        if match is None:
+            raise MetricError(f"--budget {text!r} cannot be read; write for example 'macs<=1.2G'")
+        metric_direction(match[1])
+        try:
+            bound = float(match[3]) * _SUFFIXES[match[4]]
+        except ValueError:
+            raise MetricError(f"--budget {text!r}: {match[3]!r} is no number") from None
+        if not math.isfinite(bound):
+            raise MetricError(f"--budget {text!r}: the bound has to be finite")
+        return Budget(match[1], bound, match[2] == "<=")
+
+
+def metric_direction(name: str) -> Direction:
+    """Return in which direction a metric is better.
+
+    Raises:
+        MetricError: there is no metric of this name.
+    """
+    if name in COST_NAMES:
+        return "min"
+    if name not in PROXIES:
+        known = [*COST_NAMES, *PROXIES]
+        raise MetricError(f"unknown metric {name!r}{nearest(name, known)} (known: {listing(known)})")
+    return PROXIES.get(name).direction
+
+
+def parse_objectives(texts: Sequence[str]) -> list[Objective]:
+    """Return the objectives of a search.
+
+    Raises:
+        MetricError: one cannot be read, is named twice, or there are none.
+    """
+    objectives = [Objective.parse(text) for text in texts]
+    names = [objective.metric for objective in objectives]
+    for name in names:
+        if names.count(name) > 1:
+            raise MetricError(f"--objective {name} is given twice")
+    if not objectives:
+        raise MetricError("at least one --objective is needed, such as macs:min")
+    return objectives
+
+
+def costly_metrics(objectives: Sequence[Objective], budgets: Sequence[Budget]) -> list[str]:
+    """Return the metrics, in order, that only an evaluation gives."""
+    names = dict.fromkeys([*(o.metric for o in objectives), *(b.metric for b in budgets)])
+    return [name for name in names if name not in COST_NAMES]
+
+
+def worst_excess(budgets: Sequence[Budget], scores: Mapping[str, float]) -> float:
+    """Return the largest excess over the budgets whose metric is among the scores; 0 or less where all are met."""
+    return max((budget.excess(scores[budget.metric]) for budget in budgets if budget.metric in scores), default=0.0)

@@ -1,0 +1,83 @@
+"""A run as it is read: configuration, space, candidates, front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.config import RunConfig
+from mvt_nas.engine.folder import read_run
+from mvt_nas.errors import RunError
+from mvt_nas.pareto import hypervolume, pareto_front
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.search_space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The content of a run folder.
+
+    Attributes:
+        folder: where it lies.
+        config: what it does.
+        space: that it searches.
+        candidates: what it has found so far, by number; grows while a search works on it.
+    """
+
+    folder: Path
+    config: RunConfig
+    space: SearchSpace
+    candidates: Mapping[int, Candidate]
+
+    @staticmethod
+    def load(folder: str | Path) -> Run:
+        """Return the run in a folder.
+
+        Raises:
+            RunError: no run there, or a damaged one.
+        """
+        config, content = read_run(Path(folder))
+        return Run(Path(folder), config, config.search_space(), content.candidates)
+
+    @property
+    def directions(self) -> list[str]:
+        """The direction of each objective."""
+        return [objective.direction for objective in self.config.objectives]
+
+    def complete(self) -> list[Candidate]:
+        """Return the complete candidates in order of their numbers."""
+        return [self.candidates[n] for n in sorted(self.candidates) if self.candidates[n].status == "complete"]
+
+    def scores(self, candidates: list[Candidate]) -> NDArray[np.float64]:
+        """Return the objectives of candidates, (n, objectives)."""
+        names = [objective.metric for objective in self.config.objectives]
+        return np.asarray([[c.scores[name] for name in names] for c in candidates], dtype=np.float64).reshape(-1, len(names))
+
+    def front(self) -> list[Candidate]:
+        """Return the non-dominated candidates, best in the first objective first; ties stay."""
+        candidates = self.complete()
+        scores = self.scores(candidates)
+        front = [c for c, kept in zip(candidates, pareto_front(scores, self.directions), strict=True) if kept]
+        first = self.config.objectives[0]
+        sign = 1 if first.direction == "min" else -1
+        return sorted(front, key=lambda c: (sign * c.scores[first.metric], c.number))
+
+    def hypervolume(self) -> float:
+        """Return the hypervolume of the front from the run's reference point."""
+        reference = [self.config.reference[objective.metric] for objective in self.config.objectives]
+        return hypervolume(self.scores(self.complete()), self.directions, reference)
+
+    def architecture(self, number: int) -> Architecture:
+        """Return the architecture of a candidate.
+
+        Raises:
+            RunError: there is no candidate of this number.
+        """
+        if number not in self.candidates:
+            raise RunError(f"{self.folder}: no candidate {number} (0 to {max(self.candidates, default=-1)})")
+        return self.space.decode(np.asarray(self.candidates[number].row, dtype=np.int32))

@@ -1,0 +1,1 @@
+"""Where candidates are evaluated: one file per way, registered by name."""

@@ -1,0 +1,1 @@
+"""Samplers by name: one file each, which registers a function from a context to an Optuna sampler."""
