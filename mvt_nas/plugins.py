@@ -79,7 +79,7 @@ class Registry(Generic[T]):
 
     def _import_by_name(self, name: str) -> None:
         """Import the module that bears the entry's name, if there is one: it spares the look at all the others."""
-        if not self._discovered and importlib.util.find_spec(f"{self.package}.{name}") is not None:
+        if not self._discovered and name.isidentifier() and importlib.util.find_spec(f"{self.package}.{name}") is not None:
             importlib.import_module(f"{self.package}.{name}{self._suffix}")
 
     def _discover(self) -> None:

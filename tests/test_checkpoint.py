@@ -48,12 +48,14 @@ def small(seed: int = 0) -> Network:
 
 
 def shuffled(model: nn.Module, seed: int) -> nn.Module:
-    """Give every parameter and statistic of ``model`` a random value; variances stay positive."""
+    """Give every parameter and statistic of ``model`` a random value, large enough that attention is far from uniform."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            noise = torch.rand(value.shape, generator=generator)
-            value.copy_(0.5 + noise if name.endswith("running_var") else value + 0.2 * (noise - 0.5))
+        if value.ndim >= 2:
+            value.normal_(std=1.5 / value[0].numel() ** 0.5, generator=generator)
+        elif value.is_floating_point():
+            value.uniform_(0.5, 1.5, generator=generator)
+            value.sub_(1 if name.endswith(("running_mean", "bias")) else 0)
     return model.eval()
 
 
@@ -148,30 +150,31 @@ def test_a_second_residual_before_a_block_has_a_name_where_residuals_are_numbere
 # Hugging Face's models
 
 
-V1_SIZES: dict[str, dict[str, Any]] = {
+HUGGING_FACE: dict[str, dict[str, Any]] = {
     "mobilevit_xxs": {"hidden_sizes": [64, 80, 96], "neck_hidden_sizes": [16, 16, 24, 48, 64, 80, 320], "expand_ratio": 2.0},
     "mobilevit_xs": {"hidden_sizes": [96, 120, 144], "neck_hidden_sizes": [16, 32, 48, 64, 80, 96, 384]},
     "mobilevit_s": {"hidden_sizes": [144, 192, 240], "neck_hidden_sizes": [16, 32, 64, 96, 128, 160, 640]},
+    "mobilevitv2_050": {"width_multiplier": 0.5},
+    "mobilevitv2_100": {"width_multiplier": 1.0},
 }
 
 
 def hugging_face(name: str) -> nn.Module:
     torch.manual_seed(0)
-    if name in V1_SIZES:
-        model: nn.Module = MobileViTForImageClassification(MobileViTConfig(num_labels=10, **V1_SIZES[name]))
-    else:
-        model = MobileViTV2ForImageClassification(MobileViTV2Config(num_labels=10, width_multiplier=int(name[-3:]) / 100))
-    return shuffled(model, 1)
+    size: dict[str, Any] = {"num_labels": 10} | HUGGING_FACE[name]
+    if name.startswith("mobilevitv2"):
+        return shuffled(MobileViTV2ForImageClassification(MobileViTV2Config(**size)), 1)
+    return shuffled(MobileViTForImageClassification(MobileViTConfig(**size)), 1)
 
 
-@pytest.mark.parametrize("name", [*V1_SIZES, "mobilevitv2_050", "mobilevitv2_100"])
+@pytest.mark.parametrize("name", HUGGING_FACE)
 def test_logits_are_those_of_hugging_face(name: str) -> None:
     theirs, ours = hugging_face(name), build_model(zoo(name), num_classes=10, seed=0).eval()
     assert load_checkpoint(ours, theirs.state_dict()) == "transformers"
     images = torch.rand(2, 3, 256, 256)
     with torch.no_grad():
         logits, expected = ours(images), theirs(images).logits
-    assert float(expected.std()) > 0.05
+    assert float(expected.std()) > 0.1
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -192,14 +195,15 @@ def test_wrappers_and_prefixes_are_taken_off(wrapper: str, prefix: str) -> None:
 def test_both_of_the_authors_names_of_the_classifier_are_known(name: str, classifier: str) -> None:
     saved, model = (build_model(zoo(name), num_classes=2, seed=seed) for seed in (0, 1))
     state = {key: value for key, value in renamed(saved, "cvnets").items() if not key.startswith("classifier")}
-    assert load_checkpoint(model, state | {f"{classifier}.{leaf}": getattr(saved.classifier, leaf) for leaf in ("weight", "bias")}) == "cvnets"
+    state |= {f"{classifier}.{leaf}": saved.classifier.get_parameter(leaf) for leaf in ("weight", "bias")}
+    assert load_checkpoint(model, state) == "cvnets"
     assert equal(model, saved)
 
 
 def test_counts_of_batches_may_be_missing() -> None:
     model, saved = small(), small(1)
     state = {name: value for name, value in saved.state_dict().items() if not name.endswith("num_batches_tracked")}
-    model.stem[1].num_batches_tracked += 7  # type: ignore[operator]
+    model.get_buffer("stem.1.num_batches_tracked").fill_(7)
     assert load_checkpoint(model, state) == "mvt-nas"
     assert int(model.state_dict()["stem.1.num_batches_tracked"]) == 7
     assert torch.equal(model.classifier.weight, saved.classifier.weight)
@@ -269,7 +273,8 @@ def test_two_names_for_the_classifier_are_one_too_many() -> None:
 
 @pytest.mark.parametrize("dialect", ["cvnets", "transformers"])
 def test_a_wrong_shape_is_named_with_the_right_one(dialect: str) -> None:
-    refuse(renamed(build_model(SMALL, num_classes=4, seed=1), dialect), r"classifier\.weight needs classifier\S* of shape \(5, 24\), not \(4, 24\)$")
+    state = renamed(build_model(SMALL, num_classes=4, seed=1), dialect)
+    refuse(state, r"classifier\.weight needs classifier\S* of shape \(5, 24\), not \(4, 24\)$")
 
 
 def test_a_wrong_shape_of_a_part_is_named() -> None:

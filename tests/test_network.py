@@ -31,7 +31,9 @@ CONV = Stage(width=16, stride=1, expansion=1)
 
 
 def block(**choices: Any) -> MobileViT:
-    return MobileViT(**({"dim": 16, "ffn_dim": 32, "transformer_depth": 1, "heads": 2} | choices))
+    defaults: dict[str, Any] = {"dim": 16, "ffn_dim": 32, "transformer_depth": 1}
+    heads = {"heads": 2} if choices.get("attention") != "separable" else {}
+    return MobileViT(**(defaults | heads | choices))
 
 
 def network_of(*stages: Stage, head_width: int | None = 24) -> Architecture:
@@ -39,7 +41,7 @@ def network_of(*stages: Stage, head_width: int | None = 24) -> Architecture:
 
 
 def separable(**choices: Any) -> MobileViT:
-    return MobileViT(**({"attention": "separable", "dim": 16, "ffn_dim": 32, "transformer_depth": 1} | choices))
+    return block(attention="separable", **choices)
 
 
 MIXED = {
@@ -54,8 +56,8 @@ MIXED = {
     "projection and fusion, linear": network_of(
         CONV, Stage(width=24, block=separable(fusion="local", projection="linear", fusion_activation="linear", concat_order="global_last"))
     ),
-    "multi-head attention, input resized": network_of(CONV, Stage(width=24, block=block(patch=5, resize="input", residual=True))),
-    "separable attention, local features resized": network_of(CONV, Stage(width=24, block=separable(patch=5, resize="local", residual=True))),
+    "multi-head attention, input resized": network_of(Stage(width=24, block=block(patch=5, resize="input", residual=True))),
+    "separable attention, local features resized": network_of(Stage(width=24, block=separable(patch=5, resize="local", residual=True))),
     "kernel 5": network_of(CONV, Stage(width=24, block=block(local_kernel=5, local_conv="full", fusion="input", fusion_kernel=5))),
     "stride 1": network_of(Stage(width=16, stride=1, depth=2, block=block()), Stage(width=16, stride=1, expansion=3.5)),
     "convolutions only": network_of(CONV, Stage(width=32, depth=3, expansion=6), Stage(width=40)),
@@ -106,7 +108,7 @@ def test_every_parameter_gets_a_finite_gradient(case: str) -> None:
     architecture = MIXED[case] if case in MIXED else zoo(case)
     model = build_model(architecture, num_classes=3, seed=0)
     logits = model(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
-    functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
+    torch.autograd.backward(functional.cross_entropy(logits, torch.tensor([0, 2])))
     assert logits.shape == (2, 3)
     bad = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.isfinite().all()]
     assert bad == []
@@ -115,7 +117,8 @@ def test_every_parameter_gets_a_finite_gradient(case: str) -> None:
 @pytest.mark.parametrize("case", MIXED)
 def test_mixed_networks_use_all_their_weights(case: str) -> None:
     model = build_model(MIXED[case], num_classes=3, seed=0).double().eval()  # a batch norm in training hides shifts before it
-    model(torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).square().sum().backward()
+    logits = model(torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    torch.autograd.backward(logits.square().sum())
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.abs().max() > 1e-12]
     assert idle == []
 
@@ -136,8 +139,10 @@ def test_features_are_the_outputs_of_residuals_and_blocks() -> None:
 def test_multi_head_attention_is_torchs(heads: int) -> None:
     torch.manual_seed(0)
     ours, theirs = MultiHeadAttention(8, heads).double(), nn.MultiheadAttention(8, heads, batch_first=True, dtype=torch.float64)
-    renamed = {"qkv.weight": "in_proj_weight", "qkv.bias": "in_proj_bias", "project.weight": "out_proj.weight", "project.bias": "out_proj.bias"}
-    ours.load_state_dict({own: theirs.state_dict()[name] for own, name in renamed.items()})
+    for own, name in (("qkv.", "in_proj_"), ("project.", "out_proj.")):
+        ours.get_parameter(f"{own}weight").data = theirs.get_parameter(f"{name}weight")
+        nn.init.normal_(theirs.get_parameter(f"{name}bias"))
+        ours.get_parameter(f"{own}bias").data = theirs.get_parameter(f"{name}bias")
     x = torch.randn(3, 7, 8, dtype=torch.float64)
     torch.testing.assert_close(ours(x), theirs(x, x, x, need_weights=False)[0])
 
@@ -148,6 +153,7 @@ def test_separable_attention_is_the_papers_equation() -> None:
     x = torch.randn(2, 4, 3, 5, dtype=torch.float64)
     weight, bias = layer.qkv.weight[:, :, 0, 0], layer.qkv.bias
     assert bias is not None
+    assert layer.project.bias is not None
     for sample in range(2):
         for position in range(3):
             tokens = x[sample, :, position].T  # (N, d)
@@ -161,10 +167,10 @@ def test_separable_attention_is_the_papers_equation() -> None:
 @pytest.mark.parametrize("attention", ["multi_head", "separable"])
 @pytest.mark.parametrize("patch", [1, 2, 3])
 def test_tokens_are_those_of_unfold(attention: str, patch: int) -> None:
-    """torch's unfold lists the pixels of each window channel by channel; fold puts them back."""
+    """Torch's unfold lists the pixels of each window channel by channel; fold puts them back."""
     chosen = block(patch=patch) if attention == "multi_head" else separable(patch=patch)
     tokens, x = Tokens(chosen, 0.0), torch.randn(2, 16, 6, 12)
-    windows = functional.unfold(x, patch, stride=patch).unflatten(1, (16, patch**2))  # (B, d, P, N)
+    windows = functional.unfold(x, patch, stride=patch).reshape(2, 16, patch**2, -1)  # (B, d, P, N)
     expected = windows.permute(0, 2, 3, 1).flatten(0, 1) if attention == "multi_head" else windows
     torch.testing.assert_close(tokens._unfold(x), expected, rtol=0, atol=0)
     torch.testing.assert_close(tokens._fold(tokens._unfold(x), 6 // patch, 12 // patch), x, rtol=0, atol=0)
@@ -181,7 +187,7 @@ def test_token_norms_do_not_depend_on_the_layout(by_position: bool) -> None:
         nn.init.normal_(norm.bias)
         scaled = centred[kind] / (centred[kind].square().mean(dims, keepdim=True) + 1e-5).sqrt()
         expected = scaled * norm.weight[:, None, None] + norm.bias[:, None, None]
-        got = norm(x.permute(0, 2, 3, 1).flatten(0, 1)).unflatten(0, (2, 4)).permute(0, 3, 1, 2) if by_position else norm(x)
+        got = norm(x.permute(0, 2, 3, 1).flatten(0, 1)).view(2, 4, 9, 8).permute(0, 3, 1, 2) if by_position else norm(x)
         torch.testing.assert_close(got, expected)
 
 
@@ -256,8 +262,9 @@ def test_meta_device_gives_shapes_only() -> None:
 
 @pytest.mark.parametrize("name", ["num_classes", "in_channels"])
 def test_counts_below_one_are_refused(name: str) -> None:
+    counts: dict[str, Any] = {name: 0}
     with pytest.raises(ArchitectureError, match=f"build_model: {name} = 0 is not allowed; an integer from 1"):
-        build_model(MIXED["no head"], **{name: 0})
+        build_model(MIXED["no head"], **counts)
 
 
 def test_other_images_and_classes() -> None:

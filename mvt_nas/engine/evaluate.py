@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from mvt_nas.engine.config import Scoring
 from mvt_nas.proxies.contract import PROXIES
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.threads import one_torch_thread
 
 if TYPE_CHECKING:
     from mvt_nas.proxies.contract import Batch
@@ -62,7 +62,7 @@ def evaluate(task: Task) -> Outcome:
     scores: dict[str, float] = {}
     error = None
     try:
-        with _one_thread():
+        with one_torch_thread():
             _score(task, scores)
     except Exception as problem:  # whatever a candidate does, the search goes on
         error = _reason(problem)
@@ -86,19 +86,6 @@ def _batch(scoring: Scoring, seed: int) -> Batch:
     from mvt_nas.proxies.data import digits_batch
 
     return digits_batch(scoring.images, scoring.resolution_px, seed)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, so that results are the same to the last digit wherever they are computed."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _reason(problem: BaseException) -> str:

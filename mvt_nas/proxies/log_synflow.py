@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +54,7 @@ def _magnitudes(network: nn.Module) -> dict[str, Tensor]:
     """Return copies in float64 of all parameters, as magnitudes, and of all floating point buffers, as they are."""
     parameters = {name: parameter.detach().double().abs() for name, parameter in network.named_parameters()}
     buffers = {name: buffer.detach().double() for name, buffer in network.named_buffers() if buffer.is_floating_point()}
-    return dict(chain(parameters.items(), buffers.items()))
+    return parameters | buffers
 
 
 @contextmanager

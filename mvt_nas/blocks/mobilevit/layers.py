@@ -72,7 +72,7 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, part: Tensor) -> Tensor:
         groups, count, dim = part.shape
-        heads = part.unflatten(2, (self.heads, dim // self.heads)).transpose(1, 2)
+        heads = part.view(groups, count, self.heads, dim // self.heads).transpose(1, 2)
         return copy(heads).view(groups * self.heads, count, dim // self.heads)
 
 

@@ -47,7 +47,7 @@ class Tokens(nn.Module):
 
     def _fold(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
         if self.by_position:  # (B * P, N, d)
-            tokens = copy(tokens.unflatten(0, (-1, self.patch**2)).permute(0, 3, 1, 2))
+            tokens = copy(tokens.view(-1, self.patch**2, *tokens.shape[1:]).permute(0, 3, 1, 2))
         x = tokens.reshape(tokens.shape[0], -1, rows, columns)
         return functional.pixel_shuffle(x, self.patch) if self.patch > 1 else x
 
@@ -92,7 +92,7 @@ class MobileViTBlock(nn.Module):
         if self.block.resize == "input":
             x = self._resize(x, self._grown(x))
         local = self.local_project(self.local_conv(x))  # (B, d, H, W)
-        y = self.project(self._global(local))
+        y: Tensor = self.project(self._global(local))
         if self.block.fusion != "none":
             parts = (x if self.block.fusion == "input" else local, y)
             y = self.fuse(torch.cat(parts if self.block.concat_order == "global_last" else parts[::-1], dim=1))

@@ -13,4 +13,4 @@ from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 @SAMPLERS.register("tpe")
 def tpe(context: SamplerContext) -> BaseSampler:
     """Return Optuna's multivariate TPE."""
-    return TPESampler(multivariate=True, constant_liar=True, warn_independent_sampling=False, seed=context.seed)
+    return TPESampler(multivariate=True, constant_liar=True, seed=context.seed)
