@@ -1,0 +1,93 @@
+"""``mvt-nas zoo`` and ``mvt-nas show``: architectures and their exact costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from mvt_nas.cli.tables import print_json, print_table, short
+
+
+@click.command("zoo")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def zoo_command(as_json: bool) -> None:
+    """List the 19 published models with their exact and published figures."""
+    from mvt_nas.cost.counts import count
+    from mvt_nas.space.published import published, published_names
+
+    models = [(published(name), count(published(name).architecture)) for name in published_names()]
+    if as_json:
+        print_json([_zoo_entry(model, counts) for model, counts in models])
+        return
+    rows = [
+        [m.name, f"arXiv {m.paper}", short(c.params), short(c.macs), f"{c.memory_mb:.1f}", f"{m.imagenet_top1:.1f}", f"{m.params_m:.1f} M"]
+        for m, c in models
+    ]
+    print_table(["model", "paper", "params", "MACs", "memory MB", "ImageNet top-1 %", "params (paper)"], rows, text_columns=2)
+    click.echo("\nMACs and peak activation memory at 256 px, batch 1, fp32; accuracies as published.")
+
+
+def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "key": model.architecture.key,
+        "paper": f"arXiv {model.paper}",
+        "resolution_px": model.architecture.resolution_px,
+        "params": counts.params,
+        "macs": counts.macs,
+        "memory_mb": counts.memory_mb,
+        "imagenet_top1": model.imagenet_top1,
+        "published_params_m": model.params_m,
+        "published_macs_m": model.macs_m,
+    }
+
+
+@click.command("show")
+@click.argument("architecture", metavar="NAME|FILE|RUN:NUMBER")
+@click.option("--resolution", type=click.IntRange(8, 8192), metavar="PX", help="Side of the image instead of the architecture's own.")
+@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Images per inference.")
+@click.option("--num-classes", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Outputs of the classifier.")
+@click.option("--counters", is_flag=True, help="Also count with fvcore and thop, and say why they differ.")
+@click.option("--arch-json", is_flag=True, help="Only the architecture, as a JSON file that every command reads.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def show_command(
+    architecture: str, resolution: int | None, batch_size: int, num_classes: int, counters: bool, arch_json: bool, as_json: bool
+) -> None:
+    """Show a network stage by stage: block, shape, params, MACs."""
+    from mvt_nas.cli.resolve import resolve
+    from mvt_nas.cost.stages import summarise
+
+    title, found = resolve(architecture)
+    found = found if resolution is None else replace(found, resolution_px=resolution)
+    if arch_json:
+        print_json(found.to_dict())
+        return
+    summary = summarise(found, batch_size=batch_size, num_classes=num_classes)
+    counted = _counters(found, batch_size) if counters else []
+    if as_json:
+        print_json({"name": title, "key": found.key, "architecture": found.to_dict()} | summary.to_dict() | {"counters": counted})
+        return
+    _print_summary(title, summary)
+    for entry in counted:
+        click.echo(f"\n{entry['counter']}: {short(entry['macs'])} MACs, {short(entry['params'] or 0)} params; {entry['missing']}")
+
+
+def _counters(architecture: Any, batch_size: int) -> list[dict[str, Any]]:
+    from mvt_nas.cost.counters import count_with_fvcore, count_with_thop
+
+    counted = [count_with_fvcore(architecture, batch_size), count_with_thop(architecture, batch_size)]
+    return [{name: getattr(entry, name) for name in ("counter", "macs", "params", "missing")} for entry in counted]
+
+
+def _print_summary(title: str, summary: Any) -> None:
+    counts = summary.counts
+    click.echo(f"{title}  (key {summary.key}, {summary.resolution_px} px, batch {summary.batch_size})\n")
+    rows = [
+        [part.name, part.what, part.shape, short(part.params), short(part.macs), f"{100 * part.macs / max(counts.macs, 1):.1f} %"]
+        for part in summary.parts
+    ]
+    rows.append(["total", "", "", short(counts.params), short(counts.macs), "100.0 %"])
+    print_table(["part", "what", "output", "params", "MACs", "share"], rows, text_columns=3)
+    click.echo(f"\n{counts.params:,} params, {counts.macs:,} MACs, peak activation memory {counts.memory_mb:.2f} MB, traffic {counts.moved_mb:.1f} MB")

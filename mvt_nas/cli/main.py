@@ -1,0 +1,61 @@
+"""The command line's entry: collects the verbs and turns what goes wrong into one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+import mvt_nas
+from mvt_nas.cli.arch import show_command, zoo_command
+from mvt_nas.cli.runs import dashboard_command, pareto_command, plot_command, runs_command
+from mvt_nas.cli.search import search_command
+from mvt_nas.cli.space import space_group
+from mvt_nas.errors import MvtNasError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(mvt_nas.__version__, prog_name="mvt-nas")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Search the MobileViT v1, v2 and v3 design space for your budget, and see the Pareto front.
+
+    Start with:  mvt-nas search mobilevit --trials 200 --workers 2
+    """
+
+
+for command in (search_command, pareto_command, plot_command, runs_command, dashboard_command, show_command, zoo_command, space_group):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit: 0 when all went well, 2 for wrong input, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(arguments, prog_name="mvt-nas", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except click.ClickException as error:
+        _refuse(_one_line(error))
+    except MvtNasError as error:
+        if "--debug" in arguments:
+            raise
+        _refuse(str(error))
+    sys.exit(0)
+
+
+def _one_line(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" (see {context.command_path} --help)" if context is not None else ""
+    return " ".join(error.format_message().split()) + hint
+
+
+def _refuse(message: str) -> None:
+    click.echo(f"mvt-nas: error: {message}", err=True)
+    sys.exit(2)

@@ -1,0 +1,66 @@
+"""How a running search looks: a bar on a terminal, a line every so often in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mvt_nas.cli.tables import short
+
+if TYPE_CHECKING:
+    from mvt_nas.engine.candidates import Candidate
+    from mvt_nas.engine.run import Run
+
+_EVERY = 25
+
+
+class Progress:
+    """Counts candidates as they come; to be used in a ``with`` block and called with the run and each candidate."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._failed = 0
+        self._infeasible = 0
+        self._volume = 0.0
+        self._seen = 0
+        self._start = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, run: Run, candidate: Candidate) -> None:
+        """Take note of a new candidate."""
+        self._seen += 1
+        self._failed += candidate.status == "failed"
+        self._infeasible += candidate.status == "infeasible"
+        done = len(run.candidates)
+        if self._seen == 1 or done % run.config.batch == 0 or done == run.config.trials:
+            self._volume = run.hypervolume()
+        if sys.stderr.isatty():
+            self._draw(run, done)
+        elif done % _EVERY == 0 or done == run.config.trials:
+            self._log(run, done)
+
+    def _draw(self, run: Run, done: int) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=run.config.trials, initial=done - 1, unit="cand", dynamic_ncols=True, file=sys.stderr)
+        self._bar.set_postfix_str(self._state(), refresh=False)
+        self._bar.update(1)
+
+    def _log(self, run: Run, done: int) -> None:
+        rate = self._seen / max(time.monotonic() - self._start, 1e-9)
+        left = (run.config.trials - done) / rate
+        click.echo(f"{done}/{run.config.trials} candidates, {rate:.1f}/s, {left:.0f} s left, {self._state()}", err=True)
+
+    def _state(self) -> str:
+        return f"feasible {self._seen - self._failed - self._infeasible}, failed {self._failed}, hypervolume {short(self._volume)}"

@@ -1,0 +1,110 @@
+"""``mvt-nas runs``, ``pareto``, ``plot``, ``dashboard``: what finished and unfinished runs hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mvt_nas.cli.tables import print_json, print_table, short
+
+_RUN = click.argument("run", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+
+
+@click.command("runs")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("results"))
+@_JSON
+def runs_command(folder: Path, as_json: bool) -> None:
+    """List the runs below FOLDER (results by default)."""
+    from mvt_nas.engine.folder import list_runs
+    from mvt_nas.engine.run import Run
+    from mvt_nas.errors import RunError
+
+    entries = []
+    for path in list_runs(folder):
+        try:
+            run = Run.load(path)
+        except RunError as error:
+            entries.append({"run": str(path), "error": str(error)})
+            continue
+        entries.append(
+            {
+                "run": str(path),
+                "space": run.space.name,
+                "objectives": [str(objective) for objective in run.config.objectives],
+                "sampler": run.config.sampler,
+                "seed": run.config.seed,
+                "trials": run.config.trials,
+                "candidates": len(run.candidates),
+                "front": len(run.front()),
+                "hypervolume": run.hypervolume(),
+            }
+        )
+    if as_json:
+        print_json(entries)
+        return
+    if not entries:
+        click.echo(f"no runs below {folder}")
+        return
+    names = ("run", "space", "objectives", "sampler", "seed", "candidates", "front", "hypervolume")
+    print_table(names, [_row(entry, names) for entry in entries], text_columns=4)
+
+
+def _row(entry: dict[str, object], names: tuple[str, ...]) -> list[str]:
+    if "error" in entry:
+        return [str(entry["run"]), f"unreadable: {entry['error']}", *[""] * (len(names) - 2)]
+    texts = {name: str(value) for name, value in entry.items()}
+    texts["objectives"] = " ".join(entry["objectives"])  # type: ignore[arg-type]  # a list of texts
+    texts["candidates"] = f"{entry['candidates']}/{entry['trials']}"
+    texts["hypervolume"] = short(float(texts["hypervolume"]))
+    return [texts[name] for name in names]
+
+
+@click.command("pareto")
+@_RUN
+@_JSON
+@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write the front as CSV.")
+def pareto_command(run: Path, as_json: bool, csv: Path | None) -> None:
+    """Show the Pareto front of RUN, the folder of a run."""
+    from mvt_nas.cli.front import front_document, print_front
+    from mvt_nas.engine.run import Run
+    from mvt_nas.errors import RunError
+
+    loaded = Run.load(run)
+    if csv is not None:
+        from mvt_nas.report.tables import front_frame
+
+        try:
+            front_frame(loaded).to_csv(csv, index=False)
+        except OSError as error:
+            raise RunError(f"--csv {csv}: cannot be written ({error})") from None
+    if as_json:
+        print_json(front_document(loaded))
+    else:
+        print_front(loaded)
+
+
+@click.command("plot")
+@_RUN
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]")
+def plot_command(run: Path, out: Path | None) -> None:
+    """Draw the candidates of RUN, its front, budgets and the published models."""
+    from mvt_nas.engine.run import Run
+    from mvt_nas.report.plot import draw
+
+    path = out or run / "front.png"
+    draw(Run.load(run), path)
+    click.echo(path)
+
+
+@click.command("dashboard")
+@_RUN
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The storage to write.  [default: RUN/optuna-journal.log]")
+def dashboard_command(run: Path, out: Path | None) -> None:
+    """Write RUN as an Optuna storage and print the command that opens it in optuna-dashboard."""
+    from mvt_nas.engine.dashboard import write_storage
+    from mvt_nas.engine.run import Run
+
+    path = write_storage(Run.load(run), out or run / "optuna-journal.log")
+    click.echo(f"optuna-dashboard {path}")

@@ -1,0 +1,70 @@
+"""``mvt-nas space``: what a search space holds, before anything is searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mvt_nas.cli.tables import print_json, print_table, short
+
+
+@click.group("space")
+def space_group() -> None:
+    """Look at search spaces."""
+
+
+@space_group.command("check")
+@click.argument("space", metavar="SPACE")
+@click.option("--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="A bound on a cost, such as 'macs<=1.2G'. May be repeated.")
+@click.option("--fix", "fixed", multiple=True, metavar="DIM=VALUE", help="Give a dimension one value. May be repeated.")
+@click.option("--samples", type=click.IntRange(100, 10_000_000), default=100_000, show_default=True, metavar="N", help="Architectures drawn for medians and shares.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def check_command(space: str, budgets: tuple[str, ...], fixed: tuple[str, ...], samples: int, seed: int, as_json: bool) -> None:
+    """Check a space file; print its size, its costs, and how tight budgets can be.
+
+    SPACE is a file or the name of a space that ships, such as mobilevit.
+    """
+    from mvt_nas.cli.choices import parse_fixed
+    from mvt_nas.engine.survey import survey
+    from mvt_nas.space.search_space import load_space
+
+    loaded = load_space(space)
+    report = survey(loaded.fix(parse_fixed(fixed)) if fixed else loaded, budgets, samples=samples, seed=seed)
+    if as_json:
+        print_json(report)
+        return
+    _print(report)
+
+
+def _print(report: dict[str, Any]) -> None:
+    click.echo(f"{report['name']}: {report['size']:,} architectures in {report['dimensions']} dimensions (hash {report['hash']})\n")
+    rows = [[name, *(short(entry[column]) for column in ("min", "median", "max"))] for name, entry in report["costs"].items()]
+    print_table(["cost", "min", "median", "max"], rows)
+    click.echo(f"\nmedian over {report['samples']:,} architectures drawn uniformly; published models in the space: {len(report['published'])}")
+    if report["budgets"]:
+        click.echo(f"feasible under all budgets: {100 * report['feasible_share']:.4g} % of the draw, satisfiable: {'yes' if report['satisfiable'] else 'NO'}\n")
+        header = ["budget", "feasible %", "tightest alone", "tightest with the others"]
+        print_table(header, [_budget_row(entry) for entry in report["budgets"]])
+
+
+def _budget_row(entry: dict[str, Any]) -> list[str]:
+    together = "none" if entry["tightest_together"] is None else short(entry["tightest_together"])
+    return [entry["budget"], f"{100 * entry['feasible_share']:.4g}", short(entry["tightest"]), together]
+
+
+@space_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def list_command(as_json: bool) -> None:
+    """List the spaces that ship."""
+    from mvt_nas.space.search_space import load_space, shipped_spaces
+
+    spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]
+    entries = [
+        {"name": s.name, "size": s.size, "dimensions": len(s.dimensions), "description": s.document.get("description", ""), "file": s.where} for s in spaces
+    ]
+    if as_json:
+        print_json(entries)
+        return
+    print_table(["space", "description", "dimensions", "architectures"], [[e["name"], e["description"], str(e["dimensions"]), f"{e['size']:.3g}" if e["size"] > 1e7 else str(e["size"])] for e in entries], text_columns=2)

@@ -1,0 +1,87 @@
+"""The costs of an architecture part by part, with words for what each part is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mvt_nas.cost.counts import Counts, count
+from mvt_nas.cost.folds import total
+from mvt_nas.lowering import lower
+from mvt_nas.space.architecture import Architecture, Stage
+from mvt_nas.space.fields import specs
+
+
+@dataclass(frozen=True, slots=True)
+class PartCosts:
+    """One part of a network.
+
+    Attributes:
+        name: ``stem``, ``stage3.conv``, ``stage3.block`` or ``head``.
+        what: in words.
+        shape: of its output, ``channels x height x width``.
+        params: trainable parameters.
+        macs: multiply-adds of the batch.
+    """
+
+    name: str
+    what: str
+    shape: str
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """An architecture with its parts and its totals."""
+
+    key: str
+    resolution_px: int
+    batch_size: int
+    counts: Counts
+    parts: tuple[PartCosts, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as plain data."""
+        counts = {name: getattr(self.counts, name) for name in ("params", "macs", "memory_mb", "moved_mb")}
+        parts = [{name: getattr(part, name) for name in PartCosts.__slots__} for part in self.parts]
+        return counts | {"batch_size": self.batch_size, "parts": parts}
+
+
+def summarise(architecture: Architecture, *, batch_size: int = 1, num_classes: int = 1000) -> Summary:
+    """Return the costs of an architecture part by part."""
+    graph = lower(architecture, batch_size=batch_size, num_classes=num_classes)
+    parts = []
+    for scope in dict.fromkeys(op.scope for op in graph.ops):
+        ops = [op for op in graph.ops if op.scope == scope]
+        shape = " x ".join(str(size) for size in ops[-1].output.shape[1:])
+        parts.append(PartCosts(scope, _words(architecture, scope), shape, total(ops, "params"), total(ops, "macs")))
+    counts = count(architecture, batch_size=batch_size, num_classes=num_classes)
+    return Summary(architecture.key, architecture.resolution_px, batch_size, counts, tuple(parts))
+
+
+def _words(architecture: Architecture, scope: str) -> str:
+    name, _, part = scope.partition(".")
+    if name == "stem":
+        return "3x3 convolution, stride 2"
+    if name == "head":
+        return "1x1 convolution, mean, classifier" if architecture.head_width else "mean, classifier"
+    stage = architecture.stages[int(name.removeprefix("stage")) - 1]
+    return _convolutions(stage) if part == "conv" else _block(stage)
+
+
+def _convolutions(stage: Stage) -> str:
+    return f"{stage.depth} x inverted residual, expansion {stage.expansion:g}, stride {stage.stride}"
+
+
+def _block(stage: Stage) -> str:
+    """Return the block's fields in words; those that hold what they would by default are left out."""
+    block = stage.block
+    assert block is not None
+    told = {name: getattr(block, name) for name in specs(type(block))}
+    plain = type(block)(**{name: value for name, value in told.items() if name in ("attention", "dim", "ffn_dim", "fusion")})
+    words = [f"{name} {value}" for name, value in told.items() if value is not None and (name in _ALWAYS or getattr(plain, name, None) != value)]
+    return f"{block.kind}: {', '.join(words)}"
+
+
+_ALWAYS = ("attention", "dim", "ffn_dim", "transformer_depth", "patch", "fusion")

@@ -1,0 +1,62 @@
+"""A run as an Optuna storage, so that optuna-dashboard and Optuna's own plots can show it.
+
+The storage is a copy for looking at: parameters have their real values, scores beyond the objectives are user attributes. The run's
+truth stays in its store.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState, create_trial
+
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.run import Run
+from mvt_nas.errors import RunError
+
+
+def write_storage(run: Run, path: Path) -> Path:
+    """Write the candidates of a run into a new journal storage and return its path.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        backend = JournalFileBackend(str(path))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error})") from None
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        _write(run, JournalStorage(backend))
+    finally:
+        optuna.logging.set_verbosity(level)
+    return path
+
+
+def _write(run: Run, storage: JournalStorage) -> None:
+    directions = [{"min": "minimize", "max": "maximize"}[direction] for direction in run.directions]
+    study = optuna.create_study(storage=storage, study_name=run.folder.resolve().name, directions=directions)
+    study.set_metric_names([objective.metric for objective in run.config.objectives])
+    distributions = {d.name: CategoricalDistribution(d.values) for d in run.space.dimensions}
+    study.add_trials([_trial(run, run.candidates[number], distributions) for number in sorted(run.candidates)])
+
+
+def _trial(run: Run, candidate: Candidate, distributions: dict[str, CategoricalDistribution]) -> optuna.trial.FrozenTrial:
+    params = {d.name: d.values[code] for d, code in zip(run.space.dimensions, candidate.row, strict=True)}
+    attributes: dict[str, Any] = {"key": candidate.key, "origin": candidate.origin, "status": candidate.status, **candidate.scores}
+    if candidate.error:
+        attributes["error"] = candidate.error
+    return create_trial(
+        state=TrialState.COMPLETE if candidate.scored else TrialState.FAIL,
+        values=[candidate.scores[o.metric] for o in run.config.objectives] if candidate.scored else None,
+        params=params,
+        distributions=dict(distributions),
+        user_attrs=attributes,
+    )

@@ -1,0 +1,1 @@
+"""Tables and pictures of runs. Reads runs, searches nothing, needs no torch."""

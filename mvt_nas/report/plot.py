@@ -1,0 +1,149 @@
+"""The picture of a run: candidates, front, budgets, published models.
+
+What is drawn is gathered in :class:`FrontPlot` first, which tests look at; drawing is matplotlib's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.run import Run
+from mvt_nas.errors import RunError, listing
+from mvt_nas.space.published import published_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_MOST_PANELS = 3
+_LABELS = {"macs": "MACs", "params": "parameters", "memory_mb": "peak activation memory (MB)"}
+_FRONT, _OTHER, _MODEL, _BUDGET = "#d55e00", "#9aa5b1", "#0072b2", "#cc79a7"  # Okabe and Ito's palette: told apart without red or green
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        x: metric across, or ``None`` for the candidate's number.
+        y: metric upward.
+        others: points off the front.
+        front: points on it, in order of x.
+        models: name and point of each published model among the candidates.
+        budgets: axis (``"x"`` or ``"y"``) and value of each bound.
+    """
+
+    x: str | None
+    y: str
+    others: tuple[tuple[float, float], ...]
+    front: tuple[tuple[float, float], ...]
+    models: tuple[tuple[str, float, float], ...]
+    budgets: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPlot:
+    """What a picture of a run shows."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+def front_plot(run: Run) -> FrontPlot:
+    """Return what a picture of the run shows: the first objective against each other one.
+
+    Raises:
+        RunError: no candidate is complete yet.
+    """
+    if not run.complete():
+        raise RunError(f"{run.folder}: nothing to draw; no candidate is complete")
+    y, *across = [objective.metric for objective in run.config.objectives]
+    panels = [_panel(run, x, y) for x in across[:_MOST_PANELS] or [None]]
+    title = f"{run.space.name}: {len(run.front())} on the front of {len(run.complete())} candidates"
+    return FrontPlot(title, tuple(panels))
+
+
+def _panel(run: Run, x: str | None, y: str) -> Panel:
+    def point(candidate: Candidate) -> tuple[float, float]:
+        return (float(candidate.number) if x is None else candidate.scores[x], candidate.scores[y])
+
+    front = {c.number for c in run.front()}
+    complete = run.complete()
+    models = [(c.origin, *point(c)) for c in complete if c.origin in published_names()]
+    bounds = [("x" if b.metric == x else "y", b.bound) for b in run.config.budgets if b.metric in (x, y)]
+    return Panel(
+        x,
+        y,
+        tuple(point(c) for c in complete if c.number not in front),
+        tuple(sorted(point(c) for c in complete if c.number in front)),
+        tuple(models),
+        tuple(bounds),
+    )
+
+
+def draw(run: Run, path: Path) -> Path:
+    """Draw a run into a file and return its path.
+
+    Raises:
+        RunError: nothing is complete, another kind of file is asked for, or it cannot be written.
+    """
+    if path.suffix not in SUFFIXES:
+        raise RunError(f"{path}: a picture ends in {listing(SUFFIXES)}")
+    figure = _figure(front_plot(run))
+    try:
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path
+
+
+def _figure(plot: FrontPlot) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4 * len(plot.panels), 5.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes: Sequence[Axes] = figure.subplots(1, len(plot.panels), squeeze=False)[0]
+    for ax, panel in zip(axes, plot.panels, strict=True):
+        _draw_panel(ax, panel)
+    figure.suptitle(plot.title)
+    axes[0].legend(loc="best", fontsize=8, framealpha=0.9)
+    return figure
+
+
+def _draw_panel(ax: Axes, panel: Panel) -> None:
+    if panel.others:
+        ax.scatter(*zip(*panel.others, strict=True), s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
+    ax.scatter(*zip(*panel.front, strict=True), s=30, color=_FRONT, edgecolors="white", linewidths=0.5, label="Pareto front", zorder=3)
+    if panel.models:
+        names, xs, ys = zip(*panel.models, strict=True)
+        ax.scatter(xs, ys, s=36, facecolors="none", edgecolors=_MODEL, linewidths=1.3, marker="s", label="published models", zorder=4)
+        for name, x, y in zip(names, xs, ys, strict=True):
+            ax.annotate(_short(name), (x, y), textcoords="offset points", xytext=(5, -9), fontsize=6.5, color=_MODEL, zorder=5)
+    for axis, value in panel.budgets:
+        (ax.axvline if axis == "x" else ax.axhline)(value, color=_BUDGET, linestyle="--", linewidth=1.2, label="budget")
+    _label(ax, panel)
+
+
+def _label(ax: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    for axis, set_label, metric in ((ax.xaxis, ax.set_xlabel, panel.x), (ax.yaxis, ax.set_ylabel, panel.y)):
+        set_label("candidate" if metric is None else _LABELS.get(metric, f"{metric} (training-free score)"))
+        if metric in COST_NAMES:
+            (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+            axis.set_major_formatter(EngFormatter(sep=" "))
+            axis.set_minor_formatter(EngFormatter(sep=" "))
+    ax.grid(alpha=0.25, linewidth=0.5)
+    ax.tick_params(which="both", labelsize=8)
+
+
+def _short(name: str) -> str:
+    return name.replace("mobilevitv", "v").replace("mobilevit_", "v1 ").replace("_", " ")
+
+

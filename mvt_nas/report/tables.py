@@ -1,0 +1,36 @@
+"""The candidates of a run as pandas tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.run import Run
+
+
+def candidates_frame(run: Run) -> pd.DataFrame:
+    """Return all candidates in order of their numbers: status, scores, then one column per dimension of the space."""
+    return _frame(run, [run.candidates[number] for number in sorted(run.candidates)])
+
+
+def front_frame(run: Run) -> pd.DataFrame:
+    """Return the front, in the same columns as :func:`candidates_frame`, best in the first objective first."""
+    return _frame(run, run.front())
+
+
+def _frame(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
+    head = pd.DataFrame(
+        {
+            "id": [c.number for c in candidates],
+            "key": [c.key for c in candidates],
+            "status": [c.status for c in candidates],
+            "origin": [c.origin for c in candidates],
+            "error": [c.error for c in candidates],
+        }
+    )
+    metrics = dict.fromkeys(name for c in candidates for name in c.scores)
+    scores = pd.DataFrame({name: [c.scores.get(name) for c in candidates] for name in metrics})
+    choices = pd.DataFrame(
+        {dimension.name: [dimension.values[c.row[index]] for c in candidates] for index, dimension in enumerate(run.space.dimensions)}
+    )
+    return pd.concat([head, scores, choices], axis=1)
