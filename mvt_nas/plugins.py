@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from mvt_nas.errors import PluginError, listing, nearest
@@ -85,6 +83,9 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
+        import pkgutil
+        from importlib.metadata import entry_points
+
         self._discovered = True
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__, f"{self.package}."):

@@ -24,8 +24,8 @@ from transformers import (
 )
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
-from mvt_nas.checkpoints.dialect import DIALECTS, translations
 from mvt_nas.checkpoints import load_checkpoint
+from mvt_nas.checkpoints.dialect import DIALECTS, translations
 from mvt_nas.errors import CheckpointError
 from mvt_nas.network import Network, build_model
 from mvt_nas.space.architecture import Architecture, Stage

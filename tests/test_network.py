@@ -19,8 +19,8 @@ from torch.nn import functional
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.blocks.mobilevit.layers import MultiHeadAttention, SeparableAttention, TokenNorm
 from mvt_nas.blocks.mobilevit.module import Tokens
-from mvt_nas.checkpoints.dialect import translations
 from mvt_nas.checkpoints import load_checkpoint
+from mvt_nas.checkpoints.dialect import translations
 from mvt_nas.errors import ArchitectureError
 from mvt_nas.network import Network, build_model
 from mvt_nas.space.architecture import Architecture, Stage
