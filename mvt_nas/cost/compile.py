@@ -18,7 +18,6 @@ from mvt_nas.blocks.lowering import LOWERINGS, Lowering, Segment
 from mvt_nas.cost.parts import Fields, Part, grid, tabulate
 from mvt_nas.lowering import lower_convolutions, lower_head, lower_stem
 from mvt_nas.space.architecture import CONV
-from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
 
 Lowered = tuple[Graph, tuple[GraphTensor, ...]]
@@ -50,10 +49,10 @@ class Setting:
 
 def first_side(space: SearchSpace) -> tuple[Part, list[int]]:
     """Return the index of the side that leaves the stem, and those sides."""
-    dimensions, strides, rows = grid(space, ["resolution_px"])
-    after = -(-Columns(space.plan, rows).value("resolution_px") // 2)
+    dimensions, strides, columns = grid(space, ["resolution_px"])
+    after = -(-columns.value("resolution_px") // 2)
     sides = sorted({int(side) for side in after})
-    return Part(dimensions, strides, len(rows), np.searchsorted(sides, after)), sides
+    return Part(dimensions, strides, len(columns), np.searchsorted(sides, after)), sides
 
 
 def stem_part(space: SearchSpace, setting: Setting) -> Part:
@@ -92,7 +91,7 @@ def stage_parts(space: SearchSpace, setting: Setting, number: int, sides: list[i
 
 
 def _all_values(space: SearchSpace, path: str) -> NDArray[Any]:
-    return Columns(space.plan, grid(space, [path])[2]).value(path)
+    return grid(space, [path])[2].value(path)
 
 
 def _convolutions_part(space: SearchSpace, setting: Setting, scope: str, before: str, sides: list[int]) -> Part:
@@ -112,25 +111,31 @@ def _convolutions_part(space: SearchSpace, setting: Setting, scope: str, before:
 def _block_parts(space: SearchSpace, setting: Setting, scope: str, kind: str, sides: list[int]) -> tuple[Part, Part | None]:
     lowering = LOWERINGS.get(kind)
 
+    def outer_side(side: int, fields: dict[str, Any]) -> int:
+        return int(-(-side // fields["stride"]))
+
+    def inner_side(side: int, fields: dict[str, Any]) -> int:
+        return _grown(lowering, fields, outer_side(side, fields))
+
     def outer(side: int, fields: dict[str, Any]) -> Lowered:
-        graph, side = Graph(), -(-side // fields["stride"])
+        graph, side = Graph(), outer_side(side, fields)
         choices = {name: fields[name] for name in lowering.outer.fields}
         lowering.outer.lower(graph, graph.input(setting.batch_size, fields["width"], side, side), **choices)
         return graph, ()
 
     def inner(side: int, fields: dict[str, Any]) -> Lowered:
         assert lowering.inner is not None
-        graph, side = Graph(), _grown(lowering, fields, -(-side // fields["stride"]))
+        graph, side = Graph(), inner_side(side, fields)
         x = graph.input(setting.batch_size, fields["dim"], side, side)
         lowering.inner.lower(graph, x, **{name: fields[name] for name in lowering.inner.fields})
         held = lowering.held is not None and lowering.held(*(fields[name] for name in lowering.held_fields))
         return graph, (x,) if held else ()
 
-    own = _segment_fields(lowering.outer, scope, kind, ())
+    part = tabulate(space, _segment_fields(lowering.outer, scope, kind, ()), sides, outer, outer_side)
     if lowering.inner is None:
-        return tabulate(space, own, sides, outer), None
-    other = _segment_fields(lowering.inner, scope, kind, (*lowering.output_side_fields, *lowering.held_fields))
-    return tabulate(space, own, sides, outer), tabulate(space, other, sides, inner)
+        return part, None
+    fields = _segment_fields(lowering.inner, scope, kind, (*lowering.output_side_fields, *lowering.held_fields))
+    return part, tabulate(space, fields, sides, inner, inner_side)
 
 
 def _segment_fields(segment: Segment, scope: str, kind: str, extra: tuple[str, ...]) -> Fields:
@@ -150,15 +155,14 @@ def _next_side(space: SearchSpace, scope: str, kinds: list[str], sides: list[int
     """Return the table of the side that leaves a stage, and those sides, ascending."""
     fields = {kind: LOWERINGS.get(kind).output_side_fields for kind in kinds}
     names = dict.fromkeys(["stride", "block", *(name for group in fields.values() for name in group)])
-    dimensions, strides, rows = grid(space, [f"{scope}.{name}" for name in names])
-    columns = Columns(space.plan, rows)
+    dimensions, strides, columns = grid(space, [f"{scope}.{name}" for name in names], len(sides))
     values = {name: columns.value(f"{scope}.{name}") for name in names}
-    after = np.empty((len(sides), len(rows)), dtype=np.int64)
-    for cell in range(len(rows)):
+    after = np.empty((len(sides), len(columns)), dtype=np.int64)
+    for cell in range(len(columns)):
         here = {name: column[cell].item() for name, column in values.items()}
         kind = here["block"]
         for index, side in enumerate(sides):
             halved = -(-side // here["stride"])
             after[index, cell] = halved if kind == CONV else _grown(LOWERINGS.get(kind), here, halved)
     leaving = sorted({int(side) for side in after.ravel()})
-    return Part(dimensions, strides, len(rows), np.searchsorted(leaving, after).ravel()), leaving
+    return Part(dimensions, strides, len(columns), np.searchsorted(leaving, after).ravel()), leaving

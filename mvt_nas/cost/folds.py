@@ -25,9 +25,8 @@ def total(ops: Sequence[Op], attribute: str) -> Size:
 
 def peak_elements(graph: Graph, held: Sequence[Tensor] = ()) -> Size:
     """Return the largest number of live elements at any kernel; ``held`` tensors live to the end."""
-    live = _live_elements(graph, held)
     peak: Size = 0
-    for op, elements in zip(graph.ops, live, strict=True):
+    for op, elements in zip(graph.ops, live_elements(graph, held), strict=True):
         if op.kind != "call":
             peak = larger(peak, elements)
     return peak
@@ -35,9 +34,9 @@ def peak_elements(graph: Graph, held: Sequence[Tensor] = ()) -> Size:
 
 def background_elements(graph: Graph) -> Size:
     """Return the elements that live beside the input and the output of the graph's ``call``; 0 where it has none."""
-    for op, elements in zip(graph.ops, _live_elements(graph, ()), strict=True):
+    for index, op in enumerate(graph.ops):
         if op.kind == "call":
-            return elements - op.inputs[0].elements - op.output.elements
+            return live_elements(graph)[index] - op.inputs[0].elements - op.output.elements
     return 0
 
 
@@ -46,7 +45,8 @@ def larger(a: Any, b: Any) -> Any:
     return a + (b - a) * (b > a)
 
 
-def _live_elements(graph: Graph, held: Sequence[Tensor]) -> list[Size]:
+def live_elements(graph: Graph, held: Sequence[Tensor] = ()) -> list[Size]:
+    """Return for each kernel the elements of all tensors that exist while it runs; ``held`` tensors live to the end."""
     last_use = {tensor.storage: index for index, op in enumerate(graph.ops) for tensor in (*op.inputs, op.output)}
     last_use |= {tensor.storage: len(graph.ops) for tensor in held}
     last_use[graph.ops[-1].output.storage] = len(graph.ops)

@@ -7,8 +7,9 @@ that a table of a hundred thousand entries costs a few hundred lowerings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,22 @@ from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.blocks.graph import Tensor as GraphTensor
-from mvt_nas.cost.folds import background_elements, peak_elements, total
-from mvt_nas.errors import SpaceError
+from mvt_nas.cost.folds import background_elements, live_elements, total
+from mvt_nas.errors import SpaceError, listing
 from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.space.validity import combinations
 
 ADDITIVE = ("params", "macs")
 """What is summed over the kernels; the columns of a table are these, then the peak and the background of live elements."""
 
 COLUMNS = len(ADDITIVE) + 2
-_MOST_CELLS = 40_000_000
+_MOST_ENTRIES = 4_000_000
 
 Lower = Callable[[int, dict[str, Any]], tuple[Graph, Sequence[GraphTensor]]]
 """``(side, fields) -> (graph, tensors held to the end)``."""
+
+Alike = Callable[[int, dict[str, Any]], Hashable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,37 +83,47 @@ class Fields:
         return [*self.scalars.values(), *self.arrays.values(), *extra, *(self.same or ())]
 
 
-def grid(space: SearchSpace, paths: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...], NDArray[np.int32]]:
-    """Return the dimensions that decide the fields, their strides, and one row for each combination of their codes.
+def grid(space: SearchSpace, paths: Sequence[str], sides: int = 1) -> tuple[tuple[int, ...], tuple[int, ...], Columns]:
+    """Return the dimensions that decide some fields, their strides, and the fields over all combinations of their codes.
 
     Raises:
-        SpaceError: there are too many combinations to tabulate.
+        SpaceError: there are too many combinations, times ``sides``, to tabulate.
     """
     dimensions = tuple(sorted(frozenset[int]().union(*(space.depends[path] for path in paths))))
     sizes = [len(space.dimensions[d].values) for d in dimensions]
-    cells = int(np.prod(sizes, dtype=object)) if sizes else 1
-    if cells > _MOST_CELLS:
-        names = ", ".join(space.dimensions[d].name for d in dimensions)
-        raise SpaceError(f"{space.where}: {cells} combinations of {names} are too many to tabulate; at most {_MOST_CELLS} (larger steps do it)")
-    strides = tuple(int(np.prod(sizes[i + 1 :], dtype=np.int64)) for i in range(len(sizes)))
-    rows = np.zeros((cells, len(space.dimensions)), dtype=np.int32)
-    if dimensions:
-        rows[:, dimensions] = np.indices(sizes, dtype=np.int32).reshape(len(sizes), -1).T
-    return dimensions, strides, rows
+    if prod(sizes) * sides > _MOST_ENTRIES:
+        names = listing(space.dimensions[d].name for d in dimensions)
+        raise SpaceError(
+            f"{space.where}: {prod(sizes)} combinations of {names}, for {sides} sizes of the map, are too many to tabulate; "
+            f"at most {_MOST_ENTRIES} (larger steps do it)"
+        )
+    strides = tuple(prod(sizes[index + 1 :]) for index in range(len(sizes)))
+    return dimensions, strides, Columns(space.plan, combinations(space.plan, dimensions), dimensions)
 
 
-def tabulate(space: SearchSpace, fields: Fields, sides: Sequence[int], lower: Lower) -> Part:
-    """Return the table of a part over its choices and the ``sides`` of the maps that may reach it."""
-    dimensions, strides, rows = grid(space, fields.paths())
-    columns = Columns(space.plan, rows)
-    table = np.zeros((len(sides), len(rows), COLUMNS))
-    exists = np.ones(len(rows), dtype=bool)
+def tabulate(space: SearchSpace, fields: Fields, sides: Sequence[int], lower: Lower, alike: Alike | None = None) -> Part:
+    """Return the table of a part over its choices and the ``sides`` of the maps that may reach it.
+
+    Args:
+        space: whose part it is.
+        fields: what the part reads.
+        sides: of the maps that may reach it.
+        lower: gives its kernels.
+        alike: ``(side, fields)`` to a key; sides with the same key give the same kernels.
+    """
+    dimensions, strides, columns = grid(space, fields.paths(), len(sides))
+    table = np.zeros((len(sides), len(columns), COLUMNS))
+    exists = np.ones(len(columns), dtype=bool)
     if fields.present:
         exists = columns.value(fields.present[0]) == fields.present[1]
     for cells, values in _groups(columns, fields, np.flatnonzero(exists)):
+        known: dict[Hashable, NDArray[Any]] = {}
         for index, side in enumerate(sides):
-            table[index, cells] = _costs(fields, side, values, lower, len(cells))
-    return Part(dimensions, strides, len(rows), table.reshape(-1, COLUMNS))
+            key = alike(side, values) if alike else side
+            if key not in known:
+                known[key] = _costs(fields, side, values, lower, len(cells))
+            table[index, cells] = known[key]
+    return Part(dimensions, strides, len(columns), table.reshape(-1, COLUMNS))
 
 
 def _groups(columns: Columns, fields: Fields, cells: NDArray[np.intp]) -> list[tuple[NDArray[np.intp], dict[str, Any]]]:
@@ -128,7 +142,9 @@ def _groups(columns: Columns, fields: Fields, cells: NDArray[np.intp]) -> list[t
     result = []
     for members in np.split(cells[order], starts[1:]):
         first = members[0]
-        values: dict[str, Any] = {n: columns.value(p)[first].item() if columns.active(p)[first] else None for n, p in fields.scalars.items()}
+        values: dict[str, Any] = {
+            n: columns.value(p)[first].item() if columns.active(p)[first] else None for n, p in fields.scalars.items()
+        }
         values |= {name: columns.value(path)[members].astype(np.int64) for name, path in fields.arrays.items()}
         if fields.same:
             values["same"] = bool(columns.value(fields.same[0])[first] == columns.value(fields.same[1])[first])
@@ -153,9 +169,13 @@ def _costs(fields: Fields, side: int, values: dict[str, Any], lower: Lower, n: i
 
 
 def _fold(graph: Graph, held: Sequence[GraphTensor], n: int) -> NDArray[Any]:
-    result = np.empty((n, COLUMNS))
+    """Return the sums, the peak and the background of a graph, (n, columns)."""
+    result = np.zeros((n, COLUMNS))
     for index, name in enumerate(ADDITIVE):
         result[:, index] = total(graph.ops, name)
-    result[:, -2] = peak_elements(graph, held)
+    peak = result[:, -2]
+    for op, elements in zip(graph.ops, live_elements(graph, held), strict=True):
+        if op.kind != "call":
+            np.maximum(peak, elements, out=peak)
     result[:, -1] = background_elements(graph)
     return result

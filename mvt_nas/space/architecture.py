@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from mvt_nas.errors import ArchitectureError, listing
 from mvt_nas.plugins import Registry
@@ -25,6 +25,8 @@ CONV = "conv"
 """The name of a stage's block when nothing follows its inverted residuals."""
 
 _LARGEST_FILE = 1_000_000
+
+T = TypeVar("T")
 
 
 class Block:
@@ -133,7 +135,7 @@ class Architecture:
             raise ArchitectureError(
                 f"{where}: needs stages (a list) and may hold resolution_px, stem_width, head_width; found {listing(data) or 'nothing'}"
             )
-        own = complete(Architecture, {n: data[n] for n in specs(Architecture) if n in data}, where)
+        own: dict[str, Any] = complete(Architecture, {n: data[n] for n in specs(Architecture) if n in data}, where)
         parsed = tuple(_stage(stage, f"{where}.stages[{i}]") for i, stage in enumerate(stages))
         return Architecture(**own, head_width=data.get("head_width"), stages=parsed)
 
@@ -163,6 +165,14 @@ class Architecture:
             return Architecture.from_json(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ArchitectureError(f"{path}: cannot be read ({error})") from None
+
+
+def assembled(cls: type[T], names: Sequence[str], values: Sequence[object]) -> T:
+    """Return an instance of a frozen dataclass from values that are known to be complete, right and normal; nothing is checked."""
+    instance = object.__new__(cls)
+    for name, value in zip(names, values, strict=True):
+        object.__setattr__(instance, name, value)
+    return instance
 
 
 def _stage(data: object, where: str) -> Stage:

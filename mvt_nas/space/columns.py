@@ -6,14 +6,13 @@ once, for all rows together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.space.fields import Conditions, Value
-from mvt_nas.space.plan import Node, Plan
+from mvt_nas.space.plan import Choice, Constant, Derived, Node, Plan, Where
 from mvt_nas.space.rules import Rule
 
 Rows = NDArray[np.integer[Any]]
@@ -28,17 +27,25 @@ class Columns:
     Args:
         plan: of the space.
         rows: (n, dimensions).
+        dimensions: which dimensions the columns of ``rows`` are, where they are not all; the others then have code 0.
     """
 
-    def __init__(self, plan: Plan, rows: Rows) -> None:
+    def __init__(self, plan: Plan, rows: Rows, dimensions: Sequence[int] | None = None) -> None:
         self._plan = plan
         self._rows = rows
+        self._columns = None if dimensions is None else {dimension: column for column, dimension in enumerate(dimensions)}
         self._values: dict[str, NDArray[Any]] = {}
-        self._active: dict[str, Mask] = {}
+        self._held: dict[Where, Mask | None] = {(): None}
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def codes(self, dimension: int) -> NDArray[Any]:
         """Return the codes of one dimension, (n,)."""
-        return self._rows[:, dimension]
+        if self._columns is None:
+            return self._rows[:, dimension]
+        column = self._columns.get(dimension)
+        return np.zeros(len(self._rows), dtype=self._rows.dtype) if column is None else self._rows[:, column]
 
     def value(self, path: str) -> NDArray[Any]:
         """Return the values of a field, (n,); meaningless where it is inactive."""
@@ -48,95 +55,109 @@ class Columns:
 
     def active(self, path: str) -> Mask:
         """Return where a field is active, (n,)."""
-        if path not in self._active:
-            self._active[path] = self._hold(self._plan.nodes[path].when)
-        return self._active[path]
+        return self._filled(self._hold(self._plan.nodes[path].when))
 
-    def applies(self, path: str) -> Mask:
-        """Return where a field is active and takes what the file says, so that its dimension has an effect."""
-        return self.active(path) & self._hold(self._plan.nodes[path].applies)
+    def applies(self, node: Node) -> Mask:
+        """Return where a field is active and follows its dimension, so that the code has an effect."""
+        choice = node.choice
+        return self._filled(_both(self._hold(node.when), self._hold(choice[0]))) if choice else np.zeros(len(self._rows), dtype=bool)
+
+    def listed(self, path: str) -> list[Any]:
+        """Return the values of a field as plain values, ``None`` where it is inactive."""
+        values: list[Any] = self.value(path).tolist()
+        active = self._hold(self._plan.nodes[path].when)
+        return values if active is None else [value if there else None for value, there in zip(values, active.tolist(), strict=True)]
 
     def obeys(self, rule: Rule) -> Mask:
-        """Return where a rule holds; it holds where a field that it names is inactive."""
-        result = np.broadcast_to(np.asarray(rule.holds(self.value), dtype=bool), len(self._rows)).copy()
+        """Return where a rule holds; it holds where a field that it names is inactive.
+
+        A factor counts as the smallest one that derives the same, so that equal architectures obey the same rules.
+        """
+        result = np.broadcast_to(np.asarray(rule.holds(self._meant), dtype=bool), len(self._rows))
         for name in rule.names:
-            result |= ~self.active(name)
+            active = self._hold(self._plan.nodes[name].when)
+            result = result if active is None else result | ~active
         return result
 
-    def canonical(self) -> Rows:
+    def canonical(self) -> NDArray[np.int32]:
         """Return the rows with every code that has no effect, or the same effect as a smaller one, made the smallest."""
-        result = self._rows.copy()
+        result = np.empty((len(self), len(self._plan.dimensions)), dtype=np.int32)
         for index in range(len(self._plan.dimensions)):
             result[:, index] = self.canonical_codes(index)
         return result
 
     def canonical_codes(self, dimension: int) -> NDArray[Any]:
         """Return the canonical codes of one dimension, (n,)."""
-        nodes = [node for node in self._plan.nodes.values() if node.dimension == dimension]
-        matters = np.logical_or.reduce([self.applies(node.path) for node in nodes])
-        codes = np.where(matters, self._rows[:, dimension], 0)
-        consumers = [n for n in self._plan.nodes.values() if n.alias and n.alias[0] in {node.path for node in nodes}]
-        return codes if not consumers else np.where(matters, self._smallest_alike(dimension, consumers), codes)
+        followers = self._plan.followers[dimension]
+        codes = self.codes(dimension)
+        if any(node.path in self._plan.factors for node in followers):
+            return self._smallest_alike(dimension, followers)
+        if any(not node.when and not node.cases[0].when for node in followers):
+            return codes
+        return np.where(np.logical_or.reduce([self.applies(node) for node in followers]), codes, 0)
 
-    def _smallest_alike(self, dimension: int, consumers: list[Node]) -> NDArray[Any]:
-        """Return the smallest code whose factor derives the same values in all its consumers."""
-        values = np.asarray(self._plan.dimensions[dimension].values)
-        alike = np.ones((len(self._rows), len(values)), dtype=bool)
-        for node in consumers:
-            assert node.alias is not None
-            base = self.value(node.alias[1])
-            derived = np.stack([np.broadcast_to(node.alias[2].derive(np.full(len(base), v), base), len(base)) for v in values], axis=1)
-            alike &= (derived == self.value(node.path)[:, None]) | ~self.active(node.path)[:, None]
-        return alike.argmax(axis=1)
+    def _smallest_alike(self, dimension: int, factors: Sequence[Node]) -> NDArray[Any]:
+        """Return the smallest codes with which the factors derive the same values, by bisection."""
+        low, high = np.zeros(len(self._rows), dtype=np.intp), self.codes(dimension).astype(np.intp)
+        for _ in range(len(self._plan.values[dimension]).bit_length()):
+            middle = (low + high) // 2
+            alike = self._alike(dimension, factors, middle)
+            high = np.where(alike, middle, high)
+            low = np.where(alike, low, np.minimum(middle + 1, high))
+        return high
+
+    def _alike(self, dimension: int, factors: Sequence[Node], codes: NDArray[Any]) -> Mask:
+        """Return where other codes of a dimension derive the same values as the rows' own."""
+        values, own = self._plan.values[dimension], self.codes(dimension)
+        alike = np.ones(len(self._rows), dtype=bool)
+        for node in factors:
+            derived = self._plan.factors[node.path]
+            base = self.value(derived.base)
+            same = derived.alias.derive(values[codes], base) == derived.alias.derive(values[own], base)
+            alike &= same | ~self.applies(node)
+        return alike
+
+    def _meant(self, path: str) -> NDArray[Any]:
+        """Return the values of a field as rules see them."""
+        node = self._plan.nodes[path]
+        if path not in self._plan.factors or node.choice is None:
+            return self.value(path)
+        dimension = self._plan.index[node.choice[1]]
+        return np.where(self.applies(node), self._plan.values[dimension][self.canonical_codes(dimension)], self.value(path))
 
     def _evaluate(self, node: Node) -> NDArray[Any]:
-        if node.dimension is not None:
-            values = np.asarray(self._plan.dimensions[node.dimension].values)
-            return self._under(node, values[self._rows[:, node.dimension]])
-        if node.constant is not None:
-            return self._under(node, self._full(node.constant))
-        if node.alias is not None:
-            factor, base, alias = node.alias
-            return np.asarray(alias.derive(self.value(factor), self.value(base)))
-        return self._default(node)
-
-    def _under(self, node: Node, values: NDArray[Any]) -> NDArray[Any]:
-        """Return ``values`` where the entry's condition holds, elsewhere what it names otherwise."""
-        if not node.applies:
-            return values
-        other = self._default(node) if node.otherwise is None else self._full(node.otherwise)
-        return np.where(self._hold(node.applies), values, other)
-
-    def _default(self, node: Node) -> NDArray[Any]:
-        cases = [(conditions, self._full(value)) for conditions, value in node.defaults]
-        if len(cases) == 1:
-            return cases[0][1]
-        return np.select([self._hold(c) for c, _ in cases[:-1]], [v for _, v in cases[:-1]], default=cases[-1][1])
-
-    def _full(self, value: Value) -> NDArray[Any]:
-        return np.full(len(self._rows), value)
-
-    def _hold(self, conditions: Conditions) -> Mask:
-        result = np.ones(len(self._rows), dtype=bool)
-        for path, allowed in conditions.items():
-            values = self.value(path)
-            result &= self.active(path) & np.logical_or.reduce([values == value for value in allowed])
+        *cases, last = node.cases
+        result = self._from(last.source)
+        for case in reversed(cases):
+            result = np.where(self._filled(self._hold(case.when)), self._from(case.source), result)
         return result
 
+    def _from(self, source: Choice | Constant | Derived) -> NDArray[Any]:
+        if isinstance(source, Choice):
+            dimension = self._plan.index[source.dimension]
+            return np.asarray(self._plan.values[dimension][self.codes(dimension)])
+        if isinstance(source, Constant):
+            return np.full(len(self._rows), source.value)
+        return np.asarray(source.alias.derive(self.value(source.factor), self.value(source.base)))
 
-def dependencies(plan: Plan) -> Mapping[str, frozenset[int]]:
-    """Return for each path the dimensions on which its value or activity depends."""
-    found: dict[str, frozenset[int]] = {}
+    def _hold(self, when: Where) -> Mask | None:
+        """Return where conditions hold, ``None`` for everywhere."""
+        if when not in self._held:
+            result: Mask | None = None
+            for path, allowed in when:
+                values = self.value(path)
+                among = values == allowed[0]
+                for other in allowed[1:]:
+                    among = among | (values == other)
+                result = _both(_both(result, among), self._hold(self._plan.nodes[path].when))
+            self._held[when] = result
+        return self._held[when]
 
-    def visit(path: str) -> frozenset[int]:
-        if path not in found:
-            node = plan.nodes[path]
-            reads = [*node.when, *node.applies, *(p for conditions, _ in node.defaults for p in conditions)]
-            reads += list(node.alias[:2]) if node.alias else []
-            own = frozenset() if node.dimension is None else frozenset({node.dimension})
-            found[path] = own.union(*(visit(read) for read in reads))
-        return found[path]
+    def _filled(self, mask: Mask | None) -> Mask:
+        return np.ones(len(self._rows), dtype=bool) if mask is None else mask
 
-    for path in plan.nodes:
-        visit(path)
-    return found
+
+def _both(a: Mask | None, b: Mask | None) -> Mask | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a & b

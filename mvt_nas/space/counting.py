@@ -9,8 +9,9 @@ Source: R. Dechter, "Bucket elimination", Artificial Intelligence 113 (1999).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 
 from mvt_nas.errors import SpaceError
 
-_LARGEST_TABLE = 20_000_000
+LARGEST_TABLE = 4_000_000
+"""The most combinations of a few dimensions that are tabulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +54,31 @@ class Counter:
     Args:
         sizes: number of codes of each dimension.
         factors: what makes a row valid.
+        where: begins messages.
 
     Raises:
         SpaceError: the factors tie so many dimensions together that a table would not fit in memory.
     """
 
-    def __init__(self, sizes: Sequence[int], factors: Sequence[Factor]) -> None:
+    def __init__(self, sizes: Sequence[int], factors: Sequence[Factor], where: str = "space") -> None:
         self._sizes = tuple(sizes)
+        self._where = where
         self._steps: list[_Step] = []
         self.size = self._eliminate([Factor(f.variables, f.table.astype(np.int64), f.text) for f in factors])
+
+    @cached_property
+    def _shares(self) -> list[NDArray[Any]]:
+        """For each step the cumulated shares of its codes, the last one 1."""
+        cumulated = [np.cumsum(step.table, axis=-1) for step in self._steps]
+        # Divided while they are still integers: a count may be larger than any float.
+        return [np.asarray(ways / np.maximum(ways[..., -1:], 1), dtype=np.float64) for ways in cumulated]
 
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Return ``n`` rows, (n, dimensions), drawn uniformly with replacement."""
         rows = np.zeros((n, len(self._sizes)), dtype=np.int32)
-        for step in reversed(self._steps):
-            cumulated = np.cumsum(step.table.astype(np.float64), axis=-1)
-            ways = cumulated[tuple(rows[:, other] for other in step.others)] if step.others else np.broadcast_to(cumulated, (n, cumulated.size))
-            drawn = rng.random(n) * ways[:, -1]
-            rows[:, step.variable] = (ways <= drawn[:, None]).sum(axis=1)
+        for step, shares in zip(reversed(self._steps), reversed(self._shares), strict=True):
+            share = shares[tuple(rows[:, other] for other in step.others)]
+            rows[:, step.variable] = (share <= rng.random(n)[:, None]).sum(axis=-1)
         return rows
 
     def enumerate(self) -> NDArray[np.int32]:
@@ -83,39 +92,40 @@ class Counter:
         return rows[np.lexsort(rows.T[::-1])]
 
     def _eliminate(self, factors: list[Factor]) -> int:
-        total = 1
-        left = set(range(len(self._sizes)))
-        while left:
-            variable = min(left, key=lambda v: (self._cost(v, factors), v))
-            left.remove(variable)
+        for variable, others in _order(self._sizes, [set(factor.variables) for factor in factors]):
             mine = [factor for factor in factors if variable in factor.variables]
             factors = [factor for factor in factors if variable not in factor.variables]
-            others, table = self._product(variable, mine)
+            table = self._product((*others, variable), mine)
             self._steps.append(_Step(variable, others, table))
-            message = _sum_last(table)
-            if others:
-                factors.append(Factor(others, message))
-            else:
-                total *= int(message)
-        return total
+            factors.append(Factor(others, _sum_last(table)))
+        return prod(int(factor.table) for factor in factors)
 
-    def _cost(self, variable: int, factors: list[Factor]) -> int:
-        touched = {variable}.union(*(factor.variables for factor in factors if variable in factor.variables))
-        return prod(self._sizes[v] for v in touched)
-
-    def _product(self, variable: int, factors: list[Factor]) -> tuple[tuple[int, ...], NDArray[Any]]:
-        others = tuple(sorted({v for factor in factors for v in factor.variables} - {variable}))
-        axes = (*others, variable)
+    def _product(self, axes: tuple[int, ...], factors: list[Factor]) -> NDArray[Any]:
+        """Return the product of factors with one axis for each of ``axes``."""
         shape = tuple(self._sizes[v] for v in axes)
-        if prod(shape) > _LARGEST_TABLE:
-            texts = ", ".join(sorted({factor.text for factor in factors if factor.text})) or "conditions"
-            raise SpaceError(f"the rules and conditions tie {len(axes)} dimensions together ({texts}): {prod(shape)} combinations; at most {_LARGEST_TABLE}")
+        if prod(shape) > LARGEST_TABLE:
+            raise SpaceError(
+                f"{self._where}: the rules tie {len(axes)} dimensions together: {prod(shape)} combinations; at most {LARGEST_TABLE}"
+            )
         table: NDArray[Any] = np.ones((), dtype=np.int64)
         for factor in factors:
             order = [factor.variables.index(v) for v in axes if v in factor.variables]
             expanded = factor.table.transpose(order).reshape([self._sizes[v] if v in factor.variables else 1 for v in axes])
             table = _times(table, expanded)
-        return others, np.broadcast_to(table, shape)
+        return np.broadcast_to(table, shape)
+
+
+def _order(sizes: Sequence[int], tied: list[set[int]]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield the dimensions, that with the smallest table first, each with those that it is then tied to."""
+    near = [set[int]().union(*(group for group in tied if v in group)) - {v} for v in range(len(sizes))]
+    cost = {v: sizes[v] * prod(sizes[u] for u in near[v]) for v in range(len(sizes))}
+    while cost:
+        variable = min(cost, key=lambda v: (cost[v], v))
+        del cost[variable]
+        for other in near[variable]:
+            near[other] = (near[other] | near[variable]) - {variable, other}
+            cost[other] = sizes[other] * prod(sizes[u] for u in near[other])
+        yield variable, tuple(sorted(near[variable]))
 
 
 def _times(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

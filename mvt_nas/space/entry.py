@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mvt_nas.errors import ArchitectureError, SpaceError, listing, nearest
-from mvt_nas.space.fields import FieldSpec, Value
+from mvt_nas.space.fields import Conditions, FieldSpec, Value
 
-_KEYS = ("values", "min", "max", "step", "when", "otherwise")
-_MOST_VALUES = 1024
+KEYS = ("values", "min", "max", "step", "when", "otherwise")
+"""What an entry may say when it is a mapping."""
+
+MOST_VALUES = 1024
+"""The largest number of values of one entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +21,13 @@ class Entry:
     """What a file says of a field.
 
     Attributes:
-        values: one for a constant, more for a dimension.
+        values: one for a constant, more for a dimension; numbers ascend.
         when: conditions (field name to allowed values) under which they apply.
         otherwise: the value where the conditions fail; ``None`` for the field's default.
     """
 
     values: tuple[Value, ...]
-    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    when: Conditions = field(default_factory=dict)
     otherwise: Value = None
 
 
@@ -37,51 +40,68 @@ def parse_entry(data: object, spec: FieldSpec, where: str) -> Entry:
     if not isinstance(data, Mapping):
         return Entry(_values(data if isinstance(data, list) else [data], spec, where))
     for key in data:
-        if key not in _KEYS:
-            raise SpaceError(f"{where}: unknown key {key!r}{nearest(str(key), _KEYS)} (known: {listing(_KEYS)})")
-    if ("values" in data) == ("min" in data or "max" in data):
+        if key not in KEYS:
+            raise SpaceError(f"{where}: unknown key {key!r}{nearest(str(key), KEYS)} (known: {listing(KEYS)})")
+    if ("values" in data) == any(key in data for key in ("min", "max", "step")):
         raise SpaceError(f"{where}: needs either values (a list) or min and max (with step)")
-    if "values" in data:
-        listed = data["values"] if isinstance(data["values"], list) else [data["values"]]
-    else:
-        listed = _range(data, spec, where)
-    otherwise = None if data.get("otherwise") is None else _checked(data["otherwise"], spec, f"{where}.otherwise")
+    if "otherwise" in data and "when" not in data:
+        raise SpaceError(f"{where}: otherwise needs a condition (when)")
+    listed = _listed(data["values"]) if "values" in data else _range(data, spec, where)
+    otherwise = None if data.get("otherwise") is None else checked(data["otherwise"], spec, f"{where}.otherwise")
     return Entry(_values(listed, spec, where), _conditions(data.get("when", {}), where), otherwise)
 
 
-def _values(listed: list[Any], spec: FieldSpec, where: str) -> tuple[Value, ...]:
-    if not listed:
-        raise SpaceError(f"{where}: the list of values is empty; {spec.allowed()}")
-    if len(listed) > _MOST_VALUES:
-        raise SpaceError(f"{where}: {len(listed)} values; at most {_MOST_VALUES} (a larger step does it)")
-    values = tuple(_checked(value, spec, where) for value in listed)
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise SpaceError(f"{where}: the value {value!r} is given twice")
-    return tuple(sorted(values)) if spec.kind in (int, float) else values  # type: ignore[type-var]  # numbers, as checked
+def checked(value: object, spec: FieldSpec, where: str) -> Value:
+    """Return ``value`` as the field stores it.
 
-
-def _checked(value: object, spec: FieldSpec, where: str) -> Value:
+    Raises:
+        SpaceError: it is not allowed; ``where`` begins the message.
+    """
     try:
         return spec.check(value, where)
     except ArchitectureError as error:
         raise SpaceError(str(error)) from None
 
 
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _values(listed: list[Any], spec: FieldSpec, where: str) -> tuple[Value, ...]:
+    if not listed:
+        raise SpaceError(f"{where}: the list of values is empty; {spec.allowed()}")
+    if len(listed) > MOST_VALUES:
+        raise SpaceError(f"{where}: {len(listed)} values; at most {MOST_VALUES} (a larger step does it)")
+    values = [checked(value, spec, where) for value in listed]
+    for value in values:
+        if values.count(value) > 1:
+            raise SpaceError(f"{where}: the value {value!r} is given twice")
+    return tuple(sorted(values)) if spec.kind in (int, float) else tuple(values)  # type: ignore[type-var]  # numbers, as checked
+
+
 def _range(data: Mapping[str, Any], spec: FieldSpec, where: str) -> list[Any]:
-    low, high, step = data.get("min"), data.get("max"), data.get("step", 1)
-    for name, value in (("min", low), ("max", high), ("step", step)):
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise SpaceError(f"{where}.{name} = {value!r} is not allowed; a number")
-    if spec.kind not in (int, float) or step <= 0 or low > high:
+    if spec.kind not in (int, float):
+        raise SpaceError(f"{where}: a range needs numbers; {spec.allowed()}")
+    for name in ("min", "max"):
+        if name not in data:
+            raise SpaceError(f"{where}: {name} is missing; {spec.allowed()}")
+        checked(data[name], spec, f"{where}.{name}")
+    low, high, step = data["min"], data["max"], data.get("step", 1)
+    if type(step) not in (int, float) or not 0 < step <= (spec.high or 0):
+        raise SpaceError(f"{where}.step = {step!r} is not allowed; a number above 0 and up to {spec.high:g}")
+    if low > high:
         raise SpaceError(f"{where}: the range from {low} to {high} in steps of {step} is empty; {spec.allowed()}")
-    count = int((high - low) / step + 1e-9) + 1
-    if count > _MOST_VALUES:
-        raise SpaceError(f"{where}: {count} values; at most {_MOST_VALUES} (a larger step does it)")
-    return [low + index * step for index in range(count)]
+    if (high - low) / step >= MOST_VALUES:
+        raise SpaceError(f"{where}: more than {MOST_VALUES} values from {low} to {high}; a larger step does it")
+    return [_tidy(low + index * step) for index in range(int((high - low) / step + 1e-9) + 1)]
 
 
-def _conditions(data: object, where: str) -> dict[str, tuple[Value, ...]]:
+def _tidy(value: Any) -> Any:
+    """Return a number of a range without the dust that adding fractions leaves."""
+    return round(value, 9) if isinstance(value, float) else value
+
+
+def _conditions(data: object, where: str) -> Conditions:
     if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
-        raise SpaceError(f"{where}.when = {data!r} is not allowed; a mapping of fields to values")
-    return {name: tuple(value) if isinstance(value, list) else (value,) for name, value in data.items()}
+        raise SpaceError(f"{where}.when = {str(data)[:80]!r} is not allowed; a mapping of fields to values")
+    return {name: tuple(_listed(value)) for name, value in data.items()}

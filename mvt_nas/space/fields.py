@@ -8,9 +8,11 @@ An inactive field is ``None``, so that architectures that differ only in it are 
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from mvt_nas.errors import ArchitectureError, listing, nearest
 
@@ -51,11 +53,12 @@ class FieldSpec:
         Raises:
             ArchitectureError: the value is of another type or not allowed; ``where`` begins the message.
         """
-        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not self.kind or not self._allows(value):
-            raise ArchitectureError(f"{where} = {value!r} is not allowed; {self.allowed()}{nearest(str(value), self.choices)}")
-        return value
+        result: Any = value
+        if self.kind is float and type(value) is int and self._allows(value):
+            result = float(value)
+        if type(result) is not self.kind or not self._allows(result):
+            raise ArchitectureError(f"{where} = {reprlib.repr(value)} is not allowed; {self.allowed()}{nearest(str(value), self.choices)}")
+        return cast(Value, result)
 
     def _allows(self, value: Any) -> bool:
         if self.choices:
@@ -112,9 +115,14 @@ def _declare(spec: FieldSpec) -> Any:
     return dataclasses.field(metadata={"spec": spec})
 
 
-def specs(cls: type) -> dict[str, FieldSpec]:
+_SPECS: dict[type, MappingProxyType[str, FieldSpec]] = {}
+
+
+def specs(cls: type) -> MappingProxyType[str, FieldSpec]:
     """Return the declared fields of a dataclass, in order."""
-    return {f.name: f.metadata["spec"] for f in dataclasses.fields(cls) if "spec" in f.metadata}
+    if cls not in _SPECS:
+        _SPECS[cls] = MappingProxyType({f.name: f.metadata["spec"] for f in dataclasses.fields(cls) if "spec" in f.metadata})
+    return _SPECS[cls]
 
 
 def holds(conditions: Conditions, values: Mapping[str, Any]) -> bool:
@@ -123,7 +131,7 @@ def holds(conditions: Conditions, values: Mapping[str, Any]) -> bool:
 
 
 Derivation = Callable[[Any, Any], Any]
-"""``(factor, base) -> value`` for numbers and for NumPy arrays alike."""
+"""``(factor, base) -> value`` for numbers and for NumPy arrays alike; never smaller for a larger factor or base."""
 
 
 @dataclass(frozen=True, slots=True)

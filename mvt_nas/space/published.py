@@ -112,7 +112,9 @@ def _data(name: str) -> dict[str, Any]:
     return _on_v2(int(name[-3:]), block)
 
 
-def _on_v1(expansion: int, widths: tuple[int, ...], dims: tuple[int, ...], depths: tuple[int, ...], block: dict[str, Any]) -> dict[str, Any]:
+def _on_v1(
+    expansion: int, widths: tuple[int, ...], dims: tuple[int, ...], depths: tuple[int, ...], block: dict[str, Any]
+) -> dict[str, Any]:
     convolutional = [
         {"width": widths[0], "stride": 1, "depth": 1, "expansion": expansion},
         {"width": widths[1], "stride": 2, "depth": 3, "expansion": expansion},

@@ -1,59 +1,52 @@
-"""Fixing dimensions of a space: the same document with one value where there were several."""
+"""Fixing dimensions of a space: the same plan with one value where there were several."""
 
 from __future__ import annotations
 
-import copy
+import reprlib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from mvt_nas.errors import SpaceError, listing, nearest
-from mvt_nas.space.plan import Dimension, Plan
+from mvt_nas.space.fields import Value
+from mvt_nas.space.plan import Case, Choice, Constant, Dimension, Plan
+from mvt_nas.space.reach import pruned
 
 
-def restrict(document: Mapping[str, Any], plan: Plan, choices: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the document with each chosen dimension at one value.
+def chosen(plan: Plan, choices: Mapping[str, object], where: str) -> dict[str, Value]:
+    """Return for each chosen dimension, in the plan's order, its value; a full name wins over a bare one.
 
     Raises:
         SpaceError: no such dimension, or not one of its values; ``where`` begins the message.
     """
-    result = copy.deepcopy(dict(document))
-    for name, value in choices.items():
-        for dimension in _named(plan, name, where):
-            chosen = _value(dimension, value, where)
-            _set(result, dimension.name, chosen)
-    return result
+    found: dict[str, Value] = {}
+    for name in sorted(choices, key=lambda name: str(name) in plan.index):
+        for dimension in _named(plan, str(name), where):
+            found[dimension.name] = _value(dimension, choices[name], where)
+    return {dimension.name: found[dimension.name] for dimension in plan.dimensions if dimension.name in found}
+
+
+def restricted(plan: Plan, values: Mapping[str, Value]) -> Plan:
+    """Return the plan in which some dimensions, by name, have one value, and those without effect are gone."""
+
+    def fixed(case: Case) -> Case:
+        fixes = isinstance(case.source, Choice) and case.source.dimension in values
+        return replace(case, source=Constant(values[case.source.dimension])) if fixes else case  # type: ignore[union-attr]
+
+    nodes = {path: replace(node, cases=tuple(map(fixed, node.cases))) for path, node in plan.nodes.items()}
+    return pruned(replace(plan, nodes=nodes))
 
 
 def _named(plan: Plan, name: str, where: str) -> list[Dimension]:
-    found = [d for d in plan.dimensions if d.name == name or d.name.rpartition(".")[2] == name]
+    """Return the dimension of that name, and where it is a bare one, that field of every stage."""
+    found = [d for d in plan.dimensions if d.name == name or (d.name.startswith("stage") and d.name.partition(".")[2] == name)]
     if not found:
         known = [dimension.name for dimension in plan.dimensions]
         raise SpaceError(f"{where}: {name!r} is no dimension{nearest(name, known)} (known: {listing(known)})")
-    return [d for d in found if d.name == name] or found
+    return found
 
 
-def _value(dimension: Dimension, value: object, where: str) -> Any:
+def _value(dimension: Dimension, value: object, where: str) -> Value:
     for known in dimension.values:
         if known == value and isinstance(known, bool) == isinstance(value, bool):
             return known
-    raise SpaceError(f"{where}: {dimension.name} = {value!r} is not one of its values ({listing(dimension.values)})")
-
-
-def _set(document: dict[str, Any], name: str, value: Any) -> None:
-    """Put ``value`` where the dimension's entry stands; its conditions stay."""
-    scope, _, field = name.rpartition(".")
-    if scope.startswith("stage"):
-        stage = document["stages"][int(scope.removeprefix("stage")) - 1]
-        entry = stage.get(field, document.get("defaults", {}).get(field))
-        stage[field] = _fixed(entry, value)
-    elif scope:
-        document[scope][field] = _fixed(document[scope][field], value)
-    else:
-        holder = document["shared"] if field in document.get("shared", {}) else document
-        holder[field] = _fixed(holder[field], value)
-
-
-def _fixed(entry: Any, value: Any) -> Any:
-    if isinstance(entry, Mapping) and "when" in entry:
-        return {"values": [value]} | {key: entry[key] for key in ("when", "otherwise") if key in entry}
-    return value
+    raise SpaceError(f"{where}: {dimension.name} = {reprlib.repr(value)} is not one of its values ({listing(dimension.values)})")

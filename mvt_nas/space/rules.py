@@ -2,15 +2,17 @@
 
 A rule is written in a small part of Python's expression grammar (comparisons, ``and``/``or``/``not``, ``+ - * // %``, numbers, names,
 strings) and is never executed as Python: its syntax tree is walked. It works on plain numbers and on NumPy arrays alike. A rule about
-a field that is inactive holds.
+a field that is inactive holds; a comparison that divides by zero is false.
 """
 
 from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from mvt_nas.errors import SpaceError
@@ -18,22 +20,26 @@ from mvt_nas.errors import SpaceError
 Lookup = Callable[[str], Any]
 """Gives the value of a field by its dotted name."""
 
-_OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
+}
+"""What joins two numbers."""
+
+_COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.And: operator.and_,
-    ast.Or: operator.or_,
 }
-_LONGEST = 500
+_EXAMPLE = "write for example 'dim % heads == 0'"
+LONGEST = 500
+"""The most characters of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +49,27 @@ class Rule:
     Attributes:
         text: as it was written.
         names: the fields it mentions, in order of appearance.
+        tree: its syntax.
+        paths: the full path of each field that is written without its scope.
     """
 
     text: str
     names: tuple[str, ...]
-    _tree: ast.expr
+    tree: ast.expr
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, lookup: Lookup) -> Any:
         """Return whether the rule holds: a truth value, or an array of them where ``lookup`` gives arrays."""
-        return _evaluate(self._tree, lookup)
+        return _evaluate(self.tree, lambda name: lookup(self.path(name)), [])
+
+    def path(self, name: str) -> str:
+        """Return the path of a field that the text mentions as ``name``."""
+        return self.paths.get(name, name)
 
     def scoped(self, prefix: str, local: set[str]) -> Rule:
         """Return the rule with each name of ``local`` put under ``prefix`` (``dim`` -> ``stage3.dim``)."""
-
-        def rename(name: str) -> str:
-            return f"{prefix}.{name}" if name in local else name
-
-        return Rule(self.text, tuple(rename(n) for n in self.names), _Renamed(rename).visit(parse(self.text, self.text)._tree))
-
-
-class _Renamed(ast.NodeTransformer):
-    def __init__(self, rename: Callable[[str], str]) -> None:
-        self._rename = rename
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self._rename(node.id), node.ctx)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.Name:
-        return ast.Name(_dotted(node), node.ctx)
+        paths = {name: f"{prefix}.{name}" for name in self.names if name in local}
+        return replace(self, names=tuple(paths.get(name, name) for name in self.names), paths=paths)
 
 
 def parse(text: object, where: str) -> Rule:
@@ -79,31 +78,48 @@ def parse(text: object, where: str) -> Rule:
     Raises:
         SpaceError: it is no expression of this grammar; ``where`` begins the message.
     """
-    if not isinstance(text, str) or len(text) > _LONGEST:
-        raise SpaceError(f"{where}: a rule is a text of at most {_LONGEST} characters such as 'dim % heads == 0', not {str(text)[:80]!r}")
+    if not isinstance(text, str) or len(text) > LONGEST:
+        raise SpaceError(f"{where}: a rule is a text of at most {LONGEST} characters such as 'dim % heads == 0', not {str(text)[:80]!r}")
     try:
-        tree = ast.parse(text, mode="eval").body
-        names = tuple(dict.fromkeys(_names(tree)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SpaceError(f"{where}: the rule {text!r} cannot be read ({error}); write for example 'dim % heads == 0'") from None
+        return _parsed(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise SpaceError(f"{where}: the rule {text!r} cannot be read ({reason}); {_EXAMPLE}") from None
+
+
+@cache
+def _parsed(text: str) -> Rule:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Python's parser warns of what it reads in an unexpected way
+        tree = ast.parse(text.strip(), mode="eval").body
+    names = tuple(dict.fromkeys(_names(tree)))
     if not isinstance(tree, ast.Compare | ast.BoolOp | ast.UnaryOp) or not names:
-        raise SpaceError(f"{where}: the rule {text!r} compares nothing; write for example 'dim % heads == 0'")
+        raise ValueError("it compares no field")
     return Rule(text, names, tree)
+
+
+def dotted(node: ast.expr) -> str:
+    """Return the name of a field as it is written in a rule, such as ``stage3.dim``."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    if isinstance(node, ast.Name):
+        return node.id
+    raise ValueError(f"{ast.unparse(node)!r} is not a field")
 
 
 def _names(node: ast.expr) -> Iterator[str]:
     match node:
         case ast.Name() | ast.Attribute():
-            yield _dotted(node)
-        case ast.Constant(value=int() | float() | str() | bool()):
+            yield dotted(node)
+        case ast.Constant(value=bool() | int() | float() | str()):
             return
-        case ast.Compare(left=left, comparators=comparators):
+        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _COMPARISONS for op in ops):
             for part in (left, *comparators):
                 yield from _names(part)
         case ast.BoolOp(values=values):
             for part in values:
                 yield from _names(part)
-        case ast.BinOp(left=left, right=right, op=op) if type(op) in _OPERATORS:
+        case ast.BinOp(left=left, right=right, op=op) if type(op) in ARITHMETIC:
             yield from _names(left)
             yield from _names(right)
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
@@ -112,40 +128,48 @@ def _names(node: ast.expr) -> Iterator[str]:
             raise ValueError(f"{ast.unparse(node)!r} is not allowed")
 
 
-def _dotted(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
-    if isinstance(node, ast.Name):
-        return node.id
-    raise ValueError(f"{ast.unparse(node)!r} is not a field")
-
-
-def _evaluate(node: ast.expr, lookup: Lookup) -> Any:
+def _evaluate(node: ast.expr, lookup: Lookup, undefined: list[Any]) -> Any:
+    """Return the value of an expression; where it divides by zero is added to ``undefined``."""
     match node:
         case ast.Name() | ast.Attribute():
-            return lookup(_dotted(node))
+            return lookup(dotted(node))
         case ast.Constant(value=value):
             return value
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            return _chain(_evaluate(left, lookup), ops, [_evaluate(part, lookup) for part in comparators])
+        case ast.Compare():
+            return _compare(node, lookup)
         case ast.BoolOp(op=op, values=values):
-            parts = [_evaluate(part, lookup) for part in values]
-            result = parts[0]
-            for part in parts[1:]:
-                result = _OPERATORS[type(op)](result, part)
-            return result
+            return _join(op, [_evaluate(part, lookup, undefined) for part in values])
         case ast.BinOp(left=left, op=op, right=right):
-            return _OPERATORS[type(op)](_evaluate(left, lookup), _evaluate(right, lookup))
+            return _calculate(op, _evaluate(left, lookup, undefined), _evaluate(right, lookup, undefined), undefined)
         case ast.UnaryOp(op=op, operand=operand):
-            value = _evaluate(operand, lookup)
+            value = _evaluate(operand, lookup, undefined)
             return value ^ True if isinstance(op, ast.Not) else -value
     raise AssertionError(f"unparsed node {node!r}")
 
 
-def _chain(first: Any, ops: list[ast.cmpop], rest: list[Any]) -> Any:
-    """Return ``a < b < c`` as ``(a < b) & (b < c)``."""
+def _calculate(op: ast.operator, left: Any, right: Any, undefined: list[Any]) -> Any:
+    if isinstance(op, ast.FloorDiv | ast.Mod):
+        zero = right == 0
+        undefined.append(zero)
+        right = right + zero
+    return ARITHMETIC[type(op)](left, right)
+
+
+def _compare(node: ast.Compare, lookup: Lookup) -> Any:
+    """Return ``a < b < c`` as ``(a < b) & (b < c)``, false where a side is undefined."""
+    undefined: list[Any] = []
+    left, *rest = (_evaluate(part, lookup, undefined) for part in (node.left, *node.comparators))
     result: Any = True
-    for op, right in zip(ops, rest, strict=True):
-        result = _OPERATORS[type(op)](first, right) & result
-        first = right
+    for op, right in zip(node.ops, rest, strict=True):
+        result = _COMPARISONS[type(op)](left, right) & result
+        left = right
+    for zero in undefined:
+        result = result & (zero ^ True)
+    return result
+
+
+def _join(op: ast.boolop, parts: list[Any]) -> Any:
+    result = parts[0]
+    for part in parts[1:]:
+        result = result & part if isinstance(op, ast.And) else result | part
     return result

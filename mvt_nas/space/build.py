@@ -1,0 +1,143 @@
+"""From a document to the plan of its space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mvt_nas.errors import SpaceError, listing, nearest
+from mvt_nas.space.architecture import BLOCKS
+from mvt_nas.space.entry import checked, parse_entry
+from mvt_nas.space.fields import Alias, Conditions, FieldSpec
+from mvt_nas.space.plan import Case, Choice, Constant, Derived, Dimension, Node, Plan, Where
+from mvt_nas.space.reach import check_reach, pruned
+from mvt_nas.space.rule_types import check_rule
+from mvt_nas.space.rules import Rule, parse
+from mvt_nas.space.scopes import Scope, scopes_of
+
+
+def make_plan(document: Mapping[str, Any], where: str) -> Plan:
+    """Return the plan of a checked document.
+
+    Raises:
+        SpaceError: a field that does not exist, misses, or holds what it may not; ``where`` begins the message.
+    """
+    scopes = scopes_of(document, where)
+    draft = _Draft(scopes)
+    for scope in scopes:
+        for name in scope.fields:
+            draft.add(scope, name)
+    rules = [rule for scope in scopes for rule in _block_rules(scope)]
+    for index, text in enumerate(document.get("rules", [])):
+        rules += _scoped(parse(text, f"{where}: rules[{index}]"), draft.nodes, len(document["stages"]), f"{where}: rules[{index}]")
+    plan = Plan(draft.nodes, tuple(draft.dimensions.values()), tuple(rules), len(document["stages"]))
+    check_reach(plan)
+    return pruned(plan)
+
+
+class _Draft:
+    """Collects nodes and dimensions, scope by scope."""
+
+    def __init__(self, scopes: list[Scope]) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.dimensions: dict[str, Dimension] = {}
+        self._specs = {scope.path(name): field.spec for scope in scopes for name, field in scope.fields.items()}
+        self._targets = {scope.path(name): scope.path(alias.target) for scope in scopes for name, alias in scope.aliases.items()}
+
+    def add(self, scope: Scope, name: str) -> None:
+        """Add the node of a field, and that of the factor that gives it."""
+        field = scope.fields[name]
+        conditions: Conditions = ({"block": field.blocks} if field.blocks else {}) | dict(field.spec.when)
+        when = tuple((scope.path(other), allowed) for other, allowed in conditions.items())
+        cases = self._stated(scope, name, field.spec)
+        for alias_name, alias in scope.aliases.items():
+            if alias.target == name and name in scope.given and alias_name in scope.given:
+                raise SpaceError(f"{scope.where}: give either {name!r} or {alias_name!r}, not both")
+        if not cases or cases[-1].when:
+            cases += self._derived(scope, name, when) or self._defaults(scope, name, field.spec)
+        self.nodes[scope.path(name)] = Node(scope.path(name), field.spec, when, tuple(cases))
+
+    def _stated(self, scope: Scope, name: str, spec: FieldSpec) -> list[Case]:
+        """Return what the file says of a field or factor."""
+        given = scope.given.get(name)
+        if given is None:
+            return []
+        entry = parse_entry(given.data, spec, given.where)
+        if len(entry.values) > 1:
+            self.dimensions.setdefault(given.dimension, Dimension(given.dimension, entry.values))
+        source = Choice(given.dimension) if len(entry.values) > 1 else Constant(entry.values[0])
+        cases = [Case(self._conditions(scope, entry.when, given.where), source, given.where)]
+        return cases if entry.otherwise is None else [*cases, Case((), Constant(entry.otherwise))]
+
+    def _derived(self, scope: Scope, name: str, when: Where) -> list[Case]:
+        """Return the case of the factor that the file gives, or that is the default; none where there is neither."""
+        for alias_name, alias in scope.aliases.items():
+            if alias.target == name and (alias_name in scope.given or alias.default is not None):
+                self._add_factor(scope, alias_name, alias, when)
+                return [Case((), Derived(scope.path(name), scope.path(alias_name), f"{scope.base}.{alias.base}", alias))]
+        return []
+
+    def _add_factor(self, scope: Scope, name: str, alias: Alias, when: Where) -> None:
+        cases = self._stated(scope, name, alias.spec)
+        if not cases or cases[-1].when:
+            if alias.default is None:
+                raise SpaceError(f"{scope.given[name].where}: needs otherwise, since it has no default")
+            cases.append(Case((), Constant(alias.default)))
+        self.nodes[scope.path(name)] = Node(scope.path(name), alias.spec, when, tuple(cases))
+
+    def _defaults(self, scope: Scope, name: str, spec: FieldSpec) -> list[Case]:
+        if not spec.defaults and name in scope.given:
+            raise SpaceError(f"{scope.given[name].where}: needs otherwise, since it has no default; {spec.allowed()}")
+        if not spec.defaults:
+            raise SpaceError(f"{scope.where}: field {name!r} is missing; {spec.allowed()}")
+        return [Case(tuple((scope.path(n), allowed) for n, allowed in when.items()), Constant(value)) for when, value in spec.defaults]
+
+    def _conditions(self, scope: Scope, when: Conditions, where: str) -> Where:
+        """Return conditions with full paths and checked values."""
+        found = []
+        for name, allowed in when.items():
+            path = self._path(scope, name, where)
+            if not allowed:
+                raise SpaceError(f"{where}.when.{name}: the list of values is empty; {self._specs[path].allowed()}")
+            found.append((path, tuple(checked(value, self._specs[path], f"{where}.when.{name}") for value in allowed)))
+        return tuple(found)
+
+    def _path(self, scope: Scope, name: str, where: str) -> str:
+        """Return the path of a field that a condition names, of the same scope or in full."""
+        for path in (scope.path(name), name):
+            if path in self._specs:
+                return path
+            if path in self._targets:
+                raise SpaceError(f"{where}: the condition names {name!r}, which is a factor; name {self._targets[path]!r}")
+        known = [*scope.fields, *(path for path in self._specs if not path.startswith(f"{scope.name}."))]
+        raise SpaceError(f"{where}: the condition names {name!r}, which is no field{nearest(name, known)} (known: {listing(known)})")
+
+
+def _block_rules(scope: Scope) -> list[Rule]:
+    """Return the constraints of the blocks that a stage may hold; between several blocks, each for its own only."""
+    kinds = list(dict.fromkeys(kind for field in scope.fields.values() for kind in field.blocks))
+    rules = []
+    for kind in kinds:
+        for text in BLOCKS.get(kind).constraints:
+            rule = parse(text if len(kinds) == 1 else f"block != {kind!r} or ({text})", kind)
+            rules.append(rule.scoped(scope.name, set(scope.fields)))
+    return rules
+
+
+def _scoped(rule: Rule, nodes: Mapping[str, Node], stages: int, where: str) -> list[Rule]:
+    """Return a rule once for each stage that has the fields which it names without a scope, or as it is where it names none."""
+    bare = {name for name in rule.names if name not in nodes}
+    scopes = [f"stage{number}" for number in range(1, stages + 1)]
+    found = [rule.scoped(scope, bare) for scope in scopes if all(f"{scope}.{name}" in nodes for name in bare)] if bare else [rule]
+    if not found:
+        _refuse_names(rule, bare, nodes, where)
+    for scoped in found:
+        check_rule(scoped, lambda path: nodes[path].spec, where)
+    return found
+
+
+def _refuse_names(rule: Rule, bare: set[str], nodes: Mapping[str, Node], where: str) -> None:
+    inside = {path.partition(".")[2] for path in nodes if path.startswith("stage")}
+    known = sorted(inside) + [path for path in nodes if not path.startswith("stage") or any("." in name for name in bare)]
+    wrong = sorted(bare - inside) or [" and ".join(sorted(bare))]
+    raise SpaceError(f"{where}: {rule.text!r} names {wrong[0]!r}, which no stage has{nearest(wrong[0], known)} (known: {listing(known)})")

@@ -1,0 +1,199 @@
+"""The scopes of a space file (the top, ``stem``, each stage, ``head``): which fields they have, and what the file says of them.
+
+What a stage says wins over ``defaults``, and that over ``shared``. A field that has two names (``ffn_dim`` and ``ffn_multiplier``)
+wins by either of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
+
+from mvt_nas.errors import SpaceError, listing, nearest
+from mvt_nas.space.architecture import BLOCKS, CONV, Architecture, Stage
+from mvt_nas.space.entry import parse_entry
+from mvt_nas.space.fields import Alias, FieldSpec, specs
+from mvt_nas.space.widths import head_width
+
+T = TypeVar("T")
+
+STEM_FIELDS: Mapping[str, FieldSpec] = {"width": specs(Architecture)["stem_width"]}
+HEAD_FIELDS: Mapping[str, FieldSpec] = {
+    "width": FieldSpec(int, "channels of the 1 x 1 convolution before pooling, 0 for none", low=0, high=65536, defaults=(({}, 0),))
+}
+HEAD_ALIASES: Mapping[str, Alias] = {
+    "expansion": Alias(
+        "width", "width", FieldSpec(float, "head channels / last width, at most 960; 0 for none", low=0, high=16), head_width
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a scope.
+
+    Attributes:
+        spec: what it may hold.
+        blocks: the blocks of the stage that have it; empty for a field that is always there.
+    """
+
+    spec: FieldSpec
+    blocks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a file says of a field, as yet unread.
+
+    Attributes:
+        data: what it says.
+        where: the place in the file.
+        dimension: what the dimension is called if it leaves a choice.
+    """
+
+    data: object
+    where: str
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A part of the network with fields of its own.
+
+    Attributes:
+        name: begins the paths of its fields; empty at the top.
+        where: the place in the file.
+        fields: in the order of their declaration.
+        given: what the file says, by the name of a field or alias.
+        aliases: other names of fields.
+        base: the scope of the fields that aliases multiply.
+    """
+
+    name: str
+    where: str
+    fields: Mapping[str, Field]
+    given: Mapping[str, Given]
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    base: str = ""
+
+    def path(self, name: str) -> str:
+        """Return the path of one of its fields."""
+        return f"{self.name}.{name}" if self.name else name
+
+
+def scopes_of(document: Mapping[str, Any], where: str) -> list[Scope]:
+    """Return the scopes of a checked document, from the image to the head.
+
+    Raises:
+        SpaceError: a field that does not exist, or a shared one that no stage takes; ``where`` begins the message.
+    """
+    if not document.get("stages"):
+        raise SpaceError(f"{where}: stages is missing or empty; a list of at least one stage")
+    for key in ("shared", "defaults"):
+        _refuse_unknown(document.get(key, {}), every_name(), f"{where}: {key}")
+    stages = [_stage_scope(document, number, where) for number in range(1, len(document["stages"]) + 1)]
+    top = {"resolution_px": specs(Architecture)["resolution_px"]}
+    head = _plain_scope("head", document.get("head", {}), HEAD_FIELDS, where, HEAD_ALIASES, stages[-1].name)
+    used = {given.dimension for stage in stages for given in stage.given.values()}
+    for name in document.get("shared", {}):
+        if name not in used:
+            raise SpaceError(f"{where}: shared.{name} is taken by no stage: each has its own, or no such field")
+    named = {name: document[name] for name in top if name in document}
+    return [_plain_scope("", named, top, where), _plain_scope("stem", document.get("stem", {}), STEM_FIELDS, where), *stages, head]
+
+
+def block_spec() -> FieldSpec:
+    """Return the declaration of a stage's ``block``."""
+    return FieldSpec(str, "what follows the inverted residuals; conv for nothing", choices=(CONV, *BLOCKS), defaults=(({}, CONV),))
+
+
+@cache
+def stage_fields(kinds: tuple[str, ...]) -> Mapping[str, Field]:
+    """Return the fields of a stage that may hold certain blocks: its own, then those of the blocks.
+
+    Raises:
+        SpaceError: two blocks declare a field differently.
+    """
+    own = {name: Field(spec) for name, spec in specs(Stage).items()} | {"block": Field(block_spec())}
+    found: dict[str, Field] = {}
+    for kind in kinds:
+        for name, spec in specs(BLOCKS.get(kind)).items():
+            before = found.get(name, Field(spec))
+            if before.spec != spec:
+                raise SpaceError(
+                    f"the blocks {listing(before.blocks)} and {kind} declare {name} differently, so no stage can choose between them"
+                )
+            found[name] = Field(spec, (*before.blocks, kind))
+    return own | found
+
+
+@cache
+def stage_aliases(kinds: tuple[str, ...]) -> Mapping[str, Alias]:
+    """Return the other names of the fields of certain blocks."""
+    return {name: alias for kind in kinds for name, alias in BLOCKS.get(kind).aliases.items()}
+
+
+def every_name() -> list[str]:
+    """Return the names of all fields that a stage with some block has."""
+    names = [name for kind in BLOCKS for name in (*specs(BLOCKS.get(kind)), *BLOCKS.get(kind).aliases)]
+    return list(dict.fromkeys([*specs(Stage), "block", *names]))
+
+
+def overlaid(lower: Mapping[str, T], upper: Mapping[str, T], aliases: Mapping[str, Alias]) -> dict[str, T]:
+    """Return ``lower`` with ``upper`` on top; a field named in ``upper`` goes from ``lower`` under its other name too."""
+    named = {alias.target for name, alias in aliases.items() if name in upper}
+    named |= {name for name, alias in aliases.items() if alias.target in upper}
+    return {name: value for name, value in lower.items() if name not in named} | dict(upper)
+
+
+def _plain_scope(
+    name: str,
+    data: Mapping[str, object],
+    fields: Mapping[str, FieldSpec],
+    where: str,
+    aliases: Mapping[str, Alias] | None = None,
+    base: str = "",
+) -> Scope:
+    aliases = aliases or {}
+    _refuse_unknown(data, [*fields, *aliases], f"{where}: {name}" if name else where)
+    prefix, place = (f"{name}.", f"{where}: {name}.") if name else ("", f"{where}: ")
+    given = {key: Given(value, place + key, prefix + key) for key, value in data.items()}
+    declared = {key: Field(spec) for key, spec in fields.items()}
+    return Scope(name, f"{where}: {name}" if name else where, declared, given, aliases, base)
+
+
+def _stage_scope(document: Mapping[str, Any], number: int, where: str) -> Scope:
+    name, place, own = f"stage{number}", f"{where}: stages[{number - 1}]", document["stages"][number - 1]
+    every = stage_aliases(tuple(BLOCKS))
+    given = {key: Given(value, f"{where}: shared.{key}", key) for key, value in document.get("shared", {}).items()}
+    defaults = {key: Given(value, f"{where}: defaults.{key}", f"{name}.{key}") for key, value in document.get("defaults", {}).items()}
+    given = overlaid(given, defaults, every)
+    given = overlaid(given, {key: Given(value, f"{place}.{key}", f"{name}.{key}") for key, value in own.items()}, every)
+    kinds = _kinds(given.get("block"))
+    fields, aliases = stage_fields(kinds), stage_aliases(kinds)
+    _refuse_foreign(own, [*fields, *aliases], kinds, place)
+    return Scope(name, place, fields, {key: value for key, value in given.items() if key in fields or key in aliases}, aliases, name)
+
+
+def _kinds(given: Given | None) -> tuple[str, ...]:
+    """Return the blocks that a stage may hold."""
+    if given is None:
+        return ()
+    entry = parse_entry(given.data, block_spec(), given.where)
+    return tuple(kind for kind in BLOCKS if kind in (*entry.values, entry.otherwise))
+
+
+def _refuse_foreign(own: Mapping[str, object], known: list[str], kinds: tuple[str, ...], where: str) -> None:
+    """Refuse a field that the stage has not, in words that tell a slip of the pen from the field of a block that it cannot hold."""
+    _refuse_unknown(own, every_name(), where)
+    for name in own:
+        if name not in known:
+            raise SpaceError(f"{where}: field {name!r} has no effect, since the stage's block is only {listing([CONV, *kinds])}")
+
+
+def _refuse_unknown(data: Iterable[str], known: list[str], where: str) -> None:
+    for name in data:
+        if name not in known:
+            raise SpaceError(f"{where}: unknown field {name!r}{nearest(str(name), known)} (known: {listing(known)})")

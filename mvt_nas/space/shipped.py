@@ -1,0 +1,37 @@
+"""Where the space files are that ship with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mvt_nas.errors import SpaceError, listing, nearest
+
+
+def shipped_spaces() -> Path:
+    """Return the folder of the space files that ship: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "search_spaces"
+    return inside if inside.is_dir() else package.parent / "search_spaces"
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the spaces that ship."""
+    return sorted(file.stem for file in shipped_spaces().glob("*.yaml"))
+
+
+def find_space(path: str | Path) -> Path:
+    """Return the file that is meant: one that exists, or one that ships under that name (``mobilevit``).
+
+    Raises:
+        SpaceError: there is neither; the message lists what ships.
+    """
+    given = Path(path)
+    shipped = shipped_spaces() / f"{given}.yaml"
+    if given.is_file() or len(given.parts) != 1 or given.suffix:
+        return given
+    if shipped.is_file():
+        return shipped
+    if given.exists():
+        return given
+    names = shipped_names()
+    raise SpaceError(f"{path}: no such file, and no shipped space of that name{nearest(str(path), names)} (shipped: {listing(names)})")

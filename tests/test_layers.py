@@ -1,0 +1,121 @@
+"""Imports point down, torch stays where it belongs, and asking for help loads nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import mvt_nas
+
+PACKAGE = Path(mvt_nas.__file__).parent
+
+# From the bottom up. A module may import from its own layer and from those before it.
+LAYERS = [
+    {"errors", "plugins", "threads", "pareto"},
+    {"space"},
+    {"blocks"},
+    {"lowering", "initialisation"},
+    {"network"},
+    {"cost"},
+    {"checkpoints", "proxies"},
+    {"engine"},
+    {"report"},
+    {"cli", "__main__"},
+]
+SEPARATE = [{"checkpoints", "proxies"}]
+WITHOUT_TORCH = ("space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def _layer(part: str) -> int:
+    return next(index for index, layer in enumerate(LAYERS) if part in layer)
+
+
+def _imports(path: Path) -> list[str]:
+    """Return the modules that a file imports anywhere, also inside functions, but for the type checker only."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [f"{node.module}.{alias.name}" if node.module == "mvt_nas" else node.module for alias in node.names]
+    return names
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {_part(path) for path in _modules()} == set().union(*LAYERS)
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for path in _modules():
+        for name in _imports(path):
+            part = name.split(".")[1] if name.startswith("mvt_nas.") else None
+            if part in (None, "__version__"):
+                continue
+            upward = _layer(part) > _layer(_part(path))
+            strangers = any({part, _part(path)} == pair for pair in SEPARATE)
+            if upward or strangers:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    assert wrong == []
+
+
+def test_torch_is_imported_where_it_belongs() -> None:
+    wrong = []
+    for path in _modules():
+        light = _part(path) in WITHOUT_TORCH or path.name in ("ops.py", "config.py", "graph.py", "attention.py")
+        outermost = ast.parse(path.read_text()).body
+        imported = [n for node in outermost if isinstance(node, ast.Import | ast.ImportFrom) for n in ast.walk(node)]
+        names = [a.name for n in imported if isinstance(n, ast.Import) for a in n.names]
+        names += [n.module or "" for n in imported if isinstance(n, ast.ImportFrom)]
+        if light and any(name.split(".")[0] == "torch" for name in names):
+            wrong.append(str(path.relative_to(PACKAGE)))
+    assert wrong == []
+
+
+def _loaded(code: str) -> set[str]:
+    text = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True).stdout
+    return {name.split(".")[0] for name in text.split()}
+
+
+HEAVY = {"torch", "optuna", "pandas", "numpy", "matplotlib", "scipy", "sklearn", "ray", "moocore", "yaml"}
+
+
+def test_help_and_zoo_load_nothing_heavy() -> None:
+    run = "import contextlib, io\nfrom mvt_nas.cli.main import cli\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): cli.main({}, standalone_mode=False)"
+    assert _loaded(run.format("['--help']")) & HEAVY == set()
+    assert _loaded(run.format("['zoo']")) & HEAVY == set()
+
+
+def test_the_check_would_notice_a_heavy_import() -> None:
+    assert "numpy" in _loaded("import mvt_nas.space.search_space")
+
+
+def test_importing_the_package_and_lowering_needs_neither_torch_nor_numpy() -> None:
+    assert _loaded("from mvt_nas import zoo, count; count(zoo('mobilevit_s'))") & HEAVY == set()
+
+
+def test_counting_whole_spaces_does_not_need_torch() -> None:
+    assert "torch" not in _loaded("from mvt_nas import CostTable, load_space; CostTable(load_space('tiny'))")
+
+
+def test_reports_do_not_need_torch() -> None:
+    assert "torch" not in _loaded("import mvt_nas.report.plot, mvt_nas.report.tables, mvt_nas.engine.run, mvt_nas.engine.dashboard")
+
+
+def test_the_public_names_are_what_they_claim() -> None:
+    assert mvt_nas.__all__ == sorted(mvt_nas.__all__)
+    assert set(mvt_nas.__all__) == set(mvt_nas._HOMES)
+    for name in mvt_nas.__all__:
+        assert getattr(mvt_nas, name).__name__ == name
+    modules = {path.stem for path in PACKAGE.iterdir()}
+    assert not modules & set(mvt_nas.__all__)
