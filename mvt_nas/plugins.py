@@ -55,11 +55,7 @@ class Registry(Generic[T]):
         Raises:
             PluginError: there is none; the message lists those there are.
         """
-        if name not in self._entries:
-            self._import_by_name(name)
-        if name not in self._entries:
-            self._discover()
-        if name not in self._entries:
+        if name not in self:
             raise PluginError(f"unknown {self.noun} {name!r}{nearest(name, self._entries)} (known: {listing(self.names())})")
         return self._entries[name]
 
@@ -69,7 +65,10 @@ class Registry(Generic[T]):
         return sorted(self._entries)
 
     def __contains__(self, name: object) -> bool:
-        self._discover()
+        if name not in self._entries and isinstance(name, str):
+            self._import_by_name(name)
+        if name not in self._entries:
+            self._discover()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:

@@ -10,33 +10,27 @@ Counting conventions: one multiply-add is one MAC; convolutions, linear layers a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Size = Any
 """A number of elements: an ``int``, or an integer array when many architectures are lowered at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor in the graph.
+class Tensor(NamedTuple):
+    """A tensor in the graph (a named tuple, since a search makes millions).
 
     Attributes:
         shape: its sizes.
         storage: which storage it looks at; views share their base's.
+        elements: number of elements.
     """
 
     shape: tuple[Size, ...]
     storage: int
-
-    @property
-    def elements(self) -> Size:
-        """Number of elements."""
-        return _product(self.shape)
+    elements: Size
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(NamedTuple):
     """One kernel.
 
     Attributes:
@@ -69,7 +63,10 @@ class Op:
     @property
     def moved(self) -> Size:
         """Elements read and written, weights included."""
-        return sum(tensor.elements for tensor in self.inputs) + self.output.elements + self.weights
+        result = self.output.elements + self.weights
+        for tensor in self.inputs:
+            result = result + tensor.elements
+        return result
 
 
 class Graph:
@@ -82,12 +79,13 @@ class Graph:
 
     def input(self, *shape: Size) -> Tensor:
         """Return a tensor that no kernel writes: the image, or what an earlier part has left."""
-        self.sizes.append(_product(shape))
-        return Tensor(shape, len(self.sizes) - 1)
+        elements = _product(shape)
+        self.sizes.append(elements)
+        return Tensor(shape, len(self.sizes) - 1, elements)
 
     def view(self, x: Tensor, *shape: Size) -> Tensor:
         """Return ``x``, or a part of it, under another shape; no kernel."""
-        return Tensor(shape, x.storage)
+        return Tensor(shape, x.storage, _product(shape))
 
     def conv(
         self, x: Tensor, channels: Size, kernel: int = 1, *, stride: int = 1, depthwise: bool = False, norm: bool = False, bias: bool = False

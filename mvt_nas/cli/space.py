@@ -58,7 +58,8 @@ def _budget_row(entry: dict[str, Any]) -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def list_command(as_json: bool) -> None:
     """List the spaces that ship."""
-    from mvt_nas.space.search_space import load_space, shipped_spaces
+    from mvt_nas.space.search_space import load_space
+    from mvt_nas.space.shipped import shipped_spaces
 
     spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]
     entries = [

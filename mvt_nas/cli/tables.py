@@ -24,6 +24,8 @@ def print_json(document: Any) -> None:
 
 def short(value: float, unit: str = "") -> str:
     """Return a number with three or four figures and a factor of a thousand, such as ``1.27 M``."""
+    if abs(value) >= 1e15:
+        return f"{value:.4g} {unit}".strip()
     for factor, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
             return f"{value / factor:.{_decimals(value / factor)}f} {name}{unit}"

@@ -6,11 +6,13 @@ truth stays in its store.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
@@ -43,7 +45,9 @@ def write_storage(run: Run, path: Path) -> Path:
 def _write(run: Run, storage: JournalStorage) -> None:
     directions = [{"min": "minimize", "max": "maximize"}[direction] for direction in run.directions]
     study = optuna.create_study(storage=storage, study_name=run.folder.resolve().name, directions=directions)
-    study.set_metric_names([objective.metric for objective in run.config.objectives])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([objective.metric for objective in run.config.objectives])
     distributions = {d.name: CategoricalDistribution(d.values) for d in run.space.dimensions}
     study.add_trials([_trial(run, run.candidates[number], distributions) for number in sorted(run.candidates)])
 

@@ -1,19 +1,20 @@
 """Which architectures meet the budgets on costs: known before anything is evaluated.
 
 Single architectures are looked up in the cost table. Whether budgets can be met at all, and how tight each could be, is answered by
-listing the space where it is small and otherwise by descent: from many starts, the choice of one dimension is changed for the better
-until none is. Costs grow with every width, depth and resolution, so that descent finds their smallest values.
+listing the space where it is small, and otherwise by uniform draws and descents (see ``descent.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.cost.table import Costs, CostTable
+from mvt_nas.engine.descent import descend
 from mvt_nas.engine.objectives import Budget
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
@@ -22,11 +23,7 @@ SMALL = 200_000
 """Spaces of at most this size are listed whole."""
 
 _STARTS = 4
-_ROUNDS = 200
-_TINY = 1e-15  # makes a metric's value break ties between rows that violate nothing
 _DRAWS = 20_000
-
-Loss = Callable[[Rows], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,97 +53,87 @@ class Feasibility:
         self.table = table
         self.space: SearchSpace = table.space
         self.budgets = tuple(budgets)
-        self._rows: Rows | None = None
 
     def mask(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which canonical rows obey the rules and meet the budgets, (n,)."""
         allowed = self.space.obeys(rows)
         if self.budgets and allowed.any():
-            allowed &= _violation(self.budgets, self.table.costs(rows)) <= 0
+            allowed &= _violation(self.budgets, self.table.costs(rows)) == 0
         return allowed
 
     def listed(self) -> Rows | None:
-        """Return all feasible rows of a small space, ``None`` for a large one."""
-        if self._rows is None and self.space.size <= SMALL:
-            rows = self.space.enumerate()
-            self._rows = rows[self.mask(rows)]
-        return self._rows
+        """Return all feasible rows of a small space in lexicographic order, ``None`` for a large one."""
+        return self._feasible_rows
+
+    def draw(self, n: int, rng: np.random.Generator) -> Rows:
+        """Return the feasible ones among ``n`` rows drawn uniformly; there may be none."""
+        rows = self.space.counter.sample(n, rng)
+        return rows[self.mask(rows)]
+
+    def reach(self, rng: np.random.Generator) -> Rows:
+        """Return a few feasible rows found by descent; there may be none."""
+        reached = self._descend(self.budgets, None, rng)
+        return reached[self.mask(reached)]
 
     def sample(self, n: int, seed: int) -> Rows:
-        """Return up to ``n`` feasible rows: drawn uniformly while that finds any, else reached by descent."""
+        """Return up to ``n`` feasible rows: drawn uniformly where draws find any, else listed, else reached by descent."""
         rng = np.random.default_rng(seed)
-        rows = self.space.counter.sample(max(n, 1) * 4, rng)
-        found = rows[self.mask(rows)]
-        if len(found) or self.listed() is not None:
-            return found[:n] if len(found) else self._choose(n, rng)
-        reached = self._descend(lambda rows: _violation(self.budgets, self.table.costs(rows)), int(rng.integers(2**31)))
-        return reached[self.mask(reached)][:n]
+        found = self.draw(4 * n, rng)
+        if len(found):
+            return found[:n]
+        listed = self.listed()
+        if listed is None:
+            return self.reach(rng)[:n]
+        return listed[rng.permutation(len(listed))[:n]]
 
     def satisfiable(self, seed: int = 0) -> bool:
-        """Return whether any architecture of the space meets all budgets."""
+        """Return whether any architecture of the space meets all budgets; of a large space, whether any was found."""
         return bool(len(self.sample(_DRAWS // 4, seed)))
 
     def tightest(self) -> list[Tightest]:
         """Return for each budget the tightest bound that could be met, alone and with the others."""
         result = []
-        for budget in self.budgets:
-            others = Feasibility(self.table, [other for other in self.budgets if other is not budget])
-            alone = Feasibility(self.table, []).best(budget)
-            assert alone is not None
-            result.append(Tightest(budget, alone, others.best(budget)))
+        for index, budget in enumerate(self.budgets):
+            alone = self._best(budget, ())
+            assert alone is not None, "a space has an architecture"
+            together = self._best(budget, self.budgets[:index] + self.budgets[index + 1 :])
+            result.append(Tightest(budget, alone, together))
         return result
 
     def best(self, budget: Budget) -> float | None:
         """Return the best value of a budget's metric while these budgets hold; ``None`` where they cannot."""
-        rows = self.listed()
-        if rows is None:
-            reached = self._descend(lambda rows: self._loss(rows, budget), seed=0)
-            rows = reached[self.mask(reached)]
-        if not len(rows):
+        return self._best(budget, self.budgets)
+
+    def _best(self, budget: Budget, held: tuple[Budget, ...]) -> float | None:
+        costs = self.table.costs(self._descend(held, budget, np.random.default_rng(0))) if self._all is None else self._all[1]
+        values = costs[budget.metric][_violation(held, costs) == 0]
+        if not len(values):
             return None
-        values = self.table.costs(rows)[budget.metric]
         return float(values.min() if budget.at_most else values.max())
 
-    def _loss(self, rows: Rows, budget: Budget) -> NDArray[np.float64]:
-        costs = self.table.costs(rows)
-        return 1e3 * _violation(self.budgets, costs) + costs[budget.metric] * (_TINY if budget.at_most else -_TINY)
+    @cached_property
+    def _all(self) -> tuple[Rows, Costs] | None:
+        """All rows of a small space with their costs."""
+        if self.space.size > SMALL:
+            return None
+        rows = self.space.enumerate()
+        return rows, self.table.costs(rows)
 
-    def _choose(self, n: int, rng: np.random.Generator) -> Rows:
-        rows = self.listed()
-        assert rows is not None
-        return rows[rng.choice(len(rows), min(n, len(rows)), replace=False)] if len(rows) else rows
+    @cached_property
+    def _feasible_rows(self) -> Rows | None:
+        return None if self._all is None else self._all[0][_violation(self.budgets, self._all[1]) == 0]
 
-    def _descend(self, loss: Loss, seed: int) -> Rows:
-        """Return the rows where single changes no longer lower the loss, from the smallest choices and random starts."""
-        rng = np.random.default_rng(seed)
-        starts = np.concatenate([self.space.counter.sample(_STARTS, rng), self._smallest()])
-        return np.stack([self._descend_from(start, loss) for start in starts])
+    def _descend(self, held: tuple[Budget, ...], wanted: Budget | None, rng: np.random.Generator) -> Rows:
+        """Return the ends of descents towards the budgets ``held`` and then the best value of the budget ``wanted``."""
 
-    def _smallest(self) -> Rows:
-        row = self.space.canonical(np.zeros((1, len(self.space.dimensions)), dtype=np.int32))
-        return row[self.space.obeys(row)]
+        def loss(rows: Rows) -> NDArray[np.float64]:
+            costs = self.table.costs(rows)
+            value = np.zeros(len(rows)) if wanted is None else costs[wanted.metric] * (1.0 if wanted.at_most else -1.0)
+            return np.stack([_violation(held, costs), value], axis=1)
 
-    def _descend_from(self, row: Rows, loss: Loss) -> Rows:
-        best = float(loss(row[None])[0])
-        for _ in range(_ROUNDS):
-            near = self.space.neighbours(row)
-            losses = loss(near) if len(near) else np.empty(0)
-            if not (losses < best).any():
-                return row
-            order = np.argsort(losses, kind="stable")
-            steps = np.stack([self._joined(row, near[order[losses[order] < best]]), near[order[0]]])
-            values = np.where(self.space.obeys(steps), loss(steps), np.inf)
-            row, best = steps[int(values.argmin())], float(values.min())
-        return row
-
-    def _joined(self, row: Rows, better: Rows) -> Rows:
-        """Return ``row`` with the changes of all ``better`` neighbours, the first of each dimension."""
-        joined = row.copy()
-        for neighbour in better[::-1]:
-            changed = neighbour != row
-            joined[changed] = neighbour[changed]
-        result: Rows = self.space.canonical(joined[None])[0]
-        return result
+        smallest = self.space.canonical(np.zeros((1, len(self.space.dimensions)), dtype=np.int32))
+        starts = np.concatenate([self.space.counter.sample(_STARTS, rng), smallest[self.space.obeys(smallest)]])
+        return descend(self.space, starts, loss)
 
 
 def _violation(budgets: Sequence[Budget], costs: Costs) -> NDArray[np.float64]:

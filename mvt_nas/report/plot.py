@@ -18,6 +18,7 @@ from mvt_nas.space.published import published_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _MOST_PANELS = 3
@@ -109,36 +110,49 @@ def _figure(plot: FrontPlot) -> Any:
     figure = Figure(figsize=(6.4 * len(plot.panels), 5.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Sequence[Axes] = figure.subplots(1, len(plot.panels), squeeze=False)[0]
-    for ax, panel in zip(axes, plot.panels, strict=True):
-        _draw_panel(ax, panel)
+    texts = [_draw_panel(ax, panel) for ax, panel in zip(axes, plot.panels, strict=True)]
     figure.suptitle(plot.title)
-    axes[0].legend(loc="best", fontsize=8, framealpha=0.9)
+    axes[0].legend(loc="upper left", fontsize=8, framealpha=0.9)
+    figure.canvas.draw()  # the layout has to be known before texts can be moved apart
+    for ax, names in zip(axes, texts, strict=True):
+        _move_apart(ax, names)
     return figure
 
 
-def _draw_panel(ax: Axes, panel: Panel) -> None:
+def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
+    """Draw one pair of axes; return the names of models, which are still to be moved apart."""
+    texts: list[Text] = []
     if panel.others:
         ax.scatter(*zip(*panel.others, strict=True), s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
     ax.scatter(*zip(*panel.front, strict=True), s=30, color=_FRONT, edgecolors="white", linewidths=0.5, label="Pareto front", zorder=3)
     if panel.models:
-        names, xs, ys = zip(*panel.models, strict=True)
+        _, xs, ys = zip(*panel.models, strict=True)
         ax.scatter(xs, ys, s=36, facecolors="none", edgecolors=_MODEL, linewidths=1.3, marker="s", label="published models", zorder=4)
-        for name, x, y in zip(names, xs, ys, strict=True):
-            ax.annotate(_short(name), (x, y), textcoords="offset points", xytext=(5, -9), fontsize=6.5, color=_MODEL, zorder=5)
+        texts = [ax.text(x, y, _short(name), fontsize=6.5, color=_MODEL, zorder=5) for name, x, y in panel.models]
     for axis, value in panel.budgets:
         (ax.axvline if axis == "x" else ax.axhline)(value, color=_BUDGET, linestyle="--", linewidth=1.2, label="budget")
     _label(ax, panel)
+    return texts
+
+
+def _move_apart(ax: Axes, texts: list[Text]) -> None:
+    """Move texts off one another and off their points, with a line back to the point."""
+    from adjustText import adjust_text
+
+    if texts:
+        adjust_text(texts, ax=ax, expand=(1.3, 1.7), ensure_inside_axes=True, iter_lim=300, time_lim=None, arrowprops={"arrowstyle": "-", "color": _MODEL, "lw": 0.4})
 
 
 def _label(ax: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     for axis, set_label, metric in ((ax.xaxis, ax.set_xlabel, panel.x), (ax.yaxis, ax.set_ylabel, panel.y)):
         set_label("candidate" if metric is None else _LABELS.get(metric, f"{metric} (training-free score)"))
         if metric in COST_NAMES:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(EngFormatter(sep=" "))
-            axis.set_minor_formatter(EngFormatter(sep=" "))
+            axis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25, linewidth=0.5)
     ax.tick_params(which="both", labelsize=8)
 
