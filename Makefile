@@ -6,7 +6,7 @@ VENV := .venv/.stamp
 SEARCH ?= search_spaces/mobilevit.yaml --trials 240 --workers 2 --out results/quickstart-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help search test fast soak check lint format types fix bench docs clean
+.PHONY: help search test fast soak check lint format types fix bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -43,10 +43,6 @@ fix: $(VENV) ## mend what ruff can mend, and format
 
 bench: $(VENV) ## run the benchmarks
 	$(BIN)/python -m benchmarks
-
-docs: $(VENV) ## write the API reference to build/docs
-	mkdir -p build/docs
-	cd build/docs && ../../$(BIN)/python -c "import pydoc, mvt_nas; pydoc.writedocs(mvt_nas.__path__[0], 'mvt_nas.')"
 
 clean: ## remove .venv, builds and caches, but no results
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

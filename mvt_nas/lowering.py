@@ -30,9 +30,7 @@ def lower_stem(graph: Graph, x: Tensor, *, width: Size) -> Tensor:
     return graph.activation(graph.conv(x, width, 3, stride=2, norm=True))
 
 
-def lower_convolutions(
-    graph: Graph, x: Tensor, *, width: Size, stride: int, depth: int, expansion: float, first_adds: bool
-) -> Tensor:
+def lower_convolutions(graph: Graph, x: Tensor, *, width: Size, stride: int, depth: int, expansion: float, first_adds: bool) -> Tensor:
     """Append the ``depth`` inverted residuals of a stage; return (B, width, H/stride, W/stride).
 
     ``first_adds`` says whether the first one has its input added: it keeps stride and width.
@@ -55,9 +53,7 @@ def lower_head(graph: Graph, x: Tensor, *, width: Size | None, num_classes: int)
 def _lower_stage(graph: Graph, x: Tensor, stage: Stage, name: str) -> Tensor:
     graph.scope = f"{name}.conv"
     adds = stage.stride == 1 and x.shape[1] == stage.width
-    x = lower_convolutions(
-        graph, x, width=stage.width, stride=stage.stride, depth=stage.depth, expansion=stage.expansion, first_adds=adds
-    )
+    x = lower_convolutions(graph, x, width=stage.width, stride=stage.stride, depth=stage.depth, expansion=stage.expansion, first_adds=adds)
     if stage.block is None:
         return x
     graph.scope = f"{name}.block"

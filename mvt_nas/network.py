@@ -43,9 +43,7 @@ class Network(nn.Module):
         architecture: what it was built from.
     """
 
-    def __init__(
-        self, architecture: Architecture, num_classes: int, in_channels: int, dropout: float, head_dropout: float
-    ) -> None:
+    def __init__(self, architecture: Architecture, num_classes: int, in_channels: int, dropout: float, head_dropout: float) -> None:
         super().__init__()
         self.architecture = architecture
         widths = [architecture.stem_width, *(stage.width for stage in architecture.stages)]

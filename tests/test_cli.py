@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def test_space_check_tells_size_costs_and_tightest_budgets(space: str, capsys: p
         (["search", "--resume", "--out", "nowhere"], r"nowhere: no run here"),
         (["search"], r"SPACE is missing"),
         (["serch"], r"No such command 'serch'"),
-        (["show", "mobilevit_m"], r"no published model; did you mean 'mobilevit_"),
+        (["show", "mobilevit_m"], r"no published model; did you mean 'mobilevit"),
         (["show", "small.yaml"], r"small\.yaml: not JSON"),
         (["show", "nowhere:3"], r"nowhere: no run here"),
         (["pareto", "."], r"no run here \(run\.yaml is missing\)"),
@@ -141,12 +142,8 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert code == 2
     assert out == ""
     assert err.count("\n") == 1
-    pytest.raises(AssertionError, _raise, err).match(message)
+    assert re.search(message, err), err
     assert sorted(path.name for path in Path().iterdir()) == ["small.yaml"]
-
-
-def _raise(text: str) -> None:
-    raise AssertionError(text)
 
 
 def test_existing_run_is_not_overwritten(space: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,15 +175,31 @@ def test_python_m_mvt_nas_is_the_same_command() -> None:
 
 
 def test_output_into_a_closed_pipe_is_no_traceback() -> None:
-    process = subprocess.run(f"{sys.executable} -m mvt_nas show mobilevit_s --json | head -n 1", shell=True, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        f"{sys.executable} -m mvt_nas show mobilevit_s --json | head -n 1", shell=True, capture_output=True, text=True, check=False
+    )
     assert process.stdout == "{\n"
     assert "Traceback" not in process.stderr
 
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(space: str) -> None:
-    arguments = [sys.executable, "-m", "mvt_nas", "search", "tiny", "--objective", "channel_entropy", "--objective", "macs", "--trials", "400"]
-    process = subprocess.Popen([*arguments, "--workers", "2", "--out", "r"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    arguments = [
+        sys.executable,
+        "-m",
+        "mvt_nas",
+        "search",
+        "tiny",
+        "--objective",
+        "channel_entropy",
+        "--objective",
+        "macs",
+        "--trials",
+        "400",
+    ]
+    process = subprocess.Popen(
+        [*arguments, "--workers", "2", "--out", "r"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     _wait_for(lambda: Path("r/candidates.jsonl").exists() and len(Path("r/candidates.jsonl").read_bytes().splitlines()) > 20)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -63,5 +63,3 @@ def test_make_is_named_with_targets_that_exist() -> None:
     named = {name for page in [*PAGES, ROOT / "CONTRIBUTING.md"] for name in re.findall(r"`make ([a-z]+)`", page.read_text())}
     assert named
     assert named <= targets
-
-

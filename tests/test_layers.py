@@ -83,7 +83,9 @@ def test_torch_is_imported_where_it_belongs() -> None:
 
 
 def _loaded(code: str) -> set[str]:
-    text = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    ).stdout
     return {name.split(".")[0] for name in text.split()}
 
 
@@ -91,7 +93,12 @@ HEAVY = {"torch", "optuna", "pandas", "numpy", "matplotlib", "scipy", "sklearn",
 
 
 def test_help_and_zoo_load_nothing_heavy() -> None:
-    run = "import contextlib, io\nfrom mvt_nas.cli.main import cli\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): cli.main({}, standalone_mode=False)"
+    run = (
+        "import contextlib, io\n"
+        "from mvt_nas.cli.main import cli\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    cli.main({}, standalone_mode=False)"
+    )
     assert _loaded(run.format("['--help']")) & HEAVY == set()
     assert _loaded(run.format("['zoo']")) & HEAVY == set()
 

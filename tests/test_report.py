@@ -85,4 +85,8 @@ def test_the_dashboard_storage_holds_the_run(finished: Run, tmp_path: Path) -> N
     assert study.trials[0].user_attrs["origin"] == "mobilevit_xxs"
     assert study.metric_names == ["memory_mb", "macs", "params"]
     write_storage(finished, path)
-    assert len(optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))).trials) == len(study.trials)
+    assert len(
+        optuna.load_study(
+            study_name=None, storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+        ).trials
+    ) == len(study.trials)

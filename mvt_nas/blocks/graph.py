@@ -88,7 +88,15 @@ class Graph:
         return Tensor(shape, x.storage, _product(shape))
 
     def conv(
-        self, x: Tensor, channels: Size, kernel: int = 1, *, stride: int = 1, depthwise: bool = False, norm: bool = False, bias: bool = False
+        self,
+        x: Tensor,
+        channels: Size,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        depthwise: bool = False,
+        norm: bool = False,
+        bias: bool = False,
     ) -> Tensor:
         """Append a "same"-padded convolution of (B, C, H, W), with its batch norm folded in where ``norm``."""
         batch, in_channels, height, width = x.shape

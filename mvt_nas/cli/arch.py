@@ -90,4 +90,5 @@ def _print_summary(title: str, summary: Any) -> None:
     ]
     rows.append(["total", "", "", short(counts.params), short(counts.macs), "100.0 %"])
     print_table(["part", "what", "output", "params", "MACs", "share"], rows, text_columns=3)
-    click.echo(f"\n{counts.params:,} params, {counts.macs:,} MACs, peak activation memory {counts.memory_mb:.2f} MB, traffic {counts.moved_mb:.1f} MB")
+    click.echo(f"\n{counts.params:,} params, {counts.macs:,} MACs")
+    click.echo(f"peak activation memory {counts.memory_mb:.2f} MB, traffic {counts.moved_mb:.1f} MB")

@@ -37,7 +37,8 @@ def print_front(run: Run) -> None:
     front, complete = run.front(), run.complete()
     failed = sum(c.status == "failed" for c in run.candidates.values())
     infeasible = sum(c.status == "infeasible" for c in run.candidates.values())
-    click.echo(f"{len(run.candidates)} candidates ({failed} failed, {infeasible} infeasible); {len(front)} on the front; hypervolume {short(run.hypervolume())}\n")
+    evaluated = f"{len(run.candidates)} candidates ({failed} failed, {infeasible} infeasible)"
+    click.echo(f"{evaluated}; {len(front)} on the front; hypervolume {short(run.hypervolume())}\n")
     if not front:
         return
     objectives = [objective.metric for objective in run.config.objectives]
@@ -48,7 +49,7 @@ def print_front(run: Run) -> None:
     if len(shown) < len(front):
         click.echo(f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto {run.folder} --csv FILE")
     if any(name not in COST_NAMES for name in metrics):
-        click.echo("\nA proxy is a training-free score, not an accuracy; in brackets the share of this run's candidates that it is at least as good as.")
+        click.echo("\nA proxy is a training-free score, not an accuracy; in brackets the share of candidates that are no better.")
 
 
 def _spread(front: list[Candidate]) -> list[Candidate]:

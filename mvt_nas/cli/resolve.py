@@ -24,6 +24,7 @@ def resolve(name: str) -> tuple[str, Architecture]:
         return f"{folder}, candidate {number}", Run.load(folder).architecture(int(number))
     if Path(name).is_file():
         return name, Architecture.load(name)
+    names = published_names()
     raise ArchitectureError(
-        f"{name!r} is no published model{nearest(name, published_names())}, no file, and no candidate (RUN:NUMBER) (models: {listing(published_names())})"
+        f"{name!r} is no published model{nearest(name, names)}, file or candidate RUN:NUMBER (models: {listing(names)})"
     )

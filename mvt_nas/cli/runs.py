@@ -21,7 +21,7 @@ def runs_command(folder: Path, as_json: bool) -> None:
     from mvt_nas.engine.run import Run
     from mvt_nas.errors import RunError
 
-    entries = []
+    entries: list[dict[str, object]] = []
     for path in list_runs(folder):
         try:
             run = Run.load(path)
@@ -87,7 +87,9 @@ def pareto_command(run: Path, as_json: bool, csv: Path | None) -> None:
 
 @click.command("plot")
 @_RUN
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]"
+)
 def plot_command(run: Path, out: Path | None) -> None:
     """Draw the candidates of RUN, its front, budgets and the published models."""
     from mvt_nas.engine.run import Run
@@ -100,7 +102,12 @@ def plot_command(run: Path, out: Path | None) -> None:
 
 @click.command("dashboard")
 @_RUN
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The storage to write.  [default: RUN/optuna-journal.log]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The storage to write.  [default: RUN/optuna-journal.log]",
+)
 def dashboard_command(run: Path, out: Path | None) -> None:
     """Write RUN as an Optuna storage and print the command that opens it in optuna-dashboard."""
     from mvt_nas.engine.dashboard import write_storage

@@ -12,18 +12,39 @@ from mvt_nas.cli.tables import print_json
 
 @click.command("search")
 @click.argument("space", metavar="[SPACE]", required=False)
-@click.option("--objective", "objectives", multiple=True, metavar="NAME[:min|max]", help="What to optimise; may be repeated.  [default: channel_entropy:max, macs:min, params:min]")
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="NAME[:min|max]",
+    help="What to optimise; may be repeated.  [default: channel_entropy:max, macs:min, params:min]",
+)
 @click.option("--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'macs<=1.2G'; may be repeated.")
 @click.option("--trials", type=click.IntRange(1), metavar="N", help="Candidates to evaluate, published models included.  [default: 200]")
 @click.option("--sampler", metavar="NAME", help="nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: nsga2]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="S", help="Of everything random.  [default: 0]")
-@click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="W", help="Processes that evaluate; the result does not depend on it.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    metavar="W",
+    help="Processes that evaluate; the result does not depend on it.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: results/SPACE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; SPACE and settings may be left out then.")
-@click.option("--fix", "fixed", multiple=True, metavar="DIM=VALUE", help="Give a dimension one value, such as stage3.patch=2, or patch=2 for all stages.")
+@click.option(
+    "--fix",
+    "fixed",
+    multiple=True,
+    metavar="DIM=VALUE",
+    help="Give a dimension one value, such as stage3.patch=2, or patch=2 for all stages.",
+)
 @click.option("--no-warm-start", is_flag=True, help="Do not evaluate the published models in the space first.")
 @click.option("--batch", type=click.IntRange(1, 4096), metavar="N", help="Proposals between two looks at their results.  [default: 16]")
-@click.option("--num-classes", type=click.IntRange(1), metavar="N", help="Outputs of the networks whose costs are counted.  [default: 1000]")
+@click.option(
+    "--num-classes", type=click.IntRange(1), metavar="N", help="Outputs of the networks whose costs are counted.  [default: 1000]"
+)
 @click.option("--score-px", type=click.IntRange(16, 1024), metavar="PX", help="Side of the images that proxies see.  [default: 64]")
 @click.option("--score-images", type=click.IntRange(2, 1024), metavar="N", help="Images in the batch that proxies see.  [default: 16]")
 @click.option("--json", "as_json", is_flag=True, help="Print the front as one JSON document instead of a table.")
@@ -90,7 +111,9 @@ def _finish(result: Any, as_json: bool) -> None:
 def _say_how_it_ended(result: Any) -> None:
     run = result.run
     if result.exhausted:
-        click.echo(f"\nThe space is exhausted: {len(run.candidates)} feasible architectures are all there are (or all that could be found).")
+        click.echo(
+            f"\nThe space is exhausted: {len(run.candidates)} feasible architectures are all there are (or all that could be found)."
+        )
     if result.interrupted:
         click.echo(f"\nInterrupted; everything is kept. Go on with:  mvt-nas search --resume --out {run.folder}")
     click.echo(f"\nThe run, its pictures and tables are in {run.folder}:")

@@ -16,9 +16,18 @@ def space_group() -> None:
 
 @space_group.command("check")
 @click.argument("space", metavar="SPACE")
-@click.option("--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="A bound on a cost, such as 'macs<=1.2G'. May be repeated.")
+@click.option(
+    "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="A bound on a cost, such as 'macs<=1.2G'. May be repeated."
+)
 @click.option("--fix", "fixed", multiple=True, metavar="DIM=VALUE", help="Give a dimension one value. May be repeated.")
-@click.option("--samples", type=click.IntRange(100, 10_000_000), default=100_000, show_default=True, metavar="N", help="Architectures drawn for medians and shares.")
+@click.option(
+    "--samples",
+    type=click.IntRange(100, 10_000_000),
+    default=100_000,
+    show_default=True,
+    metavar="N",
+    help="Architectures drawn for medians and shares.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def check_command(space: str, budgets: tuple[str, ...], fixed: tuple[str, ...], samples: int, seed: int, as_json: bool) -> None:
@@ -42,9 +51,12 @@ def _print(report: dict[str, Any]) -> None:
     click.echo(f"{report['name']}: {report['size']:,} architectures in {report['dimensions']} dimensions (hash {report['hash']})\n")
     rows = [[name, *(short(entry[column]) for column in ("min", "median", "max"))] for name, entry in report["costs"].items()]
     print_table(["cost", "min", "median", "max"], rows)
-    click.echo(f"\nmedian over {report['samples']:,} architectures drawn uniformly; published models in the space: {len(report['published'])}")
+    click.echo(
+        f"\nmedian over {report['samples']:,} architectures drawn uniformly; published models in the space: {len(report['published'])}"
+    )
     if report["budgets"]:
-        click.echo(f"feasible under all budgets: {100 * report['feasible_share']:.4g} % of the draw, satisfiable: {'yes' if report['satisfiable'] else 'NO'}\n")
+        answer = "can be met" if report["satisfiable"] else "CANNOT be met"
+        click.echo(f"all budgets together {answer}; by {100 * report['feasible_share']:.4g} % of the draw\n")
         header = ["budget", "feasible %", "tightest alone", "tightest with the others"]
         print_table(header, [_budget_row(entry) for entry in report["budgets"]])
 
@@ -63,9 +75,14 @@ def list_command(as_json: bool) -> None:
 
     spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]
     entries = [
-        {"name": s.name, "size": s.size, "dimensions": len(s.dimensions), "description": s.document.get("description", ""), "file": s.where} for s in spaces
+        {"name": s.name, "size": s.size, "dimensions": len(s.dimensions), "description": s.document.get("description", ""), "file": s.where}
+        for s in spaces
     ]
     if as_json:
         print_json(entries)
         return
-    print_table(["space", "description", "dimensions", "architectures"], [[e["name"], e["description"], str(e["dimensions"]), f"{e['size']:.3g}" if e["size"] > 1e7 else str(e["size"])] for e in entries], text_columns=2)
+    print_table(
+        ["space", "description", "dimensions", "architectures"],
+        [[e["name"], e["description"], str(e["dimensions"]), f"{e['size']:.3g}" if e["size"] > 1e7 else str(e["size"])] for e in entries],
+        text_columns=2,
+    )

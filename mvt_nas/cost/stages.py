@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas.cost.counts import Counts, count
 from mvt_nas.cost.folds import total
 from mvt_nas.lowering import lower
-from mvt_nas.space.architecture import Architecture, Stage
-from mvt_nas.space.fields import specs
+from mvt_nas.space.architecture import Architecture, Block, Stage
+from mvt_nas.space.fields import Value, holds, specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,16 @@ def _block(stage: Stage) -> str:
     """Return the block's fields in words; those that hold what they would by default are left out."""
     block = stage.block
     assert block is not None
-    told = {name: getattr(block, name) for name in specs(type(block))}
-    plain = type(block)(**{name: value for name, value in told.items() if name in ("attention", "dim", "ffn_dim", "fusion")})
-    words = [f"{name} {value}" for name, value in told.items() if value is not None and (name in _ALWAYS or getattr(plain, name, None) != value)]
-    return f"{block.kind}: {', '.join(words)}"
+    values = {name: getattr(block, name) for name in specs(type(block))}
+    told = [name for name, value in values.items() if value is not None and (name in _ALWAYS or not _is_default(block, name, values))]
+    return f"{block.kind}: {', '.join(f'{name} {values[name]}' for name in told)}"
 
 
-_ALWAYS = ("attention", "dim", "ffn_dim", "transformer_depth", "patch", "fusion")
+_ALWAYS = ("attention", "transformer_depth", "patch", "fusion")
+
+
+def _is_default(block: Block, name: str, values: Mapping[str, Value]) -> bool:
+    for conditions, value in specs(type(block))[name].defaults:
+        if holds(conditions, values):
+            return value == values[name]
+    return False

@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from mvt_nas.engine.candidates import Candidate
@@ -43,7 +44,7 @@ def write_storage(run: Run, path: Path) -> Path:
 
 
 def _write(run: Run, storage: JournalStorage) -> None:
-    directions = [{"min": "minimize", "max": "maximize"}[direction] for direction in run.directions]
+    directions = [StudyDirection.MINIMIZE if direction == "min" else StudyDirection.MAXIMIZE for direction in run.directions]
     study = optuna.create_study(storage=storage, study_name=run.folder.resolve().name, directions=directions)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

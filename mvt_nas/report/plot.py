@@ -64,7 +64,8 @@ def front_plot(run: Run) -> FrontPlot:
     if not run.complete():
         raise RunError(f"{run.folder}: nothing to draw; no candidate is complete")
     y, *across = [objective.metric for objective in run.config.objectives]
-    panels = [_panel(run, x, y) for x in across[:_MOST_PANELS] or [None]]
+    others: Sequence[str | None] = across[:_MOST_PANELS] or [None]
+    panels = [_panel(run, x, y) for x in others]
     title = f"{run.space.name}: {len(run.front())} on the front of {len(run.complete())} candidates"
     return FrontPlot(title, tuple(panels))
 
@@ -123,8 +124,10 @@ def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
     """Draw one pair of axes; return the names of models, which are still to be moved apart."""
     texts: list[Text] = []
     if panel.others:
-        ax.scatter(*zip(*panel.others, strict=True), s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
-    ax.scatter(*zip(*panel.front, strict=True), s=30, color=_FRONT, edgecolors="white", linewidths=0.5, label="Pareto front", zorder=3)
+        xs, ys = zip(*panel.others, strict=True)
+        ax.scatter(xs, ys, s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
+    xs, ys = zip(*panel.front, strict=True)
+    ax.scatter(xs, ys, s=30, color=_FRONT, edgecolors="white", linewidths=0.5, label="Pareto front", zorder=3)
     if panel.models:
         _, xs, ys = zip(*panel.models, strict=True)
         ax.scatter(xs, ys, s=36, facecolors="none", edgecolors=_MODEL, linewidths=1.3, marker="s", label="published models", zorder=4)
@@ -140,7 +143,15 @@ def _move_apart(ax: Axes, texts: list[Text]) -> None:
     from adjustText import adjust_text
 
     if texts:
-        adjust_text(texts, ax=ax, expand=(1.3, 1.7), ensure_inside_axes=True, iter_lim=300, time_lim=None, arrowprops={"arrowstyle": "-", "color": _MODEL, "lw": 0.4})
+        adjust_text(
+            texts,
+            ax=ax,
+            expand=(1.3, 1.7),
+            ensure_inside_axes=True,
+            iter_lim=300,
+            time_lim=None,
+            arrowprops={"arrowstyle": "-", "color": _MODEL, "lw": 0.4},
+        )
 
 
 def _label(ax: Axes, panel: Panel) -> None:
@@ -159,5 +170,3 @@ def _label(ax: Axes, panel: Panel) -> None:
 
 def _short(name: str) -> str:
     return name.replace("mobilevitv", "v").replace("mobilevit_", "v1 ").replace("_", " ")
-
-

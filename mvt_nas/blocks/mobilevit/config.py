@@ -1,4 +1,6 @@
-"""The choices of a MobileViT block. The published blocks are points:
+"""The choices of a MobileViT block.
+
+The published blocks are points:
 
 | block | attention | local_conv | fusion | fusion_kernel | residual |
 |---|---|---|---|---|---|
@@ -33,7 +35,9 @@ class MobileViT(Block):
 
     kind: ClassVar[str] = "mobilevit"
     aliases: ClassVar[dict[str, Alias]] = {
-        "ffn_multiplier": Alias("ffn_dim", "dim", FieldSpec(float, "feed-forward channels / dim", low=0.25, high=16.0), feed_forward_width, 2.0)
+        "ffn_multiplier": Alias(
+            "ffn_dim", "dim", FieldSpec(float, "feed-forward channels / dim", low=0.25, high=16.0), feed_forward_width, 2.0
+        )
     }
     constraints: ClassVar[tuple[str, ...]] = ("dim % heads == 0", "fusion != 'none' or projection != 'none'")
 
@@ -43,10 +47,16 @@ class MobileViT(Block):
     ffn_dim: int = integer(1, 65536, doc="feed-forward channels f")
     heads: int | None = integer(1, 64, doc="attention heads", default=4, when=_MULTI_HEAD)
     patch: int = integer(1, 64, doc="side of the square patch, in pixels of the map", default=2)
-    local_conv: str = choice("full", "depthwise", doc="first convolution of the local features", defaults=((_MULTI_HEAD, "full"), ({}, "depthwise")))
+    local_conv: str = choice(
+        "full", "depthwise", doc="first convolution of the local features", defaults=((_MULTI_HEAD, "full"), ({}, "depthwise"))
+    )
     local_kernel: int = integer(1, 15, odd=True, doc="its kernel side", default=3)
-    fusion: str = choice("none", "input", "local", doc="what is concatenated with the global features: nothing, the block's input, the local features")
-    fusion_kernel: int | None = integer(1, 15, odd=True, doc="kernel side of the convolution after the concatenation", default=1, when=_FUSED)
+    fusion: str = choice(
+        "none", "input", "local", doc="what is concatenated with the global features: nothing, the block's input, the local features"
+    )
+    fusion_kernel: int | None = integer(
+        1, 15, odd=True, doc="kernel side of the convolution after the concatenation", default=1, when=_FUSED
+    )
     residual: bool = flag(doc="whether the block's input is added to its output")
     norm: str = choice(
         "layer_norm",
@@ -65,7 +75,11 @@ class MobileViT(Block):
         "silu", "linear", doc="activation after the fusion's convolution", when=_FUSED, defaults=((_MULTI_HEAD, "silu"), ({}, "linear"))
     )
     concat_order: str | None = choice(
-        "global_last", "global_first", doc="order in the concatenation", when=_FUSED, defaults=((_MULTI_HEAD, "global_last"), ({}, "global_first"))
+        "global_last",
+        "global_first",
+        doc="order in the concatenation",
+        when=_FUSED,
+        defaults=((_MULTI_HEAD, "global_last"), ({}, "global_first")),
     )
     resize: str = choice(
         "local",
