@@ -27,7 +27,7 @@ ADDITIVE = ("params", "macs")
 """What is summed over the kernels; the columns of a table are these, then the peak and the background of live elements."""
 
 COLUMNS = len(ADDITIVE) + 2
-_MOST_ENTRIES = 4_000_000
+_MOST_ENTRIES = 8_000_000
 
 Lower = Callable[[int, dict[str, Any]], tuple[Graph, Sequence[GraphTensor]]]
 """``(side, fields) -> (graph, tensors held to the end)``."""

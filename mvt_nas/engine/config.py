@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import mvt_nas
+from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
 from mvt_nas.errors import MetricError, RunError, listing
 from mvt_nas.space.search_space import SearchSpace
@@ -74,13 +75,32 @@ class RunConfig:
         return costly_metrics(self.objectives, self.budgets)
 
     @property
+    def cheap_budgets(self) -> list[Budget]:
+        """The budgets on costs, which are met before anything is evaluated."""
+        return [budget for budget in self.budgets if budget.metric in COST_NAMES]
+
+    @property
+    def costly_budgets(self) -> list[Budget]:
+        """The budgets that only an evaluation can check."""
+        return [budget for budget in self.budgets if budget.metric not in COST_NAMES]
+
+    @property
     def name(self) -> str:
         """The name of the space."""
         return str(self.space.get("name", "space"))
 
     def search_space(self) -> SearchSpace:
-        """Return the space of the run."""
-        return SearchSpace(self.space, self.name)
+        """Return the space of the run.
+
+        Raises:
+            RunError: it is not the one that the run was started with.
+        """
+        space = SearchSpace(self.space, self.name)
+        if space.hash != self.space_hash:
+            raise RunError(
+                f"the run's copy of the space {self.name} was changed (hash {space.hash}, not {self.space_hash}); restore run.yaml"
+            )
+        return space
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain data for ``run.yaml``."""
@@ -113,16 +133,29 @@ class RunConfig:
         if data["format"] != FORMAT:
             raise RunError(f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT}; a newer version is needed")
         try:
+            _check_kinds(data)
             return RunConfig(
-                space=data["space"],
-                space_hash=data["space_hash"],
                 objectives=tuple(Objective.parse(text) for text in data["objectives"]),
                 budgets=tuple(Budget.parse(text) for text in data["budgets"]),
                 scoring=Scoring(**data["scoring"]),
-                **{name: data[name] for name in ("trials", "sampler", "seed", "batch", "warm_start", "num_classes", "reference", "versions")},
+                **{name: data[name] for name in _KINDS},
             )
         except (KeyError, TypeError, AttributeError, MetricError) as error:
             raise RunError(f"{where}: damaged ({type(error).__name__}: {error}); restore it or start a new run") from None
+
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("space", "reference", "versions"), dict),
+    **dict.fromkeys(("trials", "seed", "batch", "num_classes"), int),
+    **dict.fromkeys(("space_hash", "sampler"), str),
+    "warm_start": bool,
+}
+
+
+def _check_kinds(data: Mapping[str, Any]) -> None:
+    for name, kind in _KINDS.items():
+        if type(data[name]) is not kind:
+            raise TypeError(f"{name} = {data[name]!r} is no {kind.__name__}")
 
 
 def versions() -> dict[str, str]:
@@ -139,9 +172,12 @@ def versions() -> dict[str, str]:
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """Return in words where two configurations would give different results; a larger number of trials does not."""
     ignored = ("format", "versions", "reference", "trials", "space")
-    ours, theirs = old.to_dict(), new.to_dict()
-    return [f"{name} is {_short(ours[name])} there, {_short(theirs[name])} here" for name in ours if name not in ignored and ours[name] != theirs[name]]
+    there, here = old.to_dict(), new.to_dict()
+    different = [name for name in there if name not in ignored and there[name] != here[name]]
+    return [f"{name} is {_short(there[name])} there, {_short(here[name])} here" for name in different]
 
 
 def _short(value: object) -> str:
+    if isinstance(value, dict):
+        value = [f"{name} {part}" for name, part in value.items()]
     return listing(value) or "none" if isinstance(value, list) else str(value)

@@ -20,6 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
+from mvt_nas.engine.study import quiet_optuna
 from mvt_nas.errors import RunError
 
 
@@ -34,12 +35,8 @@ def write_storage(run: Run, path: Path) -> Path:
         backend = JournalFileBackend(str(path))
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error})") from None
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet_optuna():
         _write(run, JournalStorage(backend))
-    finally:
-        optuna.logging.set_verbosity(level)
     return path
 
 

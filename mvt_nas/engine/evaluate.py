@@ -64,7 +64,7 @@ def evaluate(task: Task) -> Outcome:
     try:
         with one_torch_thread():
             _score(task, scores)
-    except Exception as problem:  # whatever a candidate does, the search goes on
+    except (Exception, SystemExit) as problem:  # whatever a candidate does, the search goes on
         error = _reason(problem)
     return Outcome(task.number, scores, error, time.perf_counter() - start)
 
@@ -75,7 +75,7 @@ def _score(task: Task, scores: dict[str, float]) -> None:
     model = build_model(task.architecture, num_classes=task.scoring.num_classes, seed=task.seed)
     batch = _batch(task.scoring, task.seed)
     for name in task.metrics:
-        value = PROXIES.get(name).score(model, batch)
+        value = float(PROXIES.get(name).score(model, batch))
         if not math.isfinite(value):
             raise ArithmeticError(f"{name} is not finite ({value})")
         scores[name] = value

@@ -131,8 +131,10 @@ class Feasibility:
             value = np.zeros(len(rows)) if wanted is None else costs[wanted.metric] * (1.0 if wanted.at_most else -1.0)
             return np.stack([_violation(held, costs), value], axis=1)
 
+        drawn = self.space.counter.sample(_DRAWS // 4, rng)
+        best = np.lexsort(loss(drawn).T[::-1])[:_STARTS]
         smallest = self.space.canonical(np.zeros((1, len(self.space.dimensions)), dtype=np.int32))
-        starts = np.concatenate([self.space.counter.sample(_STARTS, rng), smallest[self.space.obeys(smallest)]])
+        starts = np.concatenate([drawn[:_STARTS], drawn[best], smallest[self.space.obeys(smallest)]])
         return descend(self.space, starts, loss)
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
@@ -18,7 +19,8 @@ from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.store import NAME as STORE
 from mvt_nas.engine.store import Content
 from mvt_nas.engine.store import read as read_store
-from mvt_nas.errors import RunError
+from mvt_nas.errors import RunError, SpaceError
+from mvt_nas.space.search_space import SearchSpace
 
 CONFIG = "run.yaml"
 _LOCK = ".lock"
@@ -29,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for one process.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds it, or it cannot be written.
     """
     lock = FileLock(folder / _LOCK)
     try:
@@ -37,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise RunError(f"{folder}: in use by another search; wait for it, or choose another --out") from None
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error})") from None
+        raise RunError(f"{folder}: cannot be written ({error.strerror or error})") from None
     try:
         yield
     finally:
@@ -62,7 +64,11 @@ def exists(folder: Path) -> bool:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Write ``run.yaml`` whole: under another name first, then moved into place."""
+    """Write ``run.yaml`` whole: under another name first, then moved into place.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True, width=140)
     temporary = folder / f"{CONFIG}.tmp"
     try:
@@ -72,7 +78,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, folder / CONFIG)
     except OSError as error:
-        raise RunError(f"{folder / CONFIG}: cannot be written ({error})") from None
+        raise RunError(f"{folder / CONFIG}: cannot be written ({error.strerror or error})") from None
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -84,26 +90,36 @@ def read_config(folder: Path) -> RunConfig:
     path = folder / CONFIG
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{folder}: no run here ({CONFIG} is missing)") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({type(error).__name__}); restore it or start a new run") from None
     return RunConfig.from_dict(data, str(path))
 
 
-def read_run(folder: Path) -> tuple[RunConfig, Content]:
-    """Return the configuration and the candidates of a run, finished or not.
+def read_run(folder: Path) -> tuple[RunConfig, SearchSpace, Content]:
+    """Return the configuration, the space and the candidates of a run, finished or not.
 
     Raises:
         RunError: no run there, or a damaged one.
     """
     config = read_config(folder)
+    space = config.search_space()
     content = read_store(folder)
-    width = len(config.search_space().dimensions)
-    for number, candidate in content.candidates.items():
-        if len(candidate.row) != width:
-            raise RunError(f"{folder / STORE}: candidate {number} has {len(candidate.row)} codes, the space {width} dimensions; another run's store?")
-    return config, content
+    check_rows(folder, space, content)
+    return config, space, content
+
+
+def check_rows(folder: Path, space: SearchSpace, content: Content) -> None:
+    """Check that the candidates of a store are points of the space.
+
+    Raises:
+        RunError: one is not.
+    """
+    try:
+        space.canonical(np.asarray([candidate.row for candidate in content.candidates.values()]))
+    except (SpaceError, ValueError) as error:
+        raise RunError(f"{folder / STORE}: does not belong to {CONFIG} ({error}); restore both, or start a new run") from None
 
 
 def list_runs(folder: Path) -> list[Path]:

@@ -7,11 +7,13 @@ there are or who finishes first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvt_nas.cost.table import CostTable
+from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.engine.candidates import Candidate, Status
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.evaluate import Outcome, Task
@@ -20,13 +22,14 @@ from mvt_nas.engine.objectives import worst_excess
 from mvt_nas.engine.repair import Exhausted, Repair, Replaced
 from mvt_nas.engine.runners.contract import Runner
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
-from mvt_nas.engine.store import Store
+from mvt_nas.engine.store import Batch, Store
 from mvt_nas.engine.study import SearchStudy
+from mvt_nas.engine.warm import warm_start
 from mvt_nas.errors import RunError
-from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.space.columns import Rows
-from mvt_nas.space.published import published_names, zoo
-from mvt_nas.space.search_space import SearchSpace
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 Listener = Callable[[Candidate], None]
 """Is told each candidate that is new in this process."""
@@ -37,25 +40,21 @@ class Loop:
 
     Args:
         config: of the run.
-        table: of the run's space.
+        feasibility: the run's space with the budgets on costs.
         store: of the run.
         runner: evaluates candidates; ``None`` where all metrics are costs.
         listener: see :data:`Listener`.
     """
 
-    def __init__(self, config: RunConfig, table: CostTable, store: Store, runner: Runner | None, listener: Listener) -> None:
+    def __init__(self, config: RunConfig, feasibility: Feasibility, store: Store, runner: Runner | None, listener: Listener) -> None:
         self._config = config
-        self._space: SearchSpace = table.space
-        self._table = table
+        self._feasibility = feasibility
         self._store = store
         self._runner = runner
         self._listener = listener
-        cheap = [budget for budget in config.budgets if budget.metric in COST_NAMES]
-        costly = [budget for budget in config.budgets if budget.metric not in COST_NAMES]
-        self._feasibility = Feasibility(table, cheap)
-        self._repair = Repair(self._feasibility)
-        self._study = SearchStudy(self._space, config.objectives, costly)
-        self._first = warm_start(self._feasibility) if config.warm_start else []
+        self._repair = Repair(feasibility)
+        self._study = SearchStudy(feasibility.space, config.objectives, config.costly_budgets)
+        self._first = warm_start(feasibility) if config.warm_start else []
         self._sampler = SAMPLERS.get(config.sampler)
 
     @property
@@ -63,42 +62,38 @@ class Loop:
         """How many proposals were infeasible or known, since this process began."""
         return self._repair.replaced
 
-    def run(self) -> bool:
-        """Search until the trials are done; return whether the space was exhausted before.
+    def run(self) -> None:
+        """Search until the trials are done or the space is exhausted, which the store then says.
 
         Raises:
-            RunError: the store belongs to another search.
+            RunError: the store belongs to another search, or cannot be written.
         """
         number = self._restore()
         while number < self._config.trials:
             size = min(self._config.batch, self._config.trials - number)
             rows = self._ask(number, size)
-            self._evaluate(number, rows)
-            for told in range(number, number + len(rows)):
-                self._tell(told)
             if rows:
-                self._store.finish_batch(len(rows), self._study.shared_notes)
+                self._evaluate(number, np.stack(rows))
+                for told in range(number, number + len(rows)):
+                    self._study.tell(self._store.content.candidates[told])
+                self._store.finish_batch(Batch(number, len(rows), self._study.new_shared_notes()))
             if len(rows) < size:
                 self._store.exhaust()
-                return True
+                return
             number += size
-        return False
 
     def _restore(self) -> int:
         """Rebuild the study from the finished whole batches; return the number of the next trial."""
         number = 0
-        for size, notes in self._store.content.batches:
-            if size != self._config.batch:
-                break
-            for told in range(number, number + size):
-                candidate = self._store.content.candidates.get(told)
-                if candidate is None:
+        batches, candidates = self._store.content.batches, self._store.content.candidates
+        while number in batches and batches[number].size == self._config.batch:
+            for told in range(number, number + self._config.batch):
+                if told not in candidates:
                     raise RunError(f"the store lacks candidate {told} of a finished batch; restore the file or start a new run")
-                row = np.asarray(candidate.row, dtype=np.int32)
-                self._repair.take(row)
-                self._study.restore(candidate, row, candidate.notes)
-            self._study.shared_notes = notes
-            number += size
+                self._repair.take(np.asarray(candidates[told].row, dtype=np.int32))
+                self._study.restore(candidates[told])
+            self._study.restore_shared_notes(batches[number].notes)
+            number += self._config.batch
         return number
 
     def _ask(self, number: int, size: int) -> list[Rows]:
@@ -106,16 +101,16 @@ class Loop:
         rows: list[Rows] = []
         for trial in range(number, number + size):
             try:
-                rows.append(self._study.ask(self._make_sampler(trial), lambda row, trial=trial: self._replace(row, trial)))  # type: ignore[misc]
+                rows.append(self._study.ask(self._make_sampler(trial), partial(self._replace, trial)))
             except Exhausted:
                 break
         return rows
 
-    def _make_sampler(self, trial: int):  # type: ignore[no-untyped-def]  # Optuna's BaseSampler, whose import is left to the plug-ins
+    def _make_sampler(self, trial: int) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._config.seed, trial]).generate_state(1)[0])
         return self._sampler(SamplerContext(seed, self._config.seed, trial, self._feasibility))
 
-    def _replace(self, row: Rows, trial: int) -> Rows:
+    def _replace(self, trial: int, row: Rows) -> Rows:
         """Return the candidate in place of a proposal: a published model during the warm start, else the repaired row."""
         if trial < len(self._first):
             first = self._first[trial][1]
@@ -123,25 +118,24 @@ class Loop:
             return first
         return self._repair(row, np.random.default_rng([self._config.seed, trial, 1]))
 
-    def _evaluate(self, number: int, rows: Sequence[Rows]) -> None:
+    def _evaluate(self, number: int, rows: Rows) -> None:
         """Bring every row of a batch into the store, but those that an interrupted process has left there."""
-        if not rows:
-            return
-        architectures = self._space.decode_many(np.stack(rows))
-        costs = self._table.costs(np.stack(rows))
+        architectures = self._feasibility.space.decode_many(rows)
+        costs = self._feasibility.table.costs(rows)
+        keys = [architecture.key for architecture in architectures]
         tasks = []
-        for index, architecture in enumerate(architectures):
-            known = self._store.content.candidates.get(number + index)
+        for trial, architecture in enumerate(architectures, start=number):
+            known = self._store.content.candidates.get(trial)
             if known is None:
-                tasks.append(Task(number + index, architecture, tuple(self._config.costly), self._config.scoring, self._config.seed))
-            elif known.key != architecture.key:
-                raise RunError(f"candidate {known.number} of the store is another architecture than this search proposes; was the file changed?")
+                tasks.append(Task(trial, architecture, tuple(self._config.costly), self._config.scoring, self._config.seed))
+            elif known.key != keys[trial - number]:
+                raise RunError(f"candidate {trial} in the store is not what this search proposes; was the file or the software changed?")
         for outcome in self._outcomes(tasks):
             index = outcome.number - number
             cheap = {name: float(costs[name][index]) for name in COST_NAMES}
-            self._add(outcome, architectures[index].key, rows[index], cheap)
+            self._add(outcome, keys[index], rows[index], cheap)
 
-    def _outcomes(self, tasks: Sequence[Task]):  # type: ignore[no-untyped-def]
+    def _outcomes(self, tasks: Sequence[Task]) -> Iterable[Outcome]:
         if self._runner is None:
             return (Outcome(task.number, {}, None, 0.0) for task in tasks)
         return self._runner.run(tasks)
@@ -151,22 +145,9 @@ class Loop:
         status: Status = "failed" if outcome.error else "complete"
         if not outcome.error and worst_excess(self._config.budgets, scores) > 0:
             status = "infeasible"
-        origin = self._first[outcome.number][0] if outcome.number < len(self._first) else "sampler"
-        codes = tuple(int(code) for code in row)
-        candidate = Candidate(outcome.number, key, codes, status, scores, outcome.error, outcome.seconds, origin, self._study.notes(outcome.number))
+        number = outcome.number
+        origin = self._first[number][0] if number < len(self._first) else "sampler"
+        notes = self._study.notes(number)
+        candidate = Candidate(number, key, tuple(row.tolist()), status, scores, outcome.error, outcome.seconds, origin, notes)
         self._store.add(candidate)
         self._listener(candidate)
-
-    def _tell(self, number: int) -> None:
-        self._study.tell(self._store.content.candidates[number])
-
-
-def warm_start(feasibility: Feasibility) -> list[tuple[str, Rows]]:
-    """Return the published models that are points of the space and meet the budgets, with their rows."""
-    found: list[tuple[str, Rows]] = []
-    for name in published_names():
-        if feasibility.space.contains(zoo(name)):
-            row = feasibility.space.encode(zoo(name))
-            if feasibility.mask(row[None])[0]:
-                found.append((name, row))
-    return found

@@ -15,6 +15,7 @@ from mvt_nas.proxies.contract import PROXIES
 Direction = Literal["min", "max"]
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+_EXACT = 2.0**53  # below it, floats hold every integer
 _BUDGET = re.compile(r"^\s*([A-Za-z_][\w@.\-]*)\s*(<=|>=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([kKMGBT]?)\s*$")
 
 
@@ -64,7 +65,9 @@ class Budget:
     at_most: bool = True
 
     def __str__(self) -> str:
-        return f"{self.metric}{'<=' if self.at_most else '>='}{self.bound:.12g}"
+        """Return the text from which exactly this budget is parsed."""
+        whole = self.bound.is_integer() and abs(self.bound) < _EXACT
+        return f"{self.metric}{'<=' if self.at_most else '>='}{int(self.bound) if whole else repr(self.bound)}"
 
     def excess(self, value: float) -> float:
         """Return by how much ``value`` breaks the budget; zero or less where it is met."""

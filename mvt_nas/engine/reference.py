@@ -12,22 +12,22 @@ import numpy as np
 
 from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.engine.feasible import Feasibility
-from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.objectives import Objective
+from mvt_nas.engine.warm import warm_start
 from mvt_nas.proxies.contract import PROXIES
-from mvt_nas.space.columns import Rows
 
 _DRAWN = 1000
 
 
-def reference_point(objectives: Sequence[Objective], budgets: Sequence[Budget], feasibility: Feasibility, published: Rows, seed: int) -> dict[str, float]:
+def reference_point(objectives: Sequence[Objective], feasibility: Feasibility, seed: int) -> dict[str, float]:
     """Return the reference value of each objective, by metric."""
-    rows = np.concatenate([published, feasibility.sample(_DRAWN, seed)])
+    rows = np.stack([*feasibility.sample(_DRAWN, seed), *(row for _, row in warm_start(feasibility))])
     costs = feasibility.table.costs(rows)
-    bounds = {budget.metric: budget.bound for budget in budgets if budget.at_most}
     result = {}
-    for objective in objectives:
-        if objective.metric in COST_NAMES:
-            result[objective.metric] = float(bounds.get(objective.metric, costs[objective.metric].max()))
+    for metric in (objective.metric for objective in objectives):
+        if metric in COST_NAMES:
+            bounds = [budget.bound for budget in feasibility.budgets if budget.metric == metric and budget.at_most]
+            result[metric] = float(min(bounds, default=costs[metric].max()))
         else:
-            result[objective.metric] = float(PROXIES.get(objective.metric).worst)
+            result[metric] = float(PROXIES.get(metric).worst)
     return result

@@ -1,7 +1,8 @@
 """Turning a sampler's proposal into a candidate: feasible, new, and as near to the proposal as can be found.
 
 Budgets are met before a trial exists: a proposal that breaks one, or that has been evaluated, is replaced by the nearest row that
-does not, among mutations of growing size and then draws from the feasible rows. What was replaced is counted.
+does not, among mutations of growing size; of a small space then among all rows, so that none is forgotten; of a large one among draws,
+neighbours and mutations of the candidates, and the ends of descents. What was replaced is counted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.space.columns import Rows
 
 _MUTANTS = 256
-_DRAWS = 4096
+_DRAWS = 16_384
 _PARENTS = 64
 
 
@@ -44,11 +45,15 @@ class Repair:
         self._space = feasibility.space
         self._sizes = np.array([len(dimension.values) for dimension in self._space.dimensions])
         self._taken: dict[bytes, Rows] = {}
+        self._listing: _Listing | None = None
         self.replaced = Replaced()
 
     def take(self, row: Rows) -> None:
         """Mark a canonical row as a candidate."""
-        self._taken[_key(row)] = row
+        key = _key(row)
+        self._taken[key] = row
+        if self._listing is not None:
+            self._listing.take(key)
 
     def is_taken(self, row: Rows) -> bool:
         """Return whether a canonical row is a candidate already."""
@@ -60,48 +65,83 @@ class Repair:
         Raises:
             Exhausted: nothing feasible and new was found.
         """
-        row: Rows = self._space.canonical(proposal[None])[0].astype(np.int32)
-        if not self._feasibility.mask(row[None])[0]:
+        near = self._space.canonical(np.concatenate([proposal[None], self._mutants(np.repeat(proposal[None], _MUTANTS, axis=0), rng)]))
+        row, allowed = near[0], self._feasibility.mask(near)
+        if not allowed[0]:
             self.replaced.infeasible += 1
-            row = self._nearest(row, rng)
         elif self.is_taken(row):
             self.replaced.duplicates += 1
-            row = self._nearest(row, rng)
-        self.take(row)
-        return row
+        chosen = self._nearest(row, near[allowed])
+        if chosen is None:
+            chosen = self._among_pools(row, rng)
+        self.take(chosen)
+        return chosen
 
-    def _nearest(self, row: Rows, rng: np.random.Generator) -> Rows:
-        for rows in self._pools(row, rng):
-            free = self._free(rows)
-            if len(free):
-                nearest: Rows = free[int((free != row).sum(axis=1).argmin())]
-                return nearest
+    def _among_pools(self, row: Rows, rng: np.random.Generator) -> Rows:
+        for rows in self._pools(rng):
+            chosen = self._nearest(row, rows[self._feasibility.mask(rows)])
+            if chosen is not None:
+                return chosen
         raise Exhausted
 
-    def _pools(self, row: Rows, rng: np.random.Generator) -> Iterable[Rows]:
-        """Yield ever wider sets of canonical rows: mutations, feasible draws, all of a small space, neighbours of what is taken."""
-        yield self._mutants(np.repeat(row[None], _MUTANTS, axis=0), rng)
-        listed = self._feasibility.listed()
-        if listed is not None:
-            yield listed
+    def _nearest(self, row: Rows, feasible: Rows) -> Rows | None:
+        """Return the row that is not taken and differs from ``row`` in the fewest codes."""
+        for index in np.argsort((feasible != row).sum(axis=1), kind="stable"):
+            if not self.is_taken(feasible[index]):
+                nearest: Rows = feasible[index]
+                return nearest
+        return None
+
+    def _pools(self, rng: np.random.Generator) -> Iterable[Rows]:
+        """Yield canonical rows to choose from, wider and wider."""
+        if self._feasibility.listed() is not None:
+            yield self._left()
             return
-        yield self._feasibility.sample(_DRAWS, int(rng.integers(2**31)))
+        for draws in (_MUTANTS, _DRAWS):
+            yield self._space.counter.sample(draws, rng)
         taken = list(self._taken.values())
         for index in rng.permutation(len(taken))[:_PARENTS]:
             yield self._space.neighbours(taken[index])
-        yield self._mutants(np.stack([taken[i] for i in rng.integers(len(taken), size=_DRAWS)]) if taken else row[None], rng)
+        if taken:
+            parents = np.stack([taken[index] for index in rng.integers(len(taken), size=_DRAWS)])
+            yield self._space.canonical(self._mutants(parents, rng))
+        yield self._feasibility.reach(rng)
 
-    def _mutants(self, rows: NDArray[np.int32], rng: np.random.Generator) -> Rows:
-        """Return the rows with one and then ever more codes drawn anew, made canonical."""
+    def _left(self) -> Rows:
+        """Return the feasible rows of a small space that are not taken."""
+        if self._listing is None:
+            listed = self._feasibility.listed()
+            assert listed is not None
+            self._listing = _Listing(listed)
+            for key in self._taken:
+                self._listing.take(key)
+        return self._listing.left()
+
+    def _mutants(self, rows: Rows, rng: np.random.Generator) -> NDArray[np.int32]:
+        """Return the rows with one and then ever more codes drawn anew, not made canonical."""
         n, dimensions = rows.shape
-        share = np.linspace(1.0, max(1.0, dimensions / 4), n) / dimensions
-        changed = rng.random((n, dimensions)) < share[:, None]
+        if not dimensions:
+            return rows.astype(np.int32)
+        share = np.linspace(1.0, max(1.0, dimensions / 4), n, dtype=np.float32) / dimensions
+        changed = rng.random((n, dimensions), dtype=np.float32) < share[:, None]
         changed[np.arange(n), rng.integers(dimensions, size=n)] = True
-        return self._space.canonical(np.where(changed, rng.integers(self._sizes, size=(n, dimensions)), rows).astype(np.int32))
+        return np.where(changed, rng.integers(self._sizes, size=(n, dimensions), dtype=np.int32), rows)
 
-    def _free(self, rows: Rows) -> Rows:
-        feasible = rows[self._feasibility.mask(rows)] if len(rows) else rows
-        return feasible[[not self.is_taken(row) for row in feasible]] if len(feasible) else feasible
+
+class _Listing:
+    """All feasible rows of a small space, and which of them are left."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._places = {_key(row): place for place, row in enumerate(rows)}
+        self._free = np.ones(len(rows), dtype=bool)
+
+    def take(self, key: bytes) -> None:
+        if key in self._places:
+            self._free[self._places[key]] = False
+
+    def left(self) -> Rows:
+        return self._rows[self._free]
 
 
 def _key(row: Rows) -> bytes:

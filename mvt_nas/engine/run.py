@@ -41,8 +41,8 @@ class Run:
         Raises:
             RunError: no run there, or a damaged one.
         """
-        config, content = read_run(Path(folder))
-        return Run(Path(folder), config, config.search_space(), content.candidates)
+        config, space, content = read_run(Path(folder))
+        return Run(Path(folder), config, space, content.candidates)
 
     @property
     def directions(self) -> list[str]:

@@ -20,21 +20,44 @@ from mvt_nas.errors import RunError
 NAME = "candidates.jsonl"
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A finished batch.
+
+    Attributes:
+        number: of its first trial.
+        size: number of its trials.
+        notes: what samplers wrote beside the study since the batch before.
+    """
+
+    number: int
+    size: int
+    notes: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Content:
     """What a store holds.
 
     Attributes:
         candidates: by number.
-        batches: size and samplers' shared notes of the finished batches, in order.
+        batches: the finished batches by the number of their first trial; one that was finished again with another size counts as last.
         exhausted: whether the space had nothing left.
         intact: bytes up to the end of the last whole line.
     """
 
     candidates: dict[int, Candidate] = field(default_factory=dict)
-    batches: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    batches: dict[int, Batch] = field(default_factory=dict)
     exhausted: bool = False
     intact: int = 0
+
+    @property
+    def finished(self) -> int:
+        """The number of trials in finished batches."""
+        number = 0
+        while number in self.batches:
+            number += self.batches[number].size
+        return number
 
 
 class Store:
@@ -42,27 +65,40 @@ class Store:
 
     Args:
         folder: of the run.
+
+    Raises:
+        RunError: it is damaged (see :func:`read`), or cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self.content = read(folder) if self._path.exists() else Content()
-        self._file: IO[bytes] = open(self._path, "ab", buffering=0)  # noqa: SIM115  # lives as long as the run
-        self._file.truncate(self.content.intact)
+        self.content = read(folder)
+        try:
+            self._file: IO[bytes] = open(self._path, "ab", buffering=0)  # noqa: SIM115  # lives as long as the run
+            self._file.truncate(self.content.intact)
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def add(self, candidate: Candidate) -> None:
         """Append a candidate."""
         self._append({"candidate": candidate.to_dict()})
         self.content.candidates[candidate.number] = candidate
 
-    def finish_batch(self, size: int, notes: Mapping[str, Any]) -> None:
+    def finish_batch(self, batch: Batch) -> None:
         """Append the end of a batch, and wait until all is on the disk."""
-        self._append({"batch": {"size": size, "notes": dict(notes)}})
-        os.fsync(self._file.fileno())
+        if self.content.batches.get(batch.number) == batch:
+            return
+        self._append({"batch": {"number": batch.number, "size": batch.size, "notes": dict(batch.notes)}})
+        self.content.batches[batch.number] = batch
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def exhaust(self) -> None:
         """Append that the space has nothing left."""
         self._append({"exhausted": True})
+        self.content.exhausted = True
 
     def close(self) -> None:
         """Close the file."""
@@ -71,14 +107,24 @@ class Store:
     def _append(self, record: Mapping[str, Any]) -> None:
         text = json.dumps(record, separators=(",", ":"))
         line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
-        start = os.fstat(self._file.fileno()).st_size
         try:
             written = self._file.write(line)
             if written != len(line):
                 raise OSError(f"{written} of {len(line)} bytes were written")
         except OSError as error:
-            self._file.truncate(start)
-            raise RunError(f"{self._path}: cannot be written ({error}); nothing finished is lost, --resume goes on") from None
+            self._cut()
+            raise self._unwritable(error) from None
+        self.content.intact += len(line)
+
+    def _cut(self) -> None:
+        """Take back a line that was written in part; where even that fails, the next reader leaves it out."""
+        try:
+            self._file.truncate(self.content.intact)
+        except OSError:
+            return
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(f"{self._path}: cannot be written ({error.strerror or error}); nothing finished is lost, --resume goes on")
 
 
 def read(folder: Path) -> Content:
@@ -94,12 +140,12 @@ def read(folder: Path) -> Content:
     except FileNotFoundError:
         return content
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error})") from None
+        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
     lines = data.split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
             _take(content, line)
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{path}: line {number} is damaged ({error}); restore the file or start a new run") from None
     content.intact = len(data) - len(lines[-1])
     return content
@@ -116,7 +162,10 @@ def _take(content: Content, line: bytes) -> None:
             raise ValueError(f"candidate {candidate.number} stands twice")
         content.candidates[candidate.number] = candidate
     elif "batch" in record:
-        content.batches.append((int(record["batch"]["size"]), dict(record["batch"]["notes"])))
+        batch = Batch(int(record["batch"]["number"]), int(record["batch"]["size"]), dict(record["batch"]["notes"]))
+        if batch.size < 1:
+            raise ValueError(f"a batch of {batch.size}")
+        content.batches[batch.number] = batch
     elif "exhausted" in record:
         content.exhausted = True
     else:

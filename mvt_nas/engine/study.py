@@ -6,15 +6,15 @@ attributes*, in which the evolutionary samplers keep their generations, so that 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mvt_nas.engine.candidates import Candidate
@@ -22,7 +22,7 @@ from mvt_nas.engine.objectives import Budget, Objective
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
-_TRANSIENT = "tpe:relative_params"  # of running trials only
+_PROPOSAL = ":relative_params"  # in the names of the attributes that TPE and GP read of running trials
 
 
 class CandidateSampler(BaseSampler):
@@ -32,12 +32,16 @@ class CandidateSampler(BaseSampler):
         inner: proposes.
         distributions: of all dimensions.
         replace: turns the proposed row into the candidate's.
+
+    Attributes:
+        row: the candidate's, once it is sampled.
     """
 
     def __init__(self, inner: BaseSampler, distributions: Mapping[str, BaseDistribution], replace: Callable[[Rows], Rows]) -> None:
         self._inner = inner
         self._distributions = dict(distributions)
         self._replace = replace
+        self.row: Rows | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return all dimensions: every one is always suggested."""
@@ -50,8 +54,9 @@ class CandidateSampler(BaseSampler):
             proposed[name] if name in proposed else self._inner.sample_independent(study, trial, name, distribution)
             for name, distribution in self._distributions.items()
         ]
-        row = self._replace(np.asarray(codes, dtype=np.int32))
-        return dict(zip(self._distributions, (int(code) for code in row), strict=True))
+        self.row = self._replace(np.asarray(codes, dtype=np.int32))
+        _forget_proposal(study, trial)
+        return dict(zip(self._distributions, self.row.tolist(), strict=True))
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Return one code; not used, since all are sampled together."""
@@ -80,56 +85,62 @@ class SearchStudy:
         self._objectives = objectives
         self._budgets = budgets
         self._asked: dict[int, optuna.Trial] = {}
-        with _quiet():
-            directions = [{"min": "minimize", "max": "maximize"}[o.direction] for o in objectives]
-            self.study = optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler())
+        self._noted: dict[str, Any] = {}
+        with quiet_optuna():
+            self.study = optuna.create_study(directions=optuna_directions([o.direction for o in objectives]))
 
     def ask(self, inner: BaseSampler, replace: Callable[[Rows], Rows]) -> Rows:
         """Return the row of the next trial, which runs until it is told."""
-        self.study.sampler = CandidateSampler(inner, self.distributions, replace)
+        sampler = CandidateSampler(inner, self.distributions, replace)
+        self.study.sampler = sampler
         trial = self.study.ask(self.distributions)
         self._asked[trial.number] = trial
-        return np.asarray([trial.params[name] for name in self.distributions], dtype=np.int32)
+        if sampler.row is None:  # nothing to sample in a space of one architecture
+            sampler.row = replace(np.zeros(0, dtype=np.int32))
+        return sampler.row
 
-    def tell(self, candidate: Candidate) -> dict[str, Any]:
-        """Finish a trial; return the sampler's notes on it, to be stored."""
+    def tell(self, candidate: Candidate) -> None:
+        """Finish a trial."""
         trial = self._asked.pop(candidate.number)
-        for budget in self._budgets if candidate.scored else ():
-            trial.set_constraint(str(budget), budget.excess(candidate.scores[budget.metric]))
-        state = TrialState.COMPLETE if candidate.scored else TrialState.FAIL
-        self.study.tell(trial, self._values(candidate), state=state)
-        return self.notes(candidate.number)
+        for name, excess in self._constraints(candidate).items():
+            trial.set_constraint(name, excess)
+        self.study.tell(trial, self._values(candidate), state=_state(candidate))
 
     def notes(self, number: int) -> dict[str, Any]:
-        """Return what the sampler wrote beside a trial."""
-        attributes = self.study.get_trials(deepcopy=False)[number].system_attrs
-        return {key: value for key, value in attributes.items() if not key.startswith((_TRANSIENT, "constraints"))}
+        """Return what the sampler wrote beside a trial that runs."""
+        attributes = self.study._storage.get_trial(self._asked[number]._trial_id).system_attrs
+        return {key: value for key, value in attributes.items() if _PROPOSAL not in key}
 
-    def restore(self, candidate: Candidate, row: Rows, notes: Mapping[str, Any]) -> None:
+    def restore(self, candidate: Candidate) -> None:
         """Add a finished trial of an interrupted run; numbers have to come in order."""
-        self.study.add_trial(
-            create_trial(
-                state=TrialState.COMPLETE if candidate.scored else TrialState.FAIL,
-                values=self._values(candidate),
-                params=dict(zip(self.distributions, (int(code) for code in row), strict=True)),
-                distributions=self.distributions,
-                system_attrs=dict(notes),
-                constraints={str(b): b.excess(candidate.scores[b.metric]) for b in self._budgets} if candidate.scored and self._budgets else None,
-            )
+        trial = create_trial(
+            state=_state(candidate),
+            values=self._values(candidate),
+            params=dict(zip(self.distributions, candidate.row, strict=True)),
+            distributions=self.distributions,
+            system_attrs=dict(candidate.notes),
+            constraints=self._constraints(candidate) or None,
         )
+        self.study.add_trial(trial)
 
-    @property
-    def shared_notes(self) -> dict[str, Any]:
-        """What the samplers wrote beside the study, such as who became a parent."""
-        return dict(self.study._storage.get_study_system_attrs(self.study._study_id))
+    def new_shared_notes(self) -> dict[str, Any]:
+        """Return what the samplers wrote beside the study, such as who became a parent, since this was last called."""
+        notes = self.study._storage.get_study_system_attrs(self.study._study_id)
+        new = {key: value for key, value in notes.items() if key not in self._noted or self._noted[key] != value}
+        self._noted |= new
+        return new
 
-    @shared_notes.setter
-    def shared_notes(self, notes: Mapping[str, Any]) -> None:
+    def restore_shared_notes(self, notes: Mapping[str, Any]) -> None:
+        """Put back what :meth:`new_shared_notes` gave."""
         for key, value in notes.items():
             self.study._storage.set_study_system_attr(self.study._study_id, key, value)
+        self._noted |= notes
 
     def _values(self, candidate: Candidate) -> list[float] | None:
         return [candidate.scores[o.metric] for o in self._objectives] if candidate.scored else None
+
+    def _constraints(self, candidate: Candidate) -> dict[str, float]:
+        return {str(budget): budget.excess(candidate.scores[budget.metric]) for budget in self._budgets} if candidate.scored else {}
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
@@ -141,12 +152,28 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     return result
 
 
-class _quiet:
-    """Keeps Optuna from announcing the study."""
+def optuna_directions(directions: Sequence[str]) -> list[StudyDirection]:
+    """Return ``"min"`` and ``"max"`` as Optuna calls them."""
+    return [StudyDirection.MINIMIZE if direction == "min" else StudyDirection.MAXIMIZE for direction in directions]
 
-    def __enter__(self) -> None:
-        self._level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(logging.WARNING)
 
-    def __exit__(self, *_: object) -> None:
-        optuna.logging.set_verbosity(self._level)
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna from announcing a study."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _state(candidate: Candidate) -> TrialState:
+    return TrialState.COMPLETE if candidate.scored else TrialState.FAIL
+
+
+def _forget_proposal(study: Study, trial: FrozenTrial) -> None:
+    """Blank the attributes in which TPE and GP keep a proposal while its trial runs, so that they see the candidate instead."""
+    for key in study._storage.get_trial(trial._trial_id).system_attrs:
+        if _PROPOSAL in key:
+            study._storage.set_trial_system_attr(trial._trial_id, key, "")

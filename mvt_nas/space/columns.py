@@ -86,6 +86,13 @@ class Columns:
             result[:, index] = self.canonical_codes(index)
         return result
 
+    def is_canonical(self, dimension: int) -> Mask:
+        """Return where the code of one dimension is canonical, (n,)."""
+        followers, codes = self._plan.followers[dimension], self.codes(dimension)
+        if any(node.path in self._plan.factors for node in followers):
+            return np.asarray((codes == 0) | ~self._alike(dimension, followers, np.maximum(codes - 1, 0)))
+        return np.asarray(self.canonical_codes(dimension) == codes)
+
     def canonical_codes(self, dimension: int) -> NDArray[Any]:
         """Return the canonical codes of one dimension, (n,)."""
         followers = self._plan.followers[dimension]
@@ -108,12 +115,11 @@ class Columns:
 
     def _alike(self, dimension: int, factors: Sequence[Node], codes: NDArray[Any]) -> Mask:
         """Return where other codes of a dimension derive the same values as the rows' own."""
-        values, own = self._plan.values[dimension], self.codes(dimension)
+        factor = self._plan.values[dimension][codes]
         alike = np.ones(len(self._rows), dtype=bool)
         for node in factors:
             derived = self._plan.factors[node.path]
-            base = self.value(derived.base)
-            same = derived.alias.derive(values[codes], base) == derived.alias.derive(values[own], base)
+            same = derived.alias.derive(factor, self.value(derived.base)) == self.value(derived.target)
             alike &= same | ~self.applies(node)
         return alike
 

@@ -64,7 +64,7 @@ class Counter:
         self._sizes = tuple(sizes)
         self._where = where
         self._steps: list[_Step] = []
-        self.size = self._eliminate([Factor(f.variables, f.table.astype(np.int64), f.text) for f in factors])
+        self.size = self._eliminate(list(factors))
 
     @cached_property
     def _shares(self) -> list[NDArray[Any]]:
@@ -89,7 +89,7 @@ class Counter:
             parent, code = np.nonzero(np.broadcast_to(allowed, (len(rows), step.table.shape[-1])))
             rows = rows[parent]
             rows[:, step.variable] = code
-        return rows[np.lexsort(rows.T[::-1])]
+        return rows[np.lexsort(rows.T[::-1])] if self._sizes else rows[: self.size]
 
     def _eliminate(self, factors: list[Factor]) -> int:
         for variable, others in _order(self._sizes, [set(factor.variables) for factor in factors]):

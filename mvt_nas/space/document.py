@@ -39,7 +39,7 @@ def read_document(path: Path, inside: tuple[Path, ...] = ()) -> dict[str, Any]:
     Raises:
         SpaceError: the file cannot be read, is no YAML mapping of the known keys, or extends itself.
     """
-    if path.resolve() in inside:
+    if inside and path.resolve() in inside:
         raise SpaceError(f"{path}: extends itself (by way of {listing(p.name for p in inside)})")
     own = check_document(read_yaml(path), str(path))
     own.setdefault("name", path.stem)
@@ -57,7 +57,8 @@ def check_document(data: object, where: str) -> dict[str, Any]:
         SpaceError: it is not; ``where`` begins the message.
     """
     if not isinstance(data, Mapping):
-        raise SpaceError(f"{where}: a mapping with the keys {listing(KEYS)} is expected, not {type(data).__name__}")
+        found = "the file is empty" if data is None else f"{reprlib.repr(data)} is no mapping"
+        raise SpaceError(f"{where}: {found}; a mapping with the keys {listing(KEYS)} is expected")
     for key, value in data.items():
         if key not in KEYS:
             raise SpaceError(f"{where}: unknown key {key!r}{nearest(str(key), KEYS)} (known: {listing(KEYS)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,8 +88,9 @@ def _range(data: Mapping[str, Any], spec: FieldSpec, where: str) -> list[Any]:
             raise SpaceError(f"{where}: {name} is missing; {spec.allowed()}")
         checked(data[name], spec, f"{where}.{name}")
     low, high, step = data["min"], data["max"], data.get("step", 1)
-    if type(step) not in (int, float) or not 0 < step <= (spec.high or 0):
-        raise SpaceError(f"{where}.step = {step!r} is not allowed; a number above 0 and up to {spec.high:g}")
+    if type(step) not in (int, spec.kind) or not 0 < step <= (spec.high or 0):
+        noun = "an integer" if spec.kind is int else "a number"
+        raise SpaceError(f"{where}.step = {reprlib.repr(step)} is not allowed; {noun} above 0 and up to {spec.high:g}")
     if low > high:
         raise SpaceError(f"{where}: the range from {low} to {high} in steps of {step} is empty; {spec.allowed()}")
     if (high - low) / step >= MOST_VALUES:
@@ -103,5 +105,5 @@ def _tidy(value: Any) -> Any:
 
 def _conditions(data: object, where: str) -> Conditions:
     if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
-        raise SpaceError(f"{where}.when = {str(data)[:80]!r} is not allowed; a mapping of fields to values")
+        raise SpaceError(f"{where}.when = {reprlib.repr(data)} is not allowed; a mapping of fields to values")
     return {name: tuple(_listed(value)) for name, value in data.items()}

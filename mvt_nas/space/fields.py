@@ -162,6 +162,7 @@ def complete(cls: type, given: Mapping[str, object], where: str, aliases: Mappin
     declared = specs(cls)
     aliases = aliases or {}
     _refuse_unknown(given, [*declared, *aliases], where)
+    _refuse_both(given, aliases, where)
     values: dict[str, Value] = {}
     for name, spec in declared.items():
         if not holds(spec.when, values):
@@ -177,6 +178,12 @@ def _refuse_unknown(given: Mapping[str, object], known: list[str], where: str) -
     for name in given:
         if name not in known:
             raise ArchitectureError(f"{where}: unknown field {name!r}{nearest(name, known)} (known: {listing(known)})")
+
+
+def _refuse_both(given: Mapping[str, object], aliases: Mapping[str, Alias], where: str) -> None:
+    for name, alias in aliases.items():
+        if name in given and alias.target in given:
+            raise ArchitectureError(f"{where}: give either {alias.target!r} or {name!r}, not both")
 
 
 def _default(

@@ -93,8 +93,8 @@ def _parsed(text: str) -> Rule:
         warnings.simplefilter("error")  # Python's parser warns of what it reads in an unexpected way
         tree = ast.parse(text.strip(), mode="eval").body
     names = tuple(dict.fromkeys(_names(tree)))
-    if not isinstance(tree, ast.Compare | ast.BoolOp | ast.UnaryOp) or not names:
-        raise ValueError("it compares no field")
+    if not names:
+        raise ValueError("it names no field")
     return Rule(text, names, tree)
 
 

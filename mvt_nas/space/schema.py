@@ -53,9 +53,9 @@ def entry_schema(spec: FieldSpec) -> Schema:
     properties: Schema = {"values": values, "when": {"$ref": "#/$defs/when"}, "otherwise": {"anyOf": [value, {"type": "null"}]}}
     forms: list[Schema] = [{"required": ["values"]}]
     if spec.kind in (int, float):
-        step = {"type": "number", "exclusiveMinimum": 0, "maximum": spec.high}
+        step = {"type": _TYPES[spec.kind], "exclusiveMinimum": 0, "maximum": spec.high}
         properties |= {"min": value, "max": value, "step": step}
-        forms = [{"required": ["values"], "properties": dict.fromkeys(("min", "max", "step"), False)}, {"required": ["min", "max"]}]
+        forms = [{"required": ["values"], "properties": dict.fromkeys(("min", "max", "step"), False)}, {"required": ["min", "max"], "properties": {"values": False}}]
     mapping = {"type": "object", "properties": properties, "additionalProperties": False, "dependentRequired": {"otherwise": ["when"]}}
     return _described({"anyOf": [*values["anyOf"], mapping | {"oneOf": forms}]}, spec.doc)
 

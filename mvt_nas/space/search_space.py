@@ -185,8 +185,11 @@ class SearchSpace:
     def neighbours(self, row: ArrayLike) -> NDArray[np.int32]:
         """Return the canonical rows, (k, dimensions), that differ from ``row`` in the choice of one dimension."""
         own = self.canonical(_one(row))[0]
-        changed = [np.where(np.arange(len(own)) == i, code, own) for i, d in enumerate(self.dimensions) for code in range(len(d.values))]
-        rows = self.canonical(np.asarray(changed, dtype=np.int32).reshape(-1, len(own)))
+        changes = [(index, code) for index, dimension in enumerate(self.dimensions) for code in range(len(dimension.values))]
+        rows = np.tile(own, (len(changes), 1))
+        for row_number, (index, code) in enumerate(changes):
+            rows[row_number, index] = code
+        rows = self.canonical(rows)
         rows = rows[self.obeys(rows) & (rows != own).any(axis=1)]
         return np.asarray(np.unique(rows, axis=0), dtype=np.int32)
 

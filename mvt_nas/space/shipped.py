@@ -26,12 +26,16 @@ def find_space(path: str | Path) -> Path:
         SpaceError: there is neither; the message lists what ships.
     """
     given = Path(path)
-    shipped = shipped_spaces() / f"{given}.yaml"
-    if given.is_file() or len(given.parts) != 1 or given.suffix:
+    if len(given.parts) != 1 or given.suffix or _exists(given):
         return given
-    if shipped.is_file():
-        return shipped
-    if given.exists():
-        return given
+    if _exists(shipped_spaces() / f"{given}.yaml"):
+        return shipped_spaces() / f"{given}.yaml"
     names = shipped_names()
     raise SpaceError(f"{path}: no such file, and no shipped space of that name{nearest(str(path), names)} (shipped: {listing(names)})")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

@@ -13,31 +13,43 @@ from mvt_nas.space.counting import LARGEST_TABLE, Counter, Factor
 from mvt_nas.space.plan import Plan
 from mvt_nas.space.rules import Rule
 
+_MOST_ENTRIES = 20_000_000
+_BLAME_ENTRIES = 50_000_000
+_MOST_NAMED = 8
+
 
 def factors_of(plan: Plan, where: str) -> list[Factor]:
     """Return the truth tables of a plan: each rule, and for each dimension that its code is canonical.
 
     Raises:
-        SpaceError: a rule or condition ties more dimensions together than can be tabulated; ``where`` begins the message.
+        SpaceError: the rules and conditions tie more dimensions together than can be tabulated; ``where`` begins the message.
     """
-    found = [_rule_factor(plan, rule, where) for rule in plan.rules]
+    sources = [(_rule_reads(plan, rule), rule.text, f"the rule {rule.text!r}", _obeys(rule)) for rule in plan.rules]
     for index, dimension in enumerate(plan.dimensions):
         decides = plan.decides(index)
         if decides:
-            found.append(_factor(plan, decides | {index}, "", f"{where}: {dimension.name}", _is_canonical(index)))
+            sources.append((decides | {index}, "", dimension.name, _is_canonical(index)))
+    found, entries = [], 0
+    for reads, text, noun, allowed in sources:
+        size = prod(len(plan.dimensions[variable].values) for variable in reads)
+        entries += size
+        if size > LARGEST_TABLE or entries > _MOST_ENTRIES:
+            most = f"at most {LARGEST_TABLE} each and {_MOST_ENTRIES} together"
+            raise SpaceError(f"{where}: {noun} ties {len(reads)} dimensions together: {size} combinations of {entries} so far; {most}")
+        found.append(_factor(plan, tuple(sorted(reads)), text, allowed))
     return found
 
 
 def culprits(plan: Plan, factors: list[Factor]) -> list[str]:
-    """Return the texts of a few rules that contradict each other, none of which could be spared."""
+    """Return the texts of a few rules that contradict each other; of a small space, none of them could be spared."""
     sizes = [len(dimension.values) for dimension in plan.dimensions]
     kept = [factor for factor in factors if factor.text]
     others = [factor for factor in factors if not factor.text]
-    for factor in list(kept):
+    for factor in kept[: _BLAME_ENTRIES // sum(factor.table.size for factor in factors)]:
         fewer = [other for other in kept if other is not factor]
         if not Counter(sizes, fewer + others).size:
             kept = fewer
-    return list(dict.fromkeys(factor.text for factor in kept))
+    return list(dict.fromkeys(factor.text for factor in kept))[:_MOST_NAMED]
 
 
 def combinations(plan: Plan, dimensions: tuple[int, ...]) -> Rows:
@@ -46,22 +58,23 @@ def combinations(plan: Plan, dimensions: tuple[int, ...]) -> Rows:
     return np.indices(sizes, dtype=np.int32).reshape(len(sizes), prod(sizes)).T
 
 
-def _rule_factor(plan: Plan, rule: Rule, where: str) -> Factor:
+def _factor(plan: Plan, variables: tuple[int, ...], text: str, allowed: Callable[[Columns], Mask]) -> Factor:
+    sizes = [len(plan.dimensions[variable].values) for variable in variables]
+    return Factor(variables, allowed(Columns(plan, combinations(plan, variables), variables)).reshape(sizes), text)
+
+
+def _rule_reads(plan: Plan, rule: Rule) -> frozenset[int]:
     reads: frozenset[int] = frozenset().union(*(plan.depends[name] for name in rule.names))
     for name in rule.names:
-        node = plan.nodes[name]
-        if name in plan.factors and node.choice:
-            reads |= plan.decides(plan.index[node.choice[1]])
-    return _factor(plan, reads, rule.text, f"{where}: the rule {rule.text!r}", lambda columns: columns.obeys(rule))
+        choice = plan.nodes[name].choice
+        if name in plan.factors and choice:
+            reads |= plan.decides(plan.index[choice[1]])
+    return reads
+
+
+def _obeys(rule: Rule) -> Callable[[Columns], Mask]:
+    return lambda columns: columns.obeys(rule)
 
 
 def _is_canonical(index: int) -> Callable[[Columns], Mask]:
-    return lambda columns: columns.canonical_codes(index) == columns.codes(index)
-
-
-def _factor(plan: Plan, reads: frozenset[int], text: str, where: str, allowed: Callable[[Columns], Mask]) -> Factor:
-    variables = tuple(sorted(reads))
-    sizes = [len(plan.dimensions[variable].values) for variable in variables]
-    if prod(sizes) > LARGEST_TABLE:
-        raise SpaceError(f"{where} ties {len(sizes)} dimensions together: {prod(sizes)} combinations; at most {LARGEST_TABLE}")
-    return Factor(variables, allowed(Columns(plan, combinations(plan, variables), variables)).reshape(sizes), text)
+    return lambda columns: columns.is_canonical(index)

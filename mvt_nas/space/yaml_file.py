@@ -63,7 +63,7 @@ def _text(path: Path) -> str:
         if len(content) > _LARGEST_BYTES:
             raise SpaceError(f"{path}: more than {_LARGEST_BYTES} bytes; a search space has at most that many")
         return content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SpaceError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 

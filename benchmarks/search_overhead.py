@@ -1,0 +1,79 @@
+"""What the search itself takes per trial, beside the evaluation and Optuna.
+
+Two costs are optimised in the full space, so that there is nothing to evaluate; batches have 16 trials. Taken off is the time inside
+the study's ``ask`` and ``tell``, put back the time in which ``ask`` calls us to replace a proposal. What is left is ours: making
+samplers, repair, decoding, costs and the store, which waits for the disk once per batch.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import optuna
+
+from mvt_nas.engine.loop import Loop
+from mvt_nas.engine.start import search
+
+SAMPLERS = ("nsga2", "random")
+TRIALS = (500, 2000)
+
+
+class _Clock:
+    """Adds up the seconds spent inside functions."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*args, **options)
+            finally:
+                self.seconds += time.perf_counter() - start
+
+        return timed
+
+
+def measure(sampler: str, trials: int) -> dict[str, float]:
+    """Return the seconds of a search: all, those of the loop, and of the loop those in Optuna and those of our own."""
+    everything, loop, optunas, ours = _Clock(), _Clock(), _Clock(), _Clock()
+    wrapped = {(Loop, "run"): loop, (Loop, "_replace"): ours, (optuna.Study, "ask"): optunas, (optuna.Study, "tell"): optunas}
+    with tempfile.TemporaryDirectory() as folder:
+        patches = [mock.patch.object(owner, name, clock.around(getattr(owner, name))) for (owner, name), clock in wrapped.items()]
+        run = partial(search, "mobilevit", objectives=["macs:min", "params:min"], trials=trials, sampler=sampler, out=Path(folder) / "run")
+        for patch in patches:
+            patch.start()
+        try:
+            everything.around(run)()
+        finally:
+            for patch in patches:
+                patch.stop()
+    inside = optunas.seconds - ours.seconds
+    return {"all_s": everything.seconds, "loop_s": loop.seconds, "optuna_s": inside, "own_s": loop.seconds - inside}
+
+
+def run() -> dict[str, Any]:
+    """Return the milliseconds per trial, and how much longer a trial takes in a long search than in a short one."""
+    figures: dict[str, Any] = {}
+    for sampler in SAMPLERS:
+        own = []
+        for trials in TRIALS:
+            seconds = measure(sampler, trials)
+            own.append(1e3 * seconds["own_s"] / trials)
+            figures[f"{sampler}_{trials}_own_ms"] = round(own[-1], 3)
+            figures[f"{sampler}_{trials}_optuna_ms"] = round(1e3 * seconds["optuna_s"] / trials, 3)
+            figures[f"{sampler}_{trials}_start_s"] = round(seconds["all_s"] - seconds["loop_s"], 3)
+        figures[f"{sampler}_growth"] = round(own[-1] / own[0], 2)
+    return figures
+
+
+if __name__ == "__main__":
+    for name, figure in run().items():
+        print(name, figure)

@@ -1,0 +1,79 @@
+"""What is checked before a run folder is touched: numbers, budgets, and whether a run that is there is the same search."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+
+from mvt_nas.engine.config import RunConfig, differences
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.folder import read_config
+from mvt_nas.engine.reference import reference_point
+from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
+from mvt_nas.errors import MetricError, RunError, SpaceError
+
+def check_numbers(config: RunConfig, workers: int) -> None:
+    """Check the numbers that a search was given, and the sampler's name.
+
+    Raises:
+        MetricError: one is not allowed.
+        PluginError: there is no such sampler.
+    """
+    limits = {"trials": 1, "batch": 1, "seed": 0, "num_classes": 1}
+    numbers = [(name, getattr(config, name), low) for name, low in limits.items()]
+    for name, value, low in [*numbers, ("workers", workers, 1)]:
+        if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            raise MetricError(f"--{name.replace('_', '-')} {value} is not allowed; an integer from {low}")
+    SAMPLERS.get(config.sampler)
+
+
+def continued(config: RunConfig, folder: Path, resume: bool) -> RunConfig:
+    """Return the configuration of the run that is in a folder, with the trials that are asked for.
+
+    Raises:
+        RunError: going on was not asked for, or the run there is another search.
+    """
+    if not resume:
+        raise there_already(folder)
+    old = read_config(folder)
+    if old.space_hash != config.space_hash:
+        spaces = f"{old.name}, hash {old.space_hash}; asked for {config.name}, hash {config.space_hash}"
+        raise RunError(f"{folder}: belongs to another space ({spaces})")
+    different = "; ".join(differences(old, config))
+    if different:
+        raise RunError(f"{folder}: was started with other settings ({different}); leave them out to go on, or choose another --out")
+    return replace(old, trials=config.trials)
+
+
+def there_already(folder: Path) -> RunError:
+    """Return the error for a folder that holds a run."""
+    return RunError(f"{folder}: there is a run already; --resume goes on with it, another --out starts a new one")
+
+
+def prepared(config: RunConfig, feasibility: Feasibility) -> RunConfig:
+    """Return the configuration of a new run with its reference point.
+
+    Raises:
+        SpaceError: no architecture meets the budgets on costs; the message says which bounds could be met.
+        MetricError: the sampler does not work on this space.
+    """
+    if not feasibility.satisfiable(config.seed):
+        raise SpaceError(unsatisfiable(feasibility))
+    SAMPLERS.get(config.sampler)(SamplerContext(0, config.seed, 0, feasibility))
+    return replace(config, reference=reference_point(config.objectives, feasibility, config.seed))
+
+
+def unsatisfiable(feasibility: Feasibility) -> str:
+    """Return one line that says which bounds could be met."""
+    parts = []
+    for tight in feasibility.tightest():
+        sign = "<=" if tight.budget.at_most else ">="
+        together = "not with the others" if tight.together is None else f"with the others {sign}{tight.together:.12g}"
+        parts.append(f"{tight.budget}: tightest {sign}{tight.alone:.12g} alone, {together}")
+    return f"no architecture of {feasibility.space.name} meets all budgets ({'; '.join(parts)})"
+
+
+def default_folder(name: str) -> Path:
+    """Return the folder for a new run of a space."""
+    return Path("results") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
