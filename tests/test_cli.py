@@ -88,6 +88,7 @@ def test_search_prints_front_and_writes_files(space: str, capsys: pytest.Capture
     document = run_json("pareto", "r", "--json", capsys=capsys)
     assert {"id", "key", "scores"} <= set(document["front"][0])
     assert document["hypervolume"] > 0
+    assert document["knee"] in {entry["id"] for entry in document["front"]}
     assert set(document["front"][0]["scores"]) >= {"macs", "params", "memory_mb"}
     assert run_json("runs", ".", "--json", capsys=capsys)[0]["candidates"] == 10
 

@@ -47,7 +47,7 @@ def random_budgets(table: CostTable, rows: Rows, rng: np.random.Generator, both_
     chosen = [name for name in COST_NAMES if rng.random() < 0.7] or ["macs"]
     budgets = []
     for name in chosen:
-        share, at_most = rng.random() * 0.5, not both_ways or rng.random() < 0.7
+        share, at_most = rng.random() ** 3 / 2, not both_ways or rng.random() < 0.7
         budgets.append(Budget(name, float(np.quantile(costs[name], share if at_most else 1 - share)), at_most))
     return budgets
 
@@ -105,22 +105,22 @@ def test_samples_are_feasible_however_rare_that_is(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("at_most_only", [True, False])
 def test_descent_answers_what_listing_does(at_most_only: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
-    satisfiable = 0
-    for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()):
+    monkeypatch.setattr(feasible, "SMALL", 0)
+    answers = set()
+    for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()) * 2:
         everything = table.space.enumerate()
         budgets = random_budgets(table, everything, rng, both_ways=not at_most_only)
-        monkeypatch.setattr(feasible, "SMALL", 0)
         large = Feasibility(table, budgets)
         assert large.listed() is None
         expected = bool(len(met(table, everything, budgets)))
-        satisfiable += expected
+        answers.add(expected)
         assert large.satisfiable() == expected
         assert bool(len(large.reach(np.random.default_rng(0)))) == expected
         for tight in large.tightest():
             others = [budget for budget in budgets if budget is not tight.budget]
             assert tight.alone == best_value(table, everything, tight.budget)
             assert tight.together == best_value(table, met(table, everything, others), tight.budget)
-    assert 0 < satisfiable < 11
+    assert answers == {True, False}
 
 
 def test_listing_answers_by_the_listed_truth() -> None:
@@ -173,7 +173,7 @@ def test_budgets_that_nothing_meets_are_answered_before_there_is_a_folder(tmp_pa
 
 
 def test_budgets_that_no_network_of_the_full_space_meets_are_answered_too(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match=r"macs<=1000000: tightest <=\d+ alone, with the others <=\d+; params<=4000: tightest"):
+    with pytest.raises(SpaceError, match=r"macs<=1000000: tightest <=\d+ alone, not with the others; params<=4000"):
         search("mobilevit", objectives=COSTS, budgets=["macs<=1M", "params<=4k"], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

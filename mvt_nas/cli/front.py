@@ -27,6 +27,7 @@ def front_document(run: Run) -> dict[str, Any]:
         "objectives": [str(objective) for objective in run.config.objectives],
         "candidates": len(run.candidates),
         "front": front,
+        "knee": run.knee(),
         "hypervolume": run.hypervolume(),
         "reference": dict(run.config.reference),
     }
@@ -48,8 +49,9 @@ def print_front(run: Run) -> None:
     print_table(["id", *metrics, "origin"], rows, text_columns=0)
     if len(shown) < len(front):
         click.echo(f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto {run.folder} --csv FILE")
+    click.echo(f"\nThe knee of the front, where giving up a little of one objective gains most of another: candidate {run.knee()}.")
     if any(name not in COST_NAMES for name in metrics):
-        click.echo("\nA proxy is a training-free score, not an accuracy; in brackets the share of candidates that are no better.")
+        click.echo("A proxy is a training-free score, not an accuracy; in brackets the share of candidates that are no better.")
 
 
 def _spread(front: list[Candidate]) -> list[Candidate]:

@@ -13,7 +13,7 @@ from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.folder import read_run
 from mvt_nas.errors import RunError
-from mvt_nas.pareto import hypervolume, pareto_front
+from mvt_nas.pareto import hypervolume, knee, pareto_front
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
 
@@ -71,6 +71,12 @@ class Run:
         """Return the hypervolume of the front from the run's reference point."""
         reference = [self.config.reference[objective.metric] for objective in self.config.objectives]
         return hypervolume(self.scores(self.complete()), self.directions, reference)
+
+    def knee(self) -> int | None:
+        """Return the number of the candidate at the knee of the front (see :func:`mvt_nas.knee`); ``None`` where nothing is complete."""
+        candidates = self.complete()
+        index = knee(self.scores(candidates), self.directions)
+        return None if index is None else candidates[index].number
 
     def architecture(self, number: int) -> Architecture:
         """Return the architecture of a candidate.
