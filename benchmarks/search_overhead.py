@@ -17,6 +17,7 @@ from unittest import mock
 
 import optuna
 
+from benchmarks._figures import Figure, figure
 from mvt_nas.engine.loop import Loop
 from mvt_nas.engine.start import search
 
@@ -59,21 +60,18 @@ def measure(sampler: str, trials: int) -> dict[str, float]:
     return {"all_s": everything.seconds, "loop_s": loop.seconds, "optuna_s": inside, "own_s": loop.seconds - inside}
 
 
-def run() -> dict[str, Any]:
+def run() -> list[Figure]:
     """Return the milliseconds per trial, and how much longer a trial takes in a long search than in a short one."""
-    figures: dict[str, Any] = {}
+    figures: list[Figure] = []
     for sampler in SAMPLERS:
         own = []
         for trials in TRIALS:
             seconds = measure(sampler, trials)
             own.append(1e3 * seconds["own_s"] / trials)
-            figures[f"{sampler}_{trials}_own_ms"] = round(own[-1], 3)
-            figures[f"{sampler}_{trials}_optuna_ms"] = round(1e3 * seconds["optuna_s"] / trials, 3)
-            figures[f"{sampler}_{trials}_start_s"] = round(seconds["all_s"] - seconds["loop_s"], 3)
-        figures[f"{sampler}_growth"] = round(own[-1] / own[0], 2)
+            figures += [
+                figure(f"{sampler}, {trials} trials, our own part of one", own[-1:], "ms"),
+                figure(f"{sampler}, {trials} trials, Optuna's part of one", [1e3 * seconds["optuna_s"] / trials], "ms"),
+                figure(f"{sampler}, {trials} trials, starting", [seconds["all_s"] - seconds["loop_s"]], "s"),
+            ]
+        figures.append(figure(f"{sampler}, our own part, long search / short one", [own[-1] / own[0]], ""))
     return figures
-
-
-if __name__ == "__main__":
-    for name, figure in run().items():
-        print(name, figure)

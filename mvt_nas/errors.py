@@ -5,6 +5,7 @@
     ├── SpaceError              a search space, its file, or a row of it
     ├── CheckpointError         a state dict that does not fit the network
     ├── MetricError             an objective, a budget, a proxy
+    ├── LatencyError            a runtime, a command or an ONNX file that cannot be measured
     ├── RunError                a run folder
     └── PluginError             a name that no registry knows, or knows twice
 
@@ -35,6 +36,10 @@ class CheckpointError(MvtNasError):
 
 class MetricError(MvtNasError):
     """An objective, budget or score that cannot be had."""
+
+
+class LatencyError(MvtNasError):
+    """A latency that cannot be measured."""
 
 
 class RunError(MvtNasError):

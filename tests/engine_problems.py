@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import Scoring
 from mvt_nas.engine.run import Run
 from mvt_nas.proxies.contract import PROXIES
-from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.space.search_space import SearchSpace, load_space
 
 COSTS = ("macs:min", "params:min")
 SCORING = Scoring(resolution_px=32, images=4)
@@ -41,6 +43,12 @@ def small_space() -> SearchSpace:
     )
 
 
+@cache
+def full_table() -> CostTable:
+    """The costs of the full space, compiled once for all tests of a process."""
+    return CostTable(load_space("mobilevit"))
+
+
 def facts(run: Run) -> dict[str, Any]:
     """Return everything of a run that may not depend on workers, interruptions and the clock."""
     names = [name for name in Candidate.__slots__ if name != "seconds"]
@@ -50,6 +58,16 @@ def facts(run: Run) -> dict[str, Any]:
 
 def rows(run: Run) -> list[tuple[int, ...]]:
     return [run.candidates[number].row for number in sorted(run.candidates)]
+
+
+TRIALS = {"gp": 14}
+"""How many trials a sampler needs before it does what it is for (GP: ten random ones, and seconds after); else 30."""
+
+
+def breed_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make generations of eight, so that a few dozen trials hold several."""
+    for module in ("nsga2", "nsga3"):
+        monkeypatch.setattr(f"mvt_nas.engine.samplers.{module}.POPULATION", 8)
 
 
 class Interrupting:
@@ -67,6 +85,7 @@ class Interrupting:
 THROWAWAY = """
 import math
 import os
+import time
 from pathlib import Path
 
 from mvt_nas.proxies.contract import PROXIES, Proxy
@@ -77,7 +96,7 @@ def register(name, score, worst=0.0):
 
 
 def weights(model, batch):
-    return float(sum(parameter.double().abs().sum() for parameter in model.parameters()))
+    return float(sum(parameter.detach().double().abs().sum() for parameter in model.parameters()))
 
 
 def unlucky(model):
@@ -103,21 +122,19 @@ def kills_itself():
     os._exit(7)
 
 
-def dies_once(model, batch):
-    marker = Path(os.environ["THROWAWAY_MARKER"])
-    if unlucky(model) and not marker.exists():
-        marker.touch()
-        os._exit(7)
+def slow(model, batch):
+    Path(__file__).with_name("started").touch()
+    time.sleep(float(os.environ["THROWAWAY_SECONDS"]))
     return weights(model, batch)
 
 
 register("weights", weights)
+register("slow", slow)
 register("raising", fails_with(raises))
 register("undefined", fails_with(lambda: math.nan))
 register("grabbing", fails_with(grabs))
 register("exiting", fails_with(lambda: exit(3)))
 register("dying", fails_with(kills_itself))
-register("dying_once", dies_once)
 """
 
 
@@ -131,6 +148,5 @@ def install_throwaway_proxies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "throwaway_proxies", raising=False)
     importlib.invalidate_caches()
-    monkeypatch.setattr(PROXIES, "_entries", dict(PROXIES._entries))
+    monkeypatch.setattr(PROXIES, "_entries", {name: PROXIES.get(name) for name in PROXIES})
     monkeypatch.setattr(PROXIES, "_discovered", False)
-

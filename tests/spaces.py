@@ -55,12 +55,17 @@ SPACES: dict[str, Document] = {
     "a head that is capped": {
         "stem": {"width": 16},
         "head": {"expansion": [0, 1, 2, 3, 4]},
-        "stages": [{"width": [240, 320, 480, 960], "depth": [1, 2]}],
+        "stages": [{"width": [239, 320, 480, 960], "depth": [1, 2]}],
     },
     "factors that round alike": {
         "stem": {"width": 16},
         "stages": [_BLOCK | {"dim": [8, 16, 24], "ffn_multiplier": [0.5, 1, 1.5, 2, 2.5], "attention": "separable"}],
-        "rules": ["ffn_multiplier >= 1 or dim > 8"],
+        "rules": ["ffn_dim >= dim"],
+    },
+    "a factor of a constant": {
+        "stem": {"width": 16},
+        "head": {"expansion": [0, 2, 3, 4]},
+        "stages": [_BLOCK | {"dim": 8, "ffn_multiplier": [1, 2, 2.5, 4], "width": 480}],
     },
     "a shared factor under a condition": {
         "stem": {"width": 16},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_problems import COSTS, small_space
+from engine_problems import COSTS, full_table, small_space
 
 from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.cost.table import CostTable
@@ -21,34 +21,30 @@ from mvt_nas.space.search_space import SearchSpace, load_space
 
 
 @cache
-def full() -> CostTable:
-    return CostTable(load_space("mobilevit"))
-
-
-@cache
 def parts_of_the_full_space() -> tuple[CostTable, ...]:
-    """Ten parts of the shipped space in which six to ten random dimensions are free, each small enough to list."""
+    """Eight parts of the shipped space in which six to ten random dimensions are free, each small enough to list."""
     rng = np.random.default_rng(0)
     tables: list[CostTable] = []
-    while len(tables) < 10:
-        space = full().space
+    while len(tables) < 8:
+        space = full_table().space
         centre = space.sample(1, int(rng.integers(2**31)))[0]
         free = set(rng.permutation(len(centre))[: rng.integers(6, 11)].tolist())
         fixed = {d.name: d.values[centre[i]] for i, d in enumerate(space.dimensions) if i not in free}
         part = space.fix(fixed)
-        if 300 < part.size < 30_000:
+        if 300 < part.size < 20_000:
             tables.append(CostTable(part))
     return tuple(tables)
 
 
 def random_budgets(table: CostTable, rows: Rows, rng: np.random.Generator, both_ways: bool) -> list[Budget]:
-    """Return budgets at random quantiles of the costs of rows, so that some can be met together and some cannot."""
+    """Return budgets at small quantiles of the costs of rows or a little below, so that some can be met together and some cannot."""
     costs = table.costs(rows)
     chosen = [name for name in COST_NAMES if rng.random() < 0.7] or ["macs"]
     budgets = []
     for name in chosen:
-        share, at_most = rng.random() ** 3 / 2, not both_ways or rng.random() < 0.7
-        budgets.append(Budget(name, float(np.quantile(costs[name], share if at_most else 1 - share)), at_most))
+        share, at_most = rng.random() ** 2 / 4, not both_ways or rng.random() < 0.7
+        bound = np.quantile(costs[name], share if at_most else 1 - share)
+        budgets.append(Budget(name, float(bound * rng.choice([1.0, 0.97 if at_most else 1.03])), at_most))
     return budgets
 
 
@@ -86,7 +82,9 @@ def test_the_mask_refuses_rows_that_break_rules() -> None:
     space = small_space()
     sizes = [len(dimension.values) for dimension in space.dimensions]
     grid = space.canonical(np.indices(sizes).reshape(len(sizes), -1).T)
-    assert {tuple(row) for row in grid[Feasibility(CostTable(space), []).mask(grid)].tolist()} == set(map(tuple, space.enumerate().tolist()))
+    assert {tuple(row) for row in grid[Feasibility(CostTable(space), []).mask(grid)].tolist()} == set(
+        map(tuple, space.enumerate().tolist())
+    )
 
 
 def test_samples_are_feasible_however_rare_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +105,7 @@ def test_descent_answers_what_listing_does(at_most_only: bool, monkeypatch: pyte
     rng = np.random.default_rng(5)
     monkeypatch.setattr(feasible, "SMALL", 0)
     answers = set()
-    for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()) * 2:
+    for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()):
         everything = table.space.enumerate()
         budgets = random_budgets(table, everything, rng, both_ways=not at_most_only)
         large = Feasibility(table, budgets)
@@ -137,9 +135,9 @@ def test_listing_answers_by_the_listed_truth() -> None:
 
 @pytest.mark.parametrize("metric", COST_NAMES)
 def test_no_draw_from_the_full_space_beats_the_extremes_that_descent_finds(metric: str) -> None:
-    feasibility = Feasibility(full(), [])
+    feasibility = Feasibility(full_table(), [])
     smallest, largest = (feasibility.best(Budget(metric, 0.0, at_most)) for at_most in (True, False))
-    drawn = full().costs(full().space.sample(200_000, seed=3))[metric]
+    drawn = full_table().costs(full_table().space.sample(200_000, seed=3))[metric]
     assert smallest is not None
     assert largest is not None
     assert smallest <= drawn.min()
@@ -148,21 +146,21 @@ def test_no_draw_from_the_full_space_beats_the_extremes_that_descent_finds(metri
 
 @pytest.mark.parametrize("metric", ["params", "macs"])
 def test_the_smallest_network_of_the_full_space_has_the_smallest_choices(metric: str) -> None:
-    space = full().space
+    space = full_table().space
     # By hand: the smallest value of every number, no block anywhere, no head; what is left is one network.
     smallest = {d.name: min(d.values) for d in space.dimensions if d.ordinal and not d.name.endswith("multiplier")}  # type: ignore[type-var]
     smallest |= {d.name: "conv" for d in space.dimensions if d.name.endswith(".block")}
     rows = space.fix(smallest).sample(1, seed=0)
     architecture = space.fix(smallest).decode(rows[0])
-    expected = full().costs(space.encode(architecture)[None])[metric][0]
-    assert Feasibility(full(), []).best(Budget(metric, 0.0)) == expected
+    expected = full_table().costs(space.encode(architecture)[None])[metric][0]
+    assert Feasibility(full_table(), []).best(Budget(metric, 0.0)) == expected
 
 
 def test_budgets_that_nothing_meets_are_answered_before_there_is_a_folder(tmp_path: Path) -> None:
     table = CostTable(small_space())
     costs = table.costs(table.space.enumerate())
     macs, params = float(costs["macs"].min()), float(costs["params"].max())
-    frugal = costs["params"][costs["macs"] <= macs - 1 + 1].max()
+    frugal = costs["params"][costs["macs"] <= macs].max()
     out = tmp_path / "run"
     with pytest.raises(SpaceError, match="no architecture of small meets all budgets") as refused:
         search(small_space(), objectives=COSTS, budgets=[f"macs<={macs}", f"params>={params}"], out=out)

@@ -19,12 +19,12 @@ LAYERS = [
     {"lowering", "initialisation"},
     {"network"},
     {"cost"},
-    {"checkpoints", "proxies"},
+    {"checkpoints", "proxies", "latency"},
     {"engine"},
     {"report"},
     {"cli", "__main__"},
 ]
-SEPARATE = [{"checkpoints", "proxies"}]
+SEPARATE = [{"checkpoints", "proxies"}, {"checkpoints", "latency"}, {"proxies", "latency"}]
 WITHOUT_TORCH = ("space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
 
 

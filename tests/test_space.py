@@ -94,7 +94,7 @@ def _shared_choices_by_hand() -> set[Architecture]:
 
 
 def _capped_heads_by_hand() -> set[Architecture]:
-    choices = itertools.product((240, 320, 480, 960), (1, 2), range(5))
+    choices = itertools.product((239, 320, 480, 960), (1, 2), range(5))
     return {
         Architecture(stem_width=16, head_width=min(factor * width, 960) or None, stages=(Stage(width=width, depth=depth),))
         for width, depth, factor in choices

@@ -97,10 +97,11 @@ def test_a_shared_choice_under_a_condition_counts_only_where_it_holds() -> None:
 def test_a_shared_choice_is_found_again_where_another_stage_has_it_by_chance() -> None:
     # Stage 1 holds patch 2 for lack of a choice; the shared choice is the 4 of stage 2.
     keys: Document = {"shared": {"patch": {"values": [2, 4], "when": {"attention": "separable"}, "otherwise": 2}}}
-    space = space_of(BLOCK | {"attention": "multi_head"}, BLOCK | {"attention": "separable"}, **keys)
+    space = space_of(BLOCK | {"attention": ["multi_head", "separable"]}, BLOCK | {"attention": "separable"}, **keys)
+    found = {(a.stages[0].block.patch, a.stages[1].block.patch) for a in architectures(space)}  # type: ignore[union-attr]
+    assert found == {(2, 2), (2, 4), (4, 4)}
     for architecture in architectures(space):
         assert space.decode(space.encode(architecture)) == architecture
-    assert [block.patch for block in blocks(space, 2)] == [2, 4]
 
 
 def test_a_shared_factor_is_found_again_where_one_stage_cannot_tell() -> None:
@@ -191,6 +192,21 @@ def test_conditions_in_a_circle_are_refused() -> None:
         SpaceError, match=r"stages\[0\].depth: the conditions go round in a circle \(stage1.depth -> stage1.expansion -> stage1"
     ):
         space_of(stage)
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["forwards", "backwards"])
+def test_chains_of_conditions_are_followed_as_far_as_a_person_would_write_them(step: int) -> None:
+    def chain(stages: int) -> list[Document]:
+        places = [(number, field) for number in range(1, stages + 1) for field in ("depth", "expansion", "stride")][::step]
+        found: list[Document] = [{"width": 16} for _ in range(stages)]
+        found[places[0][0] - 1][places[0][1]] = [1, 2]
+        for (number, field), (before, name) in zip(places[1:], places, strict=False):
+            found[number - 1][field] = {"values": [1, 2], "when": {f"stage{before}.{name}": 1}, "otherwise": 2}
+        return found
+
+    assert space_of(*chain(4)).size == 13
+    with pytest.raises(SpaceError, match=r"stages\[\d+\].\w+: more than 40 conditions build on each other$"):
+        space_of(*chain(16))
 
 
 def test_a_default_that_can_hold_in_one_stage_only_is_no_mistake() -> None:

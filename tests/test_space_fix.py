@@ -40,6 +40,15 @@ def test_a_bare_name_fixes_the_field_of_every_stage_and_nothing_else() -> None:
     assert [stage.block.patch for stage in stages[2:]] == [2, 4, 4]  # type: ignore[union-attr]
 
 
+def test_a_bare_name_means_the_shared_choice_and_those_of_single_stages() -> None:
+    document = {"stem": {"width": 8}, "shared": {"width": [16, 24, 32]}, "stages": [{}, {}, {"width": [16, 24]}]}
+    space = SearchSpace(document)
+    for choices in ({"width": 16, "stage3.width": 24}, {"stage3.width": 24, "width": 16}):
+        (architecture,) = architectures(space.fix(choices))
+        assert [stage.width for stage in architecture.stages] == [16, 16, 24]
+        assert architectures(SearchSpace(space.fix(choices).document)) == [architecture]
+
+
 def test_fixing_twice_is_fixing_at_once_and_survives_the_document() -> None:
     space = load_space("tiny")
     once = space.fix({"stage2.attention": "multi_head", "heads": 4, "patch": 2})

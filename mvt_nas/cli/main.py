@@ -9,6 +9,7 @@ import click
 
 import mvt_nas
 from mvt_nas.cli.arch import show_command, zoo_command
+from mvt_nas.cli.latency import latency_group
 from mvt_nas.cli.runs import dashboard_command, pareto_command, plot_command, runs_command
 from mvt_nas.cli.search import search_command
 from mvt_nas.cli.space import space_group
@@ -25,7 +26,17 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (search_command, pareto_command, plot_command, runs_command, dashboard_command, show_command, zoo_command, space_group):
+for command in (
+    search_command,
+    pareto_command,
+    plot_command,
+    runs_command,
+    dashboard_command,
+    show_command,
+    zoo_command,
+    space_group,
+    latency_group,
+):
     cli.add_command(command)
 
 

@@ -13,6 +13,7 @@ from mvt_nas.engine.reference import reference_point
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.errors import MetricError, RunError, SpaceError
 
+
 def check_numbers(config: RunConfig, workers: int) -> None:
     """Check the numbers that a search was given, and the sampler's name.
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.space.columns import Rows
 
-_MUTANTS = 256
-_DRAWS = 16_384
+_MUTANTS = (32, 256)
+_DRAWS = (256, 16_384)
 _PARENTS = 64
 
 
@@ -65,20 +65,18 @@ class Repair:
         Raises:
             Exhausted: nothing feasible and new was found.
         """
-        near = self._space.canonical(np.concatenate([proposal[None], self._mutants(np.repeat(proposal[None], _MUTANTS, axis=0), rng)]))
-        row, allowed = near[0], self._feasibility.mask(near)
-        if not allowed[0]:
+        row: Rows = self._space.canonical(proposal[None])[0]
+        if not self._feasibility.mask(row[None])[0]:
             self.replaced.infeasible += 1
+            row = self._among_pools(row, rng)
         elif self.is_taken(row):
             self.replaced.duplicates += 1
-        chosen = self._nearest(row, near[allowed])
-        if chosen is None:
-            chosen = self._among_pools(row, rng)
-        self.take(chosen)
-        return chosen
+            row = self._among_pools(row, rng)
+        self.take(row)
+        return row
 
     def _among_pools(self, row: Rows, rng: np.random.Generator) -> Rows:
-        for rows in self._pools(rng):
+        for rows in self._pools(row, rng):
             chosen = self._nearest(row, rows[self._feasibility.mask(rows)])
             if chosen is not None:
                 return chosen
@@ -92,18 +90,20 @@ class Repair:
                 return nearest
         return None
 
-    def _pools(self, rng: np.random.Generator) -> Iterable[Rows]:
+    def _pools(self, row: Rows, rng: np.random.Generator) -> Iterable[Rows]:
         """Yield canonical rows to choose from, wider and wider."""
+        for mutants in _MUTANTS:
+            yield self._space.canonical(self._mutants(np.repeat(row[None], mutants, axis=0), rng))
         if self._feasibility.listed() is not None:
             yield self._left()
             return
-        for draws in (_MUTANTS, _DRAWS):
+        for draws in _DRAWS:
             yield self._space.counter.sample(draws, rng)
         taken = list(self._taken.values())
         for index in rng.permutation(len(taken))[:_PARENTS]:
             yield self._space.neighbours(taken[index])
         if taken:
-            parents = np.stack([taken[index] for index in rng.integers(len(taken), size=_DRAWS)])
+            parents = np.stack([taken[index] for index in rng.integers(len(taken), size=_DRAWS[-1])])
             yield self._space.canonical(self._mutants(parents, rng))
         yield self._feasibility.reach(rng)
 

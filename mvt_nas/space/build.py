@@ -9,7 +9,7 @@ from mvt_nas.errors import SpaceError, listing, nearest
 from mvt_nas.space.architecture import BLOCKS
 from mvt_nas.space.entry import checked, parse_entry
 from mvt_nas.space.fields import Alias, Conditions, FieldSpec
-from mvt_nas.space.plan import Case, Choice, Constant, Derived, Dimension, Node, Plan, Where
+from mvt_nas.space.plan import Case, Choice, Constant, Derived, Dimension, Node, Plan, Where, without_stage
 from mvt_nas.space.reach import check_reach, pruned
 from mvt_nas.space.rule_types import check_rule
 from mvt_nas.space.rules import Rule, parse
@@ -29,7 +29,7 @@ def make_plan(document: Mapping[str, Any], where: str) -> Plan:
             draft.add(scope, name)
     rules = [rule for scope in scopes for rule in _block_rules(scope)]
     for index, text in enumerate(document.get("rules", [])):
-        rules += _scoped(parse(text, f"{where}: rules[{index}]"), draft.nodes, len(document["stages"]), f"{where}: rules[{index}]")
+        rules += _scoped(parse(text, f"{where}: rules[{index}]"), draft, len(document["stages"]), f"{where}: rules[{index}]")
     plan = Plan(draft.nodes, tuple(draft.dimensions.values()), tuple(rules), len(document["stages"]))
     check_reach(plan)
     return pruned(plan)
@@ -42,7 +42,7 @@ class _Draft:
         self.nodes: dict[str, Node] = {}
         self.dimensions: dict[str, Dimension] = {}
         self._specs = {scope.path(name): field.spec for scope in scopes for name, field in scope.fields.items()}
-        self._targets = {scope.path(name): scope.path(alias.target) for scope in scopes for name, alias in scope.aliases.items()}
+        self.targets = {scope.path(name): scope.path(alias.target) for scope in scopes for name, alias in scope.aliases.items()}
 
     def add(self, scope: Scope, name: str) -> None:
         """Add the node of a field, and that of the factor that gives it."""
@@ -107,10 +107,11 @@ class _Draft:
         for path in (scope.path(name), name):
             if path in self._specs:
                 return path
-            if path in self._targets:
-                raise SpaceError(f"{where}: the condition names {name!r}, which is a factor; name {self._targets[path]!r}")
-        known = [*scope.fields, *(path for path in self._specs if not path.startswith(f"{scope.name}."))]
-        raise SpaceError(f"{where}: the condition names {name!r}, which is no field{nearest(name, known)} (known: {listing(known)})")
+            if path in self.targets:
+                raise SpaceError(f"{where}: the condition names {name!r}, which is a factor; name {self.targets[path]!r}")
+        near = nearest(name, [*scope.fields, *self._specs])
+        known = listing(dict.fromkeys([*scope.fields, *without_stage(self._specs)]))
+        raise SpaceError(f"{where}: the condition names {name!r}, which is no field{near} (known: {known})")
 
 
 def _block_rules(scope: Scope) -> list[Rule]:
@@ -124,20 +125,24 @@ def _block_rules(scope: Scope) -> list[Rule]:
     return rules
 
 
-def _scoped(rule: Rule, nodes: Mapping[str, Node], stages: int, where: str) -> list[Rule]:
+def _scoped(rule: Rule, draft: _Draft, stages: int, where: str) -> list[Rule]:
     """Return a rule once for each stage that has the fields which it names without a scope, or as it is where it names none."""
+    nodes = draft.nodes
     bare = {name for name in rule.names if name not in nodes}
     scopes = [f"stage{number}" for number in range(1, stages + 1)]
     found = [rule.scoped(scope, bare) for scope in scopes if all(f"{scope}.{name}" in nodes for name in bare)] if bare else [rule]
     if not found:
         _refuse_names(rule, bare, nodes, where)
     for scoped in found:
+        for name in scoped.names:
+            if name in draft.targets:  # two factors can give one network, which would then obey the rule and not
+                raise SpaceError(f"{where}: {rule.text!r} names {name!r}, which is a factor; name {draft.targets[name]!r}")
         check_rule(scoped, lambda path: nodes[path].spec, where)
     return found
 
 
 def _refuse_names(rule: Rule, bare: set[str], nodes: Mapping[str, Node], where: str) -> None:
-    inside = {path.partition(".")[2] for path in nodes if path.startswith("stage")}
-    known = sorted(inside) + [path for path in nodes if not path.startswith("stage") or any("." in name for name in bare)]
-    wrong = sorted(bare - inside) or [" and ".join(sorted(bare))]
-    raise SpaceError(f"{where}: {rule.text!r} names {wrong[0]!r}, which no stage has{nearest(wrong[0], known)} (known: {listing(known)})")
+    known = without_stage(nodes)
+    wrong = next((name for name in sorted(bare) if name not in known), " and ".join(sorted(bare)))
+    near = nearest(wrong, nodes if "." in wrong else known)
+    raise SpaceError(f"{where}: {rule.text!r} names {wrong!r}, which no stage has{near} (known: {listing(known)})")

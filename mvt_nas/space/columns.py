@@ -69,11 +69,8 @@ class Columns:
         return values if active is None else [value if there else None for value, there in zip(values, active.tolist(), strict=True)]
 
     def obeys(self, rule: Rule) -> Mask:
-        """Return where a rule holds; it holds where a field that it names is inactive.
-
-        A factor counts as the smallest one that derives the same, so that equal architectures obey the same rules.
-        """
-        result = np.broadcast_to(np.asarray(rule.holds(self._meant), dtype=bool), len(self._rows))
+        """Return where a rule holds; it holds where a field that it names is inactive."""
+        result = np.broadcast_to(np.asarray(rule.holds(self.value), dtype=bool), len(self._rows))
         for name in rule.names:
             active = self._hold(self._plan.nodes[name].when)
             result = result if active is None else result | ~active
@@ -97,10 +94,10 @@ class Columns:
         """Return the canonical codes of one dimension, (n,)."""
         followers = self._plan.followers[dimension]
         codes = self.codes(dimension)
+        if self._plan.always_matters(dimension):
+            return codes
         if any(node.path in self._plan.factors for node in followers):
             return self._smallest_alike(dimension, followers)
-        if any(not node.when and not node.cases[0].when for node in followers):
-            return codes
         return np.where(np.logical_or.reduce([self.applies(node) for node in followers]), codes, 0)
 
     def _smallest_alike(self, dimension: int, factors: Sequence[Node]) -> NDArray[Any]:
@@ -122,14 +119,6 @@ class Columns:
             same = derived.alias.derive(factor, self.value(derived.base)) == self.value(derived.target)
             alike &= same | ~self.applies(node)
         return alike
-
-    def _meant(self, path: str) -> NDArray[Any]:
-        """Return the values of a field as rules see them."""
-        node = self._plan.nodes[path]
-        if path not in self._plan.factors or node.choice is None:
-            return self.value(path)
-        dimension = self._plan.index[node.choice[1]]
-        return np.where(self.applies(node), self._plan.values[dimension][self.canonical_codes(dimension)], self.value(path))
 
     def _evaluate(self, node: Node) -> NDArray[Any]:
         *cases, last = node.cases

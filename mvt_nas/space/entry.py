@@ -106,4 +106,9 @@ def _tidy(value: Any) -> Any:
 def _conditions(data: object, where: str) -> Conditions:
     if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
         raise SpaceError(f"{where}.when = {reprlib.repr(data)} is not allowed; a mapping of fields to values")
-    return {name: tuple(_listed(value)) for name, value in data.items()}
+    found = {name: tuple(_listed(value)) for name, value in data.items()}
+    for name, allowed in found.items():
+        for value in allowed:
+            if not isinstance(value, int | float | str):
+                raise SpaceError(f"{where}.when.{name} = {reprlib.repr(value)} is not allowed; a value of that field")
+    return found

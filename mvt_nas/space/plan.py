@@ -6,7 +6,7 @@ name (``patch``) and feeds several paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,11 @@ from mvt_nas.space.rules import Rule
 
 Where = tuple[tuple[str, tuple[Value, ...]], ...]
 """Conditions that all have to hold: the path of a field, and the values that it may have. Empty: always."""
+
+
+def without_stage(paths: Iterable[str]) -> list[str]:
+    """Return paths for a message, each field of the stages once and by its bare name."""
+    return list(dict.fromkeys(path.partition(".")[2] if path.startswith("stage") else path for path in paths))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,10 @@ class Plan:
         for path in self.nodes:
             visit(path)
         return found
+
+    def always_matters(self, dimension: int) -> bool:
+        """Return whether each code of a dimension gives another network than the others, whatever the rest of the row."""
+        return any(not node.when and not node.cases[0].when and node.path not in self.factors for node in self.followers[dimension])
 
     def decides(self, dimension: int) -> frozenset[int]:
         """Return the dimensions that decide which codes of one have an effect of their own."""

@@ -13,6 +13,8 @@ from mvt_nas.errors import SpaceError, listing
 from mvt_nas.space.fields import Value
 from mvt_nas.space.plan import Case, Choice, Constant, Derived, Dimension, Node, Plan, Where
 
+_DEEPEST = 40
+
 Values = frozenset[Value] | None
 """What a field can hold; ``None`` where that is not followed up, since it is derived."""
 
@@ -88,20 +90,26 @@ def _pruned_node(node: Node, reach: Reach, dimensions: Mapping[str, Dimension]) 
 
 
 def _refuse_circles(nodes: Mapping[str, Node]) -> None:
-    done: set[str] = set()
+    """Refuse conditions that build on themselves, or on each other in longer chains than a person would write."""
+    depths: dict[str, int] = {}
 
-    def visit(path: str, behind: tuple[str, ...]) -> None:
+    def depth(path: str, behind: tuple[str, ...]) -> int:
         if path in behind:
             circle = behind[behind.index(path) :]
-            origins = [case.origin for step in circle for case in nodes[step].cases if case.when and case.origin]
-            raise SpaceError(f"{origins[0]}: the conditions go round in a circle ({' -> '.join((*circle, path))})")
-        if path not in done:
-            for read in nodes[path].reads():
-                visit(read, (*behind, path))
-            done.add(path)
+            raise SpaceError(f"{_origin(nodes, circle)}: the conditions go round in a circle ({' -> '.join((*circle, path))})")
+        if path not in depths:
+            depths[path] = 1 + max((depth(read, (*behind, path)) for read in nodes[path].reads()), default=0)
+        if depths[path] > _DEEPEST or len(behind) > _DEEPEST:
+            raise SpaceError(f"{_origin(nodes, (*behind, path))}: more than {_DEEPEST} conditions build on each other")
+        return depths[path]
 
     for path in nodes:
-        visit(path, ())
+        depth(path, ())
+
+
+def _origin(nodes: Mapping[str, Node], paths: tuple[str, ...]) -> str:
+    """Return the first place in the file that puts one of the fields under a condition."""
+    return next(case.origin for path in paths for case in nodes[path].cases if case.when and case.origin)
 
 
 def _refuse_far(node: Node, reach: Reach, nodes: Mapping[str, Node]) -> None:

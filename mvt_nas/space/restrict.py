@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mvt_nas.errors import SpaceError, listing, nearest
 from mvt_nas.space.fields import Value
-from mvt_nas.space.plan import Case, Choice, Constant, Dimension, Plan
+from mvt_nas.space.plan import Case, Choice, Constant, Dimension, Plan, without_stage
 from mvt_nas.space.reach import pruned
 
 
@@ -19,7 +19,7 @@ def chosen(plan: Plan, choices: Mapping[str, object], where: str) -> dict[str, V
         SpaceError: no such dimension, or not one of its values; ``where`` begins the message.
     """
     found: dict[str, Value] = {}
-    for name in sorted(choices, key=lambda name: str(name) in plan.index):
+    for name in sorted(choices, key=lambda name: "." in str(name)):
         for dimension in _named(plan, str(name), where):
             found[dimension.name] = _value(dimension, choices[name], where)
     return {dimension.name: found[dimension.name] for dimension in plan.dimensions if dimension.name in found}
@@ -40,8 +40,8 @@ def _named(plan: Plan, name: str, where: str) -> list[Dimension]:
     """Return the dimension of that name, and where it is a bare one, that field of every stage."""
     found = [d for d in plan.dimensions if d.name == name or (d.name.startswith("stage") and d.name.partition(".")[2] == name)]
     if not found:
-        known = [dimension.name for dimension in plan.dimensions]
-        raise SpaceError(f"{where}: {name!r} is no dimension{nearest(name, known)} (known: {listing(known)})")
+        known = listing(without_stage(plan.index)) or "none"
+        raise SpaceError(f"{where}: {name!r} is no dimension{nearest(name, [*plan.index, *without_stage(plan.index)])} (known: {known})")
     return found
 
 

@@ -55,7 +55,10 @@ def entry_schema(spec: FieldSpec) -> Schema:
     if spec.kind in (int, float):
         step = {"type": _TYPES[spec.kind], "exclusiveMinimum": 0, "maximum": spec.high}
         properties |= {"min": value, "max": value, "step": step}
-        forms = [{"required": ["values"], "properties": dict.fromkeys(("min", "max", "step"), False)}, {"required": ["min", "max"], "properties": {"values": False}}]
+        forms = [
+            {"required": ["values"], "properties": dict.fromkeys(("min", "max", "step"), False)},
+            {"required": ["min", "max"], "properties": {"values": False}},
+        ]
     mapping = {"type": "object", "properties": properties, "additionalProperties": False, "dependentRequired": {"otherwise": ["when"]}}
     return _described({"anyOf": [*values["anyOf"], mapping | {"oneOf": forms}]}, spec.doc)
 

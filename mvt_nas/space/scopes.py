@@ -7,7 +7,7 @@ wins by either of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -92,7 +92,7 @@ def scopes_of(document: Mapping[str, Any], where: str) -> list[Scope]:
     if not document.get("stages"):
         raise SpaceError(f"{where}: stages is missing or empty; a list of at least one stage")
     for key in ("shared", "defaults"):
-        _refuse_unknown(document.get(key, {}), every_name(), f"{where}: {key}")
+        _check_wide(document.get(key, {}), f"{where}: {key}")
     stages = [_stage_scope(document, number, where) for number in range(1, len(document["stages"]) + 1)]
     top = {"resolution_px": specs(Architecture)["resolution_px"]}
     head = _plain_scope("head", document.get("head", {}), HEAD_FIELDS, where, HEAD_ALIASES, stages[-1].name)
@@ -121,7 +121,7 @@ def stage_fields(kinds: tuple[str, ...]) -> Mapping[str, Field]:
     for kind in kinds:
         for name, spec in specs(BLOCKS.get(kind)).items():
             before = found.get(name, Field(spec))
-            if before.spec != spec:
+            if replace(before.spec, doc="") != replace(spec, doc=""):
                 raise SpaceError(
                     f"the blocks {listing(before.blocks)} and {kind} declare {name} differently, so no stage can choose between them"
                 )
@@ -135,10 +135,13 @@ def stage_aliases(kinds: tuple[str, ...]) -> Mapping[str, Alias]:
     return {name: alias for kind in kinds for name, alias in BLOCKS.get(kind).aliases.items()}
 
 
-def every_name() -> list[str]:
-    """Return the names of all fields that a stage with some block has."""
-    names = [name for kind in BLOCKS for name in (*specs(BLOCKS.get(kind)), *BLOCKS.get(kind).aliases)]
-    return list(dict.fromkeys([*specs(Stage), "block", *names]))
+def every_spec() -> dict[str, list[FieldSpec]]:
+    """Return the declarations of all fields and factors that a stage with some block has, by name."""
+    found = {name: [spec] for name, spec in specs(Stage).items()} | {"block": [block_spec()]}
+    for cls in (BLOCKS.get(kind) for kind in BLOCKS):
+        for name, spec in [*specs(cls).items(), *((name, alias.spec) for name, alias in cls.aliases.items())]:
+            found.setdefault(name, []).append(spec)
+    return found
 
 
 def overlaid(lower: Mapping[str, T], upper: Mapping[str, T], aliases: Mapping[str, Alias]) -> dict[str, T]:
@@ -177,6 +180,20 @@ def _stage_scope(document: Mapping[str, Any], number: int, where: str) -> Scope:
     return Scope(name, place, fields, {key: value for key, value in given.items() if key in fields or key in aliases}, aliases, name)
 
 
+def _check_wide(data: Mapping[str, object], where: str) -> None:
+    """Refuse an entry for all stages that no stage could take, whether one does or not."""
+    every = every_spec()
+    _refuse_unknown(data, list(every), where)
+    for name, entry in data.items():
+        for index, spec in enumerate(every[name]):
+            try:
+                parse_entry(entry, spec, f"{where}.{name}")
+                break
+            except SpaceError:
+                if index == len(every[name]) - 1:
+                    raise
+
+
 def _kinds(given: Given | None) -> tuple[str, ...]:
     """Return the blocks that a stage may hold."""
     if given is None:
@@ -187,7 +204,7 @@ def _kinds(given: Given | None) -> tuple[str, ...]:
 
 def _refuse_foreign(own: Mapping[str, object], known: list[str], kinds: tuple[str, ...], where: str) -> None:
     """Refuse a field that the stage has not, in words that tell a slip of the pen from the field of a block that it cannot hold."""
-    _refuse_unknown(own, every_name(), where)
+    _refuse_unknown(own, list(every_spec()), where)
     for name in own:
         if name not in known:
             raise SpaceError(f"{where}: field {name!r} has no effect, since the stage's block is only {listing([CONV, *kinds])}")

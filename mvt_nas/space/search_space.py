@@ -22,8 +22,9 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.build import make_plan
 from mvt_nas.space.codec import decoded, encoded, flattened
 from mvt_nas.space.columns import Columns, Rows
-from mvt_nas.space.counting import Counter
+from mvt_nas.space.counting import Counter, Factor
 from mvt_nas.space.document import FORMAT, check_document, read_document
+from mvt_nas.space.lookup import Lookup
 from mvt_nas.space.plan import Dimension
 from mvt_nas.space.restrict import chosen, restricted
 from mvt_nas.space.shipped import find_space
@@ -93,7 +94,15 @@ class SearchSpace:
     @cached_property
     def counter(self) -> Counter:
         """Counts, draws and lists the valid rows."""
-        return Counter([len(dimension.values) for dimension in self.dimensions], factors_of(self.plan, self.where), self.where)
+        return Counter([len(dimension.values) for dimension in self.dimensions], self._factors, self.where)
+
+    @cached_property
+    def _factors(self) -> list[Factor]:
+        return factors_of(self.plan, self.where)
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.plan, self._factors)
 
     def fix(self, choices: Mapping[str, Any]) -> SearchSpace:
         """Return the part of the space in which dimensions have one value each.
@@ -123,16 +132,11 @@ class SearchSpace:
 
     def canonical(self, rows: ArrayLike) -> NDArray[np.int32]:
         """Return the canonical rows of the same architectures, (n, dimensions)."""
-        return Columns(self.plan, self._checked(rows)).canonical()
+        return self._lookup.canonical(self._checked(rows))
 
     def obeys(self, rows: ArrayLike) -> NDArray[np.bool_]:
         """Return which rows obey the rules, (n,)."""
-        checked = self._checked(rows)
-        columns = Columns(self.plan, checked)
-        allowed = np.ones(len(checked), dtype=bool)
-        for rule in self.plan.rules:
-            allowed &= columns.obeys(rule)
-        return allowed
+        return self._lookup.obeys(self._checked(rows))
 
     def decode(self, row: ArrayLike) -> Architecture:
         """Return the architecture of one row.
@@ -205,7 +209,7 @@ class SearchSpace:
         return array
 
     def _culprits(self) -> list[str]:
-        return culprits(self.plan, factors_of(self.plan, self.where))
+        return culprits(self.plan, self._factors)
 
 
 def load_space(path: str | Path) -> SearchSpace:

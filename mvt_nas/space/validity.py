@@ -24,11 +24,10 @@ def factors_of(plan: Plan, where: str) -> list[Factor]:
     Raises:
         SpaceError: the rules and conditions tie more dimensions together than can be tabulated; ``where`` begins the message.
     """
-    sources = [(_rule_reads(plan, rule), rule.text, f"the rule {rule.text!r}", _obeys(rule)) for rule in plan.rules]
+    sources = [(_reads(plan, rule), rule.text, f"the rule {rule.text!r}", _obeys(rule)) for rule in plan.rules]
     for index, dimension in enumerate(plan.dimensions):
-        decides = plan.decides(index)
-        if decides:
-            sources.append((decides | {index}, "", dimension.name, _is_canonical(index)))
+        if not plan.always_matters(index):
+            sources.append((plan.decides(index) | {index}, "", dimension.name, _is_canonical(index)))
     found, entries = [], 0
     for reads, text, noun, allowed in sources:
         size = prod(len(plan.dimensions[variable].values) for variable in reads)
@@ -63,13 +62,8 @@ def _factor(plan: Plan, variables: tuple[int, ...], text: str, allowed: Callable
     return Factor(variables, allowed(Columns(plan, combinations(plan, variables), variables)).reshape(sizes), text)
 
 
-def _rule_reads(plan: Plan, rule: Rule) -> frozenset[int]:
-    reads: frozenset[int] = frozenset().union(*(plan.depends[name] for name in rule.names))
-    for name in rule.names:
-        choice = plan.nodes[name].choice
-        if name in plan.factors and choice:
-            reads |= plan.decides(plan.index[choice[1]])
-    return reads
+def _reads(plan: Plan, rule: Rule) -> frozenset[int]:
+    return frozenset().union(*(plan.depends[name] for name in rule.names))
 
 
 def _obeys(rule: Rule) -> Callable[[Columns], Mask]:

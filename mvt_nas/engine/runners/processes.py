@@ -12,12 +12,11 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
 from mvt_nas.engine.evaluate import Outcome, Task, evaluate
 from mvt_nas.errors import RunError
-
 
 _GUARD = 'in a script, search() has to be called under: if __name__ == "__main__":'
 
@@ -37,13 +36,15 @@ class Processes:
 
     Args:
         workers: number of processes.
+        function: what they do with a task; has to be found by name in their modules.
 
     Raises:
         RunError: no process can be started.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._workers = [_Worker() for _ in range(workers)]
+    def __init__(self, workers: int, function: Callable[[Task], Outcome] = evaluate) -> None:
+        self._function = function
+        self._workers = [_Worker(function) for _ in range(workers)]
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Yield the outcomes as they finish.
@@ -88,22 +89,23 @@ class Processes:
 
     def _replace(self, dead: _Worker) -> Task:
         """Put a new worker in the place of a dead one; return the task that died with it."""
+        dead.process.kill()
         dead.process.join()
         dead.pipe.close()
         if not dead.ready:
             raise RunError(f"a worker process ended while it started (exit code {dead.process.exitcode}); {_GUARD}")
         assert dead.task is not None
-        self._workers[self._workers.index(dead)] = _Worker()
+        self._workers[self._workers.index(dead)] = _Worker(self._function)
         return dead.task
 
 
 class _Worker:
     """The driver's end of a worker process."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: Callable[[Task], Outcome]) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other_end = context.Pipe()
-        self.process = context.Process(target=_work, args=(other_end,), daemon=True)
+        self.process = context.Process(target=_work, args=(other_end, function), daemon=True)
         self.task: Task | None = None
         self.ready = False
         try:
@@ -143,14 +145,14 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Connection[Outcome | None, Task]) -> None:
+def _work(pipe: Connection[Outcome | None, Task], function: Callable[[Task], Outcome]) -> None:
     """Evaluate tasks as they come, until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_driver, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)
         while True:
-            pipe.send(evaluate(pipe.recv()))
+            pipe.send(function(pipe.recv()))
 
 
 def _end_with_driver() -> None:

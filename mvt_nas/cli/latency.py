@@ -1,0 +1,126 @@
+"""``mvt-nas latency``: how long networks take, here or behind a command."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mvt_nas.cli.tables import print_json, print_table, short
+
+
+@click.group("latency")
+def latency_group() -> None:
+    """Measure how long networks take."""
+
+
+@latency_group.command("measure")
+@click.argument("networks", metavar="NAME|FILE|RUN:NUMBER|FILE.onnx...", nargs=-1, required=True)
+@click.option("--runtime", metavar="NAME", help="What runs the networks (see: mvt-nas latency runtimes).  [default: onnxruntime]")
+@click.option("--threads", type=click.IntRange(1, 4096), default=1, show_default=True, metavar="N", help="Threads of one inference.")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images per inference.  [default: 1]")
+@click.option("--seconds", type=float, default=5.0, show_default=True, metavar="S", help="Seconds of timing per network.")
+@click.option("--resolution", type=click.IntRange(8, 8192), metavar="PX", help="Side of the image instead of the architecture's own.")
+@click.option("--command", metavar="'... {model}'", help="A shell command that runs the ONNX file {model} and prints milliseconds.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, metavar="S", help="Seconds that one call of the command may take.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def measure_command(
+    networks: tuple[str, ...],
+    runtime: str | None,
+    threads: int,
+    batch_size: int | None,
+    seconds: float,
+    resolution: int | None,
+    command: str | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Time networks against each other: milliseconds per inference.
+
+    The figure is the 10th percentile over shuffled rounds, with its 95 % interval.
+    """
+    from mvt_nas.latency.fingerprint import fingerprint
+    from mvt_nas.latency.measure import measure
+    from mvt_nas.latency.runtimes.contract import usable_runtime
+    from mvt_nas.latency.settings import Settings
+
+    settings = Settings(
+        runtime=runtime or ("command" if command is not None else "onnxruntime"),
+        threads=threads,
+        batch_size=batch_size,
+        resolution_px=resolution,
+        seconds=seconds,
+        command=command,
+        timeout_s=timeout,
+    )
+    found = fingerprint(usable_runtime(settings.runtime), threads=threads, command=command)
+    measured = measure([_network(name) for name in networks], settings)
+    if as_json:
+        print_json([_entry(one, found) for one in measured])
+    else:
+        _print(measured, found)
+
+
+def _network(name: str) -> tuple[str, Any]:
+    from mvt_nas.cli.resolve import resolve
+
+    return (name, Path(name)) if name.endswith(".onnx") else resolve(name)
+
+
+def _entry(measured: Any, found: dict[str, Any]) -> dict[str, Any]:
+    entry = {"network": measured.network, "key": measured.key, "input_shape": list(measured.input_shape), "macs": measured.macs}
+    timing = asdict(measured.timing) | {"warnings": list(measured.timing.warnings)}
+    return entry | timing | {"runtime": found["runtime"]["name"], "threads": found["runtime"]["threads"], "fingerprint": found}
+
+
+def _print(measured: list[Any], found: dict[str, Any]) -> None:
+    from mvt_nas.latency.fingerprint import describe
+    from mvt_nas.latency.measure import PROBE_NAME, PROBE_RESOLUTION_PX
+
+    print_table(["network", "ms", "95 % interval", "median ms", "rounds", "cpu/wall", "MACs"], [_row(one) for one in measured])
+    click.echo(f"\n{describe(found)}")
+    probe_ms = measured[0].timing.probe_ms
+    if probe_ms is not None:
+        click.echo(f"probe ({PROBE_NAME} at {PROBE_RESOLUTION_PX} px): {probe_ms:.3g} ms")
+    for one in measured:
+        for warning in one.timing.warnings:
+            click.echo(f"warning: {one.network}: {warning}", err=True)
+
+
+def _row(measured: Any) -> list[str]:
+    timing = measured.timing
+    interval = f"{timing.low_ms:.4g} to {timing.high_ms:.4g}"
+    cpu_per_wall = "" if timing.cpu_per_wall is None else f"{timing.cpu_per_wall:.2f}"
+    macs = "" if measured.macs is None else short(measured.macs)
+    return [measured.network, f"{timing.ms:.4g}", interval, f"{timing.median_ms:.4g}", str(timing.rounds), cpu_per_wall, macs]
+
+
+@latency_group.command("runtimes")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def runtimes_command(as_json: bool) -> None:
+    """List the runtimes: which can be used here, and how to install the others."""
+    from mvt_nas.latency.runtimes.contract import RUNTIMES
+
+    entries: list[dict[str, Any]] = []
+    for runtime in map(RUNTIMES.get, RUNTIMES):
+        trouble = runtime.trouble()
+        entries.append(
+            {
+                "name": runtime.name,
+                "usable": trouble is None,
+                "version": runtime.version(),
+                "takes": runtime.takes,
+                "summary": runtime.summary,
+                "trouble": trouble,
+            }
+        )
+    if as_json:
+        print_json(entries)
+        return
+    print_table(
+        ["runtime", "usable", "version", "what"],
+        [[e["name"], "yes" if e["usable"] else "no", e["version"] or "", e["trouble"] or e["summary"]] for e in entries],
+        text_columns=4,
+    )

@@ -1,0 +1,134 @@
+"""What a runtime takes, gives, and says about itself.
+
+Runtimes import their libraries inside functions, so that they can be listed without loading any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from mvt_nas.errors import LatencyError, MvtNasError
+from mvt_nas.plugins import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What a session is opened for.
+
+    Attributes:
+        input_shape: of the images, (B, C, H, W).
+        threads: that one inference may use.
+        model: the ONNX file, for runtimes that take one.
+        module: the network in evaluation mode, for runtimes that take one.
+        command: for the runtime ``command``, the shell command.
+        timeout_s: for the runtime ``command``, seconds that a call may take.
+    """
+
+    input_shape: tuple[int, int, int, int]
+    threads: int
+    model: Path | None = None
+    module: nn.Module | None = None
+    command: str | None = None
+    timeout_s: float = 60.0
+
+
+class Session(Protocol):
+    """A network that is ready to run."""
+
+    def __call__(self) -> float | None:
+        """Run one inference; return its milliseconds if the runtime has timed it by itself."""
+        ...
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the logits, (B, classes), of images (B, C, H, W); ``None`` if they cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Something that runs networks.
+
+    Attributes:
+        name: the name in the registry, which is the name of the module too.
+        summary: what it is, in one line.
+        takes: whether a job needs a ``model`` (``"onnx"``) or a ``module``.
+        package: the distribution whose version is the runtime's; ``None`` if there is none.
+        trouble: returns why it cannot be used here and how to mend that; ``None`` if it can.
+        session: opens a job; what it has set for the process is put back on leaving.
+        own_clock: whether sessions return milliseconds of their own.
+        probe: whether opening one more network, the probe, is quick enough.
+    """
+
+    name: str
+    summary: str
+    takes: Literal["onnx", "module"]
+    package: str | None
+    trouble: Callable[[], str | None]
+    session: Callable[[Job], AbstractContextManager[Session]]
+    own_clock: bool = False
+    probe: bool = True
+
+    def version(self) -> str | None:
+        """Return the version of the package; ``None`` where it is not installed or there is none."""
+        return package_version(self.package) if self.package else None
+
+
+RUNTIMES: Registry[Runtime] = Registry("runtime", "mvt_nas.latency.runtimes")
+"""Runtimes by name."""
+
+
+def usable_runtime(name: str) -> Runtime:
+    """Return the runtime called ``name``.
+
+    Raises:
+        PluginError: there is none.
+        LatencyError: it cannot be used here.
+    """
+    runtime = RUNTIMES.get(name)
+    trouble = runtime.trouble()
+    if trouble:
+        raise LatencyError(f"runtime {name} cannot be used here: {trouble}")
+    return runtime
+
+
+def package_version(package: str) -> str | None:
+    """Return the version of an installed distribution, or ``None``."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def missing(modules: tuple[str, ...], extra: str) -> str | None:
+    """Return which of the modules is not installed and how to install it, or ``None``."""
+    for module in modules:
+        if find_spec(module) is None:
+            return f"{module} is not installed; pip install 'mvt-nas[{extra}]'"
+    return None
+
+
+@contextmanager
+def refusal(what: str) -> Iterator[None]:
+    """Turn whatever a library raises inside the block into one line that begins with ``what``.
+
+    Raises:
+        LatencyError: the block raised something.
+    """
+    try:
+        yield
+    except MvtNasError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise LatencyError(f"{what}: {lines[0][:300]}") from error

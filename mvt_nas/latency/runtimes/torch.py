@@ -1,0 +1,71 @@
+"""PyTorch as it stands, kernel after kernel, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+
+class TorchSession:
+    """A function of a tensor with its input."""
+
+    def __init__(self, forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> None:
+        self._forward = forward
+        self._images = images
+
+    def __call__(self) -> None:
+        """Run one inference."""
+        import torch
+
+        with torch.inference_mode():
+            self._forward(self._images)
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the output, (B, classes), for images (B, C, H, W)."""
+        import torch
+
+        with torch.inference_mode():
+            out: NDArray[np.float32] = self._forward(torch.from_numpy(images)).numpy()
+        return out
+
+
+@contextmanager
+def open_session(job: Job) -> Iterator[Session]:
+    """Yield a session of a job; torch has the job's number of threads until it is left.
+
+    Raises:
+        LatencyError: the network cannot run.
+    """
+    import torch
+
+    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.threads import torch_threads
+
+    assert job.module is not None
+    with torch_threads(job.threads):
+        with refusal("torch cannot run the network"):
+            session = TorchSession(job.module, torch.from_numpy(random_images(job.input_shape)))
+            session()
+        yield session
+
+
+RUNTIMES.register("torch")(
+    Runtime(
+        name="torch",
+        summary="PyTorch, eager, inference mode, fp32",
+        takes="module",
+        package="torch",
+        trouble=lambda: None,
+        session=open_session,
+    )
+)

@@ -1,0 +1,70 @@
+"""Rules and canonical codes of many rows by table look-up.
+
+The truth tables that count a space also answer for single rows: the codes of a row point into each table, all pointers are one matrix
+product, and all answers one gather. A search asks this of every proposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.space.columns import Columns, Mask, Rows
+from mvt_nas.space.counting import Factor
+from mvt_nas.space.plan import Plan
+from mvt_nas.space.validity import combinations
+
+
+class _Tables:
+    """Several tables over dimensions, side by side.
+
+    Args:
+        dimensions: how many the space has.
+        factors: the tables, one axis per variable.
+    """
+
+    def __init__(self, dimensions: int, factors: Sequence[Factor]) -> None:
+        self._weights = np.zeros((dimensions, len(factors)))
+        self._offsets = np.cumsum([0, *(factor.table.size for factor in factors)])[:-1]
+        for index, factor in enumerate(factors):
+            sizes = factor.table.shape
+            self._weights[list(factor.variables), index] = [np.prod(sizes[axis + 1 :], dtype=np.int64) for axis in range(len(sizes))]
+        self._entries = np.concatenate([factor.table.ravel() for factor in factors]) if factors else np.empty(0)
+
+    def of(self, rows: Rows) -> NDArray[np.generic]:
+        """Return the entries to which rows point, (n, tables)."""
+        return self._entries[(rows @ self._weights).astype(np.intp) + self._offsets]  # exact: far below 2**53
+
+
+class Lookup:
+    """Answers for rows of a space.
+
+    Args:
+        plan: of the space.
+        factors: its truth tables (see ``validity.py``); those with a text are rules, the others say which codes are canonical.
+    """
+
+    def __init__(self, plan: Plan, factors: Sequence[Factor]) -> None:
+        self._rules = _Tables(len(plan.dimensions), [factor for factor in factors if factor.text])
+        self._conditional = [index for index in range(len(plan.dimensions)) if not plan.always_matters(index)]
+        self._codes = _Tables(len(plan.dimensions), [_canonical_codes(plan, index) for index in self._conditional])
+
+    def obeys(self, rows: Rows) -> Mask:
+        """Return which rows obey all rules, (n,)."""
+        return np.asarray(self._rules.of(rows), dtype=bool).all(axis=1)
+
+    def canonical(self, rows: Rows) -> NDArray[np.int32]:
+        """Return the canonical rows of the same architectures, (n, dimensions)."""
+        result = rows.astype(np.int32)
+        if self._conditional:
+            result[:, self._conditional] = self._codes.of(rows)
+        return result
+
+
+def _canonical_codes(plan: Plan, index: int) -> Factor:
+    """Return the canonical code of one dimension for each combination of what decides it."""
+    variables = tuple(sorted(plan.decides(index) | {index}))
+    codes = Columns(plan, combinations(plan, variables), variables).canonical_codes(index)
+    return Factor(variables, codes.astype(np.int32).reshape([len(plan.dimensions[variable].values) for variable in variables]), "")

@@ -1,0 +1,30 @@
+"""What worker processes do in tests: nothing that takes time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mvt_nas.engine.evaluate import Outcome, Task
+
+
+def counts(task: Task) -> Outcome:
+    return Outcome(task.number, {"number": float(task.number)}, None, 0.0)
+
+
+def dies_on_every_fifth(task: Task) -> Outcome:
+    if task.number % 5 == 2:
+        os._exit(7)
+    return counts(task)
+
+
+def dies_once(task: Task) -> Outcome:
+    marker = Path(os.environ["LIGHT_WORK_MARKER"])
+    if task.number == 3 and not marker.exists():
+        marker.touch()
+        os._exit(7)
+    return counts(task)
+
+
+def ends_at_once(*_: object) -> None:
+    os._exit(5)

@@ -1,0 +1,67 @@
+"""Searches killed at any moment lose nothing that was finished, leave nothing behind, and go on to the same end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from engine_problems import facts, install_throwaway_proxies
+from engine_processes import SCRIPT, SETTINGS, start, wait_for_lines, wait_until_none_is_left
+
+from mvt_nas.engine.start import search
+from mvt_nas.engine.store import NAME, read
+
+
+@pytest.fixture(scope="module")
+def throwaway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("throwaway")
+        install_throwaway_proxies(folder, patch)
+        patch.setenv("THROWAWAY_SECONDS", "0.0")
+        yield folder
+
+
+@cache
+def uninterrupted() -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        return facts(search("tiny", **SETTINGS, out=folder).run)
+
+
+def kill_and_resume(lines: int, delay: float, folder: Path, throwaway: Path) -> int:
+    """Kill a search with two workers some seconds after its store has some lines, resume it; return how many candidates were kept."""
+    process = start(SCRIPT, folder, throwaway, 0.02)
+    wait_for_lines(folder, lines, process)
+    time.sleep(delay)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert wait_until_none_is_left(process.pid, 5), "workers outlive the search"
+    found = read(folder)
+    intact = (folder / NAME).read_bytes()[: found.intact] if (folder / NAME).exists() else b""
+    run = search("tiny", **SETTINGS, out=folder, resume=True).run
+    assert facts(run) == uninterrupted()
+    assert (folder / NAME).read_bytes().startswith(intact)
+    assert all(run.candidates[number] == candidate for number, candidate in found.candidates.items())
+    return len(found.candidates)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_search_goes_on_where_it_was(seed: int, throwaway: Path, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    assert 0 < kill_and_resume(chance.randrange(1, 25), 0.02 * chance.random(), tmp_path / "run", throwaway) < 24
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3, 23))
+def test_a_search_killed_at_many_moments_goes_on_where_it_was(seed: int, throwaway: Path, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    lines = chance.choice([0, chance.randrange(1, 31)])
+    kill_and_resume(lines, chance.random() * (0.1 if lines else 4.0), tmp_path / "run", throwaway)
