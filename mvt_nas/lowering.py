@@ -8,12 +8,32 @@ from __future__ import annotations
 from mvt_nas.blocks.graph import Graph, Size, Tensor
 from mvt_nas.blocks.inverted_residual.ops import lower_inverted_residual
 from mvt_nas.blocks.lowering import LOWERINGS
+from mvt_nas.errors import ArchitectureError
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.widths import hidden_width
 
+MOST = 1_000_000
+"""The largest number of images, channels or classes."""
+
+
+def check_use(**numbers: int) -> None:
+    """Check how a network is to be used.
+
+    Raises:
+        ArchitectureError: a number of images, channels or classes that is no integer from 1 to :data:`MOST`.
+    """
+    for name, value in numbers.items():
+        if type(value) is not int or not 1 <= value <= MOST:
+            raise ArchitectureError(f"{name} = {value!r} is not allowed; an integer from 1 to {MOST}")
+
 
 def lower(architecture: Architecture, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000) -> Graph:
-    """Return the kernels of one inference on (batch_size, in_channels, R, R) images, R the architecture's resolution."""
+    """Return the kernels of one inference on (batch_size, in_channels, R, R) images, R the architecture's resolution.
+
+    Raises:
+        ArchitectureError: a number of images, channels or classes that is not allowed.
+    """
+    check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
     graph = Graph()
     side = architecture.resolution_px
     image = graph.input(batch_size, in_channels, side, side)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from mvt_nas.blocks.inverted_residual.module import InvertedResidual
 from mvt_nas.blocks.layers import conv_norm
 from mvt_nas.blocks.modules import MODULES
-from mvt_nas.errors import ArchitectureError
 from mvt_nas.initialisation import initialise
+from mvt_nas.lowering import check_use
 from mvt_nas.space.architecture import Architecture, Stage
 
 
@@ -96,11 +96,9 @@ def build_model(
         device: where the weights live; on ``"meta"`` they have shapes only.
 
     Raises:
-        ArchitectureError: a number of classes or channels below one.
+        ArchitectureError: a number of classes or channels that is not allowed.
     """
-    for name, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if value < 1:
-            raise ArchitectureError(f"build_model: {name} = {value} is not allowed; an integer from 1")
+    check_use(num_classes=num_classes, in_channels=in_channels)
     with torch.device("meta"):
         model = Network(architecture, num_classes, in_channels, dropout, head_dropout)
     if torch.device(device).type == "meta":

@@ -127,7 +127,7 @@ def test_space_check_tells_size_costs_and_tightest_budgets(space: str, capsys: p
         (["search", "--resume", "--out", "nowhere"], r"nowhere: no run here"),
         (["search"], r"SPACE is missing"),
         (["serch"], r"No such command 'serch'"),
-        (["show", "mobilevit_m"], r"no published model; did you mean 'mobilevit"),
+        (["show", "mobilevit_m"], r"no published model, file or candidate RUN:NUMBER; did you mean 'mobilevit"),
         (["show", "small.yaml"], r"small\.yaml: not JSON"),
         (["show", "nowhere:3"], r"nowhere: no run here"),
         (["pareto", "."], r"no run here \(run\.yaml is missing\)"),
@@ -215,3 +215,46 @@ def _wait_for(condition: Any, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.1)
+
+
+def test_a_bare_command_shows_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys=capsys)
+    assert code == 0
+    assert "Start with:" in out
+    assert err == ""
+
+
+def test_a_search_that_finds_nothing_feasible_still_answers(space: str, capsys: pytest.CaptureFixture[str]) -> None:
+    budget = ("--objective", "macs", "--budget", "channel_entropy>=1e9", "--score-px", "32", "--score-images", "4")
+    document = run_json("search", space, *budget, "--trials", "2", "--out", "r", "--json", capsys=capsys)
+    assert document["front"] == []
+    assert document["knee"] is None
+    assert Path("r/candidates.csv").read_text().count("infeasible") == 2
+    code, out, _ = run("search", "--resume", "--out", "r", capsys=capsys)
+    assert code == 0
+    assert "No candidate is complete" in out
+
+
+def test_resume_takes_what_it_was_started_with(space: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("search", space, "--objective", "macs", "--seed", "3", "--trials", "4", "--no-warm-start", "--out", "r", capsys=capsys)
+    for options in (["--seed", "3"], ["--trials", "6"], [space], [space, "--seed", "3", "--objective", "macs"]):
+        code, _, err = run("search", "--resume", "--out", "r", *options, capsys=capsys)
+        assert code == 0, err
+    code, _, err = run("search", "--resume", "--out", "r", "--seed", "4", capsys=capsys)
+    assert code == 2
+    assert "seed is 3 there, 4 here" in err
+
+
+def test_a_space_cannot_name_a_folder_elsewhere(space: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.yaml").write_text(yaml.safe_dump(SPACE | {"name": "../../x/y"}))
+    code, _, err = run("search", "bad.yaml", "--objective", "macs", capsys=capsys)
+    assert code == 2
+    assert "name = '../../x/y' is not allowed" in err
+
+
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run([sys.executable, "-m", "mvt_nas", "zoo"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 2
+    assert process.stderr.startswith("mvt-nas: error: cannot write")
+    assert process.stderr.count("\n") == 1

@@ -140,3 +140,19 @@ def test_what_is_too_large_to_tabulate_is_refused_in_one_line() -> None:
     space = SearchSpace({"stem": {"width": 16}, "stages": [stage]}, "large")
     with pytest.raises(SpaceError, match=r"^large: 67108864 combinations of .*stage1.dim.* are too many to tabulate; at most \d+ \(.*\)$"):
         CostTable(space)
+
+
+@pytest.mark.parametrize("change", ["negative", "too large", "fraction", "flat", "short", "none"])
+def test_rows_that_are_none_are_refused(change: str) -> None:
+    space = load_space("tiny")
+    rows = space.sample(2, seed=0)
+    wrong = {
+        "negative": np.where(rows == rows.max(), -1, rows),
+        "too large": rows + 99,
+        "fraction": rows + 0.5,
+        "flat": rows[0],
+        "short": rows[:, 1:],
+        "none": None,
+    }[change]
+    with pytest.raises(SpaceError, match=r"out of range|a row is 13 integers"):
+        CostTable(space).costs(wrong)

@@ -18,11 +18,14 @@ from mvt_nas.blocks.mobilevit.attention import lower_multi_head, lower_separable
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.cost.counts import Counts, count
 from mvt_nas.cost.folds import background_elements, peak_elements, total
+from mvt_nas.cost.table import CostTable
+from mvt_nas.errors import ArchitectureError
 from mvt_nas.lowering import lower
 from mvt_nas.network import build_model
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.fields import specs
 from mvt_nas.space.published import published_names, zoo
+from mvt_nas.space.search_space import load_space
 
 DATA = Path(__file__).parent / "data" / "published_models.csv"
 
@@ -210,3 +213,14 @@ def test_counts_grow_by_the_batch_alone() -> None:
     weights = 4 * total(lower(architecture).ops, "weights")
     assert three.moved_bytes - weights == 3 * (one.moved_bytes - weights)
     assert (one.memory_mb, one.moved_mb) == (one.memory_bytes / 1e6, one.moved_bytes / 1e6)
+
+
+@pytest.mark.parametrize(
+    "use", [{"batch_size": 0}, {"batch_size": -1}, {"batch_size": 1.5}, {"num_classes": 10**20}, {"in_channels": True}]
+)
+def test_a_use_that_cannot_be_is_refused(use: dict[str, int]) -> None:
+    message = r"(batch_size|num_classes|in_channels) = .* is not allowed; an integer from 1 to 1000000"
+    with pytest.raises(ArchitectureError, match=message):
+        count(zoo("mobilevit_xxs"), **use)
+    with pytest.raises(ArchitectureError, match=message):
+        CostTable(load_space("tiny"), **use)

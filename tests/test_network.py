@@ -263,7 +263,7 @@ def test_meta_device_gives_shapes_only() -> None:
 @pytest.mark.parametrize("name", ["num_classes", "in_channels"])
 def test_counts_below_one_are_refused(name: str) -> None:
     counts: dict[str, Any] = {name: 0}
-    with pytest.raises(ArchitectureError, match=f"build_model: {name} = 0 is not allowed; an integer from 1"):
+    with pytest.raises(ArchitectureError, match=f"{name} = 0 is not allowed; an integer from 1"):
         build_model(MIXED["no head"], **counts)
 
 

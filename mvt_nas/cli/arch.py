@@ -47,8 +47,10 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
 @click.command("show")
 @click.argument("architecture", metavar="NAME|FILE|RUN:NUMBER")
 @click.option("--resolution", type=click.IntRange(8, 8192), metavar="PX", help="Side of the image instead of the architecture's own.")
-@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Images per inference.")
-@click.option("--num-classes", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="Outputs of the classifier.")
+@click.option("--batch-size", type=click.IntRange(1, 1_000_000), default=1, show_default=True, metavar="N", help="Images per inference.")
+@click.option(
+    "--num-classes", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Outputs of the classifier."
+)
 @click.option("--counters", is_flag=True, help="Also count with fvcore and thop, and say why they differ.")
 @click.option("--arch-json", is_flag=True, help="Only the architecture, as a JSON file that every command reads.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
@@ -59,6 +61,8 @@ def show_command(
     from mvt_nas.cli.resolve import resolve
     from mvt_nas.cost.stages import summarise
 
+    if as_json and arch_json:
+        raise click.UsageError("--json and --arch-json exclude each other: each prints one document")
     title, found = resolve(architecture)
     found = found if resolution is None else replace(found, resolution_px=resolution)
     if arch_json:

@@ -41,32 +41,45 @@ for command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit: 0 when all went well, 2 for wrong input, 130 after Ctrl-C."""
+    """Run the command and exit: 0 when all went well, 2 for wrong input or output that cannot be written, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         cli.main(arguments, prog_name="mvt-nas", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as bare:
+        click.echo(bare.format_message())
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute()
         sys.exit(1)
     except click.ClickException as error:
-        _refuse(_one_line(error))
+        _refuse(error.format_message() + _hint(error))
     except MvtNasError as error:
         if "--debug" in arguments:
             raise
         _refuse(str(error))
+    except OSError as error:
+        if "--debug" in arguments:
+            raise
+        _mute()
+        _refuse(f"cannot write ({error})")
     sys.exit(0)
 
 
-def _one_line(error: click.ClickException) -> str:
+def _hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
-    hint = f" (see {context.command_path} --help)" if context is not None else ""
-    return " ".join(error.format_message().split()) + hint
+    return f" (see {context.command_path} --help)" if context is not None else ""
+
+
+def _mute() -> None:
+    """Send what is left of standard output nowhere, so that the interpreter does not stumble over it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _refuse(message: str) -> None:
-    click.echo(f"mvt-nas: error: {message}", err=True)
+    click.echo(f"mvt-nas: error: {' '.join(message.split())}", err=True)
     sys.exit(2)

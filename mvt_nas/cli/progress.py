@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._failed = 0
-        self._infeasible = 0
+        self._counts: Counter[str] = Counter()
         self._volume = 0.0
         self._seen = 0
         self._start = time.monotonic()
@@ -38,10 +38,12 @@ class Progress:
 
     def __call__(self, run: Run, candidate: Candidate) -> None:
         """Take note of a new candidate."""
-        self._seen += 1
-        self._failed += candidate.status == "failed"
-        self._infeasible += candidate.status == "infeasible"
         done = len(run.candidates)
+        if not self._seen:
+            self._counts = Counter(other.status for other in run.candidates.values())
+        else:
+            self._counts[candidate.status] += 1
+        self._seen += 1
         if self._seen == 1 or done % run.config.batch == 0 or done == run.config.trials:
             self._volume = run.hypervolume()
         if sys.stderr.isatty():
@@ -63,4 +65,4 @@ class Progress:
         click.echo(f"{done}/{run.config.trials} candidates, {rate:.1f}/s, {left:.0f} s left, {self._state()}", err=True)
 
     def _state(self) -> str:
-        return f"feasible {self._seen - self._failed - self._infeasible}, failed {self._failed}, hypervolume {short(self._volume)}"
+        return f"feasible {self._counts['complete']}, failed {self._counts['failed']}, hypervolume {short(self._volume)}"

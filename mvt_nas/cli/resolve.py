@@ -26,5 +26,5 @@ def resolve(name: str) -> tuple[str, Architecture]:
         return name, Architecture.load(name)
     names = published_names()
     raise ArchitectureError(
-        f"{name!r} is no published model{nearest(name, names)}, file or candidate RUN:NUMBER (models: {listing(names)})"
+        f"{name!r} is no published model, file or candidate RUN:NUMBER{nearest(name, names)} (models: {listing(names)})"
     )

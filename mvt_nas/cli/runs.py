@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from mvt_nas.cli.paths import FILE, FOLDER
 from mvt_nas.cli.tables import print_json, print_table, short
 
-_RUN = click.argument("run", type=click.Path(path_type=Path))
+_RUN = click.argument("run", type=FOLDER)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 
 
 @click.command("runs")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("results"))
+@click.argument("folder", type=FOLDER, default=Path("results"))
 @_JSON
 def runs_command(folder: Path, as_json: bool) -> None:
     """List the runs below FOLDER (results by default)."""
@@ -21,6 +22,8 @@ def runs_command(folder: Path, as_json: bool) -> None:
     from mvt_nas.engine.run import Run
     from mvt_nas.errors import RunError
 
+    if folder != Path("results") and not folder.is_dir():
+        raise RunError(f"{folder}: no such folder")
     entries: list[dict[str, object]] = []
     for path in list_runs(folder):
         try:
@@ -64,7 +67,7 @@ def _row(entry: dict[str, object], names: tuple[str, ...]) -> list[str]:
 @click.command("pareto")
 @_RUN
 @_JSON
-@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write the front as CSV.")
+@click.option("--csv", type=FILE, metavar="FILE", help="Also write the front as CSV.")
 def pareto_command(run: Path, as_json: bool, csv: Path | None) -> None:
     """Show the Pareto front of RUN, the folder of a run."""
     from mvt_nas.cli.front import front_document, print_front
@@ -87,9 +90,7 @@ def pareto_command(run: Path, as_json: bool, csv: Path | None) -> None:
 
 @click.command("plot")
 @_RUN
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]"
-)
+@click.option("--out", type=FILE, metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]")
 def plot_command(run: Path, out: Path | None) -> None:
     """Draw the candidates of RUN, its front, budgets and the published models."""
     from mvt_nas.engine.run import Run
@@ -104,7 +105,7 @@ def plot_command(run: Path, out: Path | None) -> None:
 @_RUN
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="The storage to write.  [default: RUN/optuna-journal.log]",
 )

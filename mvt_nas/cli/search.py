@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mvt_nas.cli.paths import FOLDER
 from mvt_nas.cli.tables import print_json
 
 
@@ -31,8 +32,8 @@ from mvt_nas.cli.tables import print_json
     metavar="W",
     help="Processes that evaluate; the result does not depend on it.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: results/SPACE-TIME]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out; SPACE and settings may be left out then.")
+@click.option("--out", type=FOLDER, metavar="DIR", help="Folder of the run.  [default: results/SPACE-TIME]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out; what it was started with may be left out.")
 @click.option(
     "--fix",
     "fixed",
@@ -43,7 +44,10 @@ from mvt_nas.cli.tables import print_json
 @click.option("--no-warm-start", is_flag=True, help="Do not evaluate the published models in the space first.")
 @click.option("--batch", type=click.IntRange(1, 4096), metavar="N", help="Proposals between two looks at their results.  [default: 16]")
 @click.option(
-    "--num-classes", type=click.IntRange(1), metavar="N", help="Outputs of the networks whose costs are counted.  [default: 1000]"
+    "--num-classes",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Outputs of the networks whose costs are counted.  [default: 1000]",
 )
 @click.option("--score-px", type=click.IntRange(16, 1024), metavar="PX", help="Side of the images that proxies see.  [default: 64]")
 @click.option("--score-images", type=click.IntRange(2, 1024), metavar="N", help="Images in the batch that proxies see.  [default: 16]")
@@ -55,18 +59,15 @@ def search_command(space: str | None, workers: int, out: Path | None, resume: bo
     ends it with everything kept, and --resume goes on to the same result.
     """
     from mvt_nas.cli.progress import Progress
-    from mvt_nas.engine.start import resume_folder, search
+    from mvt_nas.engine.start import search
 
     given = {name: value for name, value in settings.items() if value not in (None, (), False)}
+    if space is None and not resume:
+        raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit (see mvt-nas space list)")
+    arguments = (_kept(out) if resume else {}) | _arguments(given)
+    kept = arguments.pop("space", None)
     with Progress() as progress:
-        if resume and space is None and not set(given) - {"trials"}:
-            if out is None:
-                raise click.UsageError("--resume needs --out, the folder of the run to go on with")
-            result = resume_folder(out, trials=given.get("trials"), workers=workers, listener=progress)
-        else:
-            if space is None:
-                raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit (see mvt-nas space list)")
-            result = search(space, workers=workers, out=out, resume=resume, listener=progress, **_arguments(given))
+        result = search(kept if space is None else space, workers=workers, out=out, resume=resume, listener=progress, **arguments)
     _finish(result, as_json)
 
 
@@ -77,43 +78,66 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
 
     scoring = {"resolution_px": given.pop("score_px", None), "images": given.pop("score_images", None)}
     arguments = {name: given[name] for name in given if name not in ("fixed", "no_warm_start")}
-    arguments["scoring"] = Scoring(**{name: value for name, value in scoring.items() if value is not None})
-    arguments["warm_start"] = not given.get("no_warm_start", False)
+    if any(scoring.values()):
+        arguments["scoring"] = Scoring(**{name: value for name, value in scoring.items() if value is not None})
+    if "no_warm_start" in given:
+        arguments["warm_start"] = False
     if "fixed" in given:
         arguments["fix"] = parse_fixed(given["fixed"])
     return arguments
 
 
+def _kept(folder: Path | None) -> dict[str, Any]:
+    """Return the settings of the run in a folder as arguments, which options may then contradict."""
+    from mvt_nas.engine.folder import read_config
+
+    if folder is None:
+        raise click.UsageError("--resume needs --out, the folder of the run to go on with")
+    config = read_config(folder)
+    names = ("trials", "sampler", "seed", "warm_start", "batch", "num_classes", "scoring")
+    texts = {"objectives": [str(o) for o in config.objectives], "budgets": [str(b) for b in config.budgets]}
+    return {name: getattr(config, name) for name in names} | texts | {"space": config.search_space()}
+
+
 def _finish(result: Any, as_json: bool) -> None:
-    """Write what reports add to the folder, print the front and where everything lies."""
+    """Print the front, write what reports add to the folder, and say where everything lies."""
     from mvt_nas.cli.front import front_document, print_front
-    from mvt_nas.report.plot import draw
-    from mvt_nas.report.tables import candidates_frame, front_frame
 
     run = result.run
-    files = [run.folder / name for name in ("front.png", "front.svg", "front.csv", "candidates.csv")]
-    if run.candidates:
-        for path in files[:2]:
-            draw(run, path)
-        front_frame(run).to_csv(files[2], index=False)
-        candidates_frame(run).to_csv(files[3], index=False)
     if as_json:
         print_json(front_document(run))
     else:
         print_front(run)
         _say_how_it_ended(result)
-        for path in files if run.candidates else []:
-            click.echo(f"  {path}")
+    for path in _report(run):
+        click.echo(f"  {path}", err=as_json)
     if result.interrupted:
         raise KeyboardInterrupt
 
 
+def _report(run: Any) -> list[Path]:
+    """Write tables and pictures into the run's folder; return their paths."""
+    from mvt_nas.errors import RunError
+    from mvt_nas.report.plot import draw
+    from mvt_nas.report.tables import candidates_frame, front_frame
+
+    tables, pictures = [run.folder / "front.csv", run.folder / "candidates.csv"], [run.folder / "front.png", run.folder / "front.svg"]
+    if not run.candidates:
+        return []
+    try:
+        front_frame(run).to_csv(tables[0], index=False)
+        candidates_frame(run).to_csv(tables[1], index=False)
+    except OSError as error:
+        raise RunError(f"{run.folder}: the search is kept, but its tables cannot be written ({error})") from None
+    return [*(draw(run, path) for path in pictures if run.complete()), *tables]
+
+
 def _say_how_it_ended(result: Any) -> None:
     run = result.run
+    if run.candidates and not run.complete():
+        click.echo("No candidate is complete: none met the budgets on scores, or all failed; candidates.csv says why.")
     if result.exhausted:
-        click.echo(
-            f"\nThe space is exhausted: {len(run.candidates)} feasible architectures are all there are (or all that could be found)."
-        )
+        click.echo(f"\nThe space is exhausted: no feasible architecture but these {len(run.candidates)} was found.")
     if result.interrupted:
         click.echo(f"\nInterrupted; everything is kept. Go on with:  mvt-nas search --resume --out {run.folder}")
     click.echo(f"\nThe run, its pictures and tables are in {run.folder}:")

@@ -17,6 +17,7 @@ from mvt_nas.cost.folds import BYTES
 from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.cost.parts import ADDITIVE, Part
 from mvt_nas.errors import MetricError, listing, nearest
+from mvt_nas.lowering import check_use
 from mvt_nas.space.search_space import SearchSpace
 
 _CHUNK = 8192
@@ -59,9 +60,11 @@ class CostTable:
 
     Raises:
         SpaceError: a part depends on more choices than can be tabulated.
+        ArchitectureError: a number of images, channels or classes that is not allowed.
     """
 
     def __init__(self, space: SearchSpace, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000) -> None:
+        check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
         setting = Setting(batch_size, in_channels, num_classes)
         self.space = space
         self._stem = stem_part(space, setting)
@@ -73,8 +76,12 @@ class CostTable:
         self._head = head_part(space, setting, sides)
 
     def costs(self, rows: ArrayLike) -> Costs:
-        """Return the costs of encoded architectures, (n, dimensions); rows need not be canonical, rules are not looked at."""
-        array = np.asarray(rows)
+        """Return the costs of encoded architectures, (n, dimensions); rows need not be canonical, rules are not looked at.
+
+        Raises:
+            SpaceError: a row has another length, or a code out of range.
+        """
+        array = self.space.checked(rows)
         sums = np.empty((len(array), len(ADDITIVE)))
         peak = np.empty(len(array))
         for start in range(0, len(array), _CHUNK):

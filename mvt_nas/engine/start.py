@@ -24,6 +24,7 @@ from mvt_nas.engine.run import Run
 from mvt_nas.engine.runners.contract import RUNNERS, Runner
 from mvt_nas.engine.runners.processes import check_import
 from mvt_nas.engine.store import Store
+from mvt_nas.errors import MetricError
 from mvt_nas.space.search_space import SearchSpace, load_space
 
 DEFAULT_OBJECTIVES = ("channel_entropy:max", "macs:min", "params:min")
@@ -90,6 +91,9 @@ def search(
     Raises:
         MvtNasError: anything that a user can mend; nothing that was finished is lost.
     """
+    for name, texts in (("objectives", objectives), ("budgets", budgets)):
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise MetricError(f"{name} = {texts!r} is not allowed; a list of texts")
     loaded = space if isinstance(space, SearchSpace) else load_space(space)
     loaded = loaded.fix(fix) if fix else loaded
     folder = Path(out) if out is not None else default_folder(loaded.name)

@@ -94,11 +94,11 @@ def draw(run: Run, path: Path) -> Path:
     Raises:
         RunError: nothing is complete, another kind of file is asked for, or it cannot be written.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise RunError(f"{path}: a picture ends in {listing(SUFFIXES)}")
     figure = _figure(front_plot(run))
     try:
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path

@@ -5,6 +5,7 @@ A document is plain data. What its fields may hold is checked when it is planned
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,6 +51,9 @@ def read_document(path: Path, inside: tuple[Path, ...] = ()) -> dict[str, Any]:
     return _merge(base, own, str(path))
 
 
+_NAME = re.compile(r"\w[\w.-]{0,63}")  # names folders, so it may not lead anywhere
+
+
 def check_document(data: object, where: str) -> dict[str, Any]:
     """Return ``data`` when it is a mapping of the known keys to values of the right shape.
 
@@ -67,6 +71,8 @@ def check_document(data: object, where: str) -> dict[str, Any]:
             raise SpaceError(f"{where}: {key} = {reprlib.repr(value)} is not allowed; {noun} is expected")
     if type(data.get("format", FORMAT)) is not int or data.get("format", FORMAT) != FORMAT:
         raise SpaceError(f"{where}: format = {reprlib.repr(data['format'])} is not known; this version reads {FORMAT}")
+    if "name" in data and not _NAME.fullmatch(data["name"]):
+        raise SpaceError(f"{where}: name = {data['name']!r} is not allowed; up to 64 letters, digits, '.', '_' and '-', none of '.-' first")
     _check_length(data, "stages", MOST_STAGES, where)
     _check_length(data, "rules", MOST_RULES, where)
     for index, stage in enumerate(data.get("stages", [])):

@@ -35,7 +35,8 @@ class _Tables:
 
     def of(self, rows: Rows) -> NDArray[np.generic]:
         """Return the entries to which rows point, (n, tables)."""
-        return self._entries[(rows @ self._weights).astype(np.intp) + self._offsets]  # exact: far below 2**53
+        entries: NDArray[np.generic] = self._entries[(rows @ self._weights).astype(np.intp) + self._offsets]  # exact: far below 2**53
+        return entries
 
 
 class Lookup:
@@ -53,7 +54,8 @@ class Lookup:
 
     def obeys(self, rows: Rows) -> Mask:
         """Return which rows obey all rules, (n,)."""
-        return np.asarray(self._rules.of(rows), dtype=bool).all(axis=1)
+        allowed: Mask = np.logical_and.reduce(self._rules.of(rows).astype(bool), axis=1)
+        return allowed
 
     def canonical(self, rows: Rows) -> NDArray[np.int32]:
         """Return the canonical rows of the same architectures, (n, dimensions)."""

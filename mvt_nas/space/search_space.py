@@ -132,11 +132,11 @@ class SearchSpace:
 
     def canonical(self, rows: ArrayLike) -> NDArray[np.int32]:
         """Return the canonical rows of the same architectures, (n, dimensions)."""
-        return self._lookup.canonical(self._checked(rows))
+        return self._lookup.canonical(self.checked(rows))
 
     def obeys(self, rows: ArrayLike) -> NDArray[np.bool_]:
         """Return which rows obey the rules, (n,)."""
-        return self._lookup.obeys(self._checked(rows))
+        return self._lookup.obeys(self.checked(rows))
 
     def decode(self, row: ArrayLike) -> Architecture:
         """Return the architecture of one row.
@@ -152,7 +152,7 @@ class SearchSpace:
         Raises:
             SpaceError: a row has another length, a code out of range, or breaks a rule.
         """
-        checked = self._checked(rows)
+        checked = self.checked(rows)
         columns = Columns(self.plan, checked)
         for rule in self.plan.rules:
             broken = np.flatnonzero(~columns.obeys(rule))
@@ -197,7 +197,12 @@ class SearchSpace:
         rows = rows[self.obeys(rows) & (rows != own).any(axis=1)]
         return np.asarray(np.unique(rows, axis=0), dtype=np.int32)
 
-    def _checked(self, rows: ArrayLike) -> Rows:
+    def checked(self, rows: ArrayLike) -> Rows:
+        """Return rows as an integer array, (n, dimensions).
+
+        Raises:
+            SpaceError: a row has another length, or a code out of range.
+        """
         sizes = np.array([len(dimension.values) for dimension in self.dimensions], dtype=np.intp)
         array = _array(rows, len(sizes))
         if array.ndim != 2 or array.shape[1] != len(sizes) or array.dtype.kind not in "iu":
