@@ -252,9 +252,10 @@ def test_a_space_cannot_name_a_folder_elsewhere(space: str, capsys: pytest.Captu
     assert "name = '../../x/y' is not allowed" in err
 
 
-def test_output_that_cannot_be_written_is_an_error() -> None:
-    with Path("/dev/full").open("w") as full:
-        process = subprocess.run([sys.executable, "-m", "mvt_nas", "zoo"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+def test_output_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); runpy.run_module('mvt_nas', run_name='__main__')"
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.run([sys.executable, "-c", limited, "zoo"], stdout=out, stderr=subprocess.PIPE, text=True, check=False)
     assert process.returncode == 2
     assert process.stderr.startswith("mvt-nas: error: cannot write")
     assert process.stderr.count("\n") == 1

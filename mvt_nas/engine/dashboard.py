@@ -30,6 +30,8 @@ def write_storage(run: Run, path: Path) -> Path:
     Raises:
         RunError: the file cannot be written.
     """
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path}: is no file that could be replaced")
     try:
         path.unlink(missing_ok=True)
         backend = JournalFileBackend(str(path))
