@@ -34,6 +34,7 @@ def start(script: str, folder: Path, throwaway: Path, seconds: float) -> subproc
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(throwaway), *sys.path]),
         "OMP_NUM_THREADS": "1",
+        "LIGHT_WORK_MARKER": str(throwaway / "started"),
         "THROWAWAY_SECONDS": str(seconds),
     }
     return subprocess.Popen(

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -160,9 +161,20 @@ def test_existing_run_is_not_overwritten(space: str, capsys: pytest.CaptureFixtu
     assert Path("r/candidates.jsonl").read_bytes() == before
 
 
+def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
+    """Return every command below a group by its full name."""
+    context = click.Context(group)
+    found: dict[str, click.Command] = {}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found |= {prefix + name: command} | (_commands(command, f"{prefix}{name} ") if isinstance(command, click.Group) else {})
+    return found
+
+
 def test_every_verb_and_option_has_help() -> None:
-    commands = dict(cli.commands)
-    commands |= {f"space {name}": command for name, command in cli.commands["space"].commands.items()}  # type: ignore[attr-defined]
+    commands = _commands(cli)
+    assert {"search", "space check", "latency measure"} <= set(commands)
     for name, command in commands.items():
         assert command.help, name
         for parameter in command.params:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from engine_problems import facts, install_throwaway_proxies
-from engine_processes import SCRIPT, SETTINGS, start, wait_for_lines, wait_until_none_is_left
+from engine_processes import SCRIPT, SETTINGS, members, start, wait_for_lines, wait_until_none_is_left
 
 from mvt_nas.engine.start import search
 from mvt_nas.engine.store import NAME, read
@@ -50,6 +50,29 @@ def kill_and_resume(lines: int, delay: float, folder: Path, throwaway: Path) -> 
     assert (folder / NAME).read_bytes().startswith(intact)
     assert all(run.candidates[number] == candidate for number, candidate in found.candidates.items())
     return len(found.candidates)
+
+
+LASTING = """
+import light_work
+from mvt_nas.engine.config import Scoring
+from mvt_nas.engine.evaluate import Task
+from mvt_nas.engine.runners.processes import Processes
+from mvt_nas.space.published import zoo
+
+if __name__ == "__main__":
+    list(Processes(2, light_work.lasts_for_ever).run([Task(n, zoo("mobilevit_s"), (), Scoring(), 0) for n in range(2)]))
+"""
+
+
+def test_workers_do_not_outlive_a_killed_search_whatever_they_compute(throwaway: Path, tmp_path: Path) -> None:
+    process = start(LASTING, tmp_path, throwaway, 0.0)
+    while not (throwaway / "started").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    assert len(members(process.pid)) >= 3
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert wait_until_none_is_left(process.pid, 5)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 import light_work
 import pytest
 from engine_problems import SCORING, TRIALS, breed_early, facts, install_throwaway_proxies, small_space
-from engine_processes import SCRIPT, SETTINGS, start, wait_for_lines, wait_until_none_is_left
+from engine_processes import SCRIPT, SETTINGS, members, start, wait_for_lines, wait_until_none_is_left
 
 from mvt_nas.engine.evaluate import Task
 from mvt_nas.engine.runners.contract import Runner
@@ -161,6 +161,37 @@ def test_a_script_without_a_guard_gets_a_clear_error(throwaway: Path, tmp_path: 
     assert wait_until_none_is_left(process.pid, 5)
     expected = search("tiny", **SETTINGS, out=tmp_path / "whole").run
     assert facts(search("tiny", **SETTINGS, out=tmp_path / "run", resume=True).run) == facts(expected)
+
+
+STARTING = """
+import os
+import time
+from pathlib import Path
+
+import light_work
+from mvt_nas.engine.config import Scoring
+from mvt_nas.engine.evaluate import Task
+from mvt_nas.engine.runners.processes import Processes
+from mvt_nas.space.published import zoo
+
+if __name__ == "__mp_main__":
+    Path(os.environ["LIGHT_WORK_MARKER"]).touch()
+    time.sleep(1.0)
+if __name__ == "__main__":
+    print(len(list(Processes(2, light_work.counts).run([Task(n, zoo("mobilevit_s"), (), Scoring(), 0) for n in range(4)]))))
+"""
+
+
+def test_ctrl_c_does_not_reach_workers_while_they_start(throwaway: Path, tmp_path: Path) -> None:
+    (throwaway / "started").unlink(missing_ok=True)
+    process = start(STARTING, tmp_path, throwaway, 0.0)
+    while not (throwaway / "started").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    for member in members(process.pid):
+        if member != process.pid:
+            os.kill(member, signal.SIGINT)
+    assert process.communicate(timeout=30) == ("4\n", "")
 
 
 @pytest.mark.slow

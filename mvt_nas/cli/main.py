@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
 import mvt_nas
-from mvt_nas.cli.arch import show_command, zoo_command
-from mvt_nas.cli.latency import latency_group
-from mvt_nas.cli.runs import dashboard_command, pareto_command, plot_command, runs_command
-from mvt_nas.cli.search import search_command
-from mvt_nas.cli.space import space_group
 from mvt_nas.errors import MvtNasError
 
+_VERBS = {
+    "search": "search.search_command",
+    "pareto": "runs.pareto_command",
+    "plot": "runs.plot_command",
+    "runs": "runs.runs_command",
+    "dashboard": "runs.dashboard_command",
+    "show": "arch.show_command",
+    "zoo": "arch.zoo_command",
+    "space": "space.space_group",
+    "latency": "latency.latency_group",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+
+class _Verbs(click.Group):
+    """The verbs, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module, _, name = _VERBS[cmd_name].partition(".")
+        command: click.Command = getattr(import_module(f"mvt_nas.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(mvt_nas.__version__, prog_name="mvt-nas")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
@@ -24,20 +46,6 @@ def cli(debug: bool) -> None:
 
     Start with:  mvt-nas search mobilevit --trials 200 --workers 2
     """
-
-
-for command in (
-    search_command,
-    pareto_command,
-    plot_command,
-    runs_command,
-    dashboard_command,
-    show_command,
-    zoo_command,
-    space_group,
-    latency_group,
-):
-    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

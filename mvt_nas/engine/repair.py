@@ -2,7 +2,7 @@
 
 Budgets are met before a trial exists: a proposal that breaks one, or that has been evaluated, is replaced by the nearest row that
 does not, among mutations of growing size; of a small space then among all rows, so that none is forgotten; of a large one among draws,
-neighbours and mutations of the candidates, and the ends of descents. What was replaced is counted.
+mutations of the candidates, and the ends of descents. What was replaced is counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from mvt_nas.space.columns import Rows
 
 _MUTANTS = (32, 256)
 _DRAWS = (256, 16_384)
-_PARENTS = 64
 
 
 class Exhausted(Exception):
@@ -99,11 +98,9 @@ class Repair:
             return
         for draws in _DRAWS:
             yield self._space.counter.sample(draws, rng)
-        taken = list(self._taken.values())
-        for index in rng.permutation(len(taken))[:_PARENTS]:
-            yield self._space.neighbours(taken[index])
-        if taken:
-            parents = np.stack([taken[index] for index in rng.integers(len(taken), size=_DRAWS[-1])])
+        if self._taken:
+            taken = np.stack(list(self._taken.values()))
+            parents = taken[rng.integers(len(taken), size=_DRAWS[-1])]
             yield self._space.canonical(self._mutants(parents, rng))
         yield self._feasibility.reach(rng)
 

@@ -9,7 +9,6 @@ Source: the structure of arXiv 2110.02178 (Fig. 1, Table 4), 2206.02680 and 2209
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +109,8 @@ class Architecture:
     @property
     def key(self) -> str:
         """The content hash: equal for equal architectures, whatever route made them."""
+        import hashlib  # here, since loading OpenSSL takes longer than most commands
+
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
