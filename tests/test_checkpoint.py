@@ -382,3 +382,14 @@ def test_safetensors_is_asked_for_where_it_is_missing(tmp_path: Path, monkeypatc
 
 def test_all_dialects_are_found() -> None:
     assert DIALECTS.names() == ["cvnets", "mvt-nas", "timm", "transformers"]
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.to_sparse, lambda weight: weight.to(torch.complex64)], ids=["sparse", "complex"])
+def test_weights_that_are_no_dense_real_numbers_are_refused_and_nothing_is_copied(change: Any) -> None:
+    model = build_model(zoo("mobilevitv2_050"), num_classes=3, seed=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = {name: value + 1 for name, value in before.items()}
+    state["classifier.weight"] = change(state["classifier.weight"])
+    with pytest.raises(CheckpointError, match=r"classifier\.weight as a dense tensor of real numbers, not torch"):
+        load_checkpoint(model, state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

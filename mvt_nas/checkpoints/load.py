@@ -110,6 +110,8 @@ def _fitting(own: Tensor, names: tuple[str, ...], given: Mapping[str, Tensor], w
     for name, shape in zip(names, shapes, strict=True):
         if given[name].shape != shape:
             raise CheckpointError(f"{where} needs {name} of shape {tuple(shape)}, not {tuple(given[name].shape)}")
+        if given[name].layout != torch.strided or given[name].is_complex() or given[name].is_quantized:
+            raise CheckpointError(f"{where} needs {name} as a dense tensor of real numbers, not {given[name].dtype}, {given[name].layout}")
     parts = [given[name].detach().to(device=own.device, dtype=own.dtype) for name in names]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
