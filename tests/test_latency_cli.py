@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mvt_nas import zoo
-from mvt_nas.cli.main import cli, main
+from mvt_nas.cli.main import main
 from mvt_nas.latency.onnx_export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
@@ -108,10 +108,3 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert message in err
     assert err.startswith("mvt-nas: error: ")
     assert err.count("\n") == 1
-
-
-def test_every_latency_option_has_help() -> None:
-    for name, command in cli.commands["latency"].commands.items():  # type: ignore[attr-defined]
-        assert command.help, name
-        for parameter in command.params:
-            assert parameter.param_type_name == "argument" or parameter.help, f"{name} {parameter.name}"
