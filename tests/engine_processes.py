@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +66,17 @@ def members(session: int) -> list[int]:
         if int(own_session) == session and state != "Z":
             found.append(int(entry.name))
     return found
+
+
+def kill(process: subprocess.Popen[str]) -> bool:
+    """Kill a process at once; return whether the rest of its session ends by itself within five seconds."""
+    process.kill()
+    process.wait()
+    alone = wait_until_none_is_left(process.pid, 5)
+    if not alone:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return alone
 
 
 def wait_until_none_is_left(session: int, seconds: float) -> bool:

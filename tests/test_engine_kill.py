@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 from engine_problems import facts, install_throwaway_proxies
-from engine_processes import SCRIPT, SETTINGS, members, start, wait_for_lines, wait_until_none_is_left
+from engine_processes import SCRIPT, SETTINGS, kill, members, start, wait_for_lines
 
 from mvt_nas.engine.start import search
 from mvt_nas.engine.store import NAME, read
@@ -40,9 +38,7 @@ def kill_and_resume(lines: int, delay: float, folder: Path, throwaway: Path) -> 
     process = start(SCRIPT, folder, throwaway, 0.02)
     wait_for_lines(folder, lines, process)
     time.sleep(delay)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert wait_until_none_is_left(process.pid, 5), "workers outlive the search"
+    assert kill(process), "workers outlive the search"
     found = read(folder)
     intact = (folder / NAME).read_bytes()[: found.intact] if (folder / NAME).exists() else b""
     run = search("tiny", **SETTINGS, out=folder, resume=True).run
@@ -70,9 +66,7 @@ def test_workers_do_not_outlive_a_killed_search_whatever_they_compute(throwaway:
         assert process.poll() is None
         time.sleep(0.01)
     assert len(members(process.pid)) >= 3
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert wait_until_none_is_left(process.pid, 5)
+    assert kill(process), "workers outlive the search"
 
 
 @pytest.mark.slow
