@@ -131,15 +131,23 @@ def test_a_space_too_large_to_list_is_searched_to_the_end(monkeypatch: pytest.Mo
         repair(same, np.random.default_rng(0))
 
 
-def test_a_needle_in_the_full_space_is_found() -> None:
+def test_a_needle_in_the_full_space_is_found_once_and_then_stayed_near(monkeypatch: pytest.MonkeyPatch) -> None:
     table = full_table()
     space = table.space
     smallest = Feasibility(table, []).best(Budget("macs", 0.0))
     assert smallest is not None
     feasibility = Feasibility(table, [Budget("macs", 1.1 * smallest)])
     assert not len(feasibility.draw(10_000, np.random.default_rng(0)))
+    descents: list[Rows] = []
+
+    def reach(rng: np.random.Generator) -> Rows:
+        descents.append(Feasibility.reach(feasibility, rng))
+        return descents[-1]
+
+    monkeypatch.setattr(feasibility, "reach", reach)
     repair = Repair(feasibility)
     rows = np.stack([repair(row, np.random.default_rng(i)) for i, row in enumerate(proposals(space, 20, seed=0))])
+    assert len(descents) == 1
     assert feasibility.mask(rows).all()
     assert len(np.unique(rows, axis=0)) == 20
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from engine_problems import COSTS, TRIALS, breed_early, facts, full_table, rows, small_space
+from engine_problems import COSTS, SCORING, TRIALS, breed_early, facts, full_table, rows, small_space
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.candidates import Candidate
@@ -14,6 +15,7 @@ from mvt_nas.engine.run import Run
 from mvt_nas.engine.samplers.contract import SAMPLERS
 from mvt_nas.engine.start import Result, search
 from mvt_nas.pareto import pareto_front
+from mvt_nas.proxies.contract import PROXIES
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import load_space
 
@@ -121,6 +123,21 @@ def test_published_models_in_the_space_come_first(tmp_path: Path, monkeypatch: p
     assert len(cold.candidates) == len(inside) + 2
     short = search("mobilevit", **(settings | {"trials": 2}), out=tmp_path / "c").run
     assert [short.candidates[number].origin for number in range(2)] == inside[:2]
+
+
+def test_hypervolume_counts_from_the_tightest_budget_or_the_largest_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets = ["macs<=9M", "macs<=8M", "macs>=1k", "log_synflow>=-5"]
+    run = run_tiny(tmp_path, "random", objectives=["macs", "params", "log_synflow"], budgets=budgets, trials=2, scoring=SCORING).run
+    table = CostTable(load_space("tiny"))
+    everything = table.space.enumerate()
+    allowed = table.costs(everything)["params"][table.costs(everything)["macs"] <= 8e6]
+    assert run.config.reference["macs"] == 8e6
+    assert run.config.reference["log_synflow"] == PROXIES.get("log_synflow").worst
+    assert np.quantile(allowed, 0.99) <= run.config.reference["params"] <= allowed.max()
+    monkeypatch.setattr("mvt_nas.engine.reference._DRAWN", 1)
+    published = search("mobilevit_v2", objectives=COSTS, fix={"resolution_px": 256}, trials=1, out=tmp_path / "published").run
+    largest = published.space.encode(zoo("mobilevitv2_200"))
+    assert published.config.reference["macs"] >= CostTable(published.space).costs(largest[None])["macs"][0]
 
 
 def test_what_was_replaced_is_reported(tmp_path: Path) -> None:
