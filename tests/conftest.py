@@ -1,5 +1,27 @@
 """One torch thread for all tests: two pytest workers share two cores, and more threads only compete."""
 
+from __future__ import annotations
+
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+SLOW_MODULES = {
+    "test_checkpoint",
+    "test_counters",
+    "test_engine_resume",
+    "test_engine_search",
+    "test_latency_cli",
+    "test_latency_runtimes",
+    "test_report",
+}
+"""Files that take ten seconds and more in all: `make test` runs them, `make fast` does not."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow modules."""
+    for item in items:
+        if item.path.stem in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
