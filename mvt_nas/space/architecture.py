@@ -187,7 +187,7 @@ def _stage(data: object, where: str) -> Stage:
             raise ArchitectureError(f"{where}: a purely convolutional stage has no field {listing(data)}")
         return Stage(**own)  # type: ignore[arg-type]  # complete() has checked every value
     block = BLOCKS.get(kind)
-    return Stage(**own, block=block(**complete(block, data, where, block.aliases)))  # type: ignore[arg-type]
+    return Stage(**own, block=block(**complete(block, data, where, block.aliases)))  # type: ignore[arg-type]  # likewise
 
 
 def _mapping(data: object, where: str) -> Mapping[str, Any]:

@@ -86,7 +86,7 @@ def _lower(graph: Graph, x: Tensor, width: int, block: MobileViT) -> Tensor:
 
 
 def _convolutions_with_call(graph: Graph, x: Tensor, **choices: object) -> Tensor:
-    return lower_convolutions(graph, x, tokens=Graph.call, **choices)  # type: ignore[arg-type]
+    return lower_convolutions(graph, x, tokens=Graph.call, **choices)  # type: ignore[arg-type]  # by CONVOLUTIONS.fields
 
 
 def _grown(side: int, patch: int, resize: str) -> int:

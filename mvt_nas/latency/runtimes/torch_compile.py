@@ -38,7 +38,7 @@ def open_session(job: Job) -> Iterator[Session]:
     with torch_threads(job.threads):
         with refusal("torch.compile cannot compile the network"), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch about itself
-            compiled: Callable[[Tensor], Tensor] = torch.compile(job.module)  # type: ignore[assignment]
+            compiled: Callable[[Tensor], Tensor] = torch.compile(job.module)  # type: ignore[assignment]  # called like the module it compiles
             session = TorchSession(compiled, torch.from_numpy(random_images(job.input_shape)))
             session()
         yield session
