@@ -9,6 +9,8 @@ torch.set_num_threads(1)
 
 SLOW_MODULES = {
     "test_checkpoint",
+    "test_cli_predicted",
+    "test_cost_latency",
     "test_counters",
     "test_engine_resume",
     "test_engine_search",

@@ -108,7 +108,7 @@ def test_a_space_of_one_architecture_is_searched_and_done(tmp_path: Path) -> Non
 
 def test_published_models_in_the_space_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = full_table()
-    monkeypatch.setattr("mvt_nas.engine.start.CostTable", lambda space, num_classes: table)
+    monkeypatch.setattr("mvt_nas.engine.start.CostTable", lambda space, num_classes, folds: table)
     inside = [name for name in published_names() if table.costs(table.space.encode(zoo(name))[None])["params"][0] <= 3e6]
     assert 3 < len(inside) < len(published_names())
     told: list[Candidate] = []

@@ -168,7 +168,7 @@ def test_an_error_of_the_disk_is_a_run_error(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     store = Store(tmp_path)
-    monkeypatch.setattr("mvt_nas.engine.store.os.fsync", full)
+    monkeypatch.setattr("mvt_nas.log.os.fsync", full)
     with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)"):
         store.finish_batch(Batch(2, 1, {}))
     store.close()

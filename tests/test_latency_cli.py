@@ -13,7 +13,10 @@ from mvt_nas.cli.main import main
 from mvt_nas.latency.onnx_export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
-FIELDS = {"network", "key", "ms", "low_ms", "high_ms", "median_ms", "min_ms", "rounds", "cpu_per_wall", "runtime", "threads", "fingerprint"}
+FIELDS = {"network", "key", "ms", "low_ms", "high_ms", "median_ms", "min_ms", "rounds", "cpu_per_wall", "runtime", "threads"} | {
+    "dtype",
+    "fingerprint",
+}
 SMALL = Architecture(stem_width=8, head_width=None, resolution_px=32, stages=(Stage(width=16),))
 
 
@@ -55,9 +58,18 @@ def test_json_has_a_figure_and_where_it_is_from(files: Path, capsys: pytest.Capt
     assert set(entry) >= FIELDS
     assert entry["input_shape"] == [2, 3, 48, 48]
     assert entry["key"] != SMALL.key
-    assert (entry["runtime"], entry["threads"]) == ("torch", 1)
+    assert (entry["runtime"], entry["threads"], entry["dtype"]) == ("torch", 1, "fp32")
     assert entry["min_ms"] <= entry["low_ms"] <= entry["ms"] <= entry["high_ms"]
     assert set(entry["fingerprint"]) == {"device", "runtime", "packages"}
+
+
+def test_int8_is_measured_and_said(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (entry,) = run_json("measure", "small.json", "--dtype", "int8", "--seconds", "0.2", capsys=capsys)
+    assert (entry["dtype"], entry["fingerprint"]["runtime"]["dtype"], entry["runtime"]) == ("int8", "int8", "onnxruntime")
+    code, out, err = run("measure", "small.onnx", "--dtype", "int8", "--seconds", "0.2", capsys=capsys)
+    assert code == 0
+    assert ", int8, 1 thread; " in out.splitlines()[4]
+    assert [line for line in err.splitlines() if not line.startswith("warning: small.onnx: ")] == []
 
 
 def test_a_command_measures_elsewhere(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,9 +83,13 @@ def test_runtimes_are_listed_with_the_way_to_install_them(capsys: pytest.Capture
     entries = {entry["name"]: entry for entry in run_json("runtimes", capsys=capsys)}
     assert {"command", "onnxruntime", "openvino", "torch", "torch_compile"} <= set(entries)
     assert entries["onnxruntime"]["usable"] is True
+    assert (entries["onnxruntime"]["dtypes"], entries["torch"]["dtypes"]) == (["fp32", "int8"], ["fp32"])
     monkeypatch.setattr("mvt_nas.latency.runtimes.contract.find_spec", lambda name: None)
     code, out, _ = run("runtimes", capsys=capsys)
     assert code == 0
+    assert "fp32 int8" in out
+    assert "litert_torch is not installed; pip install 'mvt-nas[litert]'" in out
+    assert "executorch is not installed; pip install 'mvt-nas[executorch]'" in out
     assert "openvino is not installed; pip install 'mvt-nas[openvino]'" in out or "onnx is not installed; pip install" in out
 
 
@@ -85,6 +101,8 @@ def test_runtimes_are_listed_with_the_way_to_install_them(capsys: pytest.Capture
         (("mobilevit_xxs", "--seconds", "nan"), "seconds = nan is not allowed"),
         (("mobilevit_xxs", "--timeout", "-1"), "timeout_s = -1.0 is not allowed"),
         (("mobilevit_xxs", "--runtime", "onnxrt"), "unknown runtime 'onnxrt'; did you mean 'onnxruntime'?"),
+        (("mobilevit_xxs", "--dtype", "int4"), "dtype = 'int4' is not allowed; fp32 or int8"),
+        (("mobilevit_xxs", "--dtype", "int8", "--runtime", "torch"), "runtime torch runs fp32 only, not int8; for int8 use onnxruntime"),
         (("mobilevit_xx",), "did you mean 'mobilevit_xxs'?"),
         ((), "Missing argument"),
         (("none.onnx",), "none.onnx: there is no such file"),

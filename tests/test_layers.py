@@ -13,13 +13,14 @@ PACKAGE = Path(mvt_nas.__file__).parent
 
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "plugins", "threads", "pareto"},
+    {"errors", "plugins", "threads", "pareto", "log"},
     {"space"},
     {"blocks"},
     {"lowering", "initialisation"},
     {"network"},
     {"cost"},
     {"checkpoints", "proxies", "latency"},
+    {"accuracy"},
     {"engine"},
     {"report"},
     {"cli", "__main__"},

@@ -51,13 +51,28 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
 @click.option(
     "--num-classes", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Outputs of the classifier."
 )
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    help="Predict the latency on this device, a name or a profile's file; may be repeated.  [default: that of latency_ms]",
+)
 @click.option("--counters", is_flag=True, help="Also count with fvcore and thop, and say why they differ.")
 @click.option("--arch-json", is_flag=True, help="Only the architecture, as a JSON file that every command reads.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def show_command(
-    architecture: str, resolution: int | None, batch_size: int, num_classes: int, counters: bool, arch_json: bool, as_json: bool
+    architecture: str,
+    resolution: int | None,
+    batch_size: int,
+    num_classes: int,
+    devices: tuple[str, ...],
+    counters: bool,
+    arch_json: bool,
+    as_json: bool,
 ) -> None:
-    """Show a network stage by stage: block, shape, params, MACs."""
+    """Show a network stage by stage: block, shape, params, MACs; and its predicted latency."""
+    from mvt_nas.cli.predicted import predicted_latencies, print_latencies
     from mvt_nas.cli.resolve import resolve
     from mvt_nas.cost.stages import summarise
 
@@ -69,11 +84,14 @@ def show_command(
         print_json(found.to_dict())
         return
     summary = summarise(found, batch_size=batch_size, num_classes=num_classes)
+    latencies = predicted_latencies(found, devices, num_classes)
     counted = _counters(found, batch_size) if counters else []
     if as_json:
-        print_json({"name": title, "key": found.key, "architecture": found.to_dict()} | summary.to_dict() | {"counters": counted})
+        document = {"name": title, "key": found.key, "architecture": found.to_dict()} | summary.to_dict()
+        print_json(document | {"latency": latencies, "counters": counted})
         return
     _print_summary(title, summary)
+    print_latencies(latencies)
     for entry in counted:
         click.echo(f"\n{entry['counter']}: {short(entry['macs'])} MACs, {short(entry['params'] or 0)} params; {entry['missing']}")
 

@@ -7,24 +7,34 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mvt_nas.cli.tables import print_table, short
-from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.cost.names import COST_NAMES, device_of, is_cost, is_latency
 
 if TYPE_CHECKING:
     from mvt_nas.engine.candidates import Candidate
+    from mvt_nas.engine.measured import Measurement
     from mvt_nas.engine.run import Run
 
+_MEASURED = ("ms", "low_ms", "high_ms", "predicted_ms", "probe_ms")
 _MOST_ROWS = 30
 
 
 def front_document(run: Run) -> dict[str, Any]:
     """Return the front of a run as plain data."""
     front = [
-        {"id": c.number, "key": c.key, "origin": c.origin, "scores": dict(c.scores), "architecture": run.architecture(c.number).to_dict()}
+        {
+            "id": c.number,
+            "key": c.key,
+            "origin": c.origin,
+            "scores": dict(c.scores),
+            "measured": {metric: {name: getattr(one, name) for name in _MEASURED} for metric, one in _measured(run, c).items()},
+            "architecture": run.architecture(c.number).to_dict(),
+        }
         for c in run.front()
     ]
     return {
         "run": str(run.folder),
         "objectives": [str(objective) for objective in run.config.objectives],
+        "devices": dict(run.config.devices),
         "candidates": len(run.candidates),
         "front": front,
         "knee": run.knee(),
@@ -35,6 +45,8 @@ def front_document(run: Run) -> dict[str, Any]:
 
 def print_front(run: Run) -> None:
     """Print the front, one line per architecture; proxies with their percentile among the run's candidates."""
+    from mvt_nas.engine.spread import evenly_spread
+
     front, complete = run.front(), run.complete()
     failed = sum(c.status == "failed" for c in run.candidates.values())
     infeasible = sum(c.status == "infeasible" for c in run.candidates.values())
@@ -43,27 +55,46 @@ def print_front(run: Run) -> None:
     if not front:
         return
     objectives = [objective.metric for objective in run.config.objectives]
-    metrics = [*objectives, *(name for name in COST_NAMES if name not in objectives)]
-    shown = _spread(front)
-    rows = [[str(c.number), *(_cell(name, c, complete) for name in metrics), c.origin] for c in shown]
-    print_table(["id", *metrics, "origin"], rows, text_columns=0)
+    metrics = list(dict.fromkeys([*objectives, *run.devices, *COST_NAMES]))
+    columns = [(name, kind) for name in metrics for kind in ("predicted", *(["measured"] if run.measured.get(name) else []))]
+    place = next(index for index, candidate in enumerate(front) if candidate.number == run.knee())
+    shown = [front[index] for index in evenly_spread(len(front), _MOST_ROWS, place)]
+    rows = [[str(c.number), *(_cell(run, name, kind, c, complete) for name, kind in columns), c.origin] for c in shown]
+    print_table(["id", *(_header(run, name, kind) for name, kind in columns), "origin"], rows, text_columns=0)
     if len(shown) < len(front):
         click.echo(f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto {run.folder} --csv FILE")
     click.echo(f"\nThe knee of the front, where giving up a little of one objective gains most of another: candidate {run.knee()}.")
-    if any(name not in COST_NAMES for name in metrics):
+    if any(not is_cost(name) for name in metrics):
         click.echo("A proxy is a training-free score, not an accuracy; in brackets the share of candidates that are no better.")
+    _say_of_latency(run)
 
 
-def _spread(front: list[Candidate]) -> list[Candidate]:
-    """Return at most a screenful, evenly spread over the front, its ends included."""
-    if len(front) <= _MOST_ROWS:
-        return front
-    return [front[round(i * (len(front) - 1) / (_MOST_ROWS - 1))] for i in range(_MOST_ROWS)]
+def _say_of_latency(run: Run) -> None:
+    from mvt_nas.cli.measuring import agreement_in_words
+
+    if run.devices:
+        click.echo(f"Milliseconds are predicted for {', '.join(profile.name for profile in run.devices.values())}.")
+    for sentence in agreement_in_words(run):
+        click.echo(sentence)
 
 
-def _cell(name: str, candidate: Candidate, complete: list[Candidate]) -> str:
+def _measured(run: Run, candidate: Candidate) -> dict[str, Measurement]:
+    return {metric: found[candidate.key] for metric, found in run.measured.items() if candidate.key in found}
+
+
+def _header(run: Run, name: str, kind: str) -> str:
+    """Return what stands above a column; the device only where there are several."""
+    if not is_latency(name):
+        return name
+    return f"{kind} ms" if len(run.devices) == 1 else f"{kind} ms@{device_of(name)}"
+
+
+def _cell(run: Run, name: str, kind: str, candidate: Candidate, complete: list[Candidate]) -> str:
+    if kind == "measured":
+        one = run.measured[name].get(candidate.key)
+        return "" if one is None else short(one.ms)
     value = candidate.scores[name]
-    if name in COST_NAMES:
+    if is_cost(name):
         return short(value)
     from mvt_nas.engine.objectives import metric_direction
 

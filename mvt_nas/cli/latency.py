@@ -8,18 +8,20 @@ from typing import Any
 
 import click
 
+from mvt_nas.cli.profiles import COMMANDS
 from mvt_nas.cli.tables import print_json, print_table, short
 
 
 @click.group("latency")
 def latency_group() -> None:
-    """Measure how long networks take."""
+    """Measure and predict how long networks take."""
 
 
 @latency_group.command("measure")
 @click.argument("networks", metavar="NAME|FILE|RUN:NUMBER|FILE.onnx...", nargs=-1, required=True)
 @click.option("--runtime", metavar="NAME", help="What runs the networks (see: mvt-nas latency runtimes).  [default: onnxruntime]")
 @click.option("--threads", type=click.IntRange(1, 4096), default=1, show_default=True, metavar="N", help="Threads of one inference.")
+@click.option("--dtype", default="fp32", show_default=True, metavar="fp32|int8", help="Data type; with int8, networks are quantised first.")
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images per inference.  [default: 1]")
 @click.option("--seconds", type=float, default=5.0, show_default=True, metavar="S", help="Seconds of timing per network.")
 @click.option("--resolution", type=click.IntRange(8, 8192), metavar="PX", help="Side of the image instead of the architecture's own.")
@@ -30,6 +32,7 @@ def measure_command(
     networks: tuple[str, ...],
     runtime: str | None,
     threads: int,
+    dtype: str,
     batch_size: int | None,
     seconds: float,
     resolution: int | None,
@@ -54,8 +57,9 @@ def measure_command(
         seconds=seconds,
         command=command,
         timeout_s=timeout,
+        dtype=dtype,
     )
-    found = fingerprint(usable_runtime(settings.runtime), threads=threads, command=command)
+    found = fingerprint(usable_runtime(settings.runtime, dtype), threads=threads, command=command, dtype=dtype)
     measured = measure([_network(name) for name in networks], settings)
     if as_json:
         print_json([_entry(one, found) for one in measured])
@@ -72,7 +76,8 @@ def _network(name: str) -> tuple[str, Any]:
 def _entry(measured: Any, found: dict[str, Any]) -> dict[str, Any]:
     entry = {"network": measured.network, "key": measured.key, "input_shape": list(measured.input_shape), "macs": measured.macs}
     timing = asdict(measured.timing) | {"warnings": list(measured.timing.warnings)}
-    return entry | timing | {"runtime": found["runtime"]["name"], "threads": found["runtime"]["threads"], "fingerprint": found}
+    runtime = found["runtime"]
+    return entry | timing | {"runtime": runtime["name"], "threads": runtime["threads"], "dtype": runtime["dtype"], "fingerprint": found}
 
 
 def _print(measured: list[Any], found: dict[str, Any]) -> None:
@@ -112,6 +117,7 @@ def runtimes_command(as_json: bool) -> None:
                 "usable": trouble is None,
                 "version": runtime.version(),
                 "takes": runtime.takes,
+                "dtypes": list(runtime.dtypes),
                 "summary": runtime.summary,
                 "trouble": trouble,
             }
@@ -120,7 +126,14 @@ def runtimes_command(as_json: bool) -> None:
         print_json(entries)
         return
     print_table(
-        ["runtime", "usable", "version", "what"],
-        [[e["name"], "yes" if e["usable"] else "no", e["version"] or "", e["trouble"] or e["summary"]] for e in entries],
-        text_columns=4,
+        ["runtime", "usable", "version", "dtypes", "what"],
+        [
+            [e["name"], "yes" if e["usable"] else "no", e["version"] or "", " ".join(e["dtypes"]), e["trouble"] or e["summary"]]
+            for e in entries
+        ],
+        text_columns=5,
     )
+
+
+for _command in COMMANDS:
+    latency_group.add_command(_command)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mvt_nas.cli.measuring import MOST, SECONDS
 from mvt_nas.cli.paths import FILE, FOLDER
 from mvt_nas.cli.tables import print_json, print_table, short
 
@@ -68,13 +69,19 @@ def _row(entry: dict[str, object], names: tuple[str, ...]) -> list[str]:
 @_RUN
 @_JSON
 @click.option("--csv", type=FILE, metavar="FILE", help="Also write the front as CSV.")
-def pareto_command(run: Path, as_json: bool, csv: Path | None) -> None:
+@click.option("--measure", is_flag=True, help="First measure its latency, where a device of the run is this machine.")
+@MOST
+@SECONDS
+def pareto_command(run: Path, as_json: bool, csv: Path | None, measure: bool, measure_most: int, measure_seconds: float) -> None:
     """Show the Pareto front of RUN, the folder of a run."""
     from mvt_nas.cli.front import front_document, print_front
+    from mvt_nas.cli.measuring import measured_run
     from mvt_nas.engine.run import Run
     from mvt_nas.errors import RunError
 
-    loaded = Run.load(run)
+    loaded, interrupted = Run.load(run), False
+    if measure:
+        loaded, interrupted = measured_run(loaded, measure_most, measure_seconds)
     if csv is not None:
         from mvt_nas.report.tables import front_frame
 
@@ -86,6 +93,8 @@ def pareto_command(run: Path, as_json: bool, csv: Path | None) -> None:
         print_json(front_document(loaded))
     else:
         print_front(loaded)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 @click.command("plot")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mvt_nas.cli.measuring import MOST, SECONDS
 from mvt_nas.cli.paths import FOLDER
 from mvt_nas.cli.tables import print_json
 
@@ -18,9 +20,11 @@ from mvt_nas.cli.tables import print_json
     "objectives",
     multiple=True,
     metavar="NAME[:min|max]",
-    help="What to optimise; may be repeated.  [default: channel_entropy:max, macs:min, params:min]",
+    help="What to optimise, such as latency_ms@DEVICE; may be repeated.  [default: channel_entropy:max, macs:min, params:min]",
 )
-@click.option("--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'macs<=1.2G'; may be repeated.")
+@click.option(
+    "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'latency_ms<=15'; may be repeated."
+)
 @click.option("--trials", type=click.IntRange(1), metavar="N", help="Candidates to evaluate, published models included.  [default: 200]")
 @click.option("--sampler", metavar="NAME", help="nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: nsga2]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="S", help="Of everything random.  [default: 0]")
@@ -51,8 +55,25 @@ from mvt_nas.cli.tables import print_json
 )
 @click.option("--score-px", type=click.IntRange(16, 1024), metavar="PX", help="Side of the images that proxies see.  [default: 64]")
 @click.option("--score-images", type=click.IntRange(2, 1024), metavar="N", help="Images in the batch that proxies see.  [default: 16]")
+@click.option(
+    "--measure-front/--no-measure-front",
+    default=None,
+    help="Measure the latency of the front when the search has ended.  [default: where a device of the search is this machine]",
+)
+@MOST
+@SECONDS
 @click.option("--json", "as_json", is_flag=True, help="Print the front as one JSON document instead of a table.")
-def search_command(space: str | None, workers: int, out: Path | None, resume: bool, as_json: bool, **settings: Any) -> None:
+def search_command(
+    space: str | None,
+    workers: int,
+    out: Path | None,
+    resume: bool,
+    measure_front: bool | None,
+    measure_most: int,
+    measure_seconds: float,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Search SPACE and show the Pareto front.
 
     SPACE is a file or the name of a space that ships (mvt-nas space list). The run lies in its folder from the first second: Ctrl-C
@@ -68,7 +89,7 @@ def search_command(space: str | None, workers: int, out: Path | None, resume: bo
     kept = arguments.pop("space", None)
     with Progress() as progress:
         result = search(kept if space is None else space, workers=workers, out=out, resume=resume, listener=progress, **arguments)
-    _finish(result, as_json)
+    _finish(*_measured(result, measure_front, measure_most, measure_seconds), as_json)
 
 
 def _arguments(given: dict[str, Any]) -> dict[str, Any]:
@@ -95,11 +116,25 @@ def _kept(folder: Path | None) -> dict[str, Any]:
         raise click.UsageError("--resume needs --out, the folder of the run to go on with")
     config = read_config(folder)
     names = ("trials", "sampler", "seed", "warm_start", "batch", "num_classes", "scoring")
-    texts = {"objectives": [str(o) for o in config.objectives], "budgets": [str(b) for b in config.budgets]}
-    return {name: getattr(config, name) for name in names} | texts | {"space": config.search_space()}
+    return {name: getattr(config, name) for name in (*names, "objectives", "budgets")} | {"space": config.search_space()}
 
 
-def _finish(result: Any, as_json: bool) -> None:
+def _measured(result: Any, wanted: bool | None, most: int, seconds: float) -> tuple[Any, bool]:
+    """Return the result with its front measured, and whether Ctrl-C ended that; what cannot be measured costs no search its result."""
+    from mvt_nas.cli.measuring import measured_run, worth_measuring
+    from mvt_nas.errors import MvtNasError
+
+    if result.interrupted or wanted is False or (wanted is None and not worth_measuring(result.run)):
+        return result, False
+    try:
+        run, interrupted = measured_run(result.run, most, seconds)
+    except MvtNasError as error:
+        click.echo(f"The front is not measured: {error}", err=True)
+        return result, False
+    return replace(result, run=run), interrupted
+
+
+def _finish(result: Any, measuring_interrupted: bool, as_json: bool) -> None:
     """Print the front, write what reports add to the folder, and say where everything lies."""
     from mvt_nas.cli.front import front_document, print_front
 
@@ -111,7 +146,7 @@ def _finish(result: Any, as_json: bool) -> None:
         _say_how_it_ended(result)
     for path in _report(run):
         click.echo(f"  {path}", err=as_json)
-    if result.interrupted:
+    if result.interrupted or measuring_interrupted:
         raise KeyboardInterrupt
 
 

@@ -17,7 +17,11 @@ def space_group() -> None:
 @space_group.command("check")
 @click.argument("space", metavar="SPACE")
 @click.option(
-    "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="A bound on a cost, such as 'macs<=1.2G'. May be repeated."
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="'NAME<=VALUE'",
+    help="A bound on a cost, such as 'macs<=1.2G' or 'latency_ms<=15'. May be repeated.",
 )
 @click.option("--fix", "fixed", multiple=True, metavar="DIM=VALUE", help="Give a dimension one value. May be repeated.")
 @click.option(

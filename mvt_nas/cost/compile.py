@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.blocks.graph import Tensor as GraphTensor
 from mvt_nas.blocks.lowering import LOWERINGS, Lowering, Segment
-from mvt_nas.cost.parts import Fields, Part, grid, tabulate
+from mvt_nas.cost.parts import Fields, Part, Setting, grid, tabulate
 from mvt_nas.lowering import lower_convolutions, lower_head, lower_stem
 from mvt_nas.space.architecture import CONV
 from mvt_nas.space.search_space import SearchSpace
@@ -38,15 +38,6 @@ class StageParts:
     next_side: Part
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How the networks are used: images per inference, channels of an image, classes."""
-
-    batch_size: int = 1
-    in_channels: int = 3
-    num_classes: int = 1000
-
-
 def first_side(space: SearchSpace) -> tuple[Part, list[int]]:
     """Return the index of the side that leaves the stem, and those sides."""
     dimensions, strides, columns = grid(space, ["resolution_px"])
@@ -58,25 +49,25 @@ def first_side(space: SearchSpace) -> tuple[Part, list[int]]:
 def stem_part(space: SearchSpace, setting: Setting) -> Part:
     """Return the table of the stem."""
 
-    def lower(_: int, fields: dict[str, Any]) -> Lowered:
+    def lower(batch_size: int, _: int, fields: dict[str, Any]) -> Lowered:
         graph, side = Graph(), fields["resolution_px"]
-        lower_stem(graph, graph.input(setting.batch_size, setting.in_channels, side, side), width=fields["width"])
+        lower_stem(graph, graph.input(batch_size, setting.in_channels, side, side), width=fields["width"])
         return graph, ()
 
-    return tabulate(space, Fields({"resolution_px": "resolution_px"}, {"width": "stem.width"}), [0], lower)
+    return tabulate(space, setting, Fields({"resolution_px": "resolution_px"}, {"width": "stem.width"}), [0], lower)
 
 
 def head_part(space: SearchSpace, setting: Setting, sides: list[int]) -> Part:
     """Return the table of the head."""
 
-    def lower(side: int, fields: dict[str, Any]) -> Lowered:
+    def lower(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
         graph = Graph()
-        x = graph.input(setting.batch_size, fields["width"], side, side)
+        x = graph.input(batch_size, fields["width"], side, side)
         lower_head(graph, x, width=fields["head_width"] or None, num_classes=setting.num_classes)
         return graph, ()
 
     last = f"stage{space.plan.stages}.width"
-    return tabulate(space, Fields({"head_width": "head.width"}, {"width": last}), sides, lower)
+    return tabulate(space, setting, Fields({"head_width": "head.width"}, {"width": last}), sides, lower)
 
 
 def stage_parts(space: SearchSpace, setting: Setting, number: int, sides: list[int]) -> tuple[StageParts, list[int]]:
@@ -95,9 +86,9 @@ def _all_values(space: SearchSpace, path: str) -> NDArray[Any]:
 
 
 def _convolutions_part(space: SearchSpace, setting: Setting, scope: str, before: str, sides: list[int]) -> Part:
-    def lower(side: int, fields: dict[str, Any]) -> Lowered:
+    def lower(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
         graph = Graph()
-        x = graph.input(setting.batch_size, fields["before"], side, side)
+        x = graph.input(batch_size, fields["before"], side, side)
         adds = fields["same"] and fields["stride"] == 1
         choices = {name: fields[name] for name in ("width", "stride", "depth", "expansion")}
         lower_convolutions(graph, x, first_adds=adds, **choices)
@@ -105,7 +96,7 @@ def _convolutions_part(space: SearchSpace, setting: Setting, scope: str, before:
 
     scalars = {name: f"{scope}.{name}" for name in ("stride", "expansion")}
     arrays = {"before": before, "width": f"{scope}.width"}
-    return tabulate(space, Fields(scalars, arrays, ("depth", f"{scope}.depth"), same=(before, f"{scope}.width")), sides, lower)
+    return tabulate(space, setting, Fields(scalars, arrays, ("depth", f"{scope}.depth"), same=(before, f"{scope}.width")), sides, lower)
 
 
 def _block_parts(space: SearchSpace, setting: Setting, scope: str, kind: str, sides: list[int]) -> tuple[Part, Part | None]:
@@ -117,25 +108,25 @@ def _block_parts(space: SearchSpace, setting: Setting, scope: str, kind: str, si
     def inner_side(side: int, fields: dict[str, Any]) -> int:
         return _grown(lowering, fields, outer_side(side, fields))
 
-    def outer(side: int, fields: dict[str, Any]) -> Lowered:
+    def outer(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
         graph, side = Graph(), outer_side(side, fields)
         choices = {name: fields[name] for name in lowering.outer.fields}
-        lowering.outer.lower(graph, graph.input(setting.batch_size, fields["width"], side, side), **choices)
+        lowering.outer.lower(graph, graph.input(batch_size, fields["width"], side, side), **choices)
         return graph, ()
 
-    def inner(side: int, fields: dict[str, Any]) -> Lowered:
+    def inner(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
         assert lowering.inner is not None
         graph, side = Graph(), inner_side(side, fields)
-        x = graph.input(setting.batch_size, fields["dim"], side, side)
+        x = graph.input(batch_size, fields["dim"], side, side)
         lowering.inner.lower(graph, x, **{name: fields[name] for name in lowering.inner.fields})
         held = lowering.held is not None and lowering.held(*(fields[name] for name in lowering.held_fields))
         return graph, (x,) if held else ()
 
-    part = tabulate(space, _segment_fields(lowering.outer, scope, kind, ()), sides, outer, outer_side)
+    part = tabulate(space, setting, _segment_fields(lowering.outer, scope, kind, ()), sides, outer, outer_side)
     if lowering.inner is None:
         return part, None
     fields = _segment_fields(lowering.inner, scope, kind, (*lowering.output_side_fields, *lowering.held_fields))
-    return part, tabulate(space, fields, sides, inner, inner_side)
+    return part, tabulate(space, setting, fields, sides, inner, inner_side)
 
 
 def _segment_fields(segment: Segment, scope: str, kind: str, extra: tuple[str, ...]) -> Fields:

@@ -1,4 +1,4 @@
-"""Sums and peaks over a list of kernels, for numbers and for arrays alike.
+"""Sums and peaks over a list of kernels, for numbers and for arrays alike; and what else may be summed.
 
 Memory follows one convention: at each kernel, the bytes of all tensors that exist and are still needed, its inputs and its output
 among them, in fp32, weights excluded. A view shares its base's storage.
@@ -6,13 +6,31 @@ among them, in fp32, weights excluded. A view shares its base's storage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas.blocks.graph import Graph, Op, Size, Tensor
 
 BYTES = 4
 """Bytes of one fp32 element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A cost that is summed over the kernels, such as a predicted latency.
+
+    Attributes:
+        name: what the cost is called.
+        of: the sum over the kernels of a graph or of a part of one; an array where sizes are arrays.
+        fixed: added once per network.
+        batch_size: images per inference; ``None`` for as many as all else is counted for.
+    """
+
+    name: str
+    of: Callable[[Graph], Size]
+    fixed: float = 0.0
+    batch_size: int | None = None
 
 
 def total(ops: Sequence[Op], attribute: str) -> Size:
@@ -38,6 +56,13 @@ def background_elements(graph: Graph) -> Size:
         if op.kind == "call":
             return live_elements(graph)[index] - op.inputs[0].elements - op.output.elements
     return 0
+
+
+def without_call(graph: Graph) -> Graph:
+    """Return the graph with nothing but kernels: without the ``call``, where it has one."""
+    result = Graph()
+    result.ops, result.sizes = [op for op in graph.ops if op.kind != "call"], graph.sizes
+    return result
 
 
 def larger(a: Any, b: Any) -> Any:

@@ -17,22 +17,48 @@ from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.blocks.graph import Tensor as GraphTensor
-from mvt_nas.cost.folds import background_elements, live_elements, total
+from mvt_nas.cost.folds import Fold, background_elements, live_elements, total, without_call
 from mvt_nas.errors import SpaceError, listing
 from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.space.validity import combinations
 
 ADDITIVE = ("params", "macs")
-"""What is summed over the kernels; the columns of a table are these, then the peak and the background of live elements."""
+"""What is always summed over the kernels. The columns of a table are these, the folds, the peak and the background of live elements."""
 
-COLUMNS = len(ADDITIVE) + 2
 _MOST_ENTRIES = 8_000_000
 
-Lower = Callable[[int, dict[str, Any]], tuple[Graph, Sequence[GraphTensor]]]
-"""``(side, fields) -> (graph, tensors held to the end)``."""
+Lower = Callable[[int, int, dict[str, Any]], tuple[Graph, Sequence[GraphTensor]]]
+"""``(batch_size, side, fields) -> (graph, tensors held to the end)``."""
 
 Alike = Callable[[int, dict[str, Any]], Hashable]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How the networks are used, and what is summed over their kernels.
+
+    Attributes:
+        batch_size: images per inference.
+        in_channels: channels of an image.
+        num_classes: outputs of the classifier.
+        folds: what is summed beside :data:`ADDITIVE`.
+    """
+
+    batch_size: int = 1
+    in_channels: int = 3
+    num_classes: int = 1000
+    folds: tuple[Fold, ...] = ()
+
+    @property
+    def added(self) -> int:
+        """The number of columns that are sums."""
+        return len(ADDITIVE) + len(self.folds)
+
+    @property
+    def columns(self) -> int:
+        """The number of all columns."""
+        return self.added + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +127,19 @@ def grid(space: SearchSpace, paths: Sequence[str], sides: int = 1) -> tuple[tupl
     return dimensions, strides, Columns(space.plan, combinations(space.plan, dimensions), dimensions)
 
 
-def tabulate(space: SearchSpace, fields: Fields, sides: Sequence[int], lower: Lower, alike: Alike | None = None) -> Part:
+def tabulate(space: SearchSpace, setting: Setting, fields: Fields, sides: Sequence[int], lower: Lower, alike: Alike | None = None) -> Part:
     """Return the table of a part over its choices and the ``sides`` of the maps that may reach it.
 
     Args:
         space: whose part it is.
+        setting: what is tabulated.
         fields: what the part reads.
         sides: of the maps that may reach it.
         lower: gives its kernels.
         alike: ``(side, fields)`` to a key; sides with the same key give the same kernels.
     """
     dimensions, strides, columns = grid(space, fields.paths(), len(sides))
-    table = np.zeros((len(sides), len(columns), COLUMNS))
+    table = np.zeros((len(sides), len(columns), setting.columns))
     exists = np.ones(len(columns), dtype=bool)
     if fields.present:
         exists = columns.value(fields.present[0]) == fields.present[1]
@@ -121,9 +148,9 @@ def tabulate(space: SearchSpace, fields: Fields, sides: Sequence[int], lower: Lo
         for index, side in enumerate(sides):
             key = alike(side, values) if alike else side
             if key not in known:
-                known[key] = _costs(fields, side, values, lower, len(cells))
+                known[key] = _costs(setting, fields, side, values, lower, len(cells))
             table[index, cells] = known[key]
-    return Part(dimensions, strides, len(columns), table.reshape(-1, COLUMNS))
+    return Part(dimensions, strides, len(columns), table.reshape(-1, setting.columns))
 
 
 def _groups(columns: Columns, fields: Fields, cells: NDArray[np.intp]) -> list[tuple[NDArray[np.intp], dict[str, Any]]]:
@@ -154,25 +181,32 @@ def _groups(columns: Columns, fields: Fields, cells: NDArray[np.intp]) -> list[t
     return result
 
 
-def _costs(fields: Fields, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
+def _costs(setting: Setting, fields: Fields, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
     """Return the costs of a group's cells, (n, columns)."""
     if fields.repeat is None:
-        return _fold(*lower(side, values), n)
+        return _folded(setting, side, values, lower, n)
     name = fields.repeat[0]
-    one = _fold(*lower(side, values | {name: 1}), n)
-    two = _fold(*lower(side, values | {name: 2}), n)
+    one = _folded(setting, side, values | {name: 1}, lower, n)
+    two = _folded(setting, side, values | {name: 2}, lower, n)
     repeats = values[name][:, None]
     result = np.where(repeats > 1, two, one)
-    added = len(ADDITIVE)
+    added = setting.added
     result[:, :added] = one[:, :added] + (repeats - 1) * (two - one)[:, :added]
     return result
 
 
-def _fold(graph: Graph, held: Sequence[GraphTensor], n: int) -> NDArray[Any]:
-    """Return the sums, the peak and the background of a graph, (n, columns)."""
-    result = np.zeros((n, COLUMNS))
+def _folded(setting: Setting, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
+    """Return the sums, the peak and the background of a part, (n, columns); it is lowered once per batch size."""
+    result = np.zeros((n, setting.columns))
+    graph, held = lower(setting.batch_size, side, values)
     for index, name in enumerate(ADDITIVE):
         result[:, index] = total(graph.ops, name)
+    graphs: dict[int, Graph] = {}
+    for index, fold in enumerate(setting.folds, start=len(ADDITIVE)):
+        batch_size = fold.batch_size or setting.batch_size
+        if batch_size not in graphs:
+            graphs[batch_size] = without_call(graph if batch_size == setting.batch_size else lower(batch_size, side, values)[0])
+        result[:, index] = fold.of(graphs[batch_size])
     peak = result[:, -2]
     for op, elements in zip(graph.ops, live_elements(graph, held), strict=True):
         if op.kind != "call":

@@ -6,16 +6,17 @@ look-ups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvt_nas.cost.compile import Setting, StageParts, first_side, head_part, stage_parts, stem_part
-from mvt_nas.cost.folds import BYTES
+from mvt_nas.cost.compile import StageParts, first_side, head_part, stage_parts, stem_part
+from mvt_nas.cost.folds import BYTES, Fold
 from mvt_nas.cost.names import COST_NAMES
-from mvt_nas.cost.parts import ADDITIVE, Part
+from mvt_nas.cost.parts import ADDITIVE, Part, Setting
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.lowering import check_use
 from mvt_nas.space.search_space import SearchSpace
@@ -31,11 +32,13 @@ class Costs:
         params: trainable parameters, (n,), int64.
         macs: multiply-adds of the batch, (n,), int64.
         memory_bytes: peak of live activations, (n,), int64.
+        folded: the costs of the table's folds by name, each (n,), float64.
     """
 
     params: NDArray[np.int64]
     macs: NDArray[np.int64]
     memory_bytes: NDArray[np.int64]
+    folded: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def memory_mb(self) -> NDArray[np.float64]:
@@ -43,8 +46,11 @@ class Costs:
         return self.memory_bytes / 1e6
 
     def __getitem__(self, name: str) -> NDArray[Any]:
+        if name in self.folded:
+            return self.folded[name]
         if name not in (*COST_NAMES, "memory_bytes"):
-            raise MetricError(f"unknown cost {name!r}{nearest(name, COST_NAMES)} (known: {listing(COST_NAMES)})")
+            known = (*COST_NAMES, *self.folded)
+            raise MetricError(f"unknown cost {name!r}{nearest(name, known)} (known: {listing(known)})")
         result: NDArray[Any] = getattr(self, name)
         return result
 
@@ -57,16 +63,25 @@ class CostTable:
         batch_size: images per inference.
         in_channels: channels of an image.
         num_classes: outputs of the classifier.
+        folds: further costs that are sums over the kernels, such as predicted latencies.
+
+    Attributes:
+        space: as given.
+        names: of all costs that it knows.
 
     Raises:
         SpaceError: a part depends on more choices than can be tabulated.
         ArchitectureError: a number of images, channels or classes that is not allowed.
     """
 
-    def __init__(self, space: SearchSpace, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000) -> None:
+    def __init__(
+        self, space: SearchSpace, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000, folds: Sequence[Fold] = ()
+    ) -> None:
         check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
-        setting = Setting(batch_size, in_channels, num_classes)
+        setting = Setting(batch_size, in_channels, num_classes, tuple(folds))
         self.space = space
+        self.names = (*COST_NAMES, *(fold.name for fold in folds))
+        self._setting = setting
         self._stem = stem_part(space, setting)
         self._first_side, sides = first_side(space)
         self._stages: list[StageParts] = []
@@ -82,13 +97,14 @@ class CostTable:
             SpaceError: a row has another length, or a code out of range.
         """
         array = self.space.checked(rows)
-        sums = np.empty((len(array), len(ADDITIVE)))
+        sums = np.empty((len(array), self._setting.added))
         peak = np.empty(len(array))
         for start in range(0, len(array), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             self._fold(np.ascontiguousarray(array[chunk].T, dtype=np.intp), sums[chunk], peak[chunk])
         params, macs = (sums[:, index].astype(np.int64) for index in range(len(ADDITIVE)))
-        return Costs(params, macs, BYTES * peak.astype(np.int64))
+        folds = enumerate(self._setting.folds, start=len(ADDITIVE))
+        return Costs(params, macs, BYTES * peak.astype(np.int64), {fold.name: sums[:, index] + fold.fixed for index, fold in folds})
 
     def _fold(self, codes: NDArray[np.intp], sums: NDArray[Any], peak: NDArray[Any]) -> None:
         """Write the sums and the peak of live elements of one chunk."""

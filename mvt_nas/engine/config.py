@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import mvt_nas
-from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.cost.names import is_cost
+from mvt_nas.engine.devices import unknown_devices
 from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
 from mvt_nas.errors import MetricError, RunError, listing
 from mvt_nas.space.search_space import SearchSpace
@@ -52,6 +53,7 @@ class RunConfig:
         num_classes: of the networks whose costs are counted.
         scoring: how proxies are evaluated.
         reference: the point from which hypervolume is measured, by metric.
+        devices: content hash of the profile of each device on which latency is predicted, by its name.
         versions: of what computed the scores.
     """
 
@@ -67,6 +69,7 @@ class RunConfig:
     num_classes: int = 1000
     scoring: Scoring = Scoring()
     reference: Mapping[str, float] = field(default_factory=dict)
+    devices: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,12 +80,12 @@ class RunConfig:
     @property
     def cheap_budgets(self) -> list[Budget]:
         """The budgets on costs, which are met before anything is evaluated."""
-        return [budget for budget in self.budgets if budget.metric in COST_NAMES]
+        return [budget for budget in self.budgets if is_cost(budget.metric)]
 
     @property
     def costly_budgets(self) -> list[Budget]:
         """The budgets that only an evaluation can check."""
-        return [budget for budget in self.budgets if budget.metric not in COST_NAMES]
+        return [budget for budget in self.budgets if not is_cost(budget.metric)]
 
     @property
     def name(self) -> str:
@@ -116,6 +119,7 @@ class RunConfig:
             "num_classes": self.num_classes,
             "scoring": {name: getattr(self.scoring, name) for name in Scoring.__slots__},
             "reference": dict(self.reference),
+            "devices": dict(self.devices),
             "versions": dict(self.versions),
             "space_hash": self.space_hash,
             "space": dict(self.space),
@@ -132,11 +136,16 @@ class RunConfig:
             raise RunError(f"{where}: damaged or not a run's configuration; restore it or start a new run")
         if data["format"] != FORMAT:
             raise RunError(f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT}; a newer version is needed")
+        data = {"devices": {}, **data}  # runs from before there were any
         try:
             _check_kinds(data)
+            objectives = tuple(Objective.parse(text) for text in data["objectives"])
+            budgets = tuple(Budget.parse(text) for text in data["budgets"])
+            for metric in unknown_devices([*(o.metric for o in objectives), *(b.metric for b in budgets)], data["devices"]):
+                raise MetricError(f"{metric} is none of the devices ({listing(data['devices']) or 'none'})")
             return RunConfig(
-                objectives=tuple(Objective.parse(text) for text in data["objectives"]),
-                budgets=tuple(Budget.parse(text) for text in data["budgets"]),
+                objectives=objectives,
+                budgets=budgets,
                 scoring=Scoring(**data["scoring"]),
                 **{name: data[name] for name in _KINDS},
             )
@@ -145,7 +154,7 @@ class RunConfig:
 
 
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(("space", "reference", "versions"), dict),
+    **dict.fromkeys(("space", "reference", "devices", "versions"), dict),
     **dict.fromkeys(("trials", "seed", "batch", "num_classes"), int),
     **dict.fromkeys(("space_hash", "sampler"), str),
     "warm_start": bool,

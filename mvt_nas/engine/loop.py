@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.engine.candidates import Candidate, Status
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.evaluate import Outcome, Task
@@ -132,7 +131,7 @@ class Loop:
                 raise RunError(f"candidate {trial} in the store is not what this search proposes; was the file or the software changed?")
         for outcome in self._outcomes(tasks):
             index = outcome.number - number
-            cheap = {name: float(costs[name][index]) for name in COST_NAMES}
+            cheap = {name: float(costs[name][index]) for name in self._feasibility.table.names}
             self._add(outcome, keys[index], rows[index], cheap)
 
     def _outcomes(self, tasks: Sequence[Task]) -> Iterable[Outcome]:

@@ -1,14 +1,17 @@
-"""What a search optimises and within which budgets: ``channel_entropy:max``, ``macs<=1.2G``."""
+"""What a search optimises and within which budgets: ``channel_entropy:max``, ``macs<=1.2G``, ``latency_ms@NAME<=15``.
+
+What stands behind the ``@`` is only looked up by ``devices.py``, which gives metrics their full names.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
-from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.cost.names import COST_NAMES, LATENCY, is_cost, is_latency
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.proxies.contract import PROXIES
 
@@ -16,7 +19,7 @@ Direction = Literal["min", "max"]
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 _EXACT = 2.0**53  # below it, floats hold every integer
-_BUDGET = re.compile(r"^\s*([A-Za-z_][\w@.\-]*)\s*(<=|>=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([kKMGBT]?)\s*$")
+_BUDGET = re.compile(r"^\s*([A-Za-z_][\w.\-]*(?:@[^<>=]*[^<>=\s])?)\s*(<=|>=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([kKMGBT]?)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,11 @@ class Objective:
         Raises:
             MetricError: no such metric or direction.
         """
-        name, _, direction = text.partition(":")
+        name, direction = _parted(text)
         default = metric_direction(name)
         if direction not in ("", "min", "max"):
             raise MetricError(f"--objective {text}: the direction {direction!r} is not allowed; min or max")
-        if name in COST_NAMES and direction == "max":
+        if is_cost(name) and direction == "max":
             raise MetricError(f"--objective {text}: a cost can only be minimised; {name}:min")
         return Objective(name, direction if direction in ("min", "max") else default)  # type: ignore[arg-type]  # checked above
 
@@ -93,27 +96,38 @@ class Budget:
         return Budget(match[1], bound, match[2] == "<=")
 
 
+Metric = TypeVar("Metric", Objective, Budget)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Return the name and the direction; a device may be a path, in which colons are allowed."""
+    name, _, direction = text.partition(":")
+    if is_latency(name):
+        name, _, direction = text.rpartition(":") if re.search(r":\w*$", text) else (text, "", "")
+    return name, direction
+
+
 def metric_direction(name: str) -> Direction:
     """Return in which direction a metric is better.
 
     Raises:
         MetricError: there is no metric of this name.
     """
-    if name in COST_NAMES:
+    if is_cost(name) and not name.endswith("@"):
         return "min"
     if name not in PROXIES:
-        known = [*COST_NAMES, *PROXIES]
+        known = [*COST_NAMES, LATENCY, *PROXIES]
         raise MetricError(f"unknown metric {name!r}{nearest(name, known)} (known: {listing(known)})")
     return PROXIES.get(name).direction
 
 
-def parse_objectives(texts: Sequence[str]) -> list[Objective]:
-    """Return the objectives of a search.
+def parse_objectives(texts: Sequence[str | Objective], full_name: Callable[[str], str] = str) -> list[Objective]:
+    """Return the objectives of a search; ``full_name`` gives the metrics of those in texts their full names.
 
     Raises:
         MetricError: one cannot be read, is named twice, or there are none.
     """
-    objectives = [Objective.parse(text) for text in texts]
+    objectives = [one if isinstance(one, Objective) else _renamed(Objective.parse(one), full_name) for one in texts]
     names = [objective.metric for objective in objectives]
     for name in names:
         if names.count(name) > 1:
@@ -123,10 +137,23 @@ def parse_objectives(texts: Sequence[str]) -> list[Objective]:
     return objectives
 
 
+def parse_budgets(texts: Sequence[str | Budget], full_name: Callable[[str], str] = str) -> list[Budget]:
+    """Return the budgets of a search; ``full_name`` gives the metrics of those in texts their full names.
+
+    Raises:
+        MetricError: one cannot be read.
+    """
+    return [one if isinstance(one, Budget) else _renamed(Budget.parse(one), full_name) for one in texts]
+
+
+def _renamed(one: Metric, full_name: Callable[[str], str]) -> Metric:
+    return replace(one, metric=full_name(one.metric))
+
+
 def costly_metrics(objectives: Sequence[Objective], budgets: Sequence[Budget]) -> list[str]:
     """Return the metrics, in order, that only an evaluation gives."""
     names = dict.fromkeys([*(o.metric for o in objectives), *(b.metric for b in budgets)])
-    return [name for name in names if name not in COST_NAMES]
+    return [name for name in names if not is_cost(name)]
 
 
 def worst_excess(budgets: Sequence[Budget], scores: Mapping[str, float]) -> float:

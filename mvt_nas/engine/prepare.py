@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import math
 from dataclasses import replace
 from pathlib import Path
 
+from mvt_nas.cost.names import is_latency
 from mvt_nas.engine.config import RunConfig, differences
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.folder import read_config
+from mvt_nas.engine.objectives import Budget
 from mvt_nas.engine.reference import reference_point
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.errors import MetricError, RunError, SpaceError
@@ -70,9 +73,17 @@ def unsatisfiable(feasibility: Feasibility) -> str:
     parts = []
     for tight in feasibility.tightest():
         sign = "<=" if tight.budget.at_most else ">="
-        together = "not with the others" if tight.together is None else f"with the others {sign}{tight.together:.12g}"
-        parts.append(f"{tight.budget}: tightest {sign}{tight.alone:.12g} alone, {together}")
+        alone = _bound(tight.budget, tight.alone)
+        together = "not with the others" if tight.together is None else f"with the others {sign}{_bound(tight.budget, tight.together)}"
+        parts.append(f"{tight.budget}: tightest {sign}{alone} alone, {together}")
     return f"no architecture of {feasibility.space.name} meets all budgets ({'; '.join(parts)})"
+
+
+def _bound(budget: Budget, value: float) -> str:
+    """Return a bound that can be met as text; milliseconds are rounded to three places so that it can still be met."""
+    if not is_latency(budget.metric):
+        return f"{value:.12g}"
+    return f"{(math.ceil if budget.at_most else math.floor)(value * 1000) / 1000:.12g}"
 
 
 def default_folder(name: str) -> Path:

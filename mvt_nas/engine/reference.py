@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.cost.names import is_cost
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.objectives import Objective
 from mvt_nas.engine.warm import warm_start
@@ -25,7 +25,7 @@ def reference_point(objectives: Sequence[Objective], feasibility: Feasibility, s
     costs = feasibility.table.costs(rows)
     result = {}
     for metric in (objective.metric for objective in objectives):
-        if metric in COST_NAMES:
+        if is_cost(metric):
             bounds = [budget.bound for budget in feasibility.budgets if budget.metric == metric and budget.at_most]
             result[metric] = float(min(bounds, default=costs[metric].max()))
         else:

@@ -1,9 +1,9 @@
-"""A run as it is read: configuration, space, candidates, front."""
+"""A run as it is read: configuration, space, candidates, front, what was measured of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
+from mvt_nas.engine.devices import Devices, read_devices
 from mvt_nas.engine.folder import read_run
+from mvt_nas.engine.measured import Measurements, read_measured
 from mvt_nas.errors import RunError
 from mvt_nas.pareto import hypervolume, knee, pareto_front
 from mvt_nas.space.architecture import Architecture
@@ -27,12 +29,16 @@ class Run:
         config: what it does.
         space: that it searches.
         candidates: what it has found so far, by number; grows while a search works on it.
+        devices: on which it predicts latency, by metric.
+        measured: latencies that were measured, by metric and key of the architecture.
     """
 
     folder: Path
     config: RunConfig
     space: SearchSpace
     candidates: Mapping[int, Candidate]
+    devices: Devices = field(default_factory=dict)
+    measured: Measurements = field(default_factory=dict)
 
     @staticmethod
     def load(folder: str | Path) -> Run:
@@ -41,8 +47,9 @@ class Run:
         Raises:
             RunError: no run there, or a damaged one.
         """
-        config, space, content = read_run(Path(folder))
-        return Run(Path(folder), config, space, content.candidates)
+        path = Path(folder)
+        config, space, content = read_run(path)
+        return Run(path, config, space, content.candidates, read_devices(path, config.devices), read_measured(path))
 
     @property
     def directions(self) -> list[str]:

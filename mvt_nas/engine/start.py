@@ -14,10 +14,12 @@ from typing import Any
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig, Scoring, versions
+from mvt_nas.engine.devices import DeviceNames, Devices, folds, hashes, read_devices, write_devices
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.folder import check_rows, exists, locked, make_folder, read_config, write_config
 from mvt_nas.engine.loop import Loop
-from mvt_nas.engine.objectives import Budget, parse_objectives
+from mvt_nas.engine.measured import read_measured
+from mvt_nas.engine.objectives import Budget, Objective, parse_budgets, parse_objectives
 from mvt_nas.engine.prepare import check_numbers, continued, default_folder, prepared, there_already
 from mvt_nas.engine.repair import Replaced
 from mvt_nas.engine.run import Run
@@ -54,8 +56,8 @@ class Result:
 def search(
     space: SearchSpace | str | Path,
     *,
-    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
-    budgets: Sequence[str] = (),
+    objectives: Sequence[str | Objective] = DEFAULT_OBJECTIVES,
+    budgets: Sequence[str | Budget] = (),
     trials: int | None = None,
     sampler: str = "nsga2",
     seed: int = 0,
@@ -73,7 +75,7 @@ def search(
 
     Args:
         space: the space, its file, or the name of one that ships.
-        objectives: ``NAME``, ``NAME:min`` or ``NAME:max``.
+        objectives: ``NAME``, ``NAME:min`` or ``NAME:max``; the latency on a device is ``latency_ms@DEVICE``.
         budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
         trials: candidates to evaluate, warm start included; by default 200, or what the run was started with where it is resumed.
         sampler: name of the sampler.
@@ -91,19 +93,22 @@ def search(
     Raises:
         MvtNasError: anything that a user can mend; nothing that was finished is lost.
     """
-    for name, texts in (("objectives", objectives), ("budgets", budgets)):
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+    for name, texts, kind in (("objectives", objectives, Objective), ("budgets", budgets, Budget)):
+        if isinstance(texts, str) or not all(isinstance(text, str | kind) for text in texts):
             raise MetricError(f"{name} = {texts!r} is not allowed; a list of texts")
     loaded = space if isinstance(space, SearchSpace) else load_space(space)
     loaded = loaded.fix(fix) if fix else loaded
     folder = Path(out) if out is not None else default_folder(loaded.name)
+    old = read_config(folder) if resume and exists(folder) else None
     if trials is None:
-        trials = read_config(folder).trials if resume and exists(folder) else DEFAULT_TRIALS
+        trials = old.trials if old else DEFAULT_TRIALS
+    names = DeviceNames(read_devices(folder, old.devices) if old else {})
+    wanted = _wanted(objectives, budgets, names)
     config = RunConfig(
         space=loaded.document,
         space_hash=loaded.hash,
-        objectives=tuple(parse_objectives(objectives)),
-        budgets=tuple(Budget.parse(text) for text in budgets),
+        objectives=wanted[0],
+        budgets=wanted[1],
         trials=trials,
         sampler=sampler,
         seed=seed,
@@ -111,32 +116,52 @@ def search(
         warm_start=warm_start,
         num_classes=num_classes,
         scoring=scoring,
+        devices=hashes(names.found),
         versions=versions(),
     )
-    return run_config(config, folder, resume=resume, workers=workers, listener=listener, space=loaded)
+    return run_config(config, folder, resume=resume, workers=workers, listener=listener, space=loaded, devices=names.found)
+
+
+def _wanted(
+    objectives: Sequence[str | Objective], budgets: Sequence[str | Budget], names: DeviceNames
+) -> tuple[tuple[Objective, ...], tuple[Budget, ...]]:
+    """Return what is optimised and allowed, with the full names of devices, which ``names`` then knows."""
+    for one in (*objectives, *budgets):
+        if not isinstance(one, str):
+            names.keep(one.metric)
+    return tuple(parse_objectives(objectives, names.metric)), tuple(parse_budgets(budgets, names.metric))
 
 
 def run_config(
-    config: RunConfig, folder: Path, *, resume: bool, workers: int, listener: Listener | None = None, space: SearchSpace | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool,
+    workers: int,
+    listener: Listener | None = None,
+    space: SearchSpace | None = None,
+    devices: Devices | None = None,
 ) -> Result:
-    """Carry out a configuration in a folder (see :func:`search`)."""
+    """Carry out a configuration in a folder (see :func:`search`); ``devices`` are those of a new run."""
     check_import()
     check_numbers(config, workers)
     if exists(folder):
         config = continued(config, folder, resume)
         with locked(folder):
+            kept = read_devices(folder, config.devices)
             if config.trials > read_config(folder).trials:
                 write_config(folder, config)
-            return _run_locked(config, folder, None, space or config.search_space(), workers, listener)
-    space = space or config.search_space()
-    feasibility = _feasibility(config, space)
+            return _run_locked(config, folder, None, space or config.search_space(), kept, workers, listener)
+    devices, space = devices or {}, space or config.search_space()
+    feasibility = _feasibility(config, space, devices)
     config = prepared(config, feasibility)
     make_folder(folder)
     with locked(folder):
         if exists(folder):  # another process was faster
             raise there_already(folder)
+        write_devices(folder, devices)
         write_config(folder, config)
-        return _run_locked(config, folder, feasibility, space, workers, listener)
+        return _run_locked(config, folder, feasibility, space, devices, workers, listener)
 
 
 def resume_folder(folder: Path, *, trials: int | None, workers: int, listener: Listener | None = None) -> Result:
@@ -146,17 +171,23 @@ def resume_folder(folder: Path, *, trials: int | None, workers: int, listener: L
 
 
 def _run_locked(
-    config: RunConfig, folder: Path, feasibility: Feasibility | None, space: SearchSpace, workers: int, listener: Listener | None
+    config: RunConfig,
+    folder: Path,
+    feasibility: Feasibility | None,
+    space: SearchSpace,
+    devices: Devices,
+    workers: int,
+    listener: Listener | None,
 ) -> Result:
     replaced, interrupted = Replaced(), False
     with contextlib.closing(Store(folder)) as store:
         check_rows(folder, space, store.content)
-        run = Run(folder, config, space, store.content.candidates)
+        run = Run(folder, config, space, store.content.candidates, devices, read_measured(folder))
         if not store.content.exhausted and store.content.finished < config.trials:
             try:
                 with _runner(config, workers) as runner:
                     tell = (lambda candidate: listener(run, candidate)) if listener else (lambda candidate: None)
-                    loop = Loop(config, feasibility or _feasibility(config, space), store, runner, tell)
+                    loop = Loop(config, feasibility or _feasibility(config, space, devices), store, runner, tell)
                     replaced = loop.replaced
                     loop.run()
             except KeyboardInterrupt:
@@ -164,8 +195,8 @@ def _run_locked(
         return Result(run, store.content.exhausted and len(run.candidates) < config.trials, interrupted, replaced)
 
 
-def _feasibility(config: RunConfig, space: SearchSpace) -> Feasibility:
-    return Feasibility(CostTable(space, num_classes=config.num_classes), config.cheap_budgets)
+def _feasibility(config: RunConfig, space: SearchSpace, devices: Devices) -> Feasibility:
+    return Feasibility(CostTable(space, num_classes=config.num_classes, folds=folds(devices)), config.cheap_budgets)
 
 
 @contextlib.contextmanager

@@ -1,21 +1,17 @@
-"""The run's truth: ``candidates.jsonl``, one line per candidate or finished batch, appended whole or not at all.
+"""The run's truth: ``candidates.jsonl``, one line per candidate or finished batch (see ``mvt_nas/log.py`` for what a line survives).
 
-Lines are written by one process with one call each and carry a checksum. A last line that was torn when the process died is cut off
-when the store is opened; damage anywhere else is refused. Candidates stand in the order in which they finished.
+Candidates stand in the order in which they finished.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mvt_nas.engine.candidates import Candidate
-from mvt_nas.errors import RunError
+from mvt_nas.log import Log, read_log
 
 NAME = "candidates.jsonl"
 
@@ -71,60 +67,30 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / NAME
         self.content = read(folder)
-        try:
-            self._file: IO[bytes] = open(self._path, "ab", buffering=0)  # noqa: SIM115  # lives as long as the run
-            self._file.truncate(self.content.intact)
-        except OSError as error:
-            raise self._unwritable(error) from None
+        self._log = Log(folder / NAME, self.content.intact, "--resume goes on")
 
     def add(self, candidate: Candidate) -> None:
         """Append a candidate."""
-        self._append({"candidate": candidate.to_dict()})
+        self._log.append({"candidate": candidate.to_dict()})
         self.content.candidates[candidate.number] = candidate
 
     def finish_batch(self, batch: Batch) -> None:
         """Append the end of a batch, and wait until all is on the disk."""
         if self.content.batches.get(batch.number) == batch:
             return
-        self._append({"batch": {"number": batch.number, "size": batch.size, "notes": dict(batch.notes)}})
+        self._log.append({"batch": {"number": batch.number, "size": batch.size, "notes": dict(batch.notes)}})
         self.content.batches[batch.number] = batch
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._unwritable(error) from None
+        self._log.sync()
 
     def exhaust(self) -> None:
         """Append that the space has nothing left."""
-        self._append({"exhausted": True})
+        self._log.append({"exhausted": True})
         self.content.exhausted = True
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-
-    def _append(self, record: Mapping[str, Any]) -> None:
-        text = json.dumps(record, separators=(",", ":"))
-        line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
-        try:
-            written = self._file.write(line)
-            if written != len(line):
-                raise OSError(f"{written} of {len(line)} bytes were written")
-        except OSError as error:
-            self._cut()
-            raise self._unwritable(error) from None
-        self.content.intact += len(line)
-
-    def _cut(self) -> None:
-        """Take back a line that was written in part; where even that fails, the next reader leaves it out."""
-        try:
-            self._file.truncate(self.content.intact)
-        except OSError:
-            return
-
-    def _unwritable(self, error: OSError) -> RunError:
-        return RunError(f"{self._path}: cannot be written ({error.strerror or error}); nothing finished is lost, --resume goes on")
+        self._log.close()
 
 
 def read(folder: Path) -> Content:
@@ -133,29 +99,12 @@ def read(folder: Path) -> Content:
     Raises:
         RunError: a line other than the last is damaged, or two candidates have the same number.
     """
-    path = folder / NAME
     content = Content()
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return content
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
-    lines = data.split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            _take(content, line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{path}: line {number} is damaged ({error}); restore the file or start a new run") from None
-    content.intact = len(data) - len(lines[-1])
+    content.intact = read_log(folder / NAME, lambda record: _take(content, record), "restore the file or start a new run")
     return content
 
 
-def _take(content: Content, line: bytes) -> None:
-    checksum, _, text = line.partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(text):
-        raise ValueError("the checksum does not fit")
-    record = json.loads(text)
+def _take(content: Content, record: Mapping[str, Any]) -> None:
     if "candidate" in record:
         candidate = Candidate.from_dict(record["candidate"])
         if candidate.number in content.candidates:

@@ -16,20 +16,22 @@ from mvt_nas.latency.runtimes.contract import Runtime, package_version
 # Instructions that the kernels of the runtimes are written for, in the spelling of Linux.
 X86_FLAGS = ("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16")
 ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme")
-PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "numpy")
+PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "ai-edge-litert", "litert-torch", "executorch", "numpy")
 
 
-def fingerprint(runtime: Runtime, *, threads: int, command: str | None = None) -> dict[str, Any]:
+def fingerprint(runtime: Runtime, *, threads: int, command: str | None = None, dtype: str = "fp32") -> dict[str, Any]:
     """Return device, runtime and package versions as plain data, the same at each call on one machine.
 
     With a command, the device is whatever the command runs on, which only the command is known of.
     """
-    device = {"command": command} if command else dict(_device())
+    device = {"command": command} if command else dict(this_device())
+    if runtime.accelerator:
+        device["accelerator"] = runtime.accelerator()
     versions = {"mvt-nas": mvt_nas.__version__, "python": platform.python_version()}
     versions |= {package: found for package in PACKAGES if (found := package_version(package)) is not None}
     return {
         "device": device,
-        "runtime": {"name": runtime.name, "version": runtime.version(), "threads": threads},
+        "runtime": {"name": runtime.name, "version": runtime.version(), "threads": threads, "dtype": dtype},
         "packages": versions,
     }
 
@@ -40,14 +42,16 @@ def describe(found: dict[str, Any]) -> str:
     name = f"{runtime['name']} {runtime['version']}" if runtime["version"] else runtime["name"]
     threads = f"{runtime['threads']} thread" + "s" * (runtime["threads"] > 1)
     if "command" in device:
-        return f"{name}, {threads}; {device['command']}"
+        return f"{name}, {runtime['dtype']}, {threads}; {device['command']}"
     memory = f", {device['memory_gb']} GB" if device["memory_gb"] else ""
     flags = f" ({' '.join(device['flags'])})" if device["flags"] else ""
-    return f"{name}, {threads}; {device['cpu']}, {device['cores']} cores{memory}, {device['os']}{flags}"
+    accelerator = f"{device['accelerator']}, " if "accelerator" in device else ""
+    return f"{name}, {runtime['dtype']}, {threads}; {accelerator}{device['cpu']}, {device['cores']} cores{memory}, {device['os']}{flags}"
 
 
 @cache
-def _device() -> dict[str, Any]:
+def this_device() -> dict[str, Any]:
+    """Return what this machine is, as plain data."""
     entries = _cpuinfo(Path("/proc/cpuinfo"))
     flags = set((entries.get("flags") or entries.get("Features") or "").split())
     return {

@@ -25,7 +25,7 @@ def job_for(network: Architecture | Path, settings: Settings, runtime: Runtime, 
         LatencyError: the runtime takes no ONNX files, or it is none that can be measured.
     """
     job = _of_file(network, settings, runtime) if isinstance(network, Path) else _of_architecture(network, settings, runtime, export_to)
-    return replace(job, command=settings.command, timeout_s=settings.timeout_s)
+    return replace(job, command=settings.command, timeout_s=settings.timeout_s, dtype=settings.dtype)
 
 
 def at_resolution(architecture: Architecture, resolution_px: int | None) -> Architecture:

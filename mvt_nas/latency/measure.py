@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from mvt_nas.cost.counts import count
 from mvt_nas.latency.fingerprint import usable_cores
 from mvt_nas.latency.jobs import at_resolution, job_for
 from mvt_nas.latency.onnx_file import file_key
-from mvt_nas.latency.runtimes.contract import Runtime, Session, usable_runtime
+from mvt_nas.latency.runtimes.contract import Job, Runtime, Session, usable_runtime
 from mvt_nas.latency.settings import Settings
 from mvt_nas.latency.stopwatch import Clock, Timing, race
 from mvt_nas.space.architecture import Architecture
@@ -41,22 +41,31 @@ class Measured:
     timing: Timing
 
 
-def measure(networks: Sequence[tuple[str, Architecture | Path]], settings: Settings, *, clock: Clock | None = None) -> list[Measured]:
+def measure(
+    networks: Sequence[tuple[str, Architecture | Path]],
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    on_jobs: Callable[[Sequence[Job]], None] | None = None,
+) -> list[Measured]:
     """Return the latency of each network, in their order, timed against each other in one runtime.
 
     Args:
         networks: a title and an architecture, or a title and the path of an ONNX file.
         settings: how.
         clock: where the time comes from.
+        on_jobs: is given what the networks became before they are timed.
 
     Raises:
-        LatencyError: the runtime cannot be used here, or not with one of the networks.
+        LatencyError: the runtime cannot be used here, not with the data type, or not with one of the networks.
         PluginError: there is no such runtime.
     """
-    runtime = usable_runtime(settings.runtime)
+    runtime = usable_runtime(settings.runtime, settings.dtype)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mvt-nas-latency-")))
         jobs = [job_for(network, settings, runtime, folder / f"network{n}.onnx") for n, (_, network) in enumerate(networks)]
+        if on_jobs:
+            on_jobs(jobs)
         timings = race(
             [stack.enter_context(runtime.session(job)) for job in jobs],
             _probe(settings, runtime, folder, stack),
@@ -76,7 +85,7 @@ def measure(networks: Sequence[tuple[str, Architecture | Path]], settings: Setti
 def _probe(settings: Settings, runtime: Runtime, folder: Path, stack: ExitStack) -> Session | None:
     if not runtime.probe:
         return None
-    fixed = replace(settings, batch_size=1, resolution_px=PROBE_RESOLUTION_PX, num_classes=1000, seed=0)
+    fixed = replace(settings, batch_size=1, resolution_px=PROBE_RESOLUTION_PX, num_classes=1000, seed=0, dtype="fp32")
     return stack.enter_context(runtime.session(job_for(zoo(PROBE_NAME), fixed, runtime, folder / "probe.onnx")))
 
 

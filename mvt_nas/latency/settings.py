@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from mvt_nas.errors import LatencyError
 
+DTYPES = ("fp32", "int8")
+"""Data types that networks can be run in; which of them a runtime offers is its own matter."""
+
 _ABOVE_ZERO = ("threads", "seconds", "timeout_s", "batch_size", "resolution_px", "num_classes")
 
 
@@ -23,9 +26,10 @@ class Settings:
         timeout_s: for the runtime ``command``, seconds that a call may take.
         num_classes: outputs of an architecture's classifier.
         seed: of weights and of the order of calls.
+        dtype: one of :data:`DTYPES`; with ``int8``, a network is quantised before it is measured.
 
     Raises:
-        LatencyError: a number is not above 0, or a command is meant for another runtime.
+        LatencyError: a number is not above 0, there is no such data type, or a command is meant for another runtime.
     """
 
     runtime: str = "onnxruntime"
@@ -37,11 +41,14 @@ class Settings:
     timeout_s: float = 60.0
     num_classes: int = 1000
     seed: int = 0
+    dtype: str = "fp32"
 
     def __post_init__(self) -> None:
         for name in _ABOVE_ZERO:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise LatencyError(f"{name} = {value} is not allowed; a number above 0")
+        if self.dtype not in DTYPES:
+            raise LatencyError(f"dtype = {self.dtype!r} is not allowed; {' or '.join(DTYPES)}")
         if self.command is not None and self.runtime != "command":
             raise LatencyError(f"a command was given with the runtime {self.runtime}; only the runtime command takes one")

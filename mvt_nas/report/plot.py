@@ -1,4 +1,4 @@
-"""The picture of a run: candidates, front, budgets, published models.
+"""The picture of a run: candidates, front, budgets, published models, measured latencies.
 
 What is drawn is gathered in :class:`FrontPlot` first, which tests look at; drawing is matplotlib's.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.cost.names import device_of, is_cost
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
 from mvt_nas.errors import RunError, listing
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 _MOST_PANELS = 3
 _LABELS = {"macs": "MACs", "params": "parameters", "memory_mb": "peak activation memory (MB)"}
-_FRONT, _OTHER, _MODEL, _BUDGET = "#d55e00", "#9aa5b1", "#0072b2", "#cc79a7"  # Okabe and Ito's palette: told apart without red or green
+_FRONT, _OTHER, _MODEL, _BUDGET, _MEASURED = (
+    "#d55e00",
+    "#9aa5b1",
+    "#0072b2",
+    "#cc79a7",
+    "#222222",
+)  # Okabe and Ito's palette: told apart without red or green
+
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +46,16 @@ class Panel:
         front: points on it, in order of x.
         models: name and point of each published model among the candidates.
         budgets: axis (``"x"`` or ``"y"``) and value of each bound.
+        measured: of each point whose latency was measured, where it is predicted to be and where it is.
     """
 
     x: str | None
     y: str
-    others: tuple[tuple[float, float], ...]
-    front: tuple[tuple[float, float], ...]
+    others: tuple[Point, ...]
+    front: tuple[Point, ...]
     models: tuple[tuple[str, float, float], ...]
     budgets: tuple[tuple[str, float], ...]
+    measured: tuple[tuple[Point, Point], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +82,13 @@ def front_plot(run: Run) -> FrontPlot:
 
 
 def _panel(run: Run, x: str | None, y: str) -> Panel:
-    def point(candidate: Candidate) -> tuple[float, float]:
+    def point(candidate: Candidate) -> Point:
         return (float(candidate.number) if x is None else candidate.scores[x], candidate.scores[y])
+
+    def measured(candidate: Candidate) -> Point:
+        across, up = (run.measured.get(metric or "", {}).get(candidate.key) for metric in (x, y))
+        predicted = point(candidate)
+        return (across.ms if across else predicted[0], up.ms if up else predicted[1])
 
     front = {c.number for c in run.front()}
     complete = run.complete()
@@ -85,6 +101,7 @@ def _panel(run: Run, x: str | None, y: str) -> Panel:
         tuple(sorted(point(c) for c in complete if c.number in front)),
         tuple(models),
         tuple(bounds),
+        tuple((point(c), measured(c)) for c in complete if measured(c) != point(c)),
     )
 
 
@@ -128,6 +145,7 @@ def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
         ax.scatter(xs, ys, s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
     xs, ys = zip(*panel.front, strict=True)
     ax.scatter(xs, ys, s=30, color=_FRONT, edgecolors="white", linewidths=0.5, label="Pareto front", zorder=3)
+    _draw_measured(ax, panel)
     if panel.models:
         _, xs, ys = zip(*panel.models, strict=True)
         ax.scatter(xs, ys, s=36, facecolors="none", edgecolors=_MODEL, linewidths=1.3, marker="s", label="published models", zorder=4)
@@ -136,6 +154,15 @@ def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
         (ax.axvline if axis == "x" else ax.axhline)(value, color=_BUDGET, linestyle="--", linewidth=1.2, label="budget")
     _label(ax, panel)
     return texts
+
+
+def _draw_measured(ax: Axes, panel: Panel) -> None:
+    """Draw a marker at each measured value, joined to the predicted one."""
+    for (x, y), (measured_x, measured_y) in panel.measured:
+        ax.plot([x, measured_x], [y, measured_y], color=_MEASURED, linewidth=0.6, zorder=2)
+    if panel.measured:
+        xs, ys = zip(*(place for _, place in panel.measured), strict=True)
+        ax.scatter(xs, ys, s=26, marker="x", color=_MEASURED, linewidths=1.0, label="measured", zorder=4)
 
 
 def _move_apart(ax: Axes, texts: list[Text]) -> None:
@@ -158,14 +185,19 @@ def _label(ax: Axes, panel: Panel) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     for axis, set_label, metric in ((ax.xaxis, ax.set_xlabel, panel.x), (ax.yaxis, ax.set_ylabel, panel.y)):
-        set_label("candidate" if metric is None else _LABELS.get(metric, f"{metric} (training-free score)"))
-        if metric in COST_NAMES:
+        set_label("candidate" if metric is None else _words(metric))
+        if metric is not None and is_cost(metric):
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(EngFormatter(sep=" "))
             axis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25, linewidth=0.5)
     ax.tick_params(which="both", labelsize=8)
+
+
+def _words(metric: str) -> str:
+    device = device_of(metric)
+    return _LABELS.get(metric, f"{metric} (training-free score)") if device is None else f"predicted latency on {device} (ms)"
 
 
 def _short(name: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from mvt_nas.cost.names import LATENCY
 from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.measured import Measurement
 from mvt_nas.engine.run import Run
 
 
 def candidates_frame(run: Run) -> pd.DataFrame:
-    """Return all candidates in order of their numbers: status, scores, then one column per dimension of the space."""
+    """Return all candidates in order of their numbers: status, scores, measured latencies, choices in the space."""
     return _frame(run, [run.candidates[number] for number in sorted(run.candidates)])
 
 
@@ -30,7 +34,16 @@ def _frame(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
     )
     metrics = dict.fromkeys(name for c in candidates for name in c.scores)
     scores = pd.DataFrame({name: [c.scores.get(name) for c in candidates] for name in metrics})
+    measured = pd.DataFrame({_column(metric): [_ms(found, c) for c in candidates] for metric, found in run.measured.items()})
     choices = pd.DataFrame(
         {dimension.name: [dimension.values[c.row[index]] for c in candidates] for index, dimension in enumerate(run.space.dimensions)}
     )
-    return pd.concat([head, scores, choices], axis=1)
+    return pd.concat([head, scores, measured, choices], axis=1)
+
+
+def _column(metric: str) -> str:
+    return metric.replace(LATENCY, "measured_ms")
+
+
+def _ms(found: Mapping[str, Measurement], candidate: Candidate) -> float | None:
+    return found[candidate.key].ms if candidate.key in found else None

@@ -5,7 +5,7 @@ Runtimes import their libraries inside functions, so that they can be listed wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,13 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from mvt_nas.errors import LatencyError, MvtNasError
+from mvt_nas.errors import LatencyError, MvtNasError, listing
 from mvt_nas.plugins import Registry
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
+
+    from mvt_nas.latency.kernels import Signature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +35,7 @@ class Job:
         module: the network in evaluation mode, for runtimes that take one.
         command: for the runtime ``command``, the shell command.
         timeout_s: for the runtime ``command``, seconds that a call may take.
+        dtype: to run in; the model and the module are always fp32, the runtime makes something else of them where asked to.
     """
 
     input_shape: tuple[int, int, int, int]
@@ -41,6 +44,7 @@ class Job:
     module: nn.Module | None = None
     command: str | None = None
     timeout_s: float = 60.0
+    dtype: str = "fp32"
 
 
 class Session(Protocol):
@@ -68,6 +72,9 @@ class Runtime:
         session: opens a job; what it has set for the process is put back on leaving.
         own_clock: whether sessions return milliseconds of their own.
         probe: whether opening one more network, the probe, is quick enough.
+        kernel_times: ``(job, runs) -> milliseconds by kernel``, from the runtime's own profile; ``None`` if it has none that can be read.
+        dtypes: what sessions can compute in.
+        accelerator: returns the name of the device that sessions run on; ``None`` if that is the processor.
     """
 
     name: str
@@ -78,6 +85,9 @@ class Runtime:
     session: Callable[[Job], AbstractContextManager[Session]]
     own_clock: bool = False
     probe: bool = True
+    kernel_times: Callable[[Job, int], Mapping[Signature, float]] | None = None
+    dtypes: tuple[str, ...] = ("fp32",)
+    accelerator: Callable[[], str] | None = None
 
     def version(self) -> str | None:
         """Return the version of the package; ``None`` where it is not installed or there is none."""
@@ -88,14 +98,17 @@ RUNTIMES: Registry[Runtime] = Registry("runtime", "mvt_nas.latency.runtimes")
 """Runtimes by name."""
 
 
-def usable_runtime(name: str) -> Runtime:
-    """Return the runtime called ``name``.
+def usable_runtime(name: str, dtype: str = "fp32") -> Runtime:
+    """Return the runtime called ``name``, if it can be used here and computes in ``dtype``.
 
     Raises:
         PluginError: there is none.
-        LatencyError: it cannot be used here.
+        LatencyError: it cannot be used here, or not in this data type.
     """
     runtime = RUNTIMES.get(name)
+    if dtype not in runtime.dtypes:
+        offering = [other for other in RUNTIMES if dtype in RUNTIMES.get(other).dtypes]
+        raise LatencyError(f"runtime {name} runs {' and '.join(runtime.dtypes)} only, not {dtype}; for {dtype} use {listing(offering)}")
     trouble = runtime.trouble()
     if trouble:
         raise LatencyError(f"runtime {name} cannot be used here: {trouble}")

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 
 class TorchSession:
-    """A function of a tensor with its input."""
+    """A function of a tensor with its input, on the device of the input.
 
-    def __init__(self, forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> None:
+    Args:
+        forward: from images (B, C, H, W) to logits (B, classes).
+        images: that are timed.
+        synchronise: waits until the device is done, for devices that only take orders.
+    """
+
+    def __init__(
+        self, forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, synchronise: Callable[[], None] | None = None
+    ) -> None:
         self._forward = forward
         self._images = images
+        self._synchronise = synchronise
 
     def __call__(self) -> None:
         """Run one inference."""
@@ -29,13 +38,15 @@ class TorchSession:
 
         with torch.inference_mode():
             self._forward(self._images)
+            if self._synchronise is not None:
+                self._synchronise()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Return the output, (B, classes), for images (B, C, H, W)."""
         import torch
 
         with torch.inference_mode():
-            out: NDArray[np.float32] = self._forward(torch.from_numpy(images)).numpy()
+            out: NDArray[np.float32] = self._forward(torch.from_numpy(images).to(self._images.device)).cpu().numpy()
         return out
 
 
@@ -62,7 +73,7 @@ def open_session(job: Job) -> Iterator[Session]:
 RUNTIMES.register("torch")(
     Runtime(
         name="torch",
-        summary="PyTorch, eager, inference mode, fp32",
+        summary="PyTorch, eager, inference mode",
         takes="module",
         package="torch",
         trouble=lambda: None,

@@ -47,7 +47,7 @@ def open_session(job: Job) -> Iterator[Session]:
 RUNTIMES.register("torch_compile")(
     Runtime(
         name="torch_compile",
-        summary="PyTorch, torch.compile, fp32; compiles for minutes",
+        summary="PyTorch, torch.compile; compiles for minutes",
         takes="module",
         package="torch",
         trouble=trouble,

@@ -1,0 +1,117 @@
+"""How far predicted latencies are from measured ones, on networks that the model was not fitted to, beside simpler models.
+
+Measures 36 reference networks, 40 random ones and the published ones in ONNX Runtime on one thread, and for the transfer from ten
+whole-network times also on two threads and in OpenVINO: about half an hour. What was measured is kept in
+``results/benchmarks/latency_error``, so that an interrupted run goes on and the figures can be recomputed; delete it to measure anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._figures import Figure
+from benchmarks._latency_baselines import BlockTable, macs_line, with_residual
+from benchmarks._latency_plot import Point, draw
+from mvt_nas.latency.campaign import Campaign, Results, run_campaign
+from mvt_nas.latency.modelling import Model, fit_model
+from mvt_nas.latency.quality import quality
+from mvt_nas.latency.reference_networks import choose
+from mvt_nas.latency.roofline import ROOFLINE
+from mvt_nas.latency.settings import Settings
+from mvt_nas.lowering import lower
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.published import published_names, zoo
+from mvt_nas.space.search_space import load_space
+
+FOLDER = Path(__file__).resolve().parents[1] / "results" / "benchmarks" / "latency_error"
+REFERENCES, RANDOM, FEW = 36, 40, 10
+FRESH_SEED = 2026
+MINUTES, TRANSFER_MINUTES = 12.0, 5.0
+TRANSFERS = {"ONNX Runtime, two threads": ("onnxruntime", 2), "OpenVINO, one thread": ("openvino", 1), "torch, one thread": ("torch", 1)}
+
+Networks = list[tuple[str, Architecture]]
+Array = NDArray[np.float64]
+
+
+def run() -> list[Figure]:
+    """Return the errors of each model, and draw them."""
+    to_fit, to_judge = networks()
+    results = _measured((*to_fit, *to_judge), Settings(), "onnxruntime-1t", whole=True)
+    ms, noise = results.tied().ms, results.tied().noise
+    graphs = {architecture.key: lower(architecture) for _, architecture in (*to_fit, *to_judge)}
+    here, there = [graphs[a.key] for _, a in to_fit], [graphs[a.key] for _, a in to_judge]
+    fit_ms, judge_ms = (np.array([ms[a.key] for _, a in group]) for group in (to_fit, to_judge))
+    times = [results.kernels[a.key] for _, a in to_fit]
+    model = fit_model(here, fit_ms, donors={}, kernel_times=times)
+    table = BlockTable(here, times, fit_ms)
+    predicted = {
+        "this model": _predict(model, there),
+        "look-up table of blocks": table.predict(there),
+        "MACs": macs_line(here, fit_ms, there),
+    }
+    coefficients = model.predictor.coefficients
+    for name in ("gaussian process", "boosted trees"):
+        learned = with_residual(name, coefficients, here, model.held_out_ms, fit_ms, there)
+        predicted[f"this model and a {name} of its residuals"] = predicted["this model"] * learned
+    found = [Figure("noise floor", 100 * noise, "%", 0, 0, 2, "mean difference of a network's latency between heats, speeds removed")]
+    for name, latencies in predicted.items():
+        found += _figures(name, latencies, judge_ms, noise)
+    found.append(Figure("look-up table: blocks that it knows", 100 * table.hits / table.asked, "%", 0, 0, 1))
+    found += _transfers(to_fit, to_judge, coefficients)
+    points = [Point(name, a, ms[a.key], {m: float(p[i]) for m, p in predicted.items()}) for i, (name, a) in enumerate(to_judge)]
+    draw(points, ("this model", "look-up table of blocks", "MACs"), noise, FOLDER / "error.png")
+    return found
+
+
+def networks() -> tuple[Networks, Networks]:
+    """Return the networks to fit to, and fresh ones with the published to judge by."""
+    space = load_space("mobilevit")
+    to_fit = list(choose(space, to_fit=REFERENCES, to_judge=0, seed=0).to_fit)
+    known = {a.key for _, a in to_fit}
+    drawn = [(f"random{n}", a) for n, a in enumerate(space.decode_many(space.sample(RANDOM, FRESH_SEED)), start=1) if a.key not in known]
+    return to_fit, [*drawn, *((name, zoo(name)) for name in published_names())]
+
+
+def _measured(found: tuple[tuple[str, Architecture], ...], settings: Settings, name: str, *, whole: bool = False) -> Results:
+    campaign = Campaign(found, settings, *((MINUTES, 2, True) if whole else (TRANSFER_MINUTES, 1, False)))
+
+    def listener(done: int, total: int, what: str) -> None:
+        print(f"{name}: {done}/{total} heats", file=sys.stderr)
+
+    return run_campaign(campaign, journal=FOLDER / f"{name}.jsonl", listener=listener)
+
+
+def _predict(model: Model, graphs: list[object]) -> Array:
+    return np.array([float(model.predictor.kernels_ms(graph)) + model.predictor.fixed_ms for graph in graphs])  # type: ignore[arg-type]
+
+
+def _figures(name: str, predicted: Array, measured: Array, noise: float, note: str = "") -> list[Figure]:
+    figures = quality(predicted, measured)
+    errors = 100 * np.abs(predicted / measured - 1)
+    n = int(figures["n"])
+    note = note or f"{n} networks that it was not fitted to"
+    return [
+        Figure(f"{name}: mean error", 100 * figures["mape"], "%", float(errors.min()), float(errors.max()), n, note),
+        *(Figure(f"{name}: within {share} %", 100 * figures[f"within{share}"], "%", 0, 0, n) for share in (5, 10)),
+        Figure(f"{name}: Spearman", figures["spearman"], "", 0, 0, n),
+    ]
+
+
+def _transfers(to_fit: Networks, to_judge: Networks, coefficients: dict[str, dict[str, float]]) -> list[Figure]:
+    """Return the errors of models of other runtimes and threads that know ten whole-network times only."""
+    few = to_fit[:FEW]
+    donors = {"onnxruntime-1t": coefficients, "roofline": ROOFLINE}
+    found = []
+    for name, (runtime, threads) in TRANSFERS.items():
+        results = _measured((*few, *to_judge), Settings(runtime=runtime, threads=threads), f"{runtime}-{threads}t")
+        ms = results.tied().ms
+        here, there = ([lower(a) for _, a in group] for group in (few, to_judge))
+        model = fit_model(here, np.array([ms[a.key] for _, a in few]), donors=donors, leave_one_out=True)
+        judge_ms = np.array([ms[a.key] for _, a in to_judge])
+        title = f"{name}, from {FEW} whole-network times"
+        found += _figures(title, _predict(model, there), judge_ms, 0.0, f"donor: {model.fitted.recipe.donor}")
+    return found

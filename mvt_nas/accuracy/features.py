@@ -1,0 +1,103 @@
+"""What the surrogate knows of a network: sums over its kernels, and their logarithms and shares.
+
+Every feature is a fold over the lowering. So it is the same for one architecture and for a hundred thousand rows of a cost table, is
+defined for every space, and equal networks have equal features whatever space they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mvt_nas.blocks.graph import Graph, Op, Size
+from mvt_nas.cost.folds import Fold
+from mvt_nas.cost.table import CostTable
+from mvt_nas.lowering import lower
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.search_space import SearchSpace
+
+Array = NDArray[np.float64]
+
+# Each is a sum over the kernels for which the condition holds.
+_SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
+    "params": (lambda op: op.params, lambda op: True),
+    "macs": (lambda op: op.macs, lambda op: True),
+    "layers": (lambda op: 1, lambda op: op.kind in ("conv", "linear")),
+    "outputs": (lambda op: op.output.elements, lambda op: op.kind in ("conv", "linear")),
+    "macs of pointwise convolutions": (lambda op: op.macs, lambda op: op.kind == "conv" and op.kernel == 1),
+    "macs of spatial convolutions": (lambda op: op.macs, lambda op: _spatial(op)),
+    "depthwise convolutions": (lambda op: 1, lambda op: op.name.startswith("depthwise")),
+    "multi-head layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 3),
+    "separable layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 4),
+    "attention products": (lambda op: op.output.elements, lambda op: op.kind in ("matmul", "softmax")),
+    "fusions": (lambda op: 1, lambda op: op.kind == "concat"),
+    "additions": (lambda op: 1, lambda op: op.kind == "add"),
+    "unfolds": (lambda op: op.output.elements, lambda op: op.kind == "unfold"),
+    "resizes": (lambda op: 1, lambda op: op.kind == "resize"),
+    "tokens": (lambda op: op.output.elements, lambda op: op.kind == "norm"),
+}
+
+LOGARITHMS = ("params", "macs", "layers", "outputs")
+"""Sums of which the logarithm is a feature."""
+
+SHARES = ("macs of pointwise convolutions", "macs of spatial convolutions")
+"""Sums of which the share of all MACs is a feature."""
+
+FEATURES = (*(f"log {name}" for name in LOGARITHMS), *SHARES, *(name for name in _SUMS if name not in (*LOGARITHMS, *SHARES)))
+"""The names of the features; what is neither a logarithm nor a share is log(1 + sum)."""
+
+
+def _spatial(op: Op) -> bool:
+    return op.kind == "conv" and op.kernel > 1 and not op.name.startswith("depthwise")
+
+
+def folds() -> list[Fold]:
+    """Return the sums as folds, for cost tables."""
+    return [Fold(f"feature: {name}", partial(_sum, name)) for name in _SUMS]
+
+
+def features(architectures: Sequence[Architecture], *, num_classes: int) -> Array:
+    """Return the features of architectures at their own resolution, (n, features)."""
+    graphs = [lower(architecture, num_classes=num_classes) for architecture in architectures]
+    return _features({name: np.array([float(_sum(name, graph)) for graph in graphs]) for name in _SUMS})
+
+
+class FeatureTable:
+    """The features of encoded architectures of a space, 100,000 and more a second.
+
+    Args:
+        space: as it is trained, its resolution and strides included.
+        num_classes: outputs of the classifier.
+    """
+
+    def __init__(self, space: SearchSpace, *, num_classes: int) -> None:
+        self._table = CostTable(space, num_classes=num_classes, folds=folds())
+
+    def features(self, rows: ArrayLike) -> Array:
+        """Return the features of rows, (n, dimensions) to (n, features)."""
+        costs = self._table.costs(rows)
+        return _features({name: np.asarray(costs[f"feature: {name}"], dtype=float) for name in _SUMS})
+
+
+def _sum(name: str, graph: Graph) -> Size:
+    value, holds = _SUMS[name]
+    result: Size = 0
+    for op in graph.ops:
+        if holds(op):
+            result = result + value(op)
+    return result
+
+
+def _features(sums: dict[str, Array]) -> Array:
+    columns = []
+    for name in FEATURES:
+        if name.startswith("log "):
+            columns.append(np.log(np.maximum(sums[name.removeprefix("log ")], 1.0)))
+        elif name in SHARES:
+            columns.append(sums[name] / np.maximum(sums["macs"], 1.0))
+        else:
+            columns.append(np.log1p(sums[name]))
+    return np.column_stack(columns)

@@ -1,0 +1,136 @@
+"""What top-1 accuracy a network of this family might have on ImageNet, from the 19 published models alone.
+
+Nineteen points allow few coefficients: a quadratic in the logarithm of parameters, a line in the logarithm of MACs, and a constant per
+family. The estimate holds for the published recipes (300 epochs and more) and says nothing about any other data set. Its error is
+stated with it, measured by leaving models out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.accuracy.ranking import kendall
+from mvt_nas.cost.counts import count
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.published import published, published_names
+
+Array = NDArray[np.float64]
+
+# Ridge on the standardised columns: enough to keep families with three members from fitting themselves.
+_RIDGE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TopOne:
+    """An estimate in percent.
+
+    Attributes:
+        percent: top-1 accuracy on ImageNet-1k at the network's resolution.
+        error: mean absolute error over the published models, one left out at a time, in percentage points.
+        inside: whether parameters and MACs lie between those of the published models.
+    """
+
+    percent: float
+    error: float
+    inside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How far the estimate is off.
+
+    Attributes:
+        leave_one_out: mean absolute error in percentage points.
+        tau: Kendall's tau of the estimates of models that were left out.
+        tau_params: that of the number of parameters.
+        leave_family_out: mean absolute error of each family's models where the whole family is left out.
+        leave_size_out: the same where all models of about one size are left out.
+    """
+
+    leave_one_out: float
+    tau: float
+    tau_params: float
+    leave_family_out: dict[str, float]
+    leave_size_out: float
+
+
+def imagenet_top1(architecture: Architecture) -> TopOne:
+    """Return the estimate for an architecture of any resolution and mixture of blocks."""
+    models, top1 = _published()
+    features = _features([*models, architecture])
+    percent = _fit(features[:-1], top1)(features[-1:])[0]
+    low, high = features[:-1, :2].min(axis=0), features[:-1, :2].max(axis=0)
+    inside = bool(np.all((features[-1, :2] >= low) & (features[-1, :2] <= high)))
+    return TopOne(float(percent), imagenet_errors().leave_one_out, inside)
+
+
+@cache
+def imagenet_errors() -> Errors:
+    """Return the errors of the estimate on published models that it was not fitted to."""
+    models, top1 = _published()
+    features = _features(models)
+    everyone = np.arange(len(models))
+    alone = _left_out(features, top1, [np.array([index]) for index in everyone])
+    families = np.array([_family(name) for name in published_names()])
+    by_family = {name: np.flatnonzero(families == name) for name in dict.fromkeys(families)}
+    sizes = np.array_split(np.argsort(features[:, 0]), 5)
+    return Errors(
+        leave_one_out=float(np.abs(alone - top1).mean()),
+        tau=kendall(alone, top1),
+        tau_params=kendall(features[:, 0], top1),
+        leave_family_out={
+            name: float(np.abs(_left_out(features, top1, [rows])[rows] - top1[rows]).mean()) for name, rows in by_family.items()
+        },
+        leave_size_out=float(np.abs(_left_out(features, top1, sizes) - top1).mean()),
+    )
+
+
+@cache
+def _published() -> tuple[list[Architecture], Array]:
+    found = [published(name) for name in published_names()]
+    return [one.architecture for one in found], np.array([one.imagenet_top1 for one in found])
+
+
+def _family(name: str) -> str:
+    """Return ``v1``, ``v2`` or ``v3``."""
+    return {"mobilevit_": "v1", "mobilevitv2_": "v2", "mobilevitv3_": "v3"}[name[: name.index("_") + 1]]
+
+
+def _features(architectures: Sequence[Architecture]) -> Array:
+    """Return log-params, log-MACs, and the shares of blocks of each kind, (n, columns)."""
+    rows = []
+    for architecture in architectures:
+        counts = count(architecture)
+        blocks = [stage.block for stage in architecture.stages if stage.block is not None]
+        separable = np.mean([getattr(block, "attention", None) == "separable" for block in blocks]) if blocks else 0.0
+        local = np.mean([getattr(block, "fusion", None) == "local" for block in blocks]) if blocks else 0.0
+        rows.append([np.log(counts.params), np.log(counts.macs), separable, local])
+    return np.array(rows, dtype=float)
+
+
+def _fit(features: Array, top1: Array) -> Callable[[Array], Array]:
+    """Return the fitted function of features, (n, columns) to percent, (n,)."""
+    centre, scale = features[:, :2].mean(axis=0), features[:, :2].std(axis=0)
+
+    def design(rows: Array) -> Array:
+        params, macs = ((rows[:, :2] - centre) / scale).T
+        return np.column_stack([np.ones(len(rows)), params, params**2, macs, rows[:, 2], rows[:, 3]])
+
+    columns = design(features)
+    penalty = _RIDGE * np.diag([0.0, *np.ones(columns.shape[1] - 1)])
+    solution = np.linalg.solve(columns.T @ columns + penalty, columns.T @ top1)
+    return lambda rows: np.asarray(design(rows) @ solution)
+
+
+def _left_out(features: Array, top1: Array, parts: Sequence[NDArray[np.intp]]) -> Array:
+    """Return the estimates of the models in each part by a fit to all others; NaN for models in no part."""
+    result = np.full(len(top1), np.nan)
+    for part in parts:
+        rest = np.setdiff1d(np.arange(len(top1)), part)
+        result[part] = _fit(features[rest], top1[rest])(features[part])
+    return result

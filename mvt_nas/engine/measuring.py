@@ -1,0 +1,129 @@
+"""Measuring the front of a run for real, where a device that it predicts for is this machine.
+
+Networks are measured a few at a time, each few spread over the whole front and raced against the probe, and are written down before
+the next: an interruption loses no finished ones, and measuring again goes on with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.folder import locked
+from mvt_nas.engine.measured import MeasuredStore, Measurement, read_measured
+from mvt_nas.engine.run import Run
+from mvt_nas.engine.spread import evenly_spread
+from mvt_nas.errors import LatencyError, MetricError, RunError, listing
+from mvt_nas.latency.profile import Profile
+
+MOST = 20
+SECONDS = 1.0
+_TOGETHER = 5
+
+Listener = Callable[[int, int], None]
+"""Is told how many networks are measured, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How measuring ended.
+
+    Attributes:
+        run: with what was measured.
+        interrupted: whether Ctrl-C ended it.
+    """
+
+    run: Run
+    interrupted: bool
+
+
+def devices_here(run: Run) -> dict[str, Profile]:
+    """Return the devices of a run, by metric, that were measured on a machine like this one and can be measured now."""
+    return {metric: profile for metric, profile in run.devices.items() if profile.is_here()}
+
+
+def measure_front(run: Run, *, most: int = MOST, seconds: float = SECONDS, listener: Listener | None = None) -> Measuring:
+    """Measure a front on all devices of the run that are this machine; what has been measured is left out.
+
+    Args:
+        run: whose front it is.
+        most: networks, evenly spread along the front, the knee among them.
+        seconds: of timing per network; opening them comes on top.
+        listener: see :data:`Listener`.
+
+    Raises:
+        MetricError: no latency is an objective or a budget of the run.
+        LatencyError: none of its devices is this machine, or the runtime fails.
+        RunError: another process works on the folder, or it cannot be written.
+    """
+    tasks = [(profile, group) for profile in _checked(run).values() for group in _groups(run, profile.metric, most)]
+    total, done = sum(len(group) for _, group in tasks), 0
+    interrupted = False
+    if tasks:
+        with locked(run.folder), closing(MeasuredStore(run.folder)) as store:
+            try:
+                for profile, group in tasks:
+                    store.add(_measure(run, profile, group, seconds))
+                    done += len(group)
+                    if listener:
+                        listener(done, total)
+            except KeyboardInterrupt:
+                interrupted = True
+    return Measuring(replace(run, measured=read_measured(run.folder)), interrupted)
+
+
+def _checked(run: Run) -> dict[str, Profile]:
+    if not run.devices:
+        raise MetricError(f"{run.folder}: nothing to measure; no latency is among its objectives and budgets")
+    here = devices_here(run)
+    if not here:
+        names = listing(profile.name for profile in run.devices.values())
+        raise LatencyError(f"{run.folder}: nothing to measure here; this machine and its runtimes are none of its devices ({names})")
+    if not run.candidates:
+        raise RunError(f"{run.folder}: nothing to measure; there are no candidates")
+    return here
+
+
+def _groups(run: Run, metric: str, most: int) -> list[list[Candidate]]:
+    """Return what is still to be measured, a few at a time."""
+    front, knee = run.front(), run.knee()
+    place = next((index for index, candidate in enumerate(front) if candidate.number == knee), None)
+    known = run.measured.get(metric, {})
+    left = [front[index] for index in evenly_spread(len(front), most, place) if front[index].key not in known]
+    count = -(-len(left) // _TOGETHER)
+    return [left[start::count] for start in range(count)]
+
+
+def _measure(run: Run, profile: Profile, group: Sequence[Candidate], seconds: float) -> list[Measurement]:
+    from mvt_nas.latency.fingerprint import fingerprint
+    from mvt_nas.latency.measure import measure
+    from mvt_nas.latency.runtimes.contract import usable_runtime
+    from mvt_nas.latency.settings import Settings
+
+    name = str(profile.runtime["name"])
+    settings = Settings(
+        runtime=name,
+        threads=profile.threads,
+        batch_size=profile.batch_size,
+        seconds=seconds,
+        num_classes=run.config.num_classes,
+        dtype=profile.dtype,
+    )
+    found = fingerprint(usable_runtime(name, profile.dtype), threads=profile.threads, dtype=profile.dtype)
+    timed = measure([(str(candidate.number), run.architecture(candidate.number)) for candidate in group], settings)
+    return [
+        Measurement(
+            candidate.key,
+            profile.metric,
+            one.timing.ms,
+            one.timing.low_ms,
+            one.timing.high_ms,
+            candidate.scores[profile.metric],
+            one.timing.probe_ms,
+            one.timing.warnings,
+            found,
+        )
+        for candidate, one in zip(group, timed, strict=True)
+    ]

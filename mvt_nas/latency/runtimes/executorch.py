@@ -1,0 +1,103 @@
+"""ExecuTorch on the processor, with what XNNPACK has kernels for handed to XNNPACK.
+
+It has one pool of threads for the whole process, as large as the machine. Pinning the process to fewer cores makes the threads of the
+pool wait for each other (a quarter slower on one core); so the pool itself is made anew with the number of threads asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from mvt_nas.errors import LatencyError
+from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing, refusal
+from mvt_nas.latency.runtimes.quiet import quiet
+from mvt_nas.latency.runtimes.torch import TorchSession
+
+
+@contextmanager
+def open_session(job: Job) -> Iterator[Session]:
+    """Yield a session of a job, after converting the network; ExecuTorch has the job's number of threads until it is left.
+
+    Raises:
+        LatencyError: the network cannot be converted or run, or sessions with another number of threads are open.
+    """
+    import torch
+
+    from mvt_nas.latency.random_input import random_images
+
+    with refusal("executorch cannot run the network"):
+        content = program(job)
+    with pool_of_threads(job.threads):
+        with refusal("executorch cannot run the network"):
+            # Emptied on leaving: the pool is gone then, and a call would write to freed memory.
+            loaded = [_library()._load_for_executorch_from_buffer(content)]
+            session = TorchSession(lambda images: loaded[0].forward([images])[0], torch.from_numpy(random_images(job.input_shape)))
+            session()
+        try:
+            yield session
+        finally:
+            loaded.clear()
+
+
+def program(job: Job) -> bytes:
+    """Return the job's network as the content of a ``.pte`` file."""
+    import torch
+
+    assert job.module is not None
+    with quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        exported = torch.export.export(job.module, (torch.zeros(job.input_shape),))
+        lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        content: bytes = lowered.to_executorch().buffer
+    return content
+
+
+@contextmanager
+def pool_of_threads(threads: int) -> Iterator[None]:
+    """Give ExecuTorch so many threads inside the block, and what it had before afterwards.
+
+    Raises:
+        LatencyError: it is inside another such block with another number of threads, whose networks would lose their pool.
+    """
+    library, blocks = _library(), _blocks()
+    before = library._threadpool_get_thread_count()
+    if blocks and before != threads:
+        raise LatencyError(f"executorch cannot give {threads} threads to one network while others are open with {before}")
+    if before != threads:
+        library._unsafe_reset_threadpool(threads)
+    blocks.append(threads)
+    try:
+        yield
+    finally:
+        blocks.pop()
+        if before != threads:
+            library._unsafe_reset_threadpool(before)
+
+
+@cache
+def _blocks() -> list[int]:
+    return []
+
+
+def _library() -> Any:
+    with refusal("executorch cannot be loaded"), quiet():
+        from executorch.extension.pybindings import portable_lib
+    return portable_lib
+
+
+RUNTIMES.register("executorch")(
+    Runtime(
+        name="executorch",
+        summary="ExecuTorch, processor, XNNPACK; converts for 20 s and more",
+        takes="module",
+        package="executorch",
+        trouble=lambda: missing(("executorch",), "executorch"),
+        session=open_session,
+        probe=False,
+    )
+)

@@ -1,0 +1,84 @@
+"""LiteRT, the successor of TensorFlow Lite, on the processor: its kernels are those of XNNPACK, as in most Android apps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing, refusal
+from mvt_nas.latency.runtimes.quiet import quiet
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class LiteRtSession:
+    """An interpreter with its input."""
+
+    def __init__(self, interpreter: Any, images: NDArray[np.float32]) -> None:
+        self._interpreter = interpreter
+        self._input = interpreter.get_input_details()[0]["index"]
+        self._output = interpreter.get_output_details()[0]["index"]
+        interpreter.set_tensor(self._input, images)
+
+    def __call__(self) -> None:
+        """Run one inference."""
+        self._interpreter.invoke()
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the output, (B, classes), for images (B, C, H, W), which are those that are timed from now on."""
+        self._interpreter.set_tensor(self._input, images)
+        self._interpreter.invoke()
+        out: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        return out
+
+
+@contextmanager
+def open_session(job: Job) -> Iterator[Session]:
+    """Yield a session of a job, after converting the network.
+
+    Raises:
+        LatencyError: the network cannot be converted or run.
+    """
+    from mvt_nas.latency.random_input import random_images
+
+    with refusal("litert cannot run the network"):
+        session = LiteRtSession(interpreter(flatbuffer(job), job.threads), random_images(job.input_shape))
+        session()
+    yield session
+
+
+def flatbuffer(job: Job) -> bytes:
+    """Return the job's network as the content of a ``.tflite`` file, its input (B, C, H, W) like torch's."""
+    import torch
+
+    with quiet():
+        import litert_torch
+
+        converted = litert_torch.convert(job.module, (torch.zeros(job.input_shape),))
+        content: bytes = converted.model_content()
+    return content
+
+
+def interpreter(content: bytes, threads: int) -> Any:
+    """Return an interpreter of a network that is ready to be invoked; without further options it takes XNNPACK's kernels."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    made = Interpreter(model_content=content, num_threads=threads)
+    made.allocate_tensors()
+    return made
+
+
+RUNTIMES.register("litert")(
+    Runtime(
+        name="litert",
+        summary="LiteRT (TensorFlow Lite), processor, XNNPACK; converts for 10 s and more",
+        takes="module",
+        package="ai-edge-litert",
+        trouble=lambda: missing(("litert_torch", "ai_edge_litert"), "litert"),
+        session=open_session,
+        probe=False,
+    )
+)
