@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -73,6 +74,7 @@ def with_residual(
         others: of the networks to correct.
     """
     from sklearn.ensemble import GradientBoostingRegressor
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
     from sklearn.pipeline import make_pipeline
@@ -84,7 +86,9 @@ def with_residual(
     else:
         model = make_pipeline(GradientBoostingRegressor(n_estimators=60, max_depth=2, learning_rate=0.05, random_state=0))
     features, there = (np.log(np.stack([BY_GROUP.times(graph, coefficients)[:-1] for graph in group]) + 1e-3) for group in (graphs, others))
-    model.fit(features, np.log(ms / predicted))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: there is nothing to learn
+        model.fit(features, np.log(ms / predicted))
     return np.asarray(np.exp(model.predict(there)))
 
 

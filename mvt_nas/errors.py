@@ -6,7 +6,10 @@
     ├── CheckpointError         a state dict that does not fit the network
     ├── MetricError             an objective, a budget, a proxy
     ├── LatencyError            a runtime, a command or an ONNX file that cannot be measured
+    ├── AccuracyError           a table of trained networks, or what is fitted to it
     ├── RunError                a run folder
+    ├── DataError               pictures that cannot be read, or too few of them
+    ├── TrainingError           a training protocol, or a checkpoint of a training
     └── PluginError             a name that no registry knows, or knows twice
 
 The command line prints the message of a ``MvtNasError`` as one line and exits with 2. So a message names where the trouble is
@@ -42,8 +45,20 @@ class LatencyError(MvtNasError):
     """A latency that cannot be measured."""
 
 
+class AccuracyError(MvtNasError):
+    """A table of trained networks that cannot be used."""
+
+
 class RunError(MvtNasError):
     """A run folder that cannot be opened, continued or read."""
+
+
+class DataError(MvtNasError):
+    """Pictures that cannot be read, or that cannot be learnt from."""
+
+
+class TrainingError(MvtNasError):
+    """A network that cannot be trained as asked."""
 
 
 class PluginError(MvtNasError):

@@ -10,6 +10,7 @@ import numpy as np
 from architectures import random_architecture
 from numpy.typing import NDArray
 
+import mvt_nas.latency.onnx_export  # noqa: F401  # takes the true networks before a test puts others into their place
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.latency.kernels import Kernel, Signature, kernels, signature, term
 from mvt_nas.latency.partitions import BY_RESOURCE
@@ -17,7 +18,7 @@ from mvt_nas.latency.predictor import Predictor
 from mvt_nas.latency.roofline import ROOFLINE
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session
 from mvt_nas.lowering import lower
-from mvt_nas.network import Network
+from mvt_nas.network import Network, build_model
 from mvt_nas.space.architecture import Architecture
 
 Coefficients = Mapping[str, Mapping[str, float]]
@@ -125,6 +126,11 @@ def registered(machine: Machine, name: str = "made_up", *, tells_kernels: bool =
         yield
     finally:
         del RUNTIMES._entries[name]
+
+
+def without_weights(architecture: Architecture, *, num_classes: int, seed: int) -> Network:
+    """Return a network that has shapes only, in place of one with plausible weights: a made-up device asks for no more."""
+    return build_model(architecture, num_classes=num_classes, device="meta")
 
 
 def other_device(fixed_ms: float = 0.5) -> Predictor:

@@ -150,19 +150,26 @@ def test_nothing_is_ever_negative() -> None:
         assert min(model.held_out_ms) >= 0
 
 
-@pytest.mark.parametrize(("n", "folds"), [(12, 12), (20, 10), (30, 5)])
+@pytest.mark.parametrize(("n", "folds"), [(8, 8), (12, 12), (16, 5)])
 def test_what_is_held_out_is_never_seen(n: int, folds: int) -> None:
-    """Ten times its own latency changes no bit of a network's prediction, but those of all that are in other folds."""
-    networks = NetworkFit(GRAPHS[:n], MS[:n], DONORS)
-    before = networks.held_out(folds)
-    for index in (0, n // 2):
-        changed = MS[:n].copy()
+    """Ten times its own latency changes no bit of a network's prediction, but those of all that are in other folds.
+
+    Noise and three donors leave much to choose, so that a choice that has seen everything would show.
+    """
+    donors = DONORS | {"first": predictor(5).coefficients, "second": predictor(6).coefficients}
+    ms = MS[:n] * np.exp(0.3 * np.random.default_rng(n).standard_normal(n))
+    before = NetworkFit(GRAPHS[:n], ms, donors).held_out(folds)
+    for index in range(0, n, 3):
+        changed = ms.copy()
         changed[index] *= 10
-        after = NetworkFit(GRAPHS[:n], changed, DONORS).held_out(folds)
+        after = NetworkFit(GRAPHS[:n], changed, donors).held_out(folds)
         same_fold = np.arange(n) % folds == index % folds
         assert after[same_fold].tolist() == before[same_fold].tolist()
         assert (after[~same_fold] != before[~same_fold]).all()
-    assert errors(before, MS[:n]).mean() < 0.03
+
+
+def test_held_out_predictions_of_an_exact_device_are_good() -> None:
+    assert errors(NetworkFit(GRAPHS[:30], MS[:30], DONORS).held_out(), MS[:30]).mean() < 0.02
 
 
 def test_recipes_grow_with_the_data() -> None:
@@ -225,7 +232,8 @@ def test_figures_of_quality_by_hand() -> None:
     signs = [np.sign((a - c) * (b - d)) for (a, b), (c, d) in pairs]
     ranks = np.argsort(np.argsort(predicted)) + 1
     assert found["mape"] == pytest.approx(sum(relative) / 5, abs=1e-5)
-    assert (found["within5"], found["largest_error"], found["n"]) == (0.4, pytest.approx(0.3), 5)
+    assert (found["within5"], found["n"]) == (0.4, 5)
+    assert found["largest_error"] == pytest.approx(0.3)
     assert found["kendall"] == pytest.approx(float(sum(signs)) / len(pairs)) == pytest.approx(0.8)
     assert found["spearman"] == pytest.approx(np.corrcoef(ranks, [1, 2, 3, 4, 5])[0, 1], abs=1e-5)
     assert quality([1.1, 1.05], [1.0, 1.0 + 1e-9])["within10"] == pytest.approx(0.5)

@@ -19,7 +19,7 @@ def entries_of(heats: list[tuple[int, ...]], ms: list[float], speeds: list[float
 
 
 def latencies(n: int) -> list[float]:
-    return np.random.default_rng(7).uniform(2, 80, n).tolist()
+    return [float(ms) for ms in np.random.default_rng(7).uniform(2, 80, n)]
 
 
 @pytest.mark.parametrize(("networks", "passes", "size"), [(51, 2, 12), (5, 3, 12), (13, 2, 12), (24, 4, 6), (7, 1, 1)])

@@ -14,19 +14,20 @@ PACKAGE = Path(mvt_nas.__file__).parent
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "plugins", "threads", "pareto", "log"},
+    {"data"},
     {"space"},
     {"blocks"},
     {"lowering", "initialisation"},
     {"network"},
     {"cost"},
-    {"checkpoints", "proxies", "latency"},
+    {"checkpoints", "proxies", "latency", "training"},
     {"accuracy"},
     {"engine"},
     {"report"},
     {"cli", "__main__"},
 ]
-SEPARATE = [{"checkpoints", "proxies"}, {"checkpoints", "latency"}, {"proxies", "latency"}]
-WITHOUT_TORCH = ("space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
+SEPARATE = [{"checkpoints", "proxies"}, {"checkpoints", "latency"}, {"proxies", "latency"}, {"training", "proxies"}, {"training", "checkpoints"}, {"training", "latency"}]
+WITHOUT_TORCH = ("data", "space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
 
 
 def _modules() -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import gcd
 
 import numpy as np
@@ -117,7 +118,7 @@ def _by_size(macs: NDArray[np.float64], features: NDArray[np.float64], n: int, r
     low, high = np.quantile(logs, _TAILS)
     edges = np.linspace(low, high, min(_STRATA, n) + 1)
     found: list[int] = []
-    for number, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (start, end) in enumerate(pairwise(edges)):
         members = np.flatnonzero((logs >= start) & (logs <= end))
         wanted = (n * (number + 1)) // (len(edges) - 1) - (n * number) // (len(edges) - 1)
         found += [int(members[index]) for index in _spread_out(features[members], min(wanted, len(members)), rng)]

@@ -213,8 +213,17 @@ def devices_command(as_json: bool) -> None:
 def _row(entry: dict[str, Any]) -> list[str]:
     quality, runtime = entry["quality"], entry["runtime"]
     name = f"{entry['name']}{' (default)' if entry['default'] else ''}"
-    shares = [f"{100 * quality['mape']:.1f} %", f"{100 * quality['within10']:.0f} %", str(quality["n"]), quality["split"]]
+    shares = [
+        _percent(quality.get("mape"), 1),
+        _percent(quality.get("within10"), 0),
+        *(str(quality.get(key, "?")) for key in ("n", "split")),
+    ]
     return [name, str(runtime["name"]), str(runtime["threads"] or "?"), entry["dtype"], *shares, "yes" if entry["here"] else "no"]
+
+
+def _percent(share: Any, digits: int) -> str:
+    """Return a share in words; a profile that somebody wrote by hand need not say it."""
+    return f"{100 * share:.{digits}f} %" if isinstance(share, int | float) else "?"
 
 
 def _words(quality: Any) -> str:

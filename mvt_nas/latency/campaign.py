@@ -41,6 +41,9 @@ class Campaign:
         minutes: for everything, exports included, about.
         passes: how often each network is measured, in other company each time.
         kernels: whether the runtime's own profile is read too, where it has one.
+
+    Raises:
+        LatencyError: minutes that are not above 0.
     """
 
     networks: tuple[tuple[str, Architecture], ...]
@@ -48,6 +51,10 @@ class Campaign:
     minutes: float
     passes: int = 2
     kernels: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minutes < float("inf"):
+            raise LatencyError(f"minutes = {self.minutes} is not allowed; a number above 0")
 
     @property
     def key(self) -> str:

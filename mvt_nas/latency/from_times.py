@@ -58,9 +58,11 @@ def profile_from_times(
         penalty: how hard the factors over the donor are drawn together; chosen by cross-validation without one.
 
     Raises:
-        LatencyError: too few measurements, no such donor, or a name that is not allowed.
+        LatencyError: too few measurements, no such donor, or a name or a penalty that is not allowed.
     """
     check_name(origin.name)
+    if penalty is not None and not 0 <= penalty < float("inf"):
+        raise LatencyError(f"penalty = {penalty} is not allowed; a number from 0")
     if len(measurements) < LEAST_NETWORKS:
         raise LatencyError(f"{len(measurements)} networks with a figure are too few; at least {LEAST_NETWORKS}, better ten")
     graphs = [lower(one.architecture, batch_size=origin.batch_size) for one in measurements]

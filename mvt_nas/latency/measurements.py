@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,14 +45,21 @@ def read_measurements(path: Path) -> list[Measurement]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LatencyError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
-    rows = csv.DictReader([line for _, line in numbered], skipinitialspace=True)
-    missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
+    rows = [(f"{path}:{number}", _cells(line, f"{path}:{number}")) for number, line in _with_content(lines)]
+    header = rows[0][1] if rows else []
+    missing = [name for name in REQUIRED if name not in header]
     if missing:
-        raise LatencyError(f"{path}: column {missing[0]!r} is missing (columns: {listing(rows.fieldnames or ()) or 'none'})")
-    found = [_measurement(row, path, f"{path}:{number}") for row, (number, _) in zip(rows, numbered[1:], strict=False) if row["ms"]]
-    _check_repeats(found, path)
-    return found
+        raise LatencyError(f"{path}: column {missing[0]!r} is missing (columns: {listing(header) or 'none'})")
+    found: dict[str, Measurement] = {}
+    for where, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise LatencyError(f"{where}: has not as many columns as the header")
+        row = dict(zip(header, cells, strict=True))
+        if row["ms"]:
+            one = _measurement(row, path, where)
+            if found.setdefault(one.architecture.key, one) is not one:
+                raise LatencyError(f"{where}: the network {one.network} is there twice")
+    return list(found.values())
 
 
 def template(networks: Sequence[tuple[str, int]]) -> str:
@@ -61,9 +68,22 @@ def template(networks: Sequence[tuple[str, int]]) -> str:
     return head + "\n".join([",".join(COLUMNS), *(f"{name},{resolution}," for name, resolution in networks)]) + "\n"
 
 
+def _with_content(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are neither blank nor comments, with their numbers."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line
+
+
+def _cells(line: str, where: str) -> list[str]:
+    try:
+        (cells,) = csv.reader([line], skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        raise LatencyError(f"{where}: is no line of a CSV file ({error})") from None
+    return cells
+
+
 def _measurement(row: dict[str, str], path: Path, where: str) -> Measurement:
-    if None in row or None in row.values():
-        raise LatencyError(f"{where}: has not as many columns as the header")
     architecture = _architecture(row["network"].strip(), path, where)
     text = (row.get("resolution_px") or "").strip()
     if text:
@@ -94,10 +114,3 @@ def _architecture(name: str, path: Path, where: str) -> Architecture:
         return Architecture.load(file)
     except MvtNasError as error:
         raise LatencyError(f"{where}: {error}") from None
-
-
-def _check_repeats(found: Sequence[Measurement], path: Path) -> None:
-    keys = [one.architecture.key for one in found]
-    for one in found:
-        if keys.count(one.architecture.key) > 1:
-            raise LatencyError(f"{path}: the network {one.network} is there twice")

@@ -7,15 +7,43 @@ expressivity.
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy
-from mvt_nas.proxies.preserve import left_as_found
-from mvt_nas.proxies.roles import first_tensor, forward, primary_blocks
+from mvt_nas.proxies.contract import PROXIES, Batch, Coverage, Proxy, Reading
+from mvt_nas.proxies.passes import Passes, alone
+from mvt_nas.proxies.roles import first_tensor, primary_blocks
+from mvt_nas.proxies.watchers import Watcher
+
+
+class Spectra(Watcher):
+    """Collects the entropy of the features of each primary block.
+
+    Attributes:
+        blocks: the primary blocks.
+        reached: those that ran.
+        entropies: in nats, one per run of a block that gave features.
+    """
+
+    def __init__(self, network: nn.Module, batch: Batch) -> None:
+        super().__init__(network, batch)
+        self.blocks = primary_blocks(network)
+        self.reached: set[nn.Module] = set()
+        self.entropies: list[float] = []
+
+    def hooks(self) -> list[RemovableHandle]:
+        """Hook the blocks."""
+        return [block.register_forward_hook(self._measure) for block in self.blocks]
+
+    def _measure(self, block: nn.Module, _inputs: object, output: object) -> None:
+        self.reached.add(block)
+        with torch.no_grad():
+            rows = feature_rows(output)
+            if rows is not None:
+                self.entropies.append(spectral_entropy(rows))
 
 
 def channel_entropy(network: nn.Module, batch: Batch) -> float:
@@ -29,24 +57,18 @@ def channel_entropy(network: nn.Module, batch: Batch) -> float:
     statistics of the batch, dropout is off. The network is left as found.
 
     Raises:
-        MetricError: no primary block outputs tokens (B, N, C) or maps (B, C, H, W).
+        MetricError: no primary block outputs tokens (B, N, C) or maps (B, C, H, W), or the network has no weights or no logits.
     """
-    entropies: list[float] = []
+    return alone(network, batch, read, Spectra)
 
-    def measure(_block: nn.Module, _inputs: tuple[object, ...], output: object) -> None:
-        rows = feature_rows(output)
-        if rows is not None:
-            entropies.append(spectral_entropy(rows))
 
-    blocks = primary_blocks(network)
-    with left_as_found(network), torch.no_grad(), ExitStack() as hooks:
-        for block in blocks:
-            hooks.callback(block.register_forward_hook(measure).remove)
-        forward(network, batch.images)
-    if not entropies:
+def read(passes: Passes) -> Reading:
+    """Return the sum of the entropies."""
+    seen = passes.watched(Spectra)
+    if not seen.entropies:
         shapes = "tokens (B, N, C) or maps (B, C, H, W) are needed"
-        raise MetricError(f"none of the {len(blocks)} primary blocks of {type(network).__name__} gave features: {shapes}")
-    return math.fsum(entropies)
+        raise MetricError(f"none of the {len(seen.blocks)} primary blocks of {type(passes.network).__name__} gave features: {shapes}")
+    return Reading(math.fsum(seen.entropies), (Coverage("blocks", len(seen.reached), len(seen.blocks)),))
 
 
 def feature_rows(output: object) -> Tensor | None:
@@ -62,7 +84,8 @@ def spectral_entropy(rows: Tensor) -> float:
 
     Equal rows have entropy 0; a value that is not finite makes it NaN.
     """
-    centred = rows.double() - rows.double().mean(dim=0)
+    values = rows.detach().double()
+    centred = values - values.mean(dim=0)
     # Both products have the same eigenvalues but for zeros, which add no entropy: take the smaller one.
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
     if not bool(gram.isfinite().all()):
@@ -84,5 +107,7 @@ PROXIES.register("channel_entropy")(
         source="Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search, 2024",
         labelled=False,
         worst=0.0,
+        read=read,
+        watches=(Spectra,),
     )
 )

@@ -1,10 +1,11 @@
-"""What a training-free score takes and what it says about itself.
+"""What a training-free score takes, what it gives, and what it says about itself.
 
-Torch is imported for the type checker only, so that the scores can be listed without loading it.
+Torch is imported for the type checker only, so that the contract can be read without loading it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,9 @@ from mvt_nas.plugins import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from mvt_nas.proxies.passes import Passes
+    from mvt_nas.proxies.watchers import Watcher
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +42,66 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of the units that a score is about were reached by the pass that it read.
+
+    Attributes:
+        units: what was counted, such as ``"blocks"``.
+        seen: how many of them the pass reached.
+        exist: how many the network has.
+    """
+
+    units: str
+    seen: int
+    exist: int
+
+    @property
+    def gap(self) -> str:
+        """What is missing, in a few words; empty where nothing is."""
+        return "" if self.seen == self.exist else f"{self.seen} of {self.exist} {self.units} seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a score reads off the passes.
+
+    Attributes:
+        value: the score, no unit; NaN or an infinity where it is not defined.
+        coverage: what the value rests on.
+        note: why the value is not finite, where that is known.
+    """
+
+    value: float
+    coverage: tuple[Coverage, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score as it is reported.
+
+    Attributes:
+        value: no unit; NaN or an infinity where ``finite`` is false.
+        status: ``"ok"``, or what is wrong with the value.
+    """
+
+    value: float
+    status: str = "ok"
+
+    @property
+    def finite(self) -> bool:
+        """Whether the value is a number to compare with others."""
+        return math.isfinite(self.value)
+
+    @staticmethod
+    def of(reading: Reading) -> Score:
+        """Return the score of a reading: its status tells of values that are not finite and of units that were not seen."""
+        broken = "" if math.isfinite(reading.value) else f"not finite ({reading.value})"
+        parts = [broken, reading.note, *(coverage.gap for coverage in reading.coverage)]
+        return Score(reading.value, "; ".join(part for part in parts if part) or "ok")
+
+
+@dataclass(frozen=True, slots=True)
 class Proxy:
     """A training-free score of a network.
 
@@ -49,6 +113,8 @@ class Proxy:
         source: authors, title and year of the publication.
         labelled: whether the score reads the labels of the batch.
         worst: a bound that no network falls short of, for the reference point of a hypervolume.
+        read: the same score, read off passes that other scores read as well; ``None`` for a score that shares none.
+        watches: what ``read`` needs to have watched the forward pass of the batch.
     """
 
     name: str
@@ -58,6 +124,8 @@ class Proxy:
     source: str
     labelled: bool
     worst: float
+    read: Callable[[Passes], Reading] | None = None
+    watches: tuple[type[Watcher], ...] = ()
 
 
 PROXIES: Registry[Proxy] = Registry("proxy", "mvt_nas.proxies")

@@ -7,13 +7,10 @@ normalisation to sum 1; as a score of whole networks: Abdelfattah et al., "Zero-
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from mvt_nas.errors import MetricError
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy
-from mvt_nas.proxies.preserve import left_as_found
-from mvt_nas.proxies.roles import forward, weight_names
+from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.passes import Passes, alone, total
 
 
 def snip(network: nn.Module, batch: Batch) -> float:
@@ -25,24 +22,14 @@ def snip(network: nn.Module, batch: Batch) -> float:
     Raises:
         MetricError: a label is beyond the outputs of the network, or the network has no weights or no logits.
     """
-    parameters = dict(network.named_parameters())
-    with left_as_found(network), torch.enable_grad():
-        weights = {name: parameters[name].detach().requires_grad_() for name in weight_names(network)}
-        logits = forward(network, batch.images, weights)
-        _check_labels(batch.labels, logits)
-        loss = functional.cross_entropy(logits, batch.labels)
-        gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
-        saliencies = [
-            (weight * gradient).abs().sum(dtype=torch.float64) for weight, gradient in zip(weights.values(), gradients, strict=True)
-        ]
-    return float(torch.stack(saliencies).detach().sum())
+    return alone(network, batch, read)
 
 
-def _check_labels(labels: Tensor, logits: Tensor) -> None:
-    outputs = logits.shape[1]
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= outputs:
-        raise MetricError(f"labels from {low} to {high} for a network with {outputs} outputs: 0 to {outputs - 1} are allowed")
+def read(passes: Passes) -> Reading:
+    """Return the sum of abs(w · dL/dw)."""
+    found = passes.gradients
+    saliencies = ((weight * found.gradients[name]).abs().sum(dtype=torch.float64) for name, weight in found.weights.items())
+    return Reading(total(saliencies), (found.coverage,))
 
 
 PROXIES.register("snip")(
@@ -54,5 +41,6 @@ PROXIES.register("snip")(
         source="Lee, Ajanthan and Torr, SNIP: single-shot network pruning based on connection sensitivity, 2019",
         labelled=True,
         worst=0.0,
+        read=read,
     )
 )

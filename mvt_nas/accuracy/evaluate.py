@@ -1,0 +1,80 @@
+"""``mvt-nas accuracy evaluate``: how good the surrogate is, beside counting, and how good anything could be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.ranking import kendall, noise_ceiling, paired_bootstrap
+from mvt_nas.accuracy.sampling import MATCHED
+from mvt_nas.accuracy.surrogate import HeldOut, held_out
+from mvt_nas.accuracy.table import Networks
+
+Array = NDArray[np.float64]
+
+_DIGITS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The surrogate judged on networks that it had not seen.
+
+    Attributes:
+        figures: see :func:`evaluate`.
+        held_out: the predictions.
+        networks: the table.
+    """
+
+    figures: dict[str, Any]
+    held_out: HeldOut
+    networks: Networks
+
+
+def evaluate(networks: Networks, *, seed: int = 0) -> Judged:
+    """Return the figures of the surrogate in nested cross-validation.
+
+    They are ``n``, ``tau`` and ``tau_matched`` (in the panel of equal size), those of params, MACs and the mean of their ranks,
+    ``delta_low`` and ``delta_high`` (95 % paired bootstrap interval of the difference from the best of these), the noise ceilings of both
+    (what a perfect prediction would reach against one training), ``mae`` in percentage points, ``coverage90`` and ``coverage_n``.
+    """
+    found = held_out(networks, seed=seed)
+    rng = np.random.default_rng(seed)
+    accuracy, matched = networks.accuracy, networks.in_panel(MATCHED)
+    counting = _counting(networks)
+    best = max(counting, key=lambda name: kendall(counting[name], accuracy))
+
+    def difference(rows: NDArray[np.intp]) -> float:
+        return kendall(found.percent[rows], accuracy[rows]) - kendall(counting[best][rows], accuracy[rows])
+
+    low, high = paired_bootstrap(difference, len(networks), rng)
+    covered = (accuracy >= found.low) & (accuracy <= found.high)
+    figures: dict[str, Any] = {
+        "n": len(networks),
+        "tau": kendall(found.percent, accuracy),
+        "tau_matched": kendall(found.percent[matched], accuracy[matched]),
+        "n_matched": len(matched),
+        **{f"tau_{name}": kendall(values, accuracy) for name, values in counting.items()},
+        "best_counting": best,
+        "delta_low": low,
+        "delta_high": high,
+        "noise_ceiling": noise_ceiling(networks.single, networks.seed_sd, rng),
+        "noise_ceiling_matched": noise_ceiling(networks.single[matched], networks.seed_sd, rng) if len(matched) > 2 else None,
+        "seed_sd": networks.seed_sd,
+        "mae": float(np.abs(found.percent - accuracy).mean()),
+        "coverage90": float(covered.mean()),
+        "coverage_n": len(covered),
+    }
+    rounded = {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in figures.items()}
+    return Judged(rounded, found, networks)
+
+
+def _counting(networks: Networks) -> dict[str, Array]:
+    from scipy.stats import rankdata
+
+    table = features(networks.architectures, num_classes=networks.num_classes)
+    params, macs = (table[:, FEATURES.index(name)] for name in ("log params", "log macs"))
+    return {"params": params, "macs": macs, "params_macs": rankdata(params) + rankdata(macs)}

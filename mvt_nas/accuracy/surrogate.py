@@ -1,0 +1,147 @@
+"""The surrogate: accuracy from an architecture, with an interval whose coverage was measured.
+
+Which regression is used is itself chosen by cross-validation, so its error is measured by nested cross-validation: the networks by which
+it is judged had no say in the choice. Intervals are those of the regression, stretched by one factor until they held nine tenths of the
+networks that were held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.ranking import kendall
+from mvt_nas.accuracy.regressors import RECIPES, Fitted, Recipe
+from mvt_nas.accuracy.table import Networks
+from mvt_nas.space.architecture import Architecture
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+COVERED = 0.9
+FOLDS = 10
+INNER_FOLDS = 5
+SLACK = 0.1  # by how much log-params and log-MACs may lie outside the table before a warning
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Predicted accuracies.
+
+    Attributes:
+        percent: (n,).
+        low: lower ends of the intervals that should hold 90 % of the trained accuracies, (n,).
+        high: upper ends, (n,).
+        outside: whether parameters or MACs lie outside what was trained, (n,).
+    """
+
+    percent: Array
+    low: Array
+    high: Array
+    outside: NDArray[np.bool_]
+
+
+class Surrogate:
+    """Predicts what the table's protocol would give.
+
+    Args:
+        networks: trained ones.
+        recipe: the regression; chosen by cross-validation without.
+    """
+
+    def __init__(self, networks: Networks, recipe: Recipe | None = None) -> None:
+        self.num_classes = networks.num_classes
+        table = features(networks.architectures, num_classes=networks.num_classes)
+        self._centre, self._scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
+        standard = (table - self._centre) / self._scale
+        self.recipe = recipe or choose(standard, networks.accuracy)
+        self._fitted = _fit(self.recipe, standard, networks.accuracy)
+        self._stretch = _stretch(self.recipe, standard, networks.accuracy)
+        sizes = table[:, _SIZE_COLUMNS]
+        self._low, self._high = sizes.min(axis=0) - SLACK, sizes.max(axis=0) + SLACK
+
+    def predict(self, architectures: Sequence[Architecture]) -> Estimates:
+        """Return the estimates of architectures as they would be trained."""
+        return self.predict_features(features(architectures, num_classes=self.num_classes))
+
+    def predict_features(self, table: Array) -> Estimates:
+        """Return the estimates from features, (n, features)."""
+        mean, deviation = _apply(self.recipe, self._fitted, (table - self._centre) / self._scale)
+        width = self._stretch * deviation
+        sizes = table[:, _SIZE_COLUMNS]
+        outside = ((sizes < self._low) | (sizes > self._high)).any(axis=1)
+        return Estimates(mean, mean - width, mean + width, outside)
+
+
+_SIZE_COLUMNS = [FEATURES.index(name) for name in ("log params", "log macs")]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Predictions of networks that neither the fit nor the choice of the regression has seen.
+
+    Attributes:
+        percent: (n,).
+        low: (n,).
+        high: (n,).
+        recipes: the regression that was chosen in each fold.
+    """
+
+    percent: Array
+    low: Array
+    high: Array
+    recipes: tuple[str, ...]
+
+
+def held_out(networks: Networks, *, seed: int = 0) -> HeldOut:
+    """Return predictions by nested cross-validation."""
+    table = features(networks.architectures, num_classes=networks.num_classes)
+    standard = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)  # knows no accuracies
+    accuracy = networks.accuracy
+    mean, width = np.empty(len(accuracy)), np.empty(len(accuracy))
+    names = []
+    for inside, outside in splits(len(accuracy), FOLDS, seed):
+        recipe = choose(standard[inside], accuracy[inside])
+        mean[outside], deviation = _apply(recipe, _fit(recipe, standard[inside], accuracy[inside]), standard[outside])
+        width[outside] = _stretch(recipe, standard[inside], accuracy[inside]) * deviation
+        names.append(recipe.name)
+    return HeldOut(mean, mean - width, mean + width, tuple(names))
+
+
+def choose(standard: Array, accuracy: Array) -> Recipe:
+    """Return the regression with the highest Kendall's tau in cross-validation; the first of several that are alike."""
+    taus = [kendall(_cross_validated(recipe, standard, accuracy)[0], accuracy) for recipe in RECIPES]
+    return RECIPES[int(np.argmax(taus))]
+
+
+def splits(n: int, folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Return the indices inside and outside of each fold, in random parts of equal size."""
+    order = np.random.default_rng(seed).permutation(n)
+    parts = np.array_split(order, min(folds, n))
+    return [(np.setdiff1d(order, part), np.sort(part)) for part in parts]
+
+
+def _cross_validated(recipe: Recipe, standard: Array, accuracy: Array) -> tuple[Array, Array]:
+    mean, deviation = np.empty(len(accuracy)), np.empty(len(accuracy))
+    for inside, outside in splits(len(accuracy), INNER_FOLDS, 1):
+        mean[outside], deviation[outside] = _apply(recipe, _fit(recipe, standard[inside], accuracy[inside]), standard[outside])
+    return mean, deviation
+
+
+def _stretch(recipe: Recipe, standard: Array, accuracy: Array) -> float:
+    """Return how many standard deviations hold :data:`COVERED` of networks that were held out (the conformal quantile)."""
+    mean, deviation = _cross_validated(recipe, standard, accuracy)
+    scores = np.sort(np.abs(accuracy - mean) / deviation)
+    return float(scores[min(int(np.ceil((len(scores) + 1) * COVERED)), len(scores)) - 1])
+
+
+def _fit(recipe: Recipe, standard: Array, accuracy: Array) -> Fitted:
+    return recipe.fit(standard[:, recipe.columns], accuracy)
+
+
+def _apply(recipe: Recipe, fitted: Fitted, standard: Array) -> tuple[Array, Array]:
+    return fitted(standard[:, recipe.columns])

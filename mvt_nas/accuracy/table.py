@@ -1,0 +1,244 @@
+"""The table of trained networks: one line per training, appended as each ends.
+
+A CSV file that any program reads; architecture and curve are JSON in their cells. ``#`` lines at its head hold the protocol and where the
+pictures came from. All trainings of a table follow one protocol on one split of one set of pictures, so that they can be compared.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.errors import AccuracyError
+from mvt_nas.space.architecture import Architecture
+
+COLUMNS = (
+    "key",
+    "title",
+    "panel",
+    "seed",
+    "status",
+    "accuracy",
+    "validation_loss",
+    "tse_ema",
+    "params",
+    "macs",
+    "seconds",
+    "pictures_per_second",
+    "hardware",
+    "curve",
+    "architecture",
+)
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One training.
+
+    Attributes:
+        key: of the architecture.
+        title: what it was called.
+        panel: ``spread``, ``matched`` or ``published``.
+        seed: of weights, order and augmentation.
+        status: ``complete``, or what went wrong.
+        accuracy: on the validation pictures, in percent; NaN where it went wrong.
+        validation_loss: on the same.
+        tse_ema: moving average of the training loss, see ``mvt_nas.training``.
+        params: trainable parameters.
+        macs: multiply-adds of one picture.
+        seconds: of training.
+        pictures_per_second: seen in training.
+        hardware: in words.
+        curve: validation accuracy after each epoch, in percent.
+        architecture: as it was trained.
+    """
+
+    key: str
+    title: str
+    panel: str
+    seed: int
+    status: str
+    accuracy: float
+    validation_loss: float
+    tse_ema: float
+    params: int
+    macs: int
+    seconds: float
+    pictures_per_second: float
+    hardware: str
+    curve: tuple[float, ...]
+    architecture: Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Trainings that can be compared.
+
+    Attributes:
+        head: what they have in common: ``protocol``, ``data``, ``num_classes``, ``space``, ``budget`` of the matched panel.
+        trainings: in the order in which they ended.
+        where: the file.
+    """
+
+    head: Mapping[str, Any]
+    trainings: tuple[Trained, ...]
+    where: str = "table"
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the pictures."""
+        return int(self.head["num_classes"])
+
+    def networks(self) -> Networks:
+        """Return the networks with their accuracy averaged over seeds; trainings that went wrong are left out.
+
+        Raises:
+            AccuracyError: fewer than eight networks were trained.
+        """
+        runs: dict[str, list[Trained]] = {}
+        for training in self.trainings:
+            if training.status == COMPLETE and math.isfinite(training.accuracy):
+                runs.setdefault(training.key, []).append(training)
+        if len(runs) < _LEAST:
+            raise AccuracyError(f"{self.where}: {len(runs)} trained networks are too few; at least {_LEAST}")
+        firsts = [members[0] for members in runs.values()]
+        return Networks(
+            architectures=tuple(one.architecture for one in firsts),
+            panels=tuple(one.panel for one in firsts),
+            accuracy=np.array([np.mean([one.accuracy for one in members]) for members in runs.values()]),
+            single=np.array([members[0].accuracy for members in runs.values()]),
+            seed_sd=_pooled_sd([[one.accuracy for one in members] for members in runs.values()]),
+            num_classes=self.num_classes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Trained networks, each once.
+
+    Attributes:
+        architectures: as they were trained.
+        panels: of each.
+        accuracy: mean over its seeds, in percent, (n,).
+        single: that of its first seed, (n,).
+        seed_sd: standard deviation of the accuracy over seeds, pooled over the networks that were trained several times; 0 without any.
+        num_classes: outputs of the classifiers.
+    """
+
+    architectures: tuple[Architecture, ...]
+    panels: tuple[str, ...]
+    accuracy: NDArray[np.float64]
+    single: NDArray[np.float64]
+    seed_sd: float
+    num_classes: int
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+    def in_panel(self, name: str) -> NDArray[np.intp]:
+        """Return the indices of the networks of a panel."""
+        return np.flatnonzero(np.array(self.panels) == name)
+
+
+_LEAST = 8
+
+
+def _pooled_sd(groups: Sequence[Sequence[float]]) -> float:
+    several = [group for group in groups if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in several)
+    if not freedom:
+        return 0.0
+    return math.sqrt(sum(float(np.var(group, ddof=1)) * (len(group) - 1) for group in several) / freedom)
+
+
+def read_table(path: str | Path) -> Table:
+    """Return the table in a file; a last line that was torn is left out.
+
+    Raises:
+        AccuracyError: it cannot be read, or a line is damaged.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AccuracyError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
+    lines = text.splitlines(keepends=True)
+    whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+    head = _head([line for line in whole if line.startswith("#")], str(file))
+    rows = [line for line in whole if not line.startswith("#")]
+    return Table(head, tuple(_trainings(rows, str(file))), str(file))
+
+
+def _head(lines: Sequence[str], where: str) -> dict[str, Any]:
+    try:
+        head = json.loads("".join(line.removeprefix("#") for line in lines))
+        if not isinstance(head, dict) or not isinstance(head["num_classes"], int):
+            raise KeyError("num_classes")
+    except (ValueError, KeyError) as error:
+        raise AccuracyError(f"{where}: no table of trained networks (its head cannot be read: {error})") from None
+    return head
+
+
+def _trainings(rows: Sequence[str], where: str) -> Iterator[Trained]:
+    reader = csv.DictReader(rows)
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise AccuracyError(f"{where}: column {missing[0]!r} is missing")
+    for number, row in enumerate(reader, start=1):
+        try:
+            yield _training(row)
+        except (ValueError, TypeError, KeyError) as error:
+            raise AccuracyError(f"{where}: training {number} is damaged ({str(error)[:100]})") from None
+
+
+def _training(row: Mapping[str, str]) -> Trained:
+    architecture = Architecture.from_json(row["architecture"])
+    if architecture.key != row["key"]:
+        raise ValueError(f"key = {row['key']} does not belong to the architecture ({architecture.key})")
+    numbers = {name: float(row[name]) for name in ("accuracy", "validation_loss", "tse_ema", "seconds", "pictures_per_second")}
+    whole = {name: int(row[name]) for name in ("seed", "params", "macs")}
+    words = {name: row[name] for name in ("key", "title", "panel", "status", "hardware")}
+    return Trained(**numbers, **whole, **words, curve=tuple(json.loads(row["curve"])), architecture=architecture)  # type: ignore[arg-type]
+
+
+def start_table(path: Path, head: Mapping[str, Any]) -> None:
+    """Write a table without trainings."""
+    text = "".join(f"# {line}\n" for line in json.dumps(head, indent=1).splitlines())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + ",".join(COLUMNS) + "\n", encoding="utf-8")
+
+
+def append(path: Path, training: Trained) -> None:
+    """Append a training with one write; a line that an interrupted one has left in part is cut off first.
+
+    Raises:
+        AccuracyError: it cannot be written.
+    """
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow([_cell(training, name) for name in COLUMNS])
+    try:
+        data = path.read_bytes()
+        with open(path, "r+b") as file:
+            file.truncate(data.rfind(b"\n") + 1)
+            file.seek(0, io.SEEK_END)
+            file.write(buffer.getvalue().encode())
+    except OSError as error:
+        raise AccuracyError(f"{path}: cannot be written ({error.strerror}); what is finished is kept") from None
+
+
+def _cell(training: Trained, name: str) -> object:
+    if name == "architecture":
+        return json.dumps(training.architecture.to_dict(), separators=(",", ":"))
+    if name == "curve":
+        return json.dumps(list(training.curve))
+    return getattr(training, name)

@@ -1,0 +1,98 @@
+"""``mvt-nas accuracy``: what trained networks say about those that were not trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mvt_nas.cli.tables import print_json, print_table
+
+_TABLE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group("accuracy")
+def accuracy_group() -> None:
+    """Predict accuracy from trained networks, with its error."""
+
+
+@accuracy_group.command("evaluate")
+@click.argument("table", metavar="[TABLE]", type=_TABLE, required=False)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="S", help="Of folds and resamples.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
+def evaluate_command(table: Path | None, seed: int, as_json: bool) -> None:
+    """Judge the surrogate by nested cross-validation on a table of trained networks, by default the one that ships."""
+    from mvt_nas.accuracy.evaluate import evaluate
+    from mvt_nas.accuracy.shipped import default_table
+    from mvt_nas.accuracy.table import read_table
+
+    path = table or default_table()
+    judged = evaluate(read_table(path).networks(), seed=seed)
+    figures = judged.figures
+    if as_json:
+        print_json({"table": str(path), "seed": seed, **figures})
+        return
+    click.echo(f"{path}: {figures['n']} networks, accuracy repeats to {figures['seed_sd']:.2f} points over seeds")
+    rows = [
+        ["Kendall's tau, all networks", *(f"{figures[name]:.3f}" for name in ("tau", "tau_params", "tau_macs", "noise_ceiling"))],
+        ["networks of one size", f"{figures['tau_matched']:.3f}", "", "", _or_blank(figures["noise_ceiling_matched"])],
+    ]
+    print_table(["", "surrogate", "params", "MACs", "ceiling"], rows)
+    interval = f"{figures['delta_low']:+.3f} to {figures['delta_high']:+.3f}"
+    click.echo(f"\nagainst the best count ({figures['best_counting']}): {interval} (95 % paired bootstrap)")
+    coverage = f"{100 * figures['coverage90']:.0f} % of {figures['coverage_n']} networks lie in their 90 % intervals"
+    click.echo(f"mean error {figures['mae']:.2f} points; {coverage}")
+
+
+def _or_blank(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+@accuracy_group.command("predict")
+@click.argument("networks", metavar="NAME|FILE|RUN:NUMBER...", nargs=-1, required=True)
+@click.option("--table", type=_TABLE, metavar="TABLE", help="Of trained networks.  [default: the one that ships]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def predict_command(networks: tuple[str, ...], table: Path | None, as_json: bool) -> None:
+    """Predict accuracies: under the table's protocol with a 90 % interval, and an estimate of ImageNet top-1.
+
+    An architecture for large images is first fitted to the table's small ones (strides and patches), as it would be for training.
+    """
+    from mvt_nas.accuracy.imagenet import imagenet_top1
+    from mvt_nas.accuracy.protocol import at_protocol
+    from mvt_nas.accuracy.shipped import default_table
+    from mvt_nas.accuracy.surrogate import Surrogate
+    from mvt_nas.accuracy.table import read_table
+    from mvt_nas.cli.resolve import resolve
+
+    found = read_table(table or default_table())
+    named = [resolve(name) for name in networks]
+    estimates = Surrogate(found.networks()).predict([at_protocol(architecture, found) for _, architecture in named])
+    entries: list[dict[str, Any]] = []
+    for index, (name, architecture) in enumerate(named):
+        top1 = imagenet_top1(architecture)
+        entries.append(
+            {
+                "network": name,
+                "key": architecture.key,
+                "accuracy": round(float(estimates.percent[index]), 3),
+                "low": round(float(estimates.low[index]), 3),
+                "high": round(float(estimates.high[index]), 3),
+                "outside": bool(estimates.outside[index]),
+                "imagenet_top1": round(top1.percent, 2),
+                "imagenet_error": round(top1.error, 2),
+                "imagenet_outside": not top1.inside,
+            }
+        )
+    if as_json:
+        print_json(entries)
+        return
+    print_table(["network", "accuracy %", "90 % interval", "ImageNet top-1, about"], [_row(entry) for entry in entries])
+    if any(entry["outside"] or entry["imagenet_outside"] for entry in entries):
+        click.echo("\n*: larger or smaller than any network that was trained or published; the interval promises nothing")
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    interval = f"{entry['low']:.1f} to {entry['high']:.1f}"
+    top1 = f"{entry['imagenet_top1']:.1f} ± {entry['imagenet_error']:.1f}{'*' if entry['imagenet_outside'] else ''}"
+    return [entry["network"], f"{entry['accuracy']:.1f}{'*' if entry['outside'] else ''}", interval, top1]

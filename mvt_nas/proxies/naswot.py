@@ -1,0 +1,101 @@
+"""NASWOT: how well the activations tell the images of a batch apart, by which of their inputs are positive.
+
+The source knows ReLU only, whose input's sign is that of a linear region. The inputs of SiLU and GELU have signs as well, but there are
+no linear regions then. The score adds log(units) for every image, so it contains the logarithm of the width.
+
+Source: Mellor, Turner, Storkey and Crowley, "Neural architecture search without training" (2021).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.passes import Passes, activation_coverage, alone
+from mvt_nas.proxies.watchers import Watcher, by_image
+
+
+class Agreement(Watcher):
+    """Adds up, over all activations, in how many units each two images agree.
+
+    Attributes:
+        twice_less_units: twice the number of agreeing units less the number of units, (B, B), in float64.
+        units: per image.
+        layers: activations seen.
+        counted: of these, those that go by images.
+    """
+
+    sees_activations = True
+
+    def __init__(self, network: nn.Module, batch: Batch) -> None:
+        super().__init__(network, batch)
+        self.twice_less_units = torch.zeros(self.images, self.images, dtype=torch.float64)
+        self.units = self.layers = self.counted = 0
+
+    def before_activation(self, values: Tensor) -> None:
+        """Add one activation; the products of signs are whole numbers, which float32 holds exactly below 2 ** 24 units."""
+        self.layers += 1
+        rows = by_image(values, self.images)
+        if rows is None:
+            return
+        self.counted += 1
+        self.units += rows.shape[1]
+        signs = (rows > 0.0).to(rows.dtype).mul_(2.0).sub_(1.0)
+        product = (signs @ signs.T).double().cpu()
+        self.twice_less_units += product if bool(rows.sum().isfinite()) else math.nan
+
+    def kernel(self) -> Tensor:
+        """Return for each two images the share of the units in which they agree, (B, B)."""
+        return (self.twice_less_units + self.units) / (2 * self.units)
+
+
+def naswot(network: nn.Module, batch: Batch) -> float:
+    """Return log det K in nats, K counting for each two images the units whose inputs have the same sign, (B, B).
+
+    Minus infinity where two images agree everywhere. It is never negative otherwise: K holds whole numbers. BatchNorm uses the
+    statistics of the batch, dropout is off. The network is left as found.
+
+    Raises:
+        MetricError: the network has no weights or no logits, or the batch is too small.
+    """
+    return alone(network, batch, read, Agreement)
+
+
+def read(passes: Passes) -> Reading:
+    """Return log det K."""
+    seen = passes.watched(Agreement)
+    coverage = activation_coverage(passes, seen.counted, seen.layers)
+    if not seen.units:
+        return Reading(math.nan, coverage, "no activations")
+    value = log_determinant(seen.kernel(), seen.units)
+    return Reading(value, coverage, "two images have the same code" if value == -math.inf else "")
+
+
+def log_determinant(kernel: Tensor, units: int) -> float:
+    """Return log det of ``units`` times the kernel of shares; minus infinity where it is singular."""
+    if not bool(kernel.isfinite().all()):
+        return math.nan
+    twins = (kernel.triu(diagonal=1) == 1.0).any()
+    sign, logarithm = torch.linalg.slogdet(kernel)
+    value = float(logarithm) + len(kernel) * math.log(units)
+    # Of whole numbers the determinant is whole: what is below 1 is rounding around zero.
+    singular = bool(twins) or float(sign) <= 0.0 or value < -1e-6
+    return -math.inf if singular else value
+
+
+PROXIES.register("naswot")(
+    Proxy(
+        name="naswot",
+        score=naswot,
+        direction="max",
+        passes="1 forward of the batch",
+        source="Mellor, Turner, Storkey and Crowley, Neural architecture search without training, 2021",
+        labelled=False,
+        worst=0.0,
+        read=read,
+        watches=(Agreement,),
+    )
+)

@@ -1,0 +1,117 @@
+"""The passes over one network and one batch, each run when a score first asks for it, and then shared.
+
+All passes start from the state in which the network and the random state were found, so no score depends on which others are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+import torch
+from torch import nn
+
+from mvt_nas.errors import MetricError
+from mvt_nas.proxies.contract import Batch, Coverage, Proxy, Reading
+from mvt_nas.proxies.flow import Flow, run_flow
+from mvt_nas.proxies.forward_pass import ForwardPass, Gradients, loss_gradients, run_forward
+from mvt_nas.proxies.watchers import Watcher
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Watcher)
+
+
+class Passes:
+    """What scores are read from.
+
+    Args:
+        network: any module from images to logits.
+        batch: what it runs on.
+        watches: the watchers that the scores to come will ask for.
+    """
+
+    def __init__(self, network: nn.Module, batch: Batch, watches: Iterable[type[Watcher]] = ()) -> None:
+        self.network = network
+        self.batch = batch
+        self._watches = tuple(dict.fromkeys(watches))
+        self._results: dict[str, object] = {}
+
+    def watched(self, kind: type[W]) -> W:
+        """Return a watcher after the forward pass of the batch."""
+        return cast(W, self._forward[1][kind])
+
+    @property
+    def forward(self) -> ForwardPass:
+        """The forward pass of the batch, its graph kept."""
+        return self._forward[0]
+
+    @property
+    def gradients(self) -> Gradients:
+        """The gradients of the loss over the whole batch."""
+        return self._once("gradients", lambda: loss_gradients(self.forward, self.batch.labels))
+
+    @property
+    def halves(self) -> tuple[Gradients, Gradients]:
+        """The gradients of the losses over the first and over the second half of the batch, each with statistics of its own."""
+        return self._once("halves", self._run_halves)
+
+    @property
+    def flow(self) -> Flow:
+        """The signal of one image of ones through the magnitudes of the weights."""
+        return self._once("flow", lambda: run_flow(self.network, self.batch))
+
+    @property
+    def _forward(self) -> tuple[ForwardPass, dict[type[Watcher], Watcher]]:
+        return self._once("forward", self._run_forward)
+
+    def _run_forward(self) -> tuple[ForwardPass, dict[type[Watcher], Watcher]]:
+        watchers = {kind: kind(self.network, self.batch) for kind in self._watches}
+        return run_forward(self.network, self.batch.images, list(watchers.values())), watchers
+
+    def _run_halves(self) -> tuple[Gradients, Gradients]:
+        images, labels = self.batch.images, self.batch.labels
+        middle = len(images) // 2
+        if not middle:
+            raise MetricError("batch of 1 for gradients of two halves: 2 images or more are needed")
+        return (
+            loss_gradients(run_forward(self.network, images[:middle]), labels[:middle]),
+            loss_gradients(run_forward(self.network, images[middle:]), labels[middle:]),
+        )
+
+    def _once(self, name: str, run: Callable[[], T]) -> T:
+        """Return the result of a pass, running it if it has not been; a pass that failed fails again in the same way."""
+        if name not in self._results:
+            try:
+                self._results[name] = run()
+            except Exception as problem:  # whatever it is, it is raised to every score that asks
+                self._results[name] = _Failure(problem)
+        result = self._results[name]
+        if isinstance(result, _Failure):
+            raise result.problem
+        return cast(T, result)
+
+
+class _Failure:
+    def __init__(self, problem: Exception) -> None:
+        self.problem = problem
+
+
+def alone(network: nn.Module, batch: Batch, read: Callable[[Passes], Reading], *watches: type[Watcher]) -> float:
+    """Return one score, for which only the passes that it needs are run."""
+    return read(Passes(network, batch, watches)).value
+
+
+def shared(network: nn.Module, batch: Batch, proxies: Iterable[Proxy]) -> Passes:
+    """Return the passes from which all of some scores can be read."""
+    return Passes(network, batch, (kind for proxy in proxies for kind in proxy.watches))
+
+
+def total(parts: Iterable[torch.Tensor]) -> float:
+    """Return the sum of scalars, in float64."""
+    return float(torch.stack([part.detach().double() for part in parts]).sum())
+
+
+def activation_coverage(passes: Passes, counted: int, seen: int) -> tuple[Coverage, ...]:
+    """Return how many of the activations seen went into a score, and how many of those known to exist were seen."""
+    known = passes.forward.activations
+    return (Coverage("activations by image", counted, seen), *([] if known is None else [known]))
