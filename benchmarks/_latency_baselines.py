@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph, Op
-from mvt_nas.latency.kernels import Signature, kernels, signature
-from mvt_nas.latency.partitions import BY_GROUP
-from mvt_nas.latency.predictor import Coefficients
+from mvt_nas.latency.model.kernels import Signature, kernels, signature
+from mvt_nas.latency.model.partitions import BY_GROUP
+from mvt_nas.latency.model.predictor import Coefficients
 
 Array = NDArray[np.float64]
 

@@ -70,7 +70,7 @@ def _scatter(axes: Any, points: Sequence[Point], model: str) -> None:
             label = f"{name} ({len(members)})"
             axes.plot([p.ms for p in members], [p.predicted[model] for p in members], marker, color=colour, markersize=5, label=label)
     axes.set(xscale="log", yscale="log", xlabel="measured ms", ylabel="predicted ms", xlim=ends, ylim=ends)
-    axes.set_title(f"{len(points)} networks that it was not fitted to")
+    axes.set_title(f"{len(points)} networks that it was not fitted to", fontsize="medium")
     axes.legend(frameon=False, loc="upper left")
 
 
@@ -91,4 +91,4 @@ def _errors(axes: Any, points: Sequence[Point], models: Sequence[str], noise: fl
     axes.axvline(0, color="#888888", linewidth=0.8)
     axes.set(xlabel="error of the prediction, %", yticks=[])
     axes.invert_yaxis()
-    axes.set_title("errors by kind of network (grey: ±10 %, darker: noise of measuring)")
+    axes.set_title("errors by kind of network (grey: ±10 %, darker: noise of measuring)", fontsize="medium")

@@ -17,9 +17,9 @@ from mvt_nas.cost.counters import count_with_fvcore, count_with_thop
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.folds import Fold
 from mvt_nas.cost.table import CostTable
-from mvt_nas.latency.kernels import CLASSES, TERMS
-from mvt_nas.latency.predictor import Predictor
-from mvt_nas.latency.stacked import stacked_ms
+from mvt_nas.latency.model.kernels import CLASSES, TERMS
+from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.model.stacked import stacked_ms
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import load_space
 

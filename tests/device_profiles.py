@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mvt_nas.latency.fingerprint import this_device
-from mvt_nas.latency.kernels import CLASSES, TERMS
-from mvt_nas.latency.predictor import Predictor
+from mvt_nas.latency.measuring.fingerprint import this_device
+from mvt_nas.latency.model.kernels import CLASSES, TERMS
+from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.profile import Profile
 
 

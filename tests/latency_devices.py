@@ -10,12 +10,12 @@ import numpy as np
 from architectures import random_architecture
 from numpy.typing import NDArray
 
-import mvt_nas.latency.onnx_export  # noqa: F401  # takes the true networks before a test puts others into their place
+import mvt_nas.latency.measuring.onnx_export  # noqa: F401  # takes the true networks before a test puts others into their place
 from mvt_nas.blocks.graph import Graph
-from mvt_nas.latency.kernels import Kernel, Signature, kernels, signature, term
-from mvt_nas.latency.partitions import BY_RESOURCE
-from mvt_nas.latency.predictor import Predictor
-from mvt_nas.latency.roofline import ROOFLINE
+from mvt_nas.latency.model.kernels import Kernel, Signature, kernels, signature, term
+from mvt_nas.latency.model.partitions import BY_RESOURCE
+from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session
 from mvt_nas.lowering import lower
 from mvt_nas.network import Network, build_model

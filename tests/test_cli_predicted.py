@@ -18,11 +18,11 @@ from mvt_nas import Run, zoo
 from mvt_nas.cli.main import main
 from mvt_nas.engine.measured import NAME
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.measure import Measured
-from mvt_nas.latency.predictor import Predictor
+from mvt_nas.latency.measuring.measure import Measured
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.measuring.stopwatch import Timing
+from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.profiles import default_profile_name
-from mvt_nas.latency.settings import Settings
-from mvt_nas.latency.stopwatch import Timing
 from mvt_nas.report.plot import draw, front_plot
 
 HERE = profile("here", 1, here=True, probe_ms=5.0)
@@ -52,7 +52,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             found.append(Measured(title, architecture.key, (1, 3, 64, 64), 1, Timing(ms, ms, ms, ms, ms, 30, 1.0, 5.2, ())))
         return found
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.measure"], "measure", measure)
+    monkeypatch.setattr(sys.modules["mvt_nas.latency.measuring.measure"], "measure", measure)
     return calls
 
 
@@ -131,7 +131,7 @@ def test_ctrl_c_while_measuring_keeps_the_search(monkeypatch: pytest.MonkeyPatch
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.measure"], "measure", interrupt)
+    monkeypatch.setattr(sys.modules["mvt_nas.latency.measuring.measure"], "measure", interrupt)
     code, out, err = run(*SEARCH, capsys=capsys)
     assert code == 130
     assert "30 candidates (0 failed, 0 infeasible)" in out
@@ -144,7 +144,7 @@ def test_a_runtime_that_fails_costs_no_result(monkeypatch: pytest.MonkeyPatch, c
     def fail(*_: object) -> None:
         raise LatencyError("no more")
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.measure"], "measure", fail)
+    monkeypatch.setattr(sys.modules["mvt_nas.latency.measuring.measure"], "measure", fail)
     code, out, err = run(*SEARCH, capsys=capsys)
     assert code == 0
     assert "The front is not measured: no more" in err

@@ -14,8 +14,8 @@ from mvt_nas.blocks.graph import Graph
 from mvt_nas.cost.folds import Fold, total
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import MetricError
-from mvt_nas.latency.kernels import kernels
-from mvt_nas.latency.stacked import stacked_ms
+from mvt_nas.latency.model.kernels import kernels
+from mvt_nas.latency.model.stacked import stacked_ms
 from mvt_nas.lowering import lower
 from mvt_nas.space.search_space import SearchSpace, load_space
 

@@ -18,9 +18,9 @@ from mvt_nas.engine.run import Run
 from mvt_nas.engine.spread import evenly_spread
 from mvt_nas.engine.start import search
 from mvt_nas.errors import LatencyError, MetricError, RunError
-from mvt_nas.latency.measure import Measured
-from mvt_nas.latency.settings import Settings
-from mvt_nas.latency.stopwatch import Timing
+from mvt_nas.latency.measuring.measure import Measured
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.measuring.stopwatch import Timing
 
 HERE, THERE = profile("here", 1, here=True, batch_size=2), profile("there", 2)
 METRIC = HERE.metric
@@ -49,7 +49,7 @@ class FakeMeasure:
         self.calls: list[list[str]] = []
         self.settings: list[Settings] = []
         self._after = after
-        monkeypatch.setattr(sys.modules["mvt_nas.latency.measure"], "measure", self)
+        monkeypatch.setattr(sys.modules["mvt_nas.latency.measuring.measure"], "measure", self)
 
     def __call__(self, networks: Sequence[tuple[str, Any]], settings: Settings) -> list[Measured]:
         self._after(len(self.calls))

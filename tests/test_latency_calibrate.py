@@ -14,15 +14,15 @@ from device_profiles import install, profile
 from latency_devices import Machine, other_device, registered, without_weights
 
 from mvt_nas.errors import LatencyError, RunError
-from mvt_nas.latency.calibrate import MOST_NETWORKS, Plan, calibrate, known_donors
-from mvt_nas.latency.campaign import Campaign, Results, run_campaign
-from mvt_nas.latency.heats import HEAT_SIZE
-from mvt_nas.latency.modelling import OWN_KERNELS
-from mvt_nas.latency.partitions import BY_GROUP
+from mvt_nas.latency.calibration.calibrate import MOST_NETWORKS, Plan, calibrate, known_donors
+from mvt_nas.latency.calibration.campaign import Campaign, Results, run_campaign
+from mvt_nas.latency.calibration.heats import HEAT_SIZE
+from mvt_nas.latency.calibration.reference_networks import choose, farthest_first
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.model.fit import OWN_KERNELS
+from mvt_nas.latency.model.partitions import BY_GROUP
+from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.profile import Profile
-from mvt_nas.latency.reference_networks import choose, farthest_first
-from mvt_nas.latency.roofline import ROOFLINE
-from mvt_nas.latency.settings import Settings
 from mvt_nas.lowering import lower
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import load_space
@@ -37,9 +37,9 @@ HEATS = 2 * 2  # two passes over 24 networks
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give tests devices of their own, networks without weights, and heats that last as long as calls that only look at a number."""
-    monkeypatch.setattr("mvt_nas.latency.plausible.plausible_network", without_weights)
+    monkeypatch.setattr("mvt_nas.latency.measuring.plausible.plausible_network", without_weights)
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path / "devices"))
-    monkeypatch.setattr("mvt_nas.latency.campaign._LEAST_S", 0.002)
+    monkeypatch.setattr("mvt_nas.latency.calibration.campaign._LEAST_S", 0.002)
     return tmp_path
 
 

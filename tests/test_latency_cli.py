@@ -10,7 +10,7 @@ import pytest
 
 from mvt_nas import zoo
 from mvt_nas.cli.main import main
-from mvt_nas.latency.onnx_export import export_onnx
+from mvt_nas.latency.measuring.onnx_export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
 FIELDS = {"network", "key", "ms", "low_ms", "high_ms", "median_ms", "min_ms", "rounds", "cpu_per_wall", "runtime", "threads"} | {

@@ -13,14 +13,14 @@ from latency_devices import Machine, other_device, registered, without_weights
 from spaces import SPACES
 
 from mvt_nas.errors import LatencyError, PluginError
-from mvt_nas.latency.campaign import Results
-from mvt_nas.latency.evaluate import HOLDS_MAPE, Evaluation, compare, evaluate_profile, fresh_networks, settings_of
-from mvt_nas.latency.heats import Entry
-from mvt_nas.latency.predictor import Predictor
+from mvt_nas.latency.calibration.campaign import Results
+from mvt_nas.latency.calibration.evaluate import HOLDS_MAPE, Evaluation, compare, evaluate_profile, fresh_networks, settings_of
+from mvt_nas.latency.calibration.heats import Entry
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.model.quality import quality
 from mvt_nas.latency.profile import Profile
 from mvt_nas.latency.profiles import load_profile
-from mvt_nas.latency.quality import quality
-from mvt_nas.latency.settings import Settings
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace, load_space
 
@@ -32,8 +32,8 @@ N = 12
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))
-    monkeypatch.setattr("mvt_nas.latency.plausible.plausible_network", without_weights)
-    monkeypatch.setattr("mvt_nas.latency.campaign._LEAST_S", 0.002)
+    monkeypatch.setattr("mvt_nas.latency.measuring.plausible.plausible_network", without_weights)
+    monkeypatch.setattr("mvt_nas.latency.calibration.campaign._LEAST_S", 0.002)
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ from scipy.optimize import lsq_linear
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.cost.folds import total
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.fit_kernels import KernelSample, fit_kernels, kernel_samples
-from mvt_nas.latency.fit_networks import PENALTIES, NetworkFit
-from mvt_nas.latency.kernels import CLASSES, TERMS
-from mvt_nas.latency.least_squares import non_negative
-from mvt_nas.latency.modelling import OWN_KERNELS, describe_recipe, fit_model
-from mvt_nas.latency.partitions import BY_GROUP, BY_RESOURCE, PARTITIONS
-from mvt_nas.latency.predictor import Predictor
-from mvt_nas.latency.quality import half_width, quality, scale_between
-from mvt_nas.latency.roofline import ROOFLINE
+from mvt_nas.latency.model.fit import OWN_KERNELS, describe_recipe, fit_model
+from mvt_nas.latency.model.fit_kernels import KernelSample, fit_kernels, kernel_samples
+from mvt_nas.latency.model.fit_networks import PENALTIES, NetworkFit
+from mvt_nas.latency.model.kernels import CLASSES, TERMS
+from mvt_nas.latency.model.least_squares import non_negative
+from mvt_nas.latency.model.partitions import BY_GROUP, BY_RESOURCE, PARTITIONS
+from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.model.quality import half_width, quality, scale_between
+from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.lowering import lower
 
 GRAPHS = [lower(one) for one in random_networks(60)]

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mvt_nas.latency.heats import HEAT_SIZE, Entry, plan_heats, tie
+from mvt_nas.latency.calibration.heats import HEAT_SIZE, Entry, plan_heats, tie
 
 
 def entries_of(heats: list[tuple[int, ...]], ms: list[float], speeds: list[float], noise: np.ndarray | None = None) -> list[Entry]:

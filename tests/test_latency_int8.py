@@ -16,14 +16,14 @@ from torch import nn
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.jobs import job_for
-from mvt_nas.latency.measure import measure
-from mvt_nas.latency.onnx_export import export_onnx
-from mvt_nas.latency.plausible import plausible_network
-from mvt_nas.latency.random_input import random_images
+from mvt_nas.latency.measuring.jobs import job_for
+from mvt_nas.latency.measuring.measure import measure
+from mvt_nas.latency.measuring.onnx_export import export_onnx
+from mvt_nas.latency.measuring.plausible import plausible_network
+from mvt_nas.latency.measuring.random_input import random_images
+from mvt_nas.latency.measuring.settings import Settings
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Session, usable_runtime
 from mvt_nas.latency.runtimes.onnxruntime import quantise
-from mvt_nas.latency.settings import Settings
 from mvt_nas.space.architecture import Architecture, Stage
 
 V1 = MobileViT(attention="multi_head", dim=16, ffn_dim=32, transformer_depth=1)
@@ -118,7 +118,7 @@ def test_the_probe_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         with runtime.session(job) as session:
             yield session
 
-    module = importlib.import_module("mvt_nas.latency.measure")  # the package has a function of that name
+    module = importlib.import_module("mvt_nas.latency.measuring.measure")  # the package has a function of that name
     monkeypatch.setattr(module, "usable_runtime", lambda *_: replace(runtime, session=spy))
     (measured,) = measure([("small", CONVOLUTIONAL)], INT8)
     assert opened == ["int8", "fp32"]

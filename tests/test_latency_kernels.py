@@ -19,11 +19,22 @@ from mvt_nas.blocks.graph import Graph, Tensor
 from mvt_nas.blocks.lowering import LOWERINGS
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.kernels import CLASSES, GROUPS, TERMS, Kernel, Signature, kernels, padded_elements, signature, term, whole_registers
-from mvt_nas.latency.onnx_export import export_onnx
-from mvt_nas.latency.onnxruntime_events import read_events
-from mvt_nas.latency.predictor import Predictor, check_terms, ranges_of
-from mvt_nas.latency.random_input import random_images
+from mvt_nas.latency.measuring.onnx_export import export_onnx
+from mvt_nas.latency.measuring.onnxruntime_events import read_events
+from mvt_nas.latency.measuring.random_input import random_images
+from mvt_nas.latency.model.kernels import (
+    CLASSES,
+    GROUPS,
+    TERMS,
+    Kernel,
+    Signature,
+    kernels,
+    padded_elements,
+    signature,
+    term,
+    whole_registers,
+)
+from mvt_nas.latency.model.predictor import Predictor, check_terms, ranges_of
 from mvt_nas.latency.runtimes.onnxruntime import options
 from mvt_nas.lowering import lower, lower_convolutions, lower_head, lower_stem
 from mvt_nas.space.architecture import Architecture, Stage
@@ -52,7 +63,8 @@ V1_XXS = {
     "softmax": LAYERS,
     "values": LAYERS,
     "activation": 1 + 2 * 7 + LAYERS + 3 * 3 + 1,
-    "add": 2 * LAYERS,
+    "add": 2 * LAYERS - 3,
+    "add_to_norm": 3,
     "add_to_convolution": 1 + 2,
     "layer_norm": 2 * LAYERS,
     "norm_after_add": 3,
@@ -66,7 +78,7 @@ V3_S = V1_XXS | {
     "pointwise": 7 + 6 + 3 * 2,
     "pointwise_small": 1 + 3 + 1,
     "depthwise": 3 + 3,
-    "add": 2 * LAYERS + 3,
+    "add": 2 * LAYERS,
     "add_to_convolution": 2,
 }
 del V3_S["convolution"]
@@ -83,7 +95,8 @@ V2_100 = {
     "mul": 2 * LAYERS,
     "sum": LAYERS,
     "activation": 1 + 2 * 6 + LAYERS + 3,
-    "add_to_convolution": 1 + 2 * LAYERS,
+    "add": 2 * LAYERS,
+    "add_to_convolution": 1,
     "group_norm": 2 * LAYERS + 3,
     "unfold": 3,
     "fold": 3,
@@ -287,7 +300,7 @@ NETWORKS = {
     "v3 on v2": small(64, **V2 | V3),
 }
 LAYOUT_OPERATORS = {"ReorderInput", "ReorderOutput", "Reshape", "Split", "Unsqueeze", "Flatten"}
-FREE = ("add_to_convolution", "scale")  # the runtime has them inside other kernels
+FREE = ("add_to_convolution", "add_to_norm", "scale")  # the runtime has them inside other kernels
 EXACTLY_AS_MANY = (*GROUPS["pointwise"], *GROUPS["convolution"], *GROUPS["depthwise"], *GROUPS["linear"], *GROUPS["attention"])
 RUNS = 3
 

@@ -13,14 +13,14 @@ import torch
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.fingerprint import describe, fingerprint
-from mvt_nas.latency.measure import measure
-from mvt_nas.latency.onnx_export import KEPT, export_onnx, trace_to_onnx
-from mvt_nas.latency.onnx_file import input_shape
-from mvt_nas.latency.plausible import plausible_network
-from mvt_nas.latency.random_input import random_images
+from mvt_nas.latency.measuring.fingerprint import describe, fingerprint
+from mvt_nas.latency.measuring.measure import measure
+from mvt_nas.latency.measuring.onnx_export import KEPT, export_onnx, trace_to_onnx
+from mvt_nas.latency.measuring.onnx_file import input_shape
+from mvt_nas.latency.measuring.plausible import plausible_network
+from mvt_nas.latency.measuring.random_input import random_images
+from mvt_nas.latency.measuring.settings import Settings
 from mvt_nas.latency.runtimes.contract import RUNTIMES, usable_runtime
-from mvt_nas.latency.settings import Settings
 from mvt_nas.space.architecture import Architecture, Stage
 
 V1 = MobileViT(attention="multi_head", dim=16, ffn_dim=32, transformer_depth=1)
@@ -76,7 +76,9 @@ def test_sizes_that_a_file_leaves_open_are_filled_and_those_it_fixes_are_kept(tm
 
 def test_exports_are_kept_and_are_one_file_without_batch_norms_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[Path] = []
-    monkeypatch.setattr("mvt_nas.latency.onnx_export.trace_to_onnx", lambda *given: (traced.append(given[2]), trace_to_onnx(*given)))
+    monkeypatch.setattr(
+        "mvt_nas.latency.measuring.onnx_export.trace_to_onnx", lambda *given: (traced.append(given[2]), trace_to_onnx(*given))
+    )
     first = export_onnx(CONVOLUTIONAL, tmp_path / "a.onnx", seed=11).read_bytes()
     assert export_onnx(CONVOLUTIONAL, tmp_path / "b.onnx", seed=11).read_bytes() == first
     assert len(traced) == 1

@@ -16,13 +16,13 @@ from latency_devices import random_networks
 
 from mvt_nas import zoo
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.from_times import Origin, profile_from_times
-from mvt_nas.latency.kernels import LANES
-from mvt_nas.latency.measurements import read_measurements
-from mvt_nas.latency.predictor import ranges_of
+from mvt_nas.latency.calibration.from_times import Origin, profile_from_times
+from mvt_nas.latency.calibration.measurements import read_measurements
+from mvt_nas.latency.model.kernels import LANES
+from mvt_nas.latency.model.predictor import ranges_of
+from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.profile import Profile
 from mvt_nas.latency.profiles import SHIPPED, load_profile, profile_files, user_folder
-from mvt_nas.latency.roofline import ROOFLINE
 from mvt_nas.lowering import lower
 from mvt_nas.space.published import published_names
 
@@ -40,7 +40,7 @@ def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def full_profile() -> Profile:
-    from mvt_nas.latency.kernels import kernels
+    from mvt_nas.latency.model.kernels import kernels
 
     one = profile("phone")
     ranges = ranges_of(kernels(lower(random_networks(1)[0]).ops))

@@ -26,13 +26,13 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "devices"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(folder))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mvt_nas.latency.campaign._LEAST_S", 0.002)
+    monkeypatch.setattr("mvt_nas.latency.calibration.campaign._LEAST_S", 0.002)
     return folder
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    monkeypatch.setattr("mvt_nas.latency.plausible.plausible_network", without_weights)
+    monkeypatch.setattr("mvt_nas.latency.measuring.plausible.plausible_network", without_weights)
     one = Machine(DEVICE, noise=0.005)
     with registered(one):
         yield one

@@ -17,17 +17,17 @@ import torch
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError, PluginError
-from mvt_nas.latency.fingerprint import usable_cores
-from mvt_nas.latency.jobs import job_for
-from mvt_nas.latency.measure import measure
-from mvt_nas.latency.plausible import plausible_network
-from mvt_nas.latency.random_input import random_images
+from mvt_nas.latency.measuring.fingerprint import usable_cores
+from mvt_nas.latency.measuring.jobs import job_for
+from mvt_nas.latency.measuring.measure import measure
+from mvt_nas.latency.measuring.plausible import plausible_network
+from mvt_nas.latency.measuring.random_input import random_images
+from mvt_nas.latency.measuring.settings import Settings
 from mvt_nas.latency.runtimes import cuda, executorch, torch_compile
 from mvt_nas.latency.runtimes import onnxruntime as runtime_onnxruntime
 from mvt_nas.latency.runtimes import openvino as runtime_openvino
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Session, usable_runtime
 from mvt_nas.latency.runtimes.quiet import quiet
-from mvt_nas.latency.settings import Settings
 from mvt_nas.space.architecture import Architecture, Stage
 
 V1 = MobileViT(attention="multi_head", dim=16, ffn_dim=32, transformer_depth=1)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.quantile import bootstrap_interval, low_quantile
-from mvt_nas.latency.stopwatch import Clock, race
+from mvt_nas.latency.measuring.quantile import bootstrap_interval, low_quantile
+from mvt_nas.latency.measuring.stopwatch import Clock, race
 
 
 class Machine:

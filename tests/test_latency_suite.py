@@ -14,10 +14,10 @@ from latency_devices import other_device
 from mvt_nas import zoo
 from mvt_nas.cli.main import main
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.measurements import COLUMNS, read_measurements, template
-from mvt_nas.latency.onnx_file import input_shape
+from mvt_nas.latency.calibration.measurements import COLUMNS, read_measurements, template
+from mvt_nas.latency.calibration.suite import CSV, write_suite
+from mvt_nas.latency.measuring.onnx_file import input_shape
 from mvt_nas.latency.profiles import load_profile
-from mvt_nas.latency.suite import CSV, write_suite
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names
 from mvt_nas.space.search_space import load_space
@@ -79,7 +79,7 @@ def test_a_suite_is_written_filled_in_and_fitted(tmp_path: Path, capsys: pytest.
 def test_published_networks_of_the_space_are_in_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exported = {}
     monkeypatch.setattr(
-        "mvt_nas.latency.suite.export_onnx", lambda architecture, path, **settings: exported.update({Path(path).stem: settings})
+        "mvt_nas.latency.calibration.suite.export_onnx", lambda architecture, path, **settings: exported.update({Path(path).stem: settings})
     )
     heard: list[str] = []
     path = write_suite(load_space("mobilevit_v2"), tmp_path / "suite", networks=8, batch_size=2, seed=3, listener=heard.append)

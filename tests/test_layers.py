@@ -13,7 +13,7 @@ PACKAGE = Path(mvt_nas.__file__).parent
 
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "plugins", "threads", "pareto", "log"},
+    {"errors", "plugins", "threads", "allocation", "pareto", "log"},
     {"data"},
     {"space"},
     {"blocks"},
@@ -26,7 +26,14 @@ LAYERS = [
     {"report"},
     {"cli", "__main__"},
 ]
-SEPARATE = [{"checkpoints", "proxies"}, {"checkpoints", "latency"}, {"proxies", "latency"}, {"training", "proxies"}, {"training", "checkpoints"}, {"training", "latency"}]
+SEPARATE = [
+    {"checkpoints", "proxies"},
+    {"checkpoints", "latency"},
+    {"proxies", "latency"},
+    {"training", "proxies"},
+    {"training", "checkpoints"},
+    {"training", "latency"},
+]
 WITHOUT_TORCH = ("data", "space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
 
 

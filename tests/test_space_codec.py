@@ -17,7 +17,7 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace, load_space
 
-SHIPPED = ["mobilevit", "mobilevit_v1", "mobilevit_v2", "mobilevit_v3", "tiny"]
+SHIPPED = ["mobilevit", "mobilevit_v1", "mobilevit_v2", "mobilevit_v3", "small_images", "tiny"]
 
 
 def _space(name: str) -> SearchSpace:

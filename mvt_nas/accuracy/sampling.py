@@ -51,7 +51,14 @@ class Planned:
 
 
 def plan(
-    space: SearchSpace, *, spread: int, matched: int, num_classes: int, seed: int, budget: float | None = None
+    space: SearchSpace,
+    *,
+    spread: int,
+    matched: int,
+    num_classes: int,
+    seed: int,
+    budget: float | None = None,
+    most_macs: float | None = None,
 ) -> tuple[list[Planned], float]:
     """Return networks of both panels, no two of them equal, and the MACs of the matched panel.
 
@@ -61,7 +68,8 @@ def plan(
         matched: networks of one size.
         num_classes: outputs of the classifier.
         seed: of the draw.
-        budget: MACs of the matched panel; the median of the space without.
+        budget: MACs of the matched panel; the median of what is drawn without.
+        most_macs: of the largest network.
 
     Raises:
         SpaceError: the space has too few networks of that size.
@@ -69,6 +77,10 @@ def plan(
     rows = space.sample(_POOL, seed)
     rows = rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
     macs = CostTable(space, num_classes=num_classes).costs(rows)["macs"].astype(float)
+    if most_macs is not None:
+        rows, macs = rows[macs <= most_macs], macs[macs <= most_macs]
+    if len(rows) < spread + matched:
+        raise SpaceError(f"{space.name}: {len(rows)} networks of {_POOL} drawn are small enough; {spread + matched} are needed")
     features = FeatureTable(space, num_classes=num_classes).features(rows)
     budget = float(np.median(macs)) if budget is None else budget
     near = np.flatnonzero(np.abs(macs / budget - 1) <= MATCHED_WITHIN)
@@ -77,7 +89,8 @@ def plan(
     rng = np.random.default_rng(seed)
     chosen_near = [int(near[index]) for index in _spread_out(features[near], matched, rng)]
     free = np.setdiff1d(np.arange(len(rows)), chosen_near)
-    chosen = [int(free[index]) for index in _by_size(macs[free], features[free], spread, rng)]
+    by_size = _by_size(macs[free], features[free], spread, rng)
+    chosen = [int(free[index]) for index in rng.permutation(by_size)]  # an early end leaves networks of all sizes
     named = [(SPREAD, f"spread{n}", index) for n, index in enumerate(chosen, start=1)]
     named += [(MATCHED, f"matched{n}", index) for n, index in enumerate(chosen_near, start=1)]
     return [Planned(panel, title, space.decode(rows[index])) for panel, title, index in named], budget

@@ -44,10 +44,10 @@ def measure_command(
 
     The figure is the 10th percentile over shuffled rounds, with its 95 % interval.
     """
-    from mvt_nas.latency.fingerprint import fingerprint
-    from mvt_nas.latency.measure import measure
+    from mvt_nas.latency.measuring.fingerprint import fingerprint
+    from mvt_nas.latency.measuring.measure import measure
+    from mvt_nas.latency.measuring.settings import Settings
     from mvt_nas.latency.runtimes.contract import usable_runtime
-    from mvt_nas.latency.settings import Settings
 
     settings = Settings(
         runtime=runtime or ("command" if command is not None else "onnxruntime"),
@@ -81,8 +81,8 @@ def _entry(measured: Any, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(measured: list[Any], found: dict[str, Any]) -> None:
-    from mvt_nas.latency.fingerprint import describe
-    from mvt_nas.latency.measure import PROBE_NAME, PROBE_RESOLUTION_PX
+    from mvt_nas.latency.measuring.fingerprint import describe
+    from mvt_nas.latency.measuring.measure import PROBE_NAME, PROBE_RESOLUTION_PX
 
     print_table(["network", "ms", "95 % interval", "median ms", "rounds", "cpu/wall", "MACs"], [_row(one) for one in measured])
     click.echo(f"\n{describe(found)}")

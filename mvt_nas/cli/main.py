@@ -22,6 +22,7 @@ _VERBS = {
     "space": "space.space_group",
     "latency": "latency.latency_group",
     "accuracy": "accuracy.accuracy_group",
+    "bench": "bench.bench_group",
 }
 
 

@@ -53,9 +53,9 @@ def profile_command(
     Measures networks spread over the space, fits the latency model, and judges it by networks that it was not fitted to. When it is
     interrupted, the same command goes on.
     """
-    from mvt_nas.latency.calibrate import Plan, calibrate
+    from mvt_nas.latency.calibration.calibrate import Plan, calibrate
+    from mvt_nas.latency.measuring.settings import Settings
     from mvt_nas.latency.profiles import user_folder
-    from mvt_nas.latency.settings import Settings
     from mvt_nas.space.search_space import load_space
 
     settings = Settings(
@@ -86,8 +86,8 @@ def profile_command(
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="S", help="Of the choice and the weights.")
 def suite_command(folder: Path, networks: int, space: str, batch_size: int, seed: int) -> None:
     """Write networks to measure on a device without Python, and a CSV file to fill in."""
+    from mvt_nas.latency.calibration.suite import write_suite
     from mvt_nas.latency.runtimes.contract import RUNTIMES
-    from mvt_nas.latency.suite import write_suite
     from mvt_nas.space.search_space import load_space
 
     formats = ("onnx", "litert") if RUNTIMES.get("litert").trouble() is None else ("onnx",)
@@ -134,8 +134,8 @@ def fit_command(
     as_json: bool,
 ) -> None:
     """Make a profile from the times of whole networks, ten or more."""
-    from mvt_nas.latency.from_times import Origin, profile_from_times
-    from mvt_nas.latency.measurements import read_measurements
+    from mvt_nas.latency.calibration.from_times import Origin, profile_from_times
+    from mvt_nas.latency.calibration.measurements import read_measurements
     from mvt_nas.latency.profiles import user_folder
 
     origin = Origin(name, device or name, runtime, source, threads, dtype, batch_size)
@@ -165,7 +165,7 @@ def fit_command(
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
 def evaluate_command(name: str | None, n: int, seed: int, minutes: float, space: str, as_json: bool) -> None:
     """Say whether a profile still holds on this machine, by networks that it has never seen."""
-    from mvt_nas.latency.evaluate import evaluate_profile
+    from mvt_nas.latency.calibration.evaluate import evaluate_profile
     from mvt_nas.latency.profiles import default_profile_name, load_profile
     from mvt_nas.space.search_space import load_space
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from mvt_nas.cost.folds import Fold
 from mvt_nas.cost.names import device_of, is_latency
 from mvt_nas.errors import LatencyError, MetricError, RunError
+from mvt_nas.latency.model.stacked import stacked_ms
 from mvt_nas.latency.profile import Profile
 from mvt_nas.latency.profiles import default_profile_name, load_profile
-from mvt_nas.latency.stacked import stacked_ms
 
 FOLDER = "devices"
 

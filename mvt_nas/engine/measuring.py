@@ -97,10 +97,10 @@ def _groups(run: Run, metric: str, most: int) -> list[list[Candidate]]:
 
 
 def _measure(run: Run, profile: Profile, group: Sequence[Candidate], seconds: float) -> list[Measurement]:
-    from mvt_nas.latency.fingerprint import fingerprint
-    from mvt_nas.latency.measure import measure
+    from mvt_nas.latency.measuring.fingerprint import fingerprint
+    from mvt_nas.latency.measuring.measure import measure
+    from mvt_nas.latency.measuring.settings import Settings
     from mvt_nas.latency.runtimes.contract import usable_runtime
-    from mvt_nas.latency.settings import Settings
 
     name = str(profile.runtime["name"])
     settings = Settings(

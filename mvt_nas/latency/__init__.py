@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from mvt_nas.latency.measure import Measured, measure
+from mvt_nas.latency.measuring.measure import Measured, measure
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.measuring.stopwatch import Timing
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Runtime
-from mvt_nas.latency.settings import Settings
-from mvt_nas.latency.stopwatch import Timing
 
 __all__ = ["RUNTIMES", "Measured", "Runtime", "Settings", "Timing", "measure"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.errors import LatencyError, listing, nearest
-from mvt_nas.latency.kernels import CLASSES, TERMS
-from mvt_nas.latency.predictor import Predictor
+from mvt_nas.latency.model.kernels import CLASSES, TERMS
+from mvt_nas.latency.model.predictor import Predictor
 
 FORMAT = 1
 """Version of the format of profile files."""
@@ -74,7 +74,7 @@ class Profile:
 
     def is_here(self) -> bool:
         """Return whether it was measured on a machine like this one, in a runtime that can be used here."""
-        from mvt_nas.latency.fingerprint import this_device
+        from mvt_nas.latency.measuring.fingerprint import this_device
         from mvt_nas.latency.runtimes.contract import RUNTIMES
 
         here, name = this_device(), str(self.runtime["name"])

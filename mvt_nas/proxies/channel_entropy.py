@@ -7,6 +7,7 @@ expressivity.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -20,30 +21,35 @@ from mvt_nas.proxies.watchers import Watcher
 
 
 class Spectra(Watcher):
-    """Collects the entropy of the features of each primary block.
+    """Collects the features of each primary block; their entropies are taken after the pass, where nobody else looks on.
 
     Attributes:
         blocks: the primary blocks.
         reached: those that ran.
-        entropies: in nats, one per run of a block that gave features.
     """
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
         super().__init__(network, batch)
         self.blocks = primary_blocks(network)
         self.reached: set[nn.Module] = set()
-        self.entropies: list[float] = []
+        self._features: list[Tensor] = []
 
     def hooks(self) -> list[RemovableHandle]:
         """Hook the blocks."""
-        return [block.register_forward_hook(self._measure) for block in self.blocks]
+        return [block.register_forward_hook(self._keep) for block in self.blocks]
 
-    def _measure(self, block: nn.Module, _inputs: object, output: object) -> None:
+    @cached_property
+    def entropies(self) -> list[float]:
+        """In nats, one per run of a block that gave features."""
+        return [spectral_entropy(rows) for rows in self._features]
+
+    def _keep(self, block: nn.Module, _inputs: object, output: object) -> None:
         self.reached.add(block)
         with torch.no_grad():
             rows = feature_rows(output)
             if rows is not None:
-                self.entropies.append(spectral_entropy(rows))
+                # A copy: what follows may overwrite the features. Of maps, the rows are one already.
+                self._features.append(rows.clone() if rows.data_ptr() == first_tensor(output).data_ptr() else rows)
 
 
 def channel_entropy(network: nn.Module, batch: Batch) -> float:
@@ -84,8 +90,8 @@ def spectral_entropy(rows: Tensor) -> float:
 
     Equal rows have entropy 0; a value that is not finite makes it NaN.
     """
-    values = rows.detach().double()
-    centred = values - values.mean(dim=0)
+    centred = rows.detach().to(torch.float64, copy=True)
+    centred -= centred.mean(dim=0)
     # Both products have the same eigenvalues but for zeros, which add no entropy: take the smaller one.
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
     if not bool(gram.isfinite().all()):

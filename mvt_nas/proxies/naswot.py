@@ -22,7 +22,7 @@ class Agreement(Watcher):
     """Adds up, over all activations, in how many units each two images agree.
 
     Attributes:
-        twice_less_units: twice the number of agreeing units less the number of units, (B, B), in float64.
+        both: the number of units that are on for both, (B, B), in float64; those of one image are on its diagonal.
         units: per image.
         layers: activations seen.
         counted: of these, those that go by images.
@@ -32,24 +32,25 @@ class Agreement(Watcher):
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
         super().__init__(network, batch)
-        self.twice_less_units = torch.zeros(self.images, self.images, dtype=torch.float64)
+        self.both = torch.zeros(self.images, self.images, dtype=torch.float64)
         self.units = self.layers = self.counted = 0
 
     def before_activation(self, values: Tensor) -> None:
-        """Add one activation; the products of signs are whole numbers, which float32 holds exactly below 2 ** 24 units."""
+        """Add one activation; the products are whole numbers, which float32 holds exactly below 2 ** 24 units."""
         self.layers += 1
         rows = by_image(values, self.images)
         if rows is None:
             return
         self.counted += 1
         self.units += rows.shape[1]
-        signs = (rows > 0.0).to(rows.dtype).mul_(2.0).sub_(1.0)
-        product = (signs @ signs.T).double().cpu()
-        self.twice_less_units += product if bool(rows.sum().isfinite()) else math.nan
+        on = torch.gt(rows, 0.0, out=torch.empty_like(rows))
+        self.both += (on @ on.T).double().cpu() if bool(rows.sum().isfinite()) else math.nan
 
     def kernel(self) -> Tensor:
         """Return for each two images the share of the units in which they agree, (B, B)."""
-        return (self.twice_less_units + self.units) / (2 * self.units)
+        on = self.both.diagonal()
+        # Those that are off for both are all but those on for one or the other.
+        return (self.units - on - on[:, None] + 2.0 * self.both) / self.units
 
 
 def naswot(network: nn.Module, batch: Batch) -> float:

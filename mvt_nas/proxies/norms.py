@@ -32,7 +32,15 @@ def batch_norm_replaced(network: nn.Module, forward: Callable[[_BatchNorm, Tenso
 
 def calibrated(norm: _BatchNorm, features: Tensor) -> Tensor:
     """Return features (B, C, ...) normalised by their own statistics, which count as constants: no image depends on another."""
-    axes = [axis for axis in range(features.ndim) if axis != 1]
-    values = features.detach()
-    mean, variance = values.mean(dim=axes), values.var(dim=axes, unbiased=False)
+    mean, variance = statistics(features.detach())
     return functional.batch_norm(features, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps)
+
+
+def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the means and the variances of the channels of features (B, C, ...), (C,) each."""
+    mean, variance = features.new_zeros(2, features.shape[1])
+    # Torch takes them by the way here, several times as fast as by var().
+    functional.batch_norm(features, mean, variance, training=True, momentum=1.0)
+    # Where it keeps the variance, it has divided by one less than the number of values.
+    values = features.numel() // features.shape[1]
+    return mean, variance * ((values - 1) / values)

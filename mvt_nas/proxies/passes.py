@@ -5,7 +5,8 @@ All passes start from the state in which the network and the random state were f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import torch
@@ -14,7 +15,8 @@ from torch import nn
 from mvt_nas.errors import MetricError
 from mvt_nas.proxies.contract import Batch, Coverage, Proxy, Reading
 from mvt_nas.proxies.flow import Flow, run_flow
-from mvt_nas.proxies.forward_pass import ForwardPass, Gradients, loss_gradients, run_forward
+from mvt_nas.proxies.forward_pass import run_forward
+from mvt_nas.proxies.gradients import Gradients, LossGradients, loss_gradients
 from mvt_nas.proxies.watchers import Watcher
 
 T = TypeVar("T")
@@ -37,18 +39,22 @@ class Passes:
         self._results: dict[str, object] = {}
 
     def watched(self, kind: type[W]) -> W:
-        """Return a watcher after the forward pass of the batch."""
-        return cast(W, self._forward[1][kind])
+        """Return a watcher after the forward pass of the batch.
+
+        Raises:
+            Exception: what went wrong in the pass, or in what this watcher did after it.
+        """
+        return cast(W, self._once(kind.__name__, lambda: self._forward.finished(kind)))
 
     @property
-    def forward(self) -> ForwardPass:
-        """The forward pass of the batch, its graph kept."""
-        return self._forward[0]
+    def activations(self) -> Coverage | None:
+        """How many of the known activations the watchers of the forward pass were shown."""
+        return self._forward.activations
 
     @property
     def gradients(self) -> Gradients:
-        """The gradients of the loss over the whole batch."""
-        return self._once("gradients", lambda: loss_gradients(self.forward, self.batch.labels))
+        """The gradients of the loss over the whole batch; :class:`LossGradients` has to be among the watchers."""
+        return self.watched(LossGradients).found
 
     @property
     def halves(self) -> tuple[Gradients, Gradients]:
@@ -61,12 +67,20 @@ class Passes:
         return self._once("flow", lambda: run_flow(self.network, self.batch))
 
     @property
-    def _forward(self) -> tuple[ForwardPass, dict[type[Watcher], Watcher]]:
+    def _forward(self) -> _Watched:
         return self._once("forward", self._run_forward)
 
-    def _run_forward(self) -> tuple[ForwardPass, dict[type[Watcher], Watcher]]:
+    def _run_forward(self) -> _Watched:
         watchers = {kind: kind(self.network, self.batch) for kind in self._watches}
-        return run_forward(self.network, self.batch.images, list(watchers.values())), watchers
+        run = run_forward(self.network, self.batch.images, list(watchers.values()))
+        outcomes: dict[type[Watcher], Watcher | _Failure] = {}
+        for kind, watcher in watchers.items():
+            try:
+                watcher.finish(run)
+                outcomes[kind] = watcher
+            except Exception as problem:  # whatever it is, it is raised to the scores that ask for this watcher
+                outcomes[kind] = _Failure(problem)
+        return _Watched(outcomes, run.activations)
 
     def _run_halves(self) -> tuple[Gradients, Gradients]:
         images, labels = self.batch.images, self.batch.labels
@@ -91,9 +105,23 @@ class Passes:
         return cast(T, result)
 
 
+@dataclass(frozen=True, slots=True)
 class _Failure:
-    def __init__(self, problem: Exception) -> None:
-        self.problem = problem
+    problem: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What is left of the forward pass when its graph is gone."""
+
+    outcomes: Mapping[type[Watcher], Watcher | _Failure]
+    activations: Coverage | None
+
+    def finished(self, kind: type[Watcher]) -> Watcher:
+        outcome = self.outcomes[kind]
+        if isinstance(outcome, _Failure):
+            raise outcome.problem
+        return outcome
 
 
 def alone(network: nn.Module, batch: Batch, read: Callable[[Passes], Reading], *watches: type[Watcher]) -> float:
@@ -113,5 +141,5 @@ def total(parts: Iterable[torch.Tensor]) -> float:
 
 def activation_coverage(passes: Passes, counted: int, seen: int) -> tuple[Coverage, ...]:
     """Return how many of the activations seen went into a score, and how many of those known to exist were seen."""
-    known = passes.forward.activations
+    known = passes.activations
     return (Coverage("activations by image", counted, seen), *([] if known is None else [known]))

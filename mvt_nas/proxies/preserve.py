@@ -35,7 +35,8 @@ class _Found:
         self.tensor.data = self.storage
         if self.tensor.requires_grad != self.requires_grad:
             self.tensor.requires_grad_(self.requires_grad)
-        self.tensor.grad = self.grad
+        if self.tensor.grad is not self.grad:
+            self.tensor.grad = self.grad
 
 
 @contextmanager
@@ -46,27 +47,34 @@ def left_as_found(network: nn.Module) -> Iterator[None]:
     has a gradient. Put back are the weights, the buffers, the mode of each module, ``requires_grad``, the gradients, and the random
     state of torch on the CPU and on the CUDA devices that the network is on.
     """
-    found = [_found(owner, name, tensor) for owner in network.modules() for name, tensor in _own_tensors(owner)]
     modes = [(module, module.training) for module in network.modules()]
+    found = [_found(owner, name, tensor) for owner, _ in modes for name, tensor in _own_tensors(owner)]
     devices = sorted({entry.tensor.get_device() for entry in found if entry.tensor.is_cuda})
     with torch.random.fork_rng(devices=devices):
         try:
             for module, _ in modes:
                 # Not by train(): a network may have overridden it.
-                module.training = isinstance(module, _BatchNorm)
+                _set_mode(module, isinstance(module, _BatchNorm))
             for entry in found:
-                entry.tensor.grad = None
+                if entry.grad is not None:
+                    entry.tensor.grad = None
             yield
         finally:
             for entry in found:
                 entry.restore()
             for module, training in modes:
-                module.training = training
+                _set_mode(module, training)
+
+
+def _set_mode(module: nn.Module, training: bool) -> None:
+    # Not by setattr, which looks for parameters first and takes ten times as long.
+    vars(module)["training"] = training
 
 
 def _own_tensors(owner: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from owner.named_parameters(recurse=False)
-    yield from owner.named_buffers(recurse=False)
+    # Not by named_parameters(): it takes as long as the rest.
+    for own in (owner._parameters, owner._buffers):
+        yield from ((name, tensor) for name, tensor in own.items() if tensor is not None)
 
 
 def _found(owner: nn.Module, name: str, tensor: Tensor) -> _Found:

@@ -9,8 +9,8 @@ as in Tanaka et al., "Pruning neural networks without any data by iteratively co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
@@ -31,13 +31,14 @@ def weight_names(network: nn.Module) -> list[str]:
     Raises:
         MetricError: there are none.
     """
+    kinds = tuple(kind for kind, _ in WEIGHTS_BY_MODULE)
     wanted = {
-        id(parameter)
+        id(getattr(module, name, None))
         for module in network.modules()
+        if isinstance(module, kinds)
         for kind, own_names in WEIGHTS_BY_MODULE
         if isinstance(module, kind)
-        for name, parameter in module.named_parameters(recurse=False)
-        if name in own_names
+        for name in own_names
     }
     names = [name for name, parameter in network.named_parameters() if id(parameter) in wanted]
     if not names:
@@ -72,15 +73,44 @@ def forward(network: nn.Module, images: Tensor, tensors: Mapping[str, Tensor] | 
     Raises:
         MetricError: BatchNorm would have to take the statistics of one image, or no logits come out.
     """
-    learns = any(isinstance(module, _BatchNorm) and module.training for module in network.modules())
-    if learns and len(images) < 2:
-        raise MetricError(f"batch of {len(images)} for a network with BatchNorm: statistics of a batch need 2 images or more")
-    output = torch.func.functional_call(network, dict(tensors or {}), (images,))
+    if any(isinstance(module, _BatchNorm) and module.training for module in network.modules()):
+        check_statistics(network, images)
+    with _replaced(network, tensors or {}):
+        output = network(images)
     logits = first_tensor(getattr(output, "logits", output))
     if logits is None or logits.ndim != 2:
         shape = "no tensor" if logits is None else f"a tensor {tuple(logits.shape)}"
         raise MetricError(f"{type(network).__name__} returned {shape}: logits (B, classes) are needed")
     return logits
+
+
+@contextmanager
+def _replaced(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Put tensors in the place of the parameters and buffers of these names, shared ones wherever they are, and back again.
+
+    ``torch.func.functional_call`` does the same, but for a network of many small modules it takes longer than many a pass.
+    """
+    own = {name: tensor for each in (network.named_parameters, network.named_buffers) for name, tensor in each()}
+    new = {id(own[name]): tensor for name, tensor in tensors.items()}
+    holders = [held for module in network.modules() for held in (module._parameters, module._buffers)] if new else []
+    places = [(held, name, tensor) for held in holders for name, tensor in held.items() if id(tensor) in new]
+    try:
+        for held, name, tensor in places:
+            held[name] = new[id(tensor)]  # type: ignore[assignment]  # a leaf takes the place of the parameter
+        yield
+    finally:
+        for held, name, tensor in places:
+            held[name] = tensor
+
+
+def check_statistics(network: nn.Module, images: Tensor) -> None:
+    """Check that there are enough images for the statistics of a batch, if the network needs any.
+
+    Raises:
+        MetricError: there are not.
+    """
+    if len(images) < 2 and any(isinstance(module, _BatchNorm) for module in network.modules()):
+        raise MetricError(f"batch of {len(images)} for a network with BatchNorm: statistics of a batch need 2 images or more")
 
 
 def first_tensor(output: object) -> Tensor | None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.gradients import LossGradients
 from mvt_nas.proxies.passes import Passes, alone, total
 
 
@@ -22,7 +23,7 @@ def snip(network: nn.Module, batch: Batch) -> float:
     Raises:
         MetricError: a label is beyond the outputs of the network, or the network has no weights or no logits.
     """
-    return alone(network, batch, read)
+    return alone(network, batch, read, LossGradients)
 
 
 def read(passes: Passes) -> Reading:
@@ -42,5 +43,6 @@ PROXIES.register("snip")(
         labelled=True,
         worst=0.0,
         read=read,
+        watches=(LossGradients,),
     )
 )

@@ -13,22 +13,22 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
 from mvt_nas.proxies.passes import Passes, activation_coverage, alone
 from mvt_nas.proxies.watchers import Watcher, by_image
 
-_WORD = 64
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+_BITS = 16  # of a word: float32 adds up as many exactly, and whatever comes after them
+_ODD = -7046029254386353131
 
 
 class Patterns(Watcher):
     """Collects the different patterns of each activation.
 
     Attributes:
-        keys: of the patterns, each activation's without repetition.
+        keys: of the patterns, each activation's sorted and without repetition.
         finite: whether all inputs were.
         layers: activations seen.
     """
@@ -37,7 +37,7 @@ class Patterns(Watcher):
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
         super().__init__(network, batch)
-        self.keys: list[npt.NDArray[np.uint64]] = []
+        self.keys: list[Tensor] = []
         self.finite = True
         self.layers = 0
 
@@ -47,19 +47,28 @@ class Patterns(Watcher):
         rows = by_image(values, self.images)
         if rows is not None:
             self.finite = self.finite and bool(rows.sum().isfinite())
-            self.keys.append(np.unique(pattern_keys((rows > 0.0).cpu().numpy())))
+            self.keys.append(different(pattern_keys(rows)))
 
 
-def pattern_keys(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Return a key of 64 bits for the pattern of each unit, (units,), from bits (B, units)."""
-    images, units = bits.shape
-    packed = np.zeros((-(-images // _WORD) * 8, units), dtype=np.uint8)
-    packed[: -(-images // 8)] = np.packbits(bits, axis=0)
-    words = np.ascontiguousarray(packed.T).view(np.uint64)
-    keys = words[:, 0].copy()
-    for word in words.T[1:]:
-        keys = (keys ^ (keys >> np.uint64(29))) * _ODD ^ word
+def pattern_keys(rows: Tensor) -> Tensor:
+    """Return a key of 64 bits for the pattern of each unit, (units,), from values (B, units)."""
+    on = torch.gt(rows, 0.0, out=torch.empty_like(rows, dtype=torch.float32))
+    words = [_word(part).long() for part in on.split(_BITS)]
+    keys = torch.zeros_like(words[0])
+    for index, word in enumerate(words):
+        # The first four fill the 64 bits; every further one finds them stirred.
+        keys = keys ^ (word << (_BITS * index)) if index < 4 else ((keys ^ (keys >> 29)) * _ODD) ^ word
     return keys
+
+
+def _word(bits: Tensor) -> Tensor:
+    return (2.0 ** torch.arange(len(bits), device=bits.device)) @ bits
+
+
+def different(keys: Tensor) -> Tensor:
+    """Return the different keys, sorted."""
+    ordered = torch.from_numpy(np.sort(keys.cpu().numpy()))
+    return ordered[torch.cat([torch.ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]])]
 
 
 def swap(network: nn.Module, batch: Batch) -> float:
@@ -79,7 +88,7 @@ def read(passes: Passes) -> Reading:
     coverage = activation_coverage(passes, len(seen.keys), seen.layers)
     if not seen.keys or not seen.finite:
         return Reading(math.nan, coverage, "no activations" if seen.finite else "")
-    return Reading(float(len(np.unique(np.concatenate(seen.keys)))), coverage)
+    return Reading(float(len(different(torch.cat(seen.keys)))), coverage)
 
 
 PROXIES.register("swap")(

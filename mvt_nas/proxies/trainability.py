@@ -22,31 +22,38 @@ from mvt_nas.proxies.channel_entropy import feature_rows
 from mvt_nas.proxies.contract import PROXIES, Batch, Coverage, Proxy, Reading
 from mvt_nas.proxies.passes import Passes, alone
 from mvt_nas.proxies.roles import first_tensor, primary_blocks
-from mvt_nas.proxies.watchers import Watcher
+from mvt_nas.proxies.watchers import ForwardPass, Watcher
 
 _SMALLEST = 1e-6
 
 
 class Seams(Watcher):
-    """Keeps what goes into each primary block and what comes out, as nodes of the graph.
+    """Keeps what goes into each primary block and what comes out, and sends signs back from there.
 
     Attributes:
         blocks: the primary blocks.
         reached: those that ran.
-        pairs: input and output of each run of a block that has both.
+        gains: of each run of a block from features to features, after the pass; ``None`` where the shapes do not go together.
     """
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
         super().__init__(network, batch)
         self.blocks = primary_blocks(network)
         self.reached: set[nn.Module] = set()
-        self.pairs: list[tuple[Tensor, Tensor]] = []
+        self.gains: list[float | None] = []
+        self._pairs: list[tuple[Tensor, Tensor]] = []
         self._inputs: list[Tensor | None] = []
 
     def hooks(self) -> list[RemovableHandle]:
         """Hook the blocks."""
         before = [block.register_forward_pre_hook(self._enter) for block in self.blocks]
         return before + [block.register_forward_hook(self._leave) for block in self.blocks]
+
+    def finish(self, run: ForwardPass) -> None:
+        """Send random signs back through each block."""
+        signs = random_signs(max((last.numel() for _, last in self._pairs), default=0))
+        self.gains = [gain(first, last, signs) for first, last in self._pairs]
+        self._pairs.clear()
 
     def _enter(self, _block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         first = inputs[0] if inputs else None
@@ -62,7 +69,7 @@ class Seams(Watcher):
         first, last = self._inputs.pop(), first_tensor(output)
         if first is None or last is None or last.ndim not in (3, 4) or first.ndim not in (3, 4):
             return None
-        self.pairs.append((first, last))
+        self._pairs.append((first, last))
         if isinstance(output, Tensor):
             return output.clone()
         return type(output)([last.clone(), *output[1:]]) if type(output) in (tuple, list) else None
@@ -82,30 +89,32 @@ def trainability(network: nn.Module, batch: Batch) -> float:
 def read(passes: Passes) -> Reading:
     """Return the mean over the blocks."""
     seen = passes.watched(Seams)
-    gains = [gain(first, last, seed) for seed, (first, last) in enumerate(seen.pairs)]
-    known = [one for one in gains if one is not None]
-    coverage = (Coverage("blocks", len(seen.reached), len(seen.blocks)), Coverage("blocks from features to features", len(known), len(gains)))
+    known = [one for one in seen.gains if one is not None]
+    coverage = (
+        Coverage("blocks", len(seen.reached), len(seen.blocks)),
+        Coverage("blocks from features to features", len(known), len(seen.gains)),
+    )
     if not known:
         return Reading(math.nan, coverage, "no block from features to features")
     return Reading(math.fsum(2.0 - one - 1.0 / (one + _SMALLEST) for one in known) / len(known), coverage)
 
 
-def gain(first: Tensor, last: Tensor, seed: int) -> float | None:
+def gain(first: Tensor, last: Tensor, drawn: Tensor) -> float | None:
     """Return the largest singular value of a block's Jacobian, without the part that sampling adds; ``None`` if shapes do not allow it.
 
     Args:
         first: the block's input, tokens (B, N, C) or maps (B, C, H, W).
         last: its output.
-        seed: of the signs.
+        drawn: random signs, as many as the output has values or more.
     """
-    signs = random_signs(last, seed)
+    signs = drawn[: last.numel()].view(last.shape).to(last)
     (back,) = torch.autograd.grad(last, first, signs, retain_graph=True, allow_unused=True)
     if back is None:
         return 0.0
     out, into = feature_rows(signs), feature_rows(_matched(back, last))
     if out is None or into is None or len(out) != len(into):
         return None
-    product = (into.T @ out).double() / len(out)
+    product = into.T @ out / len(out)
     if not bool(product.isfinite().all()):
         return math.nan
     # Of a matrix, the largest singular value is the root of the largest eigenvalue of the smaller product with itself.
@@ -114,10 +123,9 @@ def gain(first: Tensor, last: Tensor, seed: int) -> float | None:
     return largest / (1.0 + math.sqrt(out.shape[1] / len(out))) ** 2
 
 
-def random_signs(like: Tensor, seed: int) -> Tensor:
-    """Return values of 1 and -1 in the shape of a tensor."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(2, like.shape, generator=generator).to(like).mul_(2.0).sub_(1.0)
+def random_signs(values: int) -> Tensor:
+    """Return so many values of 1 and -1, always the same."""
+    return torch.randint(2, (values,), generator=torch.Generator().manual_seed(0)).float().mul_(2.0).sub_(1.0)
 
 
 def _matched(back: Tensor, last: Tensor) -> Tensor:

@@ -6,12 +6,29 @@ the same value alone as in company.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from mvt_nas.proxies.contract import Batch
+from mvt_nas.proxies.contract import Batch, Coverage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForwardPass:
+    """A batch that ran forward, with its graph.
+
+    Attributes:
+        weights: the weights of convolutions and linear maps by name, as leaves of the graph.
+        logits: (B, classes).
+        activations: how many of the known activations the watchers were shown; ``None`` where none of them wanted to see any.
+    """
+
+    weights: Mapping[str, Tensor]
+    logits: Tensor
+    activations: Coverage | None
 
 
 class Watcher:
@@ -29,6 +46,7 @@ class Watcher:
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
         self.network = network
+        self.batch = batch
         self.images = len(batch.images)
 
     def hooks(self) -> list[RemovableHandle]:
@@ -40,6 +58,9 @@ class Watcher:
 
     def after_activation(self, values: Tensor) -> None:
         """See the output of an activation, outside of any graph."""
+
+    def finish(self, run: ForwardPass) -> None:
+        """Take what backward passes give, after the forward pass and before its graph is let go; the graph has to survive."""
 
 
 def by_image(values: Tensor, images: int) -> Tensor | None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.quantile import low_quantile
+from mvt_nas.latency.measuring.quantile import low_quantile
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing
 
 if TYPE_CHECKING:

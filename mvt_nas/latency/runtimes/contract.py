@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from mvt_nas.latency.kernels import Signature
+    from mvt_nas.latency.model.kernels import Signature
 
 
 @dataclass(frozen=True, slots=True, eq=False)

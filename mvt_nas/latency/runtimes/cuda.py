@@ -40,7 +40,7 @@ def open_session(job: Job, device: str = "cuda", synchronise: Callable[[], None]
     """
     import torch
 
-    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.latency.measuring.random_input import random_images
     from mvt_nas.threads import torch_threads
 
     assert job.module is not None

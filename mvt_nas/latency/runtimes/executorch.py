@@ -26,7 +26,7 @@ def open_session(job: Job) -> Iterator[Session]:
     """
     import torch
 
-    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.latency.measuring.random_input import random_images
 
     with refusal("executorch cannot run the network"):
         content = program(job)

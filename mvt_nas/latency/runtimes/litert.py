@@ -42,7 +42,7 @@ def open_session(job: Job) -> Iterator[Session]:
     Raises:
         LatencyError: the network cannot be converted or run.
     """
-    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.latency.measuring.random_input import random_images
 
     with refusal("litert cannot run the network"):
         session = LiteRtSession(interpreter(flatbuffer(job), job.threads), random_images(job.input_shape))

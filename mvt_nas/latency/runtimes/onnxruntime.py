@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.latency.kernels import Signature
+    from mvt_nas.latency.model.kernels import Signature
 
 # Of products with constant weights only. On one core with AVX-512 VNNI, mobilevit_xxs took 7.4 ms in fp32, 6.5 so, and 9.4 with
 # convolutions (32 with signed weights, for which ConvInteger has no fast kernel); mobilevitv2_100 took 19.5, 19.2, and 23.2 (125).
@@ -30,7 +30,7 @@ def open_session(job: Job) -> Iterator[Session]:
     Raises:
         LatencyError: ONNX Runtime refuses the file or its input, or it holds nothing to quantise.
     """
-    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.latency.measuring.random_input import random_images
 
     with refusal(f"onnxruntime refuses {job.model}"):
         inner = inference_session(job)
@@ -94,7 +94,7 @@ def quantise(model: Path, path: Path) -> Path:
 
 
 def _kernel_times(job: Job, runs: int) -> Mapping[Signature, float]:
-    from mvt_nas.latency.onnxruntime_events import kernel_times
+    from mvt_nas.latency.measuring.onnxruntime_events import kernel_times
 
     return kernel_times(job, runs)
 

@@ -21,7 +21,7 @@ def open_session(job: Job) -> Iterator[Session]:
     Raises:
         LatencyError: OpenVINO refuses the file or its input.
     """
-    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.latency.measuring.random_input import random_images
 
     with refusal(f"openvino refuses {job.model}"):
         request = compiled(job).create_infer_request()

@@ -32,7 +32,7 @@ def open_session(job: Job) -> Iterator[Session]:
     import torch
     from torch import Tensor
 
-    from mvt_nas.latency.random_input import random_images
+    from mvt_nas.latency.measuring.random_input import random_images
     from mvt_nas.threads import torch_threads
 
     with torch_threads(job.threads):

@@ -1,0 +1,31 @@
+"""A table's protocol, and architectures as they are under it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mvt_nas.accuracy.table import Table
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.training.protocol import Protocol
+from mvt_nas.training.small_images import for_small_images
+
+
+def protocol_of(table: Table) -> Protocol:
+    """Return the protocol by which a table's networks were trained.
+
+    Raises:
+        TrainingError: the table's head holds none.
+    """
+    return Protocol.from_dict(table.head.get("protocol"), f"{table.where}: protocol")
+
+
+def at_protocol(architecture: Architecture, table: Table) -> Architecture:
+    """Return an architecture as it would be trained for a table: at its resolution, strides and patches to match."""
+    return as_trained(architecture, protocol_of(table))
+
+
+def as_trained(architecture: Architecture, protocol: Protocol) -> Architecture:
+    """Return an architecture as a protocol trains it."""
+    if protocol.small_images:
+        return for_small_images(architecture, protocol.pixels)
+    return replace(architecture, resolution_px=protocol.pixels)

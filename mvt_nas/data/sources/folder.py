@@ -1,0 +1,106 @@
+"""A folder of pictures by class: ``cat/1.jpg``, also ``train/cat/1.jpg`` beside ``val/cat/2.jpg``, or ``cat/train/1.jpg``.
+
+Folders around all others are passed through, folders inside a class belong to it, hidden files and those that are no pictures by their
+suffix are passed over. A part called test is never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mvt_nas.data.labels import HELD_OUT, PARTS, TEST
+from mvt_nas.data.sources.contract import SOURCES, Catalogue, Source
+from mvt_nas.errors import DataError
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A picture: the folders between the root and it, its name, and what tells whether it has changed."""
+
+    folders: tuple[str, ...]
+    name: str
+    mark: tuple[int, int]
+
+
+def catalogue(source: str) -> Catalogue:
+    """Return what a folder holds.
+
+    Raises:
+        DataError: it cannot be read, or has no pictures in folders by class.
+    """
+    files = sorted(_files(source, (), set()), key=lambda file: (file.folders, file.name))
+    sorted_in = [file for file in files if file.folders]
+    if not sorted_in:
+        wanted = f"folders named by class are needed, such as {os.path.join(source, 'cat', '1.jpg')}"
+        raise DataError(f"{source}: {'pictures, but none' if files else 'no pictures'} in folders; {wanted}")
+    rows = [row for row in _rows(sorted_in, source) if row[1].lower() not in TEST]
+    if not rows:
+        raise DataError(f"{source}: only test pictures; folders of pictures to learn from are needed")
+    names = sorted({row[0] for row in rows})
+    code = {name: label for label, name in enumerate(names)}
+    paths = [os.path.join(source, *file.folders, file.name) for *_, file in rows]
+    marks = hashlib.sha256(repr([(file.folders, file.name, file.mark) for *_, file in rows]).encode("utf-8", "surrogatepass"))
+    return Catalogue(
+        where=source,
+        labels=np.array([code[row[0]] for row in rows], np.int64),
+        class_names=tuple(names),
+        held_out=np.array([row[1].lower() in HELD_OUT for row in rows], bool),
+        stamp=f"{os.path.abspath(source)} {marks.hexdigest()}",
+        picture=lambda index: Path(paths[index]).read_bytes(),
+        name=paths.__getitem__,
+    )
+
+
+def _files(folder: str, inside: tuple[str, ...], seen: set[tuple[int, int]]) -> Iterator[_File]:
+    try:
+        own = os.stat(folder)
+        if (own.st_dev, own.st_ino) in seen:  # a link back to where it lies
+            return
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+    inner = {*seen, (own.st_dev, own.st_ino)}
+    for entry in entries:
+        if entry.name.startswith((".", "__MACOSX")):
+            continue
+        if entry.is_dir():
+            yield from _files(entry.path, (*inside, entry.name), inner)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            yield _File(inside, entry.name, _mark(entry))
+
+
+def _mark(entry: os.DirEntry[str]) -> tuple[int, int]:
+    try:
+        found = entry.stat()
+        return found.st_size, found.st_mtime_ns
+    except OSError:  # a link to nothing; it will be counted as unreadable
+        return -1, 0
+
+
+def _rows(files: Sequence[_File], source: str) -> list[tuple[str, str, _File]]:
+    """Return class, part and file of every picture; the part is ``""`` where there is none."""
+    first, last = min(file.folders for file in files), max(file.folders for file in files)
+    shared = next((depth for depth, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    if all(len(file.folders) == shared for file in files):
+        shared -= 1  # one class
+    inner = [file.folders[shared:] for file in files]
+    loose = next((file for file, folders in zip(files, inner, strict=True) if not folders), None)
+    if loose is not None:
+        raise DataError(f"{os.path.join(source, *loose.folders, loose.name)}: beside the folders of the classes; it has to be in one")
+    if all(len(folders) > 1 and folders[0].lower() in PARTS for folders in inner):
+        return [(folders[1], folders[0], file) for folders, file in zip(inner, files, strict=True)]
+    if all(len(folders) > 1 and folders[1].lower() in PARTS for folders in inner):
+        return [(folders[0], folders[1], file) for folders, file in zip(inner, files, strict=True)]
+    return [(folders[0], "", file) for folders, file in zip(inner, files, strict=True)]
+
+
+SOURCES.register("folder")(Source("a folder of pictures by class", os.path.isdir, catalogue))

@@ -1,0 +1,54 @@
+"""An architecture or an ONNX file to the job that a runtime opens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mvt_nas.errors import LatencyError
+from mvt_nas.latency.measuring.onnx_file import input_shape
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.runtimes.contract import Job, Runtime
+from mvt_nas.space.architecture import Architecture
+
+
+def job_for(network: Architecture | Path, settings: Settings, runtime: Runtime, export_to: Path) -> Job:
+    """Return what the runtime needs to open a network.
+
+    Args:
+        network: an architecture, or the path of an ONNX file.
+        settings: how it will be measured.
+        runtime: what will run it.
+        export_to: path of the ONNX file to make of an architecture, where the runtime takes such files.
+
+    Raises:
+        LatencyError: the runtime takes no ONNX files, or it is none that can be measured.
+    """
+    job = _of_file(network, settings, runtime) if isinstance(network, Path) else _of_architecture(network, settings, runtime, export_to)
+    return replace(job, command=settings.command, timeout_s=settings.timeout_s, dtype=settings.dtype)
+
+
+def at_resolution(architecture: Architecture, resolution_px: int | None) -> Architecture:
+    """Return the architecture for images of another side, in pixels; the same where none is given."""
+    return architecture if resolution_px is None else replace(architecture, resolution_px=resolution_px)
+
+
+def _of_file(path: Path, settings: Settings, runtime: Runtime) -> Job:
+    if runtime.takes != "onnx":
+        raise LatencyError(f"runtime {runtime.name} runs architectures, not ONNX files such as {path}; use onnxruntime")
+    shape = input_shape(path, batch_size=settings.batch_size, resolution_px=settings.resolution_px)
+    return Job(shape, settings.threads, model=path)
+
+
+def _of_architecture(architecture: Architecture, settings: Settings, runtime: Runtime, export_to: Path) -> Job:
+    found = at_resolution(architecture, settings.resolution_px)
+    batch_size = settings.batch_size or 1
+    shape = (batch_size, 3, found.resolution_px, found.resolution_px)
+    if runtime.takes == "module":
+        from mvt_nas.latency.measuring.plausible import plausible_network
+
+        return Job(shape, settings.threads, module=plausible_network(found, num_classes=settings.num_classes, seed=settings.seed))
+    from mvt_nas.latency.measuring.onnx_export import export_onnx
+
+    model = export_onnx(found, export_to, batch_size=batch_size, num_classes=settings.num_classes, seed=settings.seed)
+    return Job(shape, settings.threads, model=model)

@@ -1,0 +1,104 @@
+"""Networks in, timings out: opens all of them in one runtime and races them against each other and the probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mvt_nas.cost.counts import count
+from mvt_nas.latency.measuring.fingerprint import usable_cores
+from mvt_nas.latency.measuring.jobs import at_resolution, job_for
+from mvt_nas.latency.measuring.onnx_file import file_key
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.measuring.stopwatch import Clock, Timing, race
+from mvt_nas.latency.runtimes.contract import Job, Runtime, Session, usable_runtime
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.published import zoo
+
+# Small enough to cost little beside what is measured, large enough to compute rather than to be called.
+PROBE_NAME, PROBE_RESOLUTION_PX = "mobilevit_xxs", 128
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One network's latency.
+
+    Attributes:
+        network: what it was called.
+        key: hash of the architecture, at the resolution measured, or of the ONNX file.
+        input_shape: of the images, (B, C, H, W).
+        macs: multiply-adds of one inference of the batch; ``None`` for an ONNX file.
+        timing: how long it takes.
+    """
+
+    network: str
+    key: str
+    input_shape: tuple[int, int, int, int]
+    macs: int | None
+    timing: Timing
+
+
+def measure(
+    networks: Sequence[tuple[str, Architecture | Path]],
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    on_jobs: Callable[[Sequence[Job]], None] | None = None,
+) -> list[Measured]:
+    """Return the latency of each network, in their order, timed against each other in one runtime.
+
+    Args:
+        networks: a title and an architecture, or a title and the path of an ONNX file.
+        settings: how.
+        clock: where the time comes from.
+        on_jobs: is given what the networks became before they are timed.
+
+    Raises:
+        LatencyError: the runtime cannot be used here, not with the data type, or not with one of the networks.
+        PluginError: there is no such runtime.
+    """
+    runtime = usable_runtime(settings.runtime, settings.dtype)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="mvt-nas-latency-")))
+        jobs = [job_for(network, settings, runtime, folder / f"network{n}.onnx") for n, (_, network) in enumerate(networks)]
+        if on_jobs:
+            on_jobs(jobs)
+        timings = race(
+            [stack.enter_context(runtime.session(job)) for job in jobs],
+            _probe(settings, runtime, folder, stack),
+            seconds=settings.seconds * len(networks),
+            threads=settings.threads,
+            warmups=1 if runtime.own_clock else 3,
+            seed=settings.seed,
+            clock=clock,
+        )
+    doubts = () if runtime.own_clock else _doubts(settings.threads)
+    return [
+        _measured(title, network, job.input_shape, replace(timing, warnings=(*timing.warnings, *doubts)), settings)
+        for (title, network), job, timing in zip(networks, jobs, timings, strict=True)
+    ]
+
+
+def _probe(settings: Settings, runtime: Runtime, folder: Path, stack: ExitStack) -> Session | None:
+    if not runtime.probe:
+        return None
+    fixed = replace(settings, batch_size=1, resolution_px=PROBE_RESOLUTION_PX, num_classes=1000, seed=0, dtype="fp32")
+    return stack.enter_context(runtime.session(job_for(zoo(PROBE_NAME), fixed, runtime, folder / "probe.onnx")))
+
+
+def _doubts(threads: int) -> tuple[str, ...]:
+    cores = usable_cores()
+    return (f"{threads} threads share {cores} core{'s' * (cores > 1)}",) if threads > cores else ()
+
+
+def _measured(
+    title: str, network: Architecture | Path, input_shape: tuple[int, int, int, int], timing: Timing, settings: Settings
+) -> Measured:
+    if isinstance(network, Path):
+        return Measured(title, file_key(network), input_shape, None, timing)
+    found = at_resolution(network, settings.resolution_px)
+    macs = count(found, batch_size=input_shape[0], num_classes=settings.num_classes).macs
+    return Measured(title, found.key, input_shape, macs, timing)

@@ -1,0 +1,99 @@
+"""One epoch: learn from all training pictures in a random order, then judge by the validation pictures."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mvt_nas.training.average import decay_at, state, update
+from mvt_nas.training.pictures import Pictures
+from mvt_nas.training.protocol import Protocol
+from mvt_nas.training.schedule import learning_rate
+from mvt_nas.training.state import State
+
+_CHECK_EVERY = 32  # steps between two looks at the loss, each of which waits for an accelerator
+_JUDGED_AT_ONCE = 256
+_HOPELESS = 3.0
+
+
+class Diverged(Exception):
+    """The loss has left the range of a training; the message says how."""
+
+
+def learn(now: State, forward: nn.Module, pictures: Pictures, protocol: Protocol, dtype: str, seed: int) -> float:
+    """Make the steps of the next epoch; return the mean loss over its batches.
+
+    Order and augmentation are those of the seed and the number of the epoch.
+
+    Raises:
+        Diverged: the loss is no finite number, or the epoch's mean is above three times that of guessing.
+    """
+    number, steps = len(now.curve), protocol.steps_per_epoch
+    random = torch.Generator().manual_seed(_epoch_seed(seed, number))
+    device = pictures.images.device
+    order, flips, shifts = (drawn.to(device) for drawn in _draw(len(pictures), protocol, random))
+    weights, averages = state(now.network), state(now.average)
+    now.network.train()
+    summed = torch.zeros((), dtype=torch.float64, device=device)
+    for step in range(steps):
+        part = slice(step * protocol.batch_size, (step + 1) * protocol.batch_size)
+        images = pictures.batch(order[part], flips[part], shifts[part])
+        _set_rate(now.optimiser, number * steps + step, protocol)
+        now.optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bf16"):
+            logits = forward(images)
+        loss = functional.cross_entropy(logits.float(), pictures.labels[order[part]], label_smoothing=protocol.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
+        now.optimiser.step()
+        update(averages, weights, decay_at(number * steps + step, protocol.ema_decay))
+        summed += loss.detach()
+        if step % _CHECK_EVERY == 0:
+            _check_finite(float(summed))
+    mean = float(summed) / steps
+    _check_finite(mean)
+    if mean > _HOPELESS * math.log(int(now.network.classifier.out_features)):
+        raise Diverged(f"loss {mean:.3g}, guessing has {math.log(int(now.network.classifier.out_features)):.3g}")
+    return mean
+
+
+@torch.no_grad()
+def judge(network: nn.Module, pictures: Pictures, dtype: str) -> tuple[float, float]:
+    """Return mean cross-entropy in nats and share of right answers, 0 to 1."""
+    network.eval()
+    device = pictures.images.device
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    right = torch.zeros((), dtype=torch.int64, device=device)
+    for rows in torch.arange(len(pictures), device=device).split(_JUDGED_AT_ONCE):  # type: ignore[no-untyped-call]  # torch's
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bf16"):
+            logits = network(pictures.batch(rows))
+        labels = pictures.labels[rows]
+        loss += functional.cross_entropy(logits.float(), labels, reduction="sum")
+        right += (logits.argmax(1) == labels).sum()
+    return float(loss) / len(pictures), int(right) / len(pictures)
+
+
+def _draw(count: int, protocol: Protocol, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    order = torch.randperm(count, generator=random)
+    flips = torch.rand(count, generator=random) < (0.5 if protocol.flip else 0.0)
+    shifts = torch.randint(-protocol.crop_padding, protocol.crop_padding + 1, (count, 2), generator=random)
+    return order, flips, shifts
+
+
+def _epoch_seed(seed: int, number: int) -> int:
+    """Return a seed for an epoch that no other epoch of a nearby seed has."""
+    return (seed * 1_000_003 + number + 1) % 2**63
+
+
+def _set_rate(optimiser: torch.optim.AdamW, step: int, protocol: Protocol) -> None:
+    total = protocol.epochs * protocol.steps_per_epoch
+    warmup = round(protocol.warmup_share * total)
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(step, total=total, warmup=warmup, peak=protocol.learning_rate)
+
+
+def _check_finite(loss: float) -> None:
+    if not math.isfinite(loss):
+        raise Diverged(f"loss {loss}")
