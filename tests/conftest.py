@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import pytest
 import torch
 
+from mvt_nas.allocation import keep_freed_memory
+
 torch.set_num_threads(1)
+keep_freed_memory()  # else most of the time of small networks goes into page faults
+os.environ["MVT_NAS_DEVICES"] = tempfile.mkdtemp(prefix="mvt-nas-devices-")  # whoever runs the tests may have devices of their own
 
 SLOW_MODULES = {
     "test_checkpoint",
@@ -14,7 +21,9 @@ SLOW_MODULES = {
     "test_counters",
     "test_engine_resume",
     "test_engine_search",
+    "test_latency_calibrate",
     "test_latency_cli",
+    "test_latency_profiles_cli",
     "test_latency_runtimes",
     "test_report",
 }

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from mvt_nas.data.decode import TooLarge, Unreadable, decode, strict_warnings

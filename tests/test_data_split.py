@@ -15,7 +15,7 @@ from mvt_nas.errors import DataError
 
 
 def image_set(**changes: Any) -> ImageSet:
-    content = {
+    content: dict[str, Any] = {
         "images": np.zeros((10, 8, 8, 3), np.uint8),
         "labels": np.array([0] * 6 + [1] * 4),
         "class_names": ("a", "b"),

@@ -26,6 +26,9 @@ from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.protocol import Protocol
 
+SEEDS = 3
+"""How often a network is trained whose accuracy shows the noise of training."""
+
 Listener = Callable[[int, int, Trained], None]
 """``(done, all, the training that ended)``."""
 
@@ -74,7 +77,10 @@ class Benchmark:
     limit: int | None = None
 
     def jobs(self, num_classes: int) -> tuple[list[Job], float]:
-        """Return the trainings in the order in which they are done, first all networks once, and the MACs of the matched panel."""
+        """Return the trainings in the order in which they are done, and the MACs of the matched panel.
+
+        Three quarters of the networks come first, then the further seeds of some of them, then the rest: an early end has of all.
+        """
         found, budget = plan(
             self.space,
             spread=self.spread,
@@ -87,7 +93,9 @@ class Benchmark:
         trained = [Planned(one.panel, one.title, as_trained(one.architecture, self.protocol)) for one in found]
         trained += self._published(budget, num_classes)
         networks = _alternating(trained)
-        return [Job(one, seed) for seed in range(3) for one in (networks if seed == 0 else repeats(networks, self.repeated))], budget
+        first = networks[: -(-3 * len(networks) // 4)]
+        again = [Job(one, seed) for seed in range(1, SEEDS) for one in repeats(first, self.repeated)]
+        return [*(Job(one, 0) for one in first), *again, *(Job(one, 0) for one in networks[len(first) :])], budget
 
     def _published(self, budget: float, num_classes: int) -> list[Planned]:
         names = published_names()

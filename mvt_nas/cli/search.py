@@ -79,9 +79,11 @@ def search_command(
     SPACE is a file or the name of a space that ships (mvt-nas space list). The run lies in its folder from the first second: Ctrl-C
     ends it with everything kept, and --resume goes on to the same result.
     """
+    from mvt_nas.allocation import keep_freed_memory
     from mvt_nas.cli.progress import Progress
     from mvt_nas.engine.start import search
 
+    keep_freed_memory()
     given = {name: value for name, value in settings.items() if value not in (None, (), False)}
     if space is None and not resume:
         raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit (see mvt-nas space list)")

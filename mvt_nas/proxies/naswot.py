@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
 from mvt_nas.proxies.passes import Passes, activation_coverage, alone
-from mvt_nas.proxies.watchers import Watcher, by_image
+from mvt_nas.proxies.watchers import ForwardPass, Watcher, by_image
 
 
 class Agreement(Watcher):
@@ -44,7 +44,12 @@ class Agreement(Watcher):
         self.counted += 1
         self.units += rows.shape[1]
         on = torch.gt(rows, 0.0, out=torch.empty_like(rows))
-        self.both += (on @ on.T).double().cpu() if bool(rows.sum().isfinite()) else math.nan
+        self.both += (on @ on.T).double().cpu()
+
+    def finish(self, run: ForwardPass) -> None:
+        """Forget all if the pass did not give numbers."""
+        if not bool(run.logits.isfinite().all()):
+            self.both.fill_(math.nan)
 
     def kernel(self) -> Tensor:
         """Return for each two images the share of the units in which they agree, (B, B)."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
 from mvt_nas.proxies.passes import Passes, activation_coverage, alone
-from mvt_nas.proxies.watchers import Watcher, by_image
+from mvt_nas.proxies.watchers import ForwardPass, Watcher, by_image
 
 _BITS = 16  # of a word: float32 adds up as many exactly, and whatever comes after them
 _ODD = -7046029254386353131
@@ -29,7 +29,7 @@ class Patterns(Watcher):
 
     Attributes:
         keys: of the patterns, each activation's sorted and without repetition.
-        finite: whether all inputs were.
+        finite: whether the pass gave numbers.
         layers: activations seen.
     """
 
@@ -46,8 +46,11 @@ class Patterns(Watcher):
         self.layers += 1
         rows = by_image(values, self.images)
         if rows is not None:
-            self.finite = self.finite and bool(rows.sum().isfinite())
             self.keys.append(different(pattern_keys(rows)))
+
+    def finish(self, run: ForwardPass) -> None:
+        """See whether the pass gave numbers."""
+        self.finite = bool(run.logits.isfinite().all())
 
 
 def pattern_keys(rows: Tensor) -> Tensor:

@@ -143,7 +143,8 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if kind is bool and type(value) is not bool:
         raise _error(name, value, "true or false")
     low, high = _RANGES.get(name, (-math.inf, math.inf))
-    if type(value) is not kind or not low <= value <= high:
+    fits = type(value) is kind
+    if not fits or not low <= value <= high:
         raise _error(name, value, f"{'an integer' if kind is int else 'a number'} from {low:g} to {high:g}")
     return value
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
+from mvt_nas.allocation import keep_freed_memory
 from mvt_nas.engine.evaluate import Outcome, Task, evaluate
 from mvt_nas.errors import RunError
 
@@ -148,6 +149,7 @@ def _interrupts_held() -> Iterator[None]:
 def _work(pipe: Connection[Outcome | None, Task], function: Callable[[Task], Outcome]) -> None:
     """Evaluate tasks as they come, until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     threading.Thread(target=_end_with_driver, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)
