@@ -28,6 +28,7 @@ OTHER_SPEEDS = {
     "traffic of maps": 1.5,
     "traffic of tokens": 2.0,
     "traffic between": 0.8,
+    "separable attention": 1.7,
     "layout": 2.5,
     "calls": 0.6,
 }

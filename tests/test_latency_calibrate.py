@@ -80,7 +80,7 @@ def test_a_calibrated_machine_is_predicted(machine: Machine, tmp_path: Path) -> 
     listener = Changes(machine)
     found = calibrate(plan(), tmp_path / "made-up.json", listener=listener)
     assert found.quality["mape"] < 0.01
-    assert found.quality["spearman"] > 0.98
+    assert found.quality["spearman"] > 0.95  # of a handful of networks, of which two may change places
     assert (found.quality["n"], found.quality["split"]) == (JUDGE, "networks that it was not fitted to")
     assert 0 < found.quality["noise_floor"] < 0.01
     assert listener.heard == [(done, HEATS) for done in range(1, HEATS + 1)]

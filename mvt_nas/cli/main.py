@@ -21,6 +21,7 @@ _VERBS = {
     "zoo": "arch.zoo_command",
     "space": "space.space_group",
     "latency": "latency.latency_group",
+    "proxy": "proxy.proxy_group",
     "accuracy": "accuracy.accuracy_group",
     "bench": "bench.bench_group",
 }

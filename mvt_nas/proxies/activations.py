@@ -30,7 +30,7 @@ FUNCTIONAL: Mapping[type[nn.Module], int] = {SeparableAttention: 1}
 """Modules that compute activations which are no modules, and how many. A module may also say so by ``functional_activations()``."""
 
 
-class ActivationMode(TorchDispatchMode):
+class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Shows every activation of the code inside the context to some observers.
 
     Args:
@@ -39,7 +39,7 @@ class ActivationMode(TorchDispatchMode):
     """
 
     def __init__(self, before: Sequence[Callable[[Tensor], None]], after: Sequence[Callable[[Tensor], None]]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # likewise
         self.count = 0
         self._before, self._after = before, after
 

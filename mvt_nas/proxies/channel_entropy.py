@@ -48,8 +48,8 @@ class Spectra(Watcher):
         with torch.no_grad():
             rows = feature_rows(output)
             if rows is not None:
-                # A copy: what follows may overwrite the features. Of maps, the rows are one already.
-                self._features.append(rows.clone() if rows.data_ptr() == first_tensor(output).data_ptr() else rows)
+                # A copy: what follows may overwrite the features.
+                self._features.append(rows.clone())
 
 
 def channel_entropy(network: nn.Module, batch: Batch) -> float:

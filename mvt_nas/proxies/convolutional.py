@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from mvt_nas.proxies.activations import MODULES as ACTIVATIONS
-from mvt_nas.proxies.attention import own_matrices
+from mvt_nas.proxies.attention_roles import own_matrices
 from mvt_nas.proxies.roles import CONTAINERS
 
 _ALLOWED: tuple[type[nn.Module], ...] = (

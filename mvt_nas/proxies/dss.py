@@ -1,7 +1,7 @@
 """DSS: the synaptic diversity of attention and the synaptic saliency of everything else, each by its role.
 
 The source adds the two parts as they are, which have different units, and takes matrices for those of attention by their names or
-because they are square. Here the logarithms are added, and each attention declares its matrices (see ``attention.py``): query, key,
+because they are square. Here the logarithms are added, and each attention declares its matrices (see ``attention_roles.py``): query, key,
 value and output, each by itself, so that separable attention with its single query row is one as well.
 
 Source: Zhou et al., "Training-free transformer architecture search" (2022).
@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.attention import Matrix, attention_matrices
+from mvt_nas.proxies.attention_roles import Matrix, attention_matrices
 from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
 from mvt_nas.proxies.flow import Flow
 from mvt_nas.proxies.passes import Passes, alone
@@ -46,7 +46,7 @@ def read(passes: Passes) -> Reading:
 
 def diversity(flow: Flow, matrices: list[Matrix]) -> float:
     """Return the sum of the products of the nuclear norms of magnitudes and of gradients."""
-    return sum(nuclear_norm(matrix.of(flow.magnitudes)) * nuclear_norm(matrix.of(flow.gradients)) for matrix in matrices)
+    return sum(nuclear_norm(matrix.of(flow.magnitudes)) * nuclear_norm(few_rows(matrix.of(flow.gradients))) for matrix in matrices)
 
 
 def saliency(flow: Flow, excluded: set[str]) -> float:
@@ -56,23 +56,25 @@ def saliency(flow: Flow, excluded: set[str]) -> float:
 
 
 def nuclear_norm(matrix: Tensor) -> float:
-    """Return the sum of the singular values; NaN if a value is not finite.
-
-    A gradient has at most the rank of the number of tokens: one of low rank is first reduced to a few rows with the same singular
-    values. Source: Halko, Martinsson and Tropp, "Finding structure with randomness" (2011).
-    """
+    """Return the sum of the singular values; NaN if a value is not finite."""
     if not bool(matrix.isfinite().all()):
         return math.nan
-    largest = float(matrix.abs().max())
-    if largest == 0.0 or min(matrix.shape) <= 2 * _LOW_RANK:
-        return float(torch.linalg.svdvals(matrix).sum())
-    scaled = matrix / largest
+    return float(torch.linalg.svdvals(matrix).sum())
+
+
+def few_rows(matrix: Tensor) -> Tensor:
+    """Return a matrix of fewer rows with the same singular values where the rank is low, else the matrix itself.
+
+    That of a gradient is at most the number of tokens. Source: Halko, Martinsson and Tropp, "Finding structure with randomness" (2011).
+    """
     probes = torch.randn(matrix.shape[1], _LOW_RANK, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(matrix)
-    basis = torch.linalg.qr(scaled @ probes).Q
-    rows = basis.T @ scaled
-    rest = torch.linalg.vector_norm(scaled - basis @ rows)
-    reduced = rows if rest <= _LEFT_OUT * torch.linalg.vector_norm(scaled) else scaled
-    return largest * float(torch.linalg.svdvals(reduced).sum())
+    image = matrix @ probes
+    if min(matrix.shape) <= 2 * _LOW_RANK or not bool(image.isfinite().all()):
+        return matrix
+    basis = torch.linalg.qr(image).Q
+    rows = basis.T @ matrix
+    rest = torch.linalg.vector_norm(matrix - basis @ rows)
+    return rows if bool(rest <= _LEFT_OUT * torch.linalg.vector_norm(matrix)) else matrix
 
 
 PROXIES.register("dss")(

@@ -69,7 +69,8 @@ def correlation_spectrum(rows: Tensor) -> Tensor | None:
     if not bool((lengths.isfinite() & (lengths > 0.0)).all()):
         return None
     unit = centred / lengths
-    return torch.linalg.eigvalsh(unit @ unit.T).clamp_min(0.0)
+    eigenvalues: Tensor = torch.linalg.eigvalsh(unit @ unit.T)
+    return eigenvalues.clamp_min(0.0)
 
 
 PROXIES.register("jacob_cov")(

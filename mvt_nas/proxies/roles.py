@@ -100,7 +100,7 @@ def _replaced(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[Non
         yield
     finally:
         for held, name, tensor in places:
-            held[name] = tensor
+            held[name] = tensor  # type: ignore[assignment]  # what was there
 
 
 def check_statistics(network: nn.Module, images: Tensor) -> None:

@@ -4,8 +4,8 @@ A unit's pattern has one bit per image: whether the activation's input is positi
 for up to 64 images and by a hash for more, so that memory stays within 8 bytes per different pattern. B images allow 2 ** B patterns:
 with a batch of 8, every larger network has 256.
 
-Source: Peng, Song, Kong and Wang, "SWAP-NAS: sample-wise activation patterns for ultra-fast NAS" (2024), without the regularisation by
-size.
+Source: Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: sample-wise activation patterns for ultra-fast NAS" (2024), without the
+regularisation by size.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Patterns(Watcher):
 def pattern_keys(rows: Tensor) -> Tensor:
     """Return a key of 64 bits for the pattern of each unit, (units,), from values (B, units)."""
     on = torch.gt(rows, 0.0, out=torch.empty_like(rows, dtype=torch.float32))
-    words = [_word(part).long() for part in on.split(_BITS)]
+    words = [_word(part).long() for part in torch.split(on, _BITS)]
     keys = torch.zeros_like(words[0])
     for index, word in enumerate(words):
         # The first four fill the 64 bits; every further one finds them stirred.
@@ -100,7 +100,7 @@ PROXIES.register("swap")(
         score=swap,
         direction="max",
         passes="1 forward of the batch",
-        source="Peng, Song, Kong and Wang, SWAP-NAS: sample-wise activation patterns for ultra-fast NAS, 2024",
+        source="Peng, Song, Fayek, Ciesielski and Chang, SWAP-NAS: sample-wise activation patterns for ultra-fast NAS, 2024",
         labelled=False,
         worst=0.0,
         read=read,

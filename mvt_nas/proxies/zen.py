@@ -1,5 +1,4 @@
-"""Zen-score of the convolutional parts: how much they amplify a small change of their input, with the scale that BatchNorm takes out
-put back.
+"""Zen-score: how much convolutions amplify a small change of their input, with the scale that BatchNorm takes out put back.
 
 The score of a whole network telescopes into the logarithms of the gains of its parts. Here those of the convolutional parts are added
 (see ``convolutional.py``), measured at the features that reach them inside the network: LayerNorm takes out a gain too and the source has
