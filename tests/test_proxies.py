@@ -152,8 +152,8 @@ def test_registered_names_are_module_names() -> None:
         *("macs", "naswot", "params", "snip", "swap", "trainability", "zen", "zico"),
     ]
     assert [PROXIES.get(name).name for name in PROXIES] == PROXIES.names()
-    with pytest.raises(PluginError, match=r"unknown proxy 'snap'; did you mean 'snip'\?"):
-        PROXIES.get("snap")
+    with pytest.raises(PluginError, match=r"unknown proxy 'snib'; did you mean 'snip'\?"):
+        PROXIES.get("snib")
 
 
 # ---- roles

@@ -29,29 +29,58 @@ _SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
     "outputs": (lambda op: op.output.elements, lambda op: op.kind in ("conv", "linear")),
     "macs of pointwise convolutions": (lambda op: op.macs, lambda op: op.kind == "conv" and op.kernel == 1),
     "macs of spatial convolutions": (lambda op: op.macs, lambda op: _spatial(op)),
-    "depthwise convolutions": (lambda op: 1, lambda op: op.name.startswith("depthwise")),
+    "depthwise convolutions": (lambda op: 1, lambda op: _depthwise(op)),
+    "log channels of depthwise convolutions": (lambda op: np.log(op.output.shape[1]), lambda op: _depthwise(op)),
+    "log channels of convolutions": (lambda op: np.log(op.output.shape[1]), lambda op: _mixing(op)),
+    "mixing convolutions": (lambda op: 1, lambda op: _mixing(op)),
+    "squeezes": (lambda op: _positive(np.log(op.inputs[0].shape[1] / op.output.shape[1])), lambda op: _mixing(op)),
+    "log channels of the stem": (lambda op: np.log(op.output.shape[1]), lambda op: op.scope == "stem" and op.kind == "conv"),
     "multi-head layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 3),
     "separable layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 4),
     "attention products": (lambda op: op.output.elements, lambda op: op.kind in ("matmul", "softmax")),
     "fusions": (lambda op: 1, lambda op: op.kind == "concat"),
-    "additions": (lambda op: 1, lambda op: op.kind == "add"),
+    "additions of maps": (lambda op: 1, lambda op: op.kind == "add" and len(op.output.shape) == 4),
     "unfolds": (lambda op: op.output.elements, lambda op: op.kind == "unfold"),
-    "resizes": (lambda op: 1, lambda op: op.kind == "resize"),
     "tokens": (lambda op: op.output.elements, lambda op: op.kind == "norm"),
 }
 
 LOGARITHMS = ("params", "macs", "layers", "outputs")
 """Sums of which the logarithm is a feature."""
 
-SHARES = ("macs of pointwise convolutions", "macs of spatial convolutions")
-"""Sums of which the share of all MACs is a feature."""
+MEANS = {
+    "macs of pointwise convolutions": "macs",
+    "macs of spatial convolutions": "macs",
+    "log channels of depthwise convolutions": "depthwise convolutions",
+    "log channels of convolutions": "mixing convolutions",
+}
+"""Sums of which the ratio to another sum is a feature."""
 
-FEATURES = (*(f"log {name}" for name in LOGARITHMS), *SHARES, *(name for name in _SUMS if name not in (*LOGARITHMS, *SHARES)))
-"""The names of the features; what is neither a logarithm nor a share is log(1 + sum)."""
+PLAIN = ("log channels of the stem", "squeezes")
+"""Sums that are features as they are."""
+
+FEATURES = (
+    *(f"log {name}" for name in LOGARITHMS),
+    *MEANS,
+    *PLAIN,
+    *(name for name in _SUMS if name not in (*LOGARITHMS, *MEANS, *PLAIN)),
+)
+"""The names of the features; what is no logarithm, mean or plain sum is log(1 + sum)."""
 
 
 def _spatial(op: Op) -> bool:
     return op.kind == "conv" and op.kernel > 1 and not op.name.startswith("depthwise")
+
+
+def _depthwise(op: Op) -> bool:
+    return op.name.startswith("depthwise")
+
+
+def _mixing(op: Op) -> bool:
+    return op.kind == "conv" and not op.name.startswith("depthwise")
+
+
+def _positive(value: Size) -> Size:
+    return value * (value > 0)
 
 
 def folds() -> list[Fold]:
@@ -94,10 +123,12 @@ def _sum(name: str, graph: Graph) -> Size:
 def _features(sums: dict[str, Array]) -> Array:
     columns = []
     for name in FEATURES:
-        if name.startswith("log "):
+        if name in MEANS:
+            columns.append(sums[name] / np.maximum(sums[MEANS[name]], 1e-9))
+        elif name in PLAIN:
+            columns.append(sums[name])
+        elif name.startswith("log "):
             columns.append(np.log(np.maximum(sums[name.removeprefix("log ")], 1.0)))
-        elif name in SHARES:
-            columns.append(sums[name] / np.maximum(sums["macs"], 1.0))
         else:
             columns.append(np.log1p(sums[name]))
     return np.column_stack(columns)

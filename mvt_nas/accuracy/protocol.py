@@ -29,3 +29,12 @@ def as_trained(architecture: Architecture, protocol: Protocol) -> Architecture:
     if protocol.small_images:
         return for_small_images(architecture, protocol.pixels)
     return replace(architecture, resolution_px=protocol.pixels)
+
+
+def default_protocol(pictures: int) -> Protocol:
+    """Return the default protocol for so many pictures: where they are fewer than it asks for, a fifth of them judge."""
+    default = Protocol()
+    if pictures >= default.train_images + default.validation_images:
+        return default
+    validation = max(1, pictures // 5)
+    return replace(default, train_images=pictures - validation, validation_images=validation)

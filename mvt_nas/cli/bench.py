@@ -69,13 +69,15 @@ def train_command(
     Interrupted, the same command goes on; with larger numbers, the table grows.
     """
     from mvt_nas.accuracy.bench import Benchmark, train_table
+    from mvt_nas.accuracy.protocol import default_protocol
+    from mvt_nas.data.load import load_images
     from mvt_nas.space.search_space import load_space
     from mvt_nas.training.protocol import Protocol
 
     benchmark = Benchmark(
         load_space(space),
         data,
-        Protocol.load(protocol) if protocol else Protocol(),
+        Protocol.load(protocol) if protocol else default_protocol(len(load_images(data, Protocol().pixels, limit=limit))),
         spread=n,
         matched=matched,
         published=published,

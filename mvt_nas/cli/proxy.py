@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mvt_nas.cli.tables import print_json, print_table
+from mvt_nas.cli.validating import validate_command
 
 if TYPE_CHECKING:
     from mvt_nas.proxies.contract import Batch
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("proxy")
 def proxy_group() -> None:
-    """List training-free scores, and score architectures."""
+    """List training-free scores, score architectures, and say what scores are worth."""
 
 
 @proxy_group.command("list")
@@ -81,3 +82,6 @@ def _scores(architectures: dict[str, Any], names: list[str], batch: Batch, seed:
             scores = score_all(build_model(architecture, num_classes=DIGIT_CLASSES, seed=seed), batch, names)
         for name, score in scores.items():
             yield {"architecture": title, "proxy": name, "value": score.value if score.finite else None, "status": score.status}
+
+
+proxy_group.add_command(validate_command)

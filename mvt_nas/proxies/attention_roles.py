@@ -7,18 +7,19 @@ taken for one of attention because it is square.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from mvt_nas.blocks.mobilevit.layers import MultiHeadAttention, SeparableAttention
+from mvt_nas.proxies.contract import Coverage
 
 Rows = tuple[str, int, int]
 
 _TRIPLES = (("query", "key", "value"), ("q_proj", "k_proj", "v_proj"), ("to_q", "to_k", "to_v"), ("q", "k", "v"))
-_FUSED = ("qkv", "to_qkv", "Wqkv", "in_proj")
+_FUSED = ("qkv", "to_qkv", "Wqkv", "in_proj", "qkv_proj")
 _PROJECTIONS = ("proj", "project", "out_proj", "o_proj", "to_out", "out")
 
 
@@ -56,6 +57,16 @@ def own_matrices(module: nn.Module) -> list[Rows]:
     return _by_names(module)
 
 
+def attention_coverage(network: nn.Module, matrices: Iterable[Matrix]) -> Coverage:
+    """Return how many of the innermost modules that are called an attention hold a matrix whose role is known."""
+    names = {one.name for one in matrices}
+    known = {id(parameter) for name, parameter in network.named_parameters() if name in names}
+    called = {module: list(module.modules()) for module in network.modules() if type(module).__name__.endswith("Attention")}
+    innermost = [module for module, inside in called.items() if not any(one in called for one in inside[1:])]
+    seen = sum(any(id(parameter) in known for parameter in module.parameters()) for module in innermost)
+    return Coverage("attentions", seen, len(innermost))
+
+
 def _multi_head(module: Any) -> list[Rows]:
     return [*_parts("qkv.weight", module.qkv.weight, 3), _whole("project.weight", module.project.weight)]
 
@@ -75,15 +86,36 @@ def _torchs(module: Any) -> list[Rows]:
 
 
 def _by_names(module: nn.Module) -> list[Rows]:
-    children = {name: child.weight for name, child in module.named_children() if isinstance(child, nn.Linear)}
-    inner = next(([_whole(f"{name}.weight", children[name]) for name in names] for names in _TRIPLES if set(names) <= set(children)), [])
-    fused = [name for name in _FUSED if name in children and children[name].shape[0] % 3 == 0]
-    inner = inner or [part for name in fused for part in _parts(f"{name}.weight", children[name], 3)]
+    children = {name: path for name, child in module.named_children() if (path := _only_matrix(name, child))}
+    inner = next(([_all(module, children[name]) for name in names] for names in _TRIPLES if set(names) <= set(children)), [])
+    inner = inner or next((_split(children[name], module.get_parameter(children[name])) for name in _FUSED if name in children), [])
     if not inner:
         # The projection has a module of its own in transformers, MobileViTSelfOutput for example, with one linear map.
         outputs = children if type(module).__name__.endswith(("SelfOutput", "AttentionOutput")) else {}
-        return [_whole(f"{name}.weight", weight) for name, weight in outputs.items()]
-    return inner + [_whole(f"{name}.weight", children[name]) for name in _PROJECTIONS if name in children]
+        return [_all(module, path) for path in outputs.values()]
+    return inner + [_all(module, children[name]) for name in _PROJECTIONS if name in children]
+
+
+def _only_matrix(name: str, child: nn.Module) -> str:
+    """Return the path of the weight of a linear map or 1 x 1 convolution, where a child holds just that; else nothing."""
+    weights = [
+        f"{path}.weight"
+        for path, module in child.named_modules(prefix=name)
+        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.weight[0, 0].numel() == 1 and module.groups == 1)
+    ]
+    return weights[0] if len(weights) == 1 else ""
+
+
+def _split(path: str, weight: Tensor) -> list[Rows]:
+    """Return the parts of a fused matrix: thirds, or one query row and two parts as wide as the input; nothing for other shapes."""
+    rows, inputs = weight.shape[:2]
+    if rows == 2 * inputs + 1:
+        return [(path, 0, 1), (path, 1, 1 + inputs), (path, 1 + inputs, rows)]
+    return _parts(path, weight, 3) if rows % 3 == 0 else []
+
+
+def _all(module: nn.Module, path: str) -> Rows:
+    return _whole(path, module.get_parameter(path))
 
 
 def _whole(path: str, weight: Tensor) -> Rows:

@@ -41,15 +41,15 @@ class Spectra(Watcher):
     @cached_property
     def entropies(self) -> list[float]:
         """In nats, one per run of a block that gave features."""
-        return [spectral_entropy(rows) for rows in self._features]
+        rows = (feature_rows(features) for features in self._features)
+        return [spectral_entropy(one) for one in rows if one is not None]
 
     def _keep(self, block: nn.Module, _inputs: object, output: object) -> None:
         self.reached.add(block)
-        with torch.no_grad():
-            rows = feature_rows(output)
-            if rows is not None:
-                # A copy: what follows may overwrite the features.
-                self._features.append(rows.clone())
+        features = first_tensor(output)
+        if features is not None:
+            # A copy: what follows may overwrite the features.
+            self._features.append(features.detach().clone())
 
 
 def channel_entropy(network: nn.Module, batch: Batch) -> float:

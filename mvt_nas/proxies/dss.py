@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.attention_roles import Matrix, attention_matrices
+from mvt_nas.proxies.attention_roles import Matrix, attention_coverage, attention_matrices
 from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
 from mvt_nas.proxies.flow import Flow
 from mvt_nas.proxies.passes import Passes, alone
@@ -41,7 +41,7 @@ def read(passes: Passes) -> Reading:
     flow = passes.flow
     matrices = [matrix for matrix in attention_matrices(passes.network) if matrix.name in flow.magnitudes]
     value = math.log1p(diversity(flow, matrices)) + math.log1p(saliency(flow, {matrix.name for matrix in matrices}))
-    return Reading(value, (flow.coverage,))
+    return Reading(value, (flow.coverage, attention_coverage(passes.network, matrices)))
 
 
 def diversity(flow: Flow, matrices: list[Matrix]) -> float:
@@ -67,14 +67,16 @@ def few_rows(matrix: Tensor) -> Tensor:
 
     That of a gradient is at most the number of tokens. Source: Halko, Martinsson and Tropp, "Finding structure with randomness" (2011).
     """
-    probes = torch.randn(matrix.shape[1], _LOW_RANK, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(matrix)
-    image = matrix @ probes
-    if min(matrix.shape) <= 2 * _LOW_RANK or not bool(image.isfinite().all()):
+    largest = matrix.abs().max()
+    if min(matrix.shape) <= 2 * _LOW_RANK or not bool(largest.isfinite() & (largest > 0.0)):
         return matrix
-    basis = torch.linalg.qr(image).Q
-    rows = basis.T @ matrix
-    rest = torch.linalg.vector_norm(matrix - basis @ rows)
-    return rows if bool(rest <= _LEFT_OUT * torch.linalg.vector_norm(matrix)) else matrix
+    # Squares of large gradients would leave float64.
+    scaled = matrix / largest
+    probes = torch.randn(matrix.shape[1], _LOW_RANK, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(matrix)
+    basis = torch.linalg.qr(scaled @ probes).Q
+    rows = basis.T @ scaled
+    rest = torch.linalg.vector_norm(scaled - basis @ rows)
+    return largest * rows if bool(rest <= _LEFT_OUT * torch.linalg.vector_norm(scaled)) else matrix
 
 
 PROXIES.register("dss")(

@@ -11,7 +11,7 @@ Source: Lin et al., "Zen-NAS: a zero-shot NAS for high-performance deep image re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ from mvt_nas.proxies.convolutional import convolutional_parts
 from mvt_nas.proxies.norms import batch_norm_replaced, statistics
 from mvt_nas.proxies.passes import Passes, alone
 from mvt_nas.proxies.preserve import left_as_found
-from mvt_nas.proxies.roles import check_statistics, forward, weight_names
+from mvt_nas.proxies.roles import check_statistics, first_tensor, forward, weight_names
 
 _CHANGE = 0.01
 
@@ -39,23 +39,25 @@ class Gains:
         norms: the batch norms in the convolutional parts.
         logarithms: of the gain of each run of a part, in nats.
         variances: the mean over the channels of the variance that each batch norm of a part takes out.
-        reached: the parts that ran.
+        reached: the parts that ran, from features to features.
     """
 
     norms: frozenset[nn.Module]
     logarithms: list[float] = field(default_factory=list)
     variances: list[float] = field(default_factory=list)
     reached: set[nn.Module] = field(default_factory=set)
-    _entered: list[float] = field(default_factory=list)
+    _entered: list[float | None] = field(default_factory=list)
 
-    def enter(self, _part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def enter(self, _part: nn.Module, inputs: tuple[object, ...]) -> None:
         """Measure the change of a part's input."""
-        self._entered.append(log_change(inputs[0]))
+        self._entered.append(log_change(inputs))
 
-    def leave(self, part: nn.Module, _inputs: object, output: Tensor) -> None:
+    def leave(self, part: nn.Module, _inputs: object, output: object) -> None:
         """Measure the change of a part's output against that of its input."""
-        self.reached.add(part)
-        self.logarithms.append(log_change(output) - self._entered.pop())
+        start, end = self._entered.pop(), log_change(output)
+        if start is not None and end is not None:
+            self.reached.add(part)
+            self.logarithms.append(end - start)
 
     def normalise(self, norm: _BatchNorm, features: Tensor) -> Tensor:
         """Return features normalised by the statistics of the images, the changed ones too, and keep the variance."""
@@ -104,8 +106,14 @@ def measure(network: nn.Module, images: Tensor, parts: list[nn.Module]) -> Gains
     return gains
 
 
-def log_change(features: Tensor) -> float:
-    """Return the logarithm of the mean absolute difference between the second half of a batch and the first."""
+def log_change(given: object) -> float | None:
+    """Return the logarithm of the mean absolute difference between the second half of a batch and the first; ``None`` without features.
+
+    Of several features, those that come first count.
+    """
+    features = first_tensor(list(given.values()) if isinstance(given, Mapping) else given)
+    if features is None:
+        return None
     before, after = features.chunk(2)
     change = float((after - before).abs().mean())
     return math.log(change) if change > 0.0 else -math.inf if change == 0.0 else math.nan

@@ -91,7 +91,7 @@ def calibrate(plan: Plan, path: Path, *, restart: bool = False, listener: Listen
     campaign = Campaign((*chosen.to_fit, *chosen.to_judge), settings, plan.minutes, plan.passes, kernels=True)
     journal = path.with_name(f".{path.stem}.partial.jsonl")
     results = run_campaign(campaign, journal=journal, restart=restart, listener=listener)
-    found = fingerprint(runtime, threads=settings.threads, command=settings.command)
+    found = fingerprint(runtime, threads=settings.threads, command=settings.command, dtype=settings.dtype)
     profile = profile_of(plan.name, chosen, results, settings, found)
     profile.write(path)
     journal.unlink(missing_ok=True)
