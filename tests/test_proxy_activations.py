@@ -53,7 +53,7 @@ def test_naswot_counts_agreeing_units(activation: nn.Module) -> None:
 def test_naswot_of_a_whole_network() -> None:
     batch, codes = noise_batch(6, 32, seed=0), []
     network = small_cnn()
-    for activation in (network[2], network[3].body[2]):
+    for activation in (module for module in network.modules() if isinstance(module, (nn.ReLU, nn.SiLU))):
         activation.register_forward_pre_hook(lambda _module, inputs: codes.append((inputs[0] > 0).flatten(1).clone()))
     network[4].eval()
     network(batch.images)
@@ -174,11 +174,12 @@ class Hidden(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(12, 8)
-        self.unused = nn.ReLU()
+        self.unused: nn.Module = nn.ReLU()
         self.used = nn.ReLU()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.used(functional.gelu(self.layer(images.flatten(1))) - 0.1)
+        features: Tensor = self.used(functional.gelu(self.layer(images.flatten(1))) - 0.1)
+        return features
 
 
 def test_activations_that_were_not_seen_are_reported() -> None:
@@ -215,7 +216,8 @@ def test_activations_that_do_not_go_by_images_are_reported() -> None:
 
         def forward(self, images: Tensor) -> Tensor:
             tokens = self.layer(images.flatten(2))  # (B, 3, 3)
-            return self.activation(torch.relu(tokens).transpose(0, 1)).mean(dim=0)
+            turned: Tensor = self.activation(torch.relu(tokens).transpose(0, 1))
+            return turned.mean(dim=0)
 
     score = score_one("swap", Turned(), noise_batch(4, 2, seed=0))
     assert score.finite

@@ -215,7 +215,7 @@ def test_trainability_is_the_same_where_features_are_overwritten() -> None:
 
     class After(Blocks):
         def forward(self, images: Tensor) -> Tensor:
-            features = self.blocks[0](images)
+            features: Tensor = self.blocks[0](images)
             features.mul_(3.0)
             return features.mean(dim=(2, 3))
 
@@ -226,10 +226,14 @@ def test_trainability_is_the_same_where_features_are_overwritten() -> None:
 
 
 def test_trainability_tells_of_blocks_that_it_could_not_measure() -> None:
-    flattening = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(2))
-    block = nn.Module()
-    block.body = flattening
-    block.forward = lambda images: block.body(images)  # type: ignore[method-assign]
+    class Flattening(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Conv2d(3, 4, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            tokens: Tensor = self.body(images).flatten(2)
+            return tokens
 
     class Odd(Blocks):
         def forward(self, images: Tensor) -> Tensor:
@@ -237,7 +241,7 @@ def test_trainability_tells_of_blocks_that_it_could_not_measure() -> None:
             tokens: Tensor = self.blocks[1](features)
             return tokens.mean(dim=2)
 
-    score = score_one("trainability", Odd(scaling(1.0), block), noise_batch(16, 16, seed=0))
+    score = score_one("trainability", Odd(scaling(1.0), Flattening()), noise_batch(16, 16, seed=0))
     assert score.finite
     assert score.status == "1 of 2 blocks from features to features seen"
     assert score_one("trainability", mobilevit(), noise_batch(8, 32, seed=0)).status == "ok"

@@ -14,7 +14,8 @@ from transformers import MobileViTV2Config, MobileViTV2ForImageClassification
 
 from mvt_nas import zoo
 from mvt_nas.blocks.mobilevit.layers import MultiHeadAttention, SeparableAttention
-from mvt_nas.network import build_model
+from mvt_nas.blocks.mobilevit.module import MobileViTBlock
+from mvt_nas.network import StageModule, build_model
 from mvt_nas.proxies.attention_roles import attention_coverage, attention_matrices
 from mvt_nas.proxies.convolutional import convolutional_parts
 from mvt_nas.proxies.data import noise_batch
@@ -160,16 +161,34 @@ def test_a_matrix_of_low_rank_keeps_its_singular_values(rank: int) -> None:
     assert nuclear_norm(few_rows(matrix)) == pytest.approx(np.linalg.svd(matrix.numpy(), compute_uv=False).sum(), rel=1e-9)
 
 
+def test_a_matrix_of_almost_low_rank_stays_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    left, right, noise = (torch.randn(60, columns, generator=generator, dtype=torch.float64) for columns in (5, 5, 60))
+    matrix = left @ right.T + 1e-7 * noise
+    assert few_rows(matrix) is matrix
+
+
 # ---- convolutional parts
+
+
+def test_attention_is_no_convolutional_part() -> None:
+    attention, convolution = SeparableAttention(6), nn.Conv2d(6, 6, 1)
+    assert convolutional_parts(attention) == []
+    plain = nn.Sequential(convolution)
+    assert convolutional_parts(nn.Sequential(nn.Sequential(attention), plain)) == [plain]
+    # What lies beside an attention belongs to a transformer layer.
+    assert convolutional_parts(nn.Sequential(convolution, attention)) == []
 
 
 def test_parts_of_our_networks() -> None:
     network = build_model(zoo("mobilevitv2_050"), num_classes=10, seed=0)
     parts = convolutional_parts(network)
-    assert [isinstance(stage.block, nn.Identity) for stage in network.stages] == [True, True, False, False, False]
-    expected: list[nn.Module] = [network.stem, network.stages[0], network.stages[1]]
-    for stage in network.stages[2:]:
+    stages = [stage for stage in network.stages.children() if isinstance(stage, StageModule)]
+    assert [isinstance(stage.block, nn.Identity) for stage in stages] == [True, True, False, False, False]
+    expected: list[nn.Module] = [network.stem, stages[0], stages[1]]
+    for stage in stages[2:]:
         block = stage.block
+        assert isinstance(block, MobileViTBlock)
         expected += [stage.convolutions, block.local_conv, block.local_project, block.project]
     assert parts == expected
 
@@ -251,7 +270,7 @@ def test_parts_in_a_row_add_up_to_the_whole() -> None:
             super().__init__(nn.ModuleList(chain()))
 
         def forward(self, images: Tensor) -> Tensor:
-            for layer in self.trunk:
+            for layer in self.trunk.children():
                 images = layer(images)
             logits: Tensor = self.head(images.mean(dim=(2, 3)))
             return logits
@@ -272,7 +291,7 @@ def test_parts_in_a_row_add_up_to_the_whole() -> None:
 def test_zen_does_not_read_the_weights_of_the_parts() -> None:
     batch = noise_batch(4, 32, seed=0)
     network = small_cnn(3)
-    network[0].weight.data.fill_(math.nan)
+    next(network.parameters()).data.fill_(math.nan)
     assert zen(network, batch) == pytest.approx(zen(small_cnn(1), batch), abs=1e-6)
 
 

@@ -136,7 +136,7 @@ def test_snip_refuses_labels_beyond_the_outputs(labels: list[int]) -> None:
 # ---- channel entropy
 
 
-def one_block(block: nn.Module) -> nn.Module:
+def one_block(block: nn.Module) -> nn.Sequential:
     """Return a network whose only primary block starts with a unit convolution that passes three channels on."""
     convolution = nn.Conv2d(3, 3, 1, bias=False)
     convolution.weight = nn.Parameter(torch.eye(3)[:, :, None, None])
@@ -216,6 +216,21 @@ def test_channel_entropy_adds_up_the_blocks(build: Build) -> None:
         expected -= float((shares * np.log(shares)).sum())
     assert len(seen) == {small_cnn: 2, token_net: 2, mobilevit: 5}[build]
     assert channel_entropy(build(), batch) == pytest.approx(expected, rel=1e-6)
+
+
+def test_channel_entropy_of_features_that_are_overwritten_later() -> None:
+    batch = noise_batch(8, 4, seed=0)
+    overwriting = nn.Sequential(one_block(nn.Identity())[0], nn.Threshold(0.5, 0.0, inplace=True), nn.Flatten())
+    assert channel_entropy(overwriting, batch) == channel_entropy(one_block(nn.Identity()), batch)
+
+
+def test_replaced_tensors_are_put_back() -> None:
+    network = small_cnn().eval()
+    own = list(network.parameters())
+    images = noise_batch(2, 32, seed=0).images
+    zeros = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
+    assert forward(network, images, zeros).abs().max() == 0.0
+    assert all(now is before for now, before in zip(network.parameters(), own, strict=True))
 
 
 def test_channel_entropy_without_features_is_refused() -> None:

@@ -76,13 +76,15 @@ def test_a_network_that_draws_and_counts_gets_the_same_scores() -> None:
     class Restless(nn.Module):
         """Draws random numbers and changes a buffer in every forward pass."""
 
+        calls: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.body = small_cnn()
             self.register_buffer("calls", torch.zeros(()))
 
         def forward(self, images: Tensor) -> Tensor:
-            self.calls += 1.0
+            self.calls.add_(1.0)
             logits: Tensor = self.body(images) + 0.1 * self.calls * torch.randn(10)
             return logits
 
@@ -161,10 +163,10 @@ def test_broken_weights_are_reported_by_every_score_that_reads_them() -> None:
 
 
 def test_overflow_is_reported() -> None:
-    deep = nn.Sequential(nn.Flatten(), *[nn.Linear(12, 12, bias=False) for _ in range(8)])
-    for layer in deep[1:]:
+    layers = [nn.Linear(12, 12, bias=False) for _ in range(8)]
+    for layer in layers:
         nn.init.constant_(layer.weight, 1e38)
-    scores = score_all(deep, noise_batch(4, 2, seed=0, classes=5))
+    scores = score_all(nn.Sequential(nn.Flatten(), *layers), noise_batch(4, 2, seed=0, classes=5))
     assert scores["snip"].status.startswith("not finite (")
     assert scores["log_synflow"].status == "not finite (inf)" or scores["log_synflow"].finite
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +96,7 @@ class Benchmark:
         )
         trained = [Planned(one.panel, one.title, as_trained(one.architecture, self.protocol)) for one in found]
         trained += self._published(budget, num_classes)
-        networks = _alternating(trained)
+        networks = _alternating(_different(trained))
         first = networks[: -(-3 * len(networks) // 4)]
         again = [Job(one, seed) for seed in range(1, SEEDS) for one in repeats(first, self.repeated)]
         return [*(Job(one, 0) for one in first), *again, *(Job(one, 0) for one in networks[len(first) :])], budget
@@ -128,11 +132,12 @@ def train_table(
     done = {(one.key, one.seed) for one in read_table(path).trainings}
     missing = [job for job in jobs if (job.planned.architecture.key, job.seed) not in done][:most]
     finished = len(jobs) - len([job for job in jobs if (job.planned.architecture.key, job.seed) not in done])
-    for ended in _run(benchmark, missing, path, workers, device):
-        append(path, ended)
-        finished += 1
-        if listener:
-            listener(finished, len(jobs), ended)
+    with closing(_run(benchmark, missing, path, workers, device)) as endings:
+        for ended in endings:
+            append(path, ended)
+            finished += 1
+            if listener:
+                listener(finished, len(jobs), ended)
     return read_table(path)
 
 
@@ -164,6 +169,14 @@ def _prepare(path: Path, head: dict[str, Any]) -> None:
         raise AccuracyError(f"{path}: {name} is {there.get(name)} there, {head[name]} here; accuracies of both cannot be compared")
 
 
+def _different(planned: Sequence[Planned]) -> list[Planned]:
+    """Return the networks without those that were made equal by the protocol or by shrinking."""
+    found: dict[str, Planned] = {}
+    for one in planned:
+        found.setdefault(one.architecture.key, one)
+    return list(found.values())
+
+
 def _alternating(planned: Sequence[Planned]) -> list[Planned]:
     """Return the networks with the panels mixed in proportion, so that an early end leaves some of each."""
     places = []
@@ -173,12 +186,11 @@ def _alternating(planned: Sequence[Planned]) -> list[Planned]:
     return [one for _, one in sorted(places, key=lambda entry: entry[0])]
 
 
-def _run(benchmark: Benchmark, jobs: Sequence[Job], path: Path, workers: int, device: str) -> Iterator[Trained]:
+def _run(benchmark: Benchmark, jobs: Sequence[Job], path: Path, workers: int, device: str) -> Generator[Trained, None, None]:
     """Yield the trainings as they end."""
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has used torch may hang
     folder = path.with_name(f".{path.stem}.checkpoints")
     folder.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with _pool(max(1, min(workers, len(jobs))), str(path)) as pool:
         waiting = list(reversed(jobs))
         running: set[Future[Trained]] = set()
         while waiting or running:
@@ -189,12 +201,34 @@ def _run(benchmark: Benchmark, jobs: Sequence[Job], path: Path, workers: int, de
                 yield future.result()
 
 
-def _one_thread() -> None:
-    import signal
+@contextmanager
+def _pool(workers: int, where: str) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool whose trainings are ended at once where its block is left by an error or Ctrl-C; their checkpoints stay."""
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")  # a fork of a process that has used torch may hang
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool:
+            raise AccuracyError(f"{where}: a training process was killed (out of memory?); what is finished is kept") from None
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
 
+
+def _begin() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends the pool
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _train(benchmark: Benchmark, job: Job, folder: Path, device: str) -> Trained:

@@ -99,7 +99,7 @@ def plan(
 def shrunk(architecture: Architecture, macs: float, *, num_classes: int) -> Architecture:
     """Return the architecture with all widths and dims times one factor, the largest with which it has at most ``macs`` MACs.
 
-    Widths are multiples of 8, at least 8. The factor is at most 1.
+    Widths are multiples of 8, at least 8. The factor is at most 1. Where not even the smallest has so few, the smallest is returned.
     """
     for factor in np.linspace(1.0, 0.05, 96):
         found = _scaled(architecture, float(factor))

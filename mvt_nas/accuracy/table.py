@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.errors import AccuracyError
+from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.space.architecture import Architecture
 
 COLUMNS = (
@@ -99,6 +99,13 @@ class Table:
         """Classes of the pictures."""
         return int(self.head["num_classes"])
 
+    def _different(self) -> list[Trained]:
+        """Return the trainings without repetitions of one seed, which would show no noise."""
+        found: dict[tuple[str, int], Trained] = {}
+        for training in self.trainings:
+            found.setdefault((training.key, training.seed), training)
+        return list(found.values())
+
     def networks(self) -> Networks:
         """Return the networks with their accuracy averaged over seeds; trainings that went wrong are left out.
 
@@ -106,7 +113,7 @@ class Table:
             AccuracyError: fewer than eight networks were trained.
         """
         runs: dict[str, list[Trained]] = {}
-        for training in self.trainings:
+        for training in self._different():
             if training.status == COMPLETE and math.isfinite(training.accuracy):
                 runs.setdefault(training.key, []).append(training)
         if len(runs) < _LEAST:
@@ -176,7 +183,7 @@ def read_table(path: str | Path) -> Table:
     whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
     head = _head([line for line in whole if line.startswith("#")], str(file))
     rows = [line for line in whole if not line.startswith("#")]
-    return Table(head, tuple(_trainings(rows, str(file))), str(file))
+    return Table(head, _trainings(rows, str(file)), str(file))
 
 
 def _head(lines: Sequence[str], where: str) -> dict[str, Any]:
@@ -189,16 +196,18 @@ def _head(lines: Sequence[str], where: str) -> dict[str, Any]:
     return head
 
 
-def _trainings(rows: Sequence[str], where: str) -> Iterator[Trained]:
-    reader = csv.DictReader(rows)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise AccuracyError(f"{where}: column {missing[0]!r} is missing")
-    for number, row in enumerate(reader, start=1):
-        try:
-            yield _training(row)
-        except (ValueError, TypeError, KeyError) as error:
-            raise AccuracyError(f"{where}: training {number} is damaged ({str(error)[:100]})") from None
+def _trainings(rows: Sequence[str], where: str) -> tuple[Trained, ...]:
+    found: list[Trained] = []
+    try:
+        reader = csv.DictReader(rows)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise AccuracyError(f"{where}: column {missing[0]!r} is missing")
+        for row in reader:
+            found.append(_training(row))
+    except (ValueError, TypeError, KeyError, RecursionError, csv.Error, ArchitectureError) as error:
+        raise AccuracyError(f"{where}: training {len(found) + 1} is damaged ({' '.join(str(error).split())[:100]})") from None
+    return tuple(found)
 
 
 def _training(row: Mapping[str, str]) -> Trained:
@@ -208,7 +217,8 @@ def _training(row: Mapping[str, str]) -> Trained:
     numbers = {name: float(row[name]) for name in ("accuracy", "validation_loss", "tse_ema", "seconds", "pictures_per_second")}
     whole = {name: int(row[name]) for name in ("seed", "params", "macs")}
     words = {name: row[name] for name in ("key", "title", "panel", "status", "hardware")}
-    return Trained(**numbers, **whole, **words, curve=tuple(json.loads(row["curve"])), architecture=architecture)  # type: ignore[arg-type]
+    curve = tuple(float(value) for value in json.loads(row["curve"]))
+    return Trained(**numbers, **whole, **words, curve=curve, architecture=architecture)  # type: ignore[arg-type]
 
 
 def start_table(path: Path, head: Mapping[str, Any]) -> None:
