@@ -15,6 +15,9 @@ keep_freed_memory()  # else most of the time of small networks goes into page fa
 os.environ["MVT_NAS_DEVICES"] = tempfile.mkdtemp(prefix="mvt-nas-devices-")  # whoever runs the tests may have devices of their own
 
 SLOW_MODULES = {
+    "test_accuracy_bench",
+    "test_accuracy_scoring",
+    "test_accuracy_surrogate",
     "test_checkpoint",
     "test_cli_predicted",
     "test_cost_latency",
