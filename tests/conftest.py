@@ -12,7 +12,9 @@ from mvt_nas.allocation import keep_freed_memory
 
 torch.set_num_threads(1)
 keep_freed_memory()  # else most of the time of small networks goes into page faults
-os.environ["MVT_NAS_DEVICES"] = tempfile.mkdtemp(prefix="mvt-nas-devices-")  # whoever runs the tests may have devices of their own
+# Whoever runs the tests may have devices of their own, and pictures and tables that they used before.
+os.environ["MVT_NAS_DEVICES"] = tempfile.mkdtemp(prefix="mvt-nas-devices-")
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mvt-nas-cache-")
 
 SLOW_MODULES = {
     "test_accuracy_bench",

@@ -98,7 +98,7 @@ def test_scores_are_what_the_profiles_predict(tmp_path: Path) -> None:
         for device in (SLOW, FAST):
             expected = device.predictor.predict(architecture, batch_size=device.batch_size, num_classes=10).ms
             assert candidate.scores[device.metric] == pytest.approx(expected, rel=1e-9)
-        assert set(candidate.scores) == {"params", "macs", "memory_mb", *run.devices}
+        assert set(candidate.scores) == {"params", "macs", "memory_mb", "imagenet_top1", *run.devices}
     assert {path.name for path in (tmp_path / "devices").iterdir()} >= {"slow.json", "fast.json"}
 
 
@@ -122,7 +122,7 @@ def test_a_survey_knows_the_devices_of_its_budgets() -> None:
     report = survey(small_space(), ["latency_ms@slow<=2"], samples=500)
     assert list(report["costs"]) == ["params", "macs", "memory_mb", "latency_ms@slow"]
     assert report["budgets"][0]["tightest"] == report["costs"]["latency_ms@slow"]["min"] > 0
-    with pytest.raises(MetricError, match=r"only costs are known before a search \(params, macs, memory_mb, latency_ms\)"):
+    with pytest.raises(MetricError, match=r"is known before a search \(params, macs, memory_mb, latency_ms, accuracy, imagenet_top1\)"):
         survey(small_space(), ["snip<=3"])
 
 

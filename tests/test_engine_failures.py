@@ -42,7 +42,7 @@ def test_a_candidate_that_cannot_be_scored_is_recorded_and_the_search_goes_on(ob
         assert (candidate.status == "failed") == (parameters % 5 == 0)
         assert (objective in candidate.scores) == (candidate.status == "complete")
     assert {candidate.error for candidate in failed} == {reason}
-    assert all(set(candidate.scores) == {"params", "macs", "memory_mb"} for candidate in failed)
+    assert all(set(candidate.scores) == {"params", "macs", "memory_mb", "imagenet_top1"} for candidate in failed)
     assert not {candidate.number for candidate in failed} & {candidate.number for candidate in run.front()}
     assert facts(Run.load(tmp_path / "a")) == facts(run)
     assert facts(run_small(tmp_path / "b", objective).run) == facts(run)

@@ -13,6 +13,7 @@ from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine import feasible
 from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
 from mvt_nas.engine.objectives import Budget
 from mvt_nas.engine.start import search
 from mvt_nas.errors import SpaceError
@@ -69,7 +70,7 @@ def test_the_mask_is_that_of_rules_and_budgets() -> None:
     everything = space.enumerate()
     for _ in range(20):
         budgets = random_budgets(table, everything, rng, both_ways=True)
-        feasibility = Feasibility(table, budgets)
+        feasibility = Feasibility(Known(table), budgets)
         expected = met(table, everything, budgets)
         assert everything[feasibility.mask(everything)].tolist() == expected.tolist()
         listed = feasibility.listed()
@@ -82,7 +83,7 @@ def test_the_mask_refuses_rows_that_break_rules() -> None:
     space = small_space()
     sizes = [len(dimension.values) for dimension in space.dimensions]
     grid = space.canonical(np.indices(sizes).reshape(len(sizes), -1).T)
-    assert {tuple(row) for row in grid[Feasibility(CostTable(space), []).mask(grid)].tolist()} == set(
+    assert {tuple(row) for row in grid[Feasibility(Known(CostTable(space)), []).mask(grid)].tolist()} == set(
         map(tuple, space.enumerate().tolist())
     )
 
@@ -93,11 +94,11 @@ def test_samples_are_feasible_however_rare_that_is(monkeypatch: pytest.MonkeyPat
     smallest = Budget("macs", float(table.costs(everything)["macs"].min()))
     for small in (feasible.SMALL, 0):
         monkeypatch.setattr(feasible, "SMALL", small)
-        feasibility = Feasibility(table, [smallest])
+        feasibility = Feasibility(Known(table), [smallest])
         rows = feasibility.sample(3, seed=1)
         assert 1 <= len(rows) <= 3
         assert feasibility.mask(rows).all()
-    assert len(Feasibility(table, []).sample(500, seed=1)) == 500
+    assert len(Feasibility(Known(table), []).sample(500, seed=1)) == 500
 
 
 @pytest.mark.parametrize("at_most_only", [True, False])
@@ -108,7 +109,7 @@ def test_descent_answers_what_listing_does(at_most_only: bool, monkeypatch: pyte
     for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()):
         everything = table.space.enumerate()
         budgets = random_budgets(table, everything, rng, both_ways=not at_most_only)
-        large = Feasibility(table, budgets)
+        large = Feasibility(Known(table), budgets)
         assert large.listed() is None
         expected = bool(len(met(table, everything, budgets)))
         answers.add(expected)
@@ -127,7 +128,7 @@ def test_listing_answers_by_the_listed_truth() -> None:
     table, everything = CostTable(space), space.enumerate()
     for _ in range(20):
         budgets = random_budgets(table, everything, rng, both_ways=True)
-        for tight in Feasibility(table, budgets).tightest():
+        for tight in Feasibility(Known(table), budgets).tightest():
             others = [budget for budget in budgets if budget is not tight.budget]
             assert tight.alone == best_value(table, everything, tight.budget)
             assert tight.together == best_value(table, met(table, everything, others), tight.budget)
@@ -135,7 +136,7 @@ def test_listing_answers_by_the_listed_truth() -> None:
 
 @pytest.mark.parametrize("metric", COST_NAMES)
 def test_no_draw_from_the_full_space_beats_the_extremes_that_descent_finds(metric: str) -> None:
-    feasibility = Feasibility(full_table(), [])
+    feasibility = Feasibility(Known(full_table()), [])
     smallest, largest = (feasibility.best(Budget(metric, 0.0, at_most)) for at_most in (True, False))
     drawn = full_table().costs(full_table().space.sample(200_000, seed=3))[metric]
     assert smallest is not None
@@ -153,7 +154,7 @@ def test_the_smallest_network_of_the_full_space_has_the_smallest_choices(metric:
     rows = space.fix(smallest).sample(1, seed=0)
     architecture = space.fix(smallest).decode(rows[0])
     expected = full_table().costs(space.encode(architecture)[None])[metric][0]
-    assert Feasibility(full_table(), []).best(Budget(metric, 0.0)) == expected
+    assert Feasibility(Known(full_table()), []).best(Budget(metric, 0.0)) == expected
 
 
 def test_budgets_that_nothing_meets_are_answered_before_there_is_a_folder(tmp_path: Path) -> None:

@@ -30,9 +30,12 @@ def test_an_objective_has_the_direction_it_names_or_its_metrics_own(text: str, m
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("maccs", r"unknown metric 'maccs'; did you mean 'macs'\? \(known: params, macs, memory_mb, "),
+        ("maccs", r"unknown metric 'maccs'; did you mean 'macs'\? \(known: accuracy, trained_accuracy, imagenet_top1, params, "),
         ("", "unknown metric ''"),
         ("macs:max", "a cost can only be minimised; macs:min"),
+        ("accuracy:min", "accuracy can only be maximised; accuracy:max"),
+        ("trained_accuracy:min", "trained_accuracy can only be maximised"),
+        ("accuracy_beyond:max", "accuracy_beyond can only be minimised"),
         ("macs:down", "the direction 'down' is not allowed; min or max"),
         ("macs:min:max", "the direction 'min:max' is not allowed"),
         ("log_sinflow:max", r"did you mean 'log_synflow'\?"),

@@ -10,6 +10,7 @@ from mvt_nas.cost.table import CostTable
 from mvt_nas.engine import feasible
 from mvt_nas.engine import repair as engine_repair
 from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
 from mvt_nas.engine.objectives import Budget
 from mvt_nas.engine.repair import Exhausted, Repair
 from mvt_nas.space.columns import Rows
@@ -19,7 +20,7 @@ from mvt_nas.space.search_space import SearchSpace, load_space
 def half(space: SearchSpace) -> Feasibility:
     """The half of a space that costs less than the median."""
     table = full_table() if space.name == "mobilevit" else CostTable(space)
-    return Feasibility(table, [Budget("macs", float(np.median(table.costs(space.sample(1000, 0))["macs"])))])
+    return Feasibility(Known(table), [Budget("macs", float(np.median(table.costs(space.sample(1000, 0))["macs"])))])
 
 
 def proposals(space: SearchSpace, n: int, seed: int) -> Rows:
@@ -134,9 +135,9 @@ def test_a_space_too_large_to_list_is_searched_to_the_end(monkeypatch: pytest.Mo
 def test_a_needle_in_the_full_space_is_found_once_and_then_stayed_near(monkeypatch: pytest.MonkeyPatch) -> None:
     table = full_table()
     space = table.space
-    smallest = Feasibility(table, []).best(Budget("macs", 0.0))
+    smallest = Feasibility(Known(table), []).best(Budget("macs", 0.0))
     assert smallest is not None
-    feasibility = Feasibility(table, [Budget("macs", 1.1 * smallest)])
+    feasibility = Feasibility(Known(table), [Budget("macs", 1.1 * smallest)])
     assert not len(feasibility.draw(10_000, np.random.default_rng(0)))
     descents: list[Rows] = []
 
@@ -155,7 +156,7 @@ def test_a_needle_in_the_full_space_is_found_once_and_then_stayed_near(monkeypat
 def test_a_space_of_one_architecture_is_exhausted_by_one() -> None:
     space = small_space()
     one = {d.name: d.values[code] for d, code in zip(space.dimensions, space.sample(1, 0)[0], strict=True)}
-    repair = Repair(Feasibility(CostTable(space.fix(one)), []))
+    repair = Repair(Feasibility(Known(CostTable(space.fix(one))), []))
     nothing = np.zeros(0, dtype=np.int32)
     assert repair(nothing, np.random.default_rng(0)).tolist() == []
     with pytest.raises(Exhausted, match=r"^$"):

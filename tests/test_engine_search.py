@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from engine_problems import COSTS, SCORING, TRIALS, breed_early, facts, full_table, rows, small_space
 
+from mvt_nas.accuracy.imagenet import imagenet_top1
+from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
@@ -49,7 +51,8 @@ def test_a_search_gives_as_many_feasible_and_different_candidates_as_it_was_aske
     costs = table.costs(found)
     assert (costs["macs"] <= median).all()
     for number, candidate in result.run.candidates.items():
-        assert candidate.scores == {name: costs[name][number] for name in ("params", "macs", "memory_mb")}
+        assert {name: candidate.scores[name] for name in COST_NAMES} == {name: costs[name][number] for name in COST_NAMES}
+        assert candidate.scores["imagenet_top1"] == pytest.approx(imagenet_top1(result.run.architecture(number)).percent, rel=1e-9)
         assert (candidate.status, candidate.error, candidate.origin) == ("complete", None, "sampler")
         assert candidate.key == table.space.decode(candidate.row).key
     assert (result.exhausted, result.interrupted) == (False, False)
@@ -108,7 +111,7 @@ def test_a_space_of_one_architecture_is_searched_and_done(tmp_path: Path) -> Non
 
 def test_published_models_in_the_space_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = full_table()
-    monkeypatch.setattr("mvt_nas.engine.start.CostTable", lambda space, num_classes, folds: table)
+    monkeypatch.setattr("mvt_nas.engine.inputs.CostTable", lambda space, num_classes, folds: table)
     inside = [name for name in published_names() if table.costs(table.space.encode(zoo(name))[None])["params"][0] <= 3e6]
     assert 3 < len(inside) < len(published_names())
     told: list[Candidate] = []

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
 from mvt_nas.engine.objectives import Budget, parse_objectives
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.engine.study import SearchStudy, distributions
@@ -60,7 +61,7 @@ def test_a_study_holds_the_candidate_not_the_proposal() -> None:
 def test_a_rebuilt_study_is_the_lost_one(sampler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     breed_early(monkeypatch)
     space = small_space()
-    feasibility, make = Feasibility(CostTable(space), []), SAMPLERS.get(sampler)
+    feasibility, make = Feasibility(Known(CostTable(space)), []), SAMPLERS.get(sampler)
     lost, rebuilt = study(space), study(space)
     for start in range(0, 12 if sampler == "gp" else 24, 4):
         rows = [lost.ask(make(SamplerContext(n, 0, n, feasibility)), lambda row: row) for n in range(start, start + 4)]
@@ -85,7 +86,7 @@ def test_a_rebuilt_study_is_the_lost_one(sampler: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_samplers_that_look_at_running_trials_see_the_candidates(sampler: str) -> None:
     space = small_space()
-    feasibility, make = Feasibility(CostTable(space), []), SAMPLERS.get(sampler)
+    feasibility, make = Feasibility(Known(CostTable(space)), []), SAMPLERS.get(sampler)
     asked = study(space)
     rows = space.sample(13, seed=0)
     for number, row in enumerate(rows):

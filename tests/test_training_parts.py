@@ -17,11 +17,12 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.cost.counts import count
 from mvt_nas.errors import TrainingError
 from mvt_nas.space.published import published_names, zoo
-from mvt_nas.training import Protocol, for_small_images
 from mvt_nas.training.average import decay_at, state, twin, update
 from mvt_nas.training.pictures import pictures
+from mvt_nas.training.protocol import Protocol
 from mvt_nas.training.result import tse_ema
 from mvt_nas.training.schedule import learning_rate
+from mvt_nas.training.small_images import for_small_images
 from mvt_nas.training.state import begin
 from tests.training_work import BLOCK, QUICK, SMALL, digits
 

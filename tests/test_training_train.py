@@ -16,10 +16,12 @@ from torch.nn import functional
 
 from mvt_nas.errors import DataError, TrainingError
 from mvt_nas.network import build_model
-from mvt_nas.training import Epoch, Protocol, Trained, train
 from mvt_nas.training.epoch import learn
 from mvt_nas.training.pictures import Pictures, pictures
+from mvt_nas.training.protocol import Protocol
+from mvt_nas.training.result import Epoch, Trained
 from mvt_nas.training.state import begin
+from mvt_nas.training.train import train
 from tests.training_work import SMALL, digits, quick
 
 

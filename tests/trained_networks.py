@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.accuracy.table import Networks, Trained
+from mvt_nas.accuracy.table import Networks, Trained, append, start_table
 from mvt_nas.cost.counts import count
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import load_space
@@ -65,3 +66,12 @@ def training(number: int, accuracy: float = 50.0, seed: int = 0, status: str = "
         curve=(10.0, 12.5),
         architecture=architecture,
     )
+
+
+def write_table(path: Path, shift: float = 0.0) -> Path:
+    """Write a table of twelve networks whose accuracies are a smooth function of size, and return its path."""
+    start_table(path, HEAD)
+    for number, accuracy in enumerate(smooth(12)):
+        append(path, training(number, float(accuracy) + shift, panel="matched" if number % 3 == 0 else "spread"))
+    append(path, training(0, float(smooth(12)[0]) + shift + 1, seed=1))
+    return path

@@ -8,7 +8,7 @@ from typing import Any
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.data import ImageSet, load_images
 from mvt_nas.space.architecture import Architecture, Stage
-from mvt_nas.training import Protocol
+from mvt_nas.training.protocol import Protocol
 
 BLOCK = MobileViT(attention="multi_head", dim=16, ffn_dim=32, heads=2, transformer_depth=1, patch=2, fusion="local", residual=True)
 SMALL = Architecture(

@@ -95,10 +95,10 @@ def features(architectures: Sequence[Architecture], *, num_classes: int) -> Arra
 
 
 class FeatureTable:
-    """The features of encoded architectures of a space, 100,000 and more a second.
+    """The features of encoded architectures of a space at their own resolution, 100,000 and more a second.
 
     Args:
-        space: as it is trained, its resolution and strides included.
+        space: whose rows are given; see ``accuracy/space_as_trained.py`` for one that is trained otherwise than it is searched.
         num_classes: outputs of the classifier.
     """
 

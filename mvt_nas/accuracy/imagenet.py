@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from mvt_nas.accuracy.ranking import kendall
 from mvt_nas.cost.counts import count
-from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.architecture import CONV, Architecture
+from mvt_nas.space.columns import Columns, Rows
 from mvt_nas.space.published import published, published_names
+from mvt_nas.space.search_space import SearchSpace
 
 Array = NDArray[np.float64]
 
@@ -31,7 +33,8 @@ class TopOne:
 
     Attributes:
         percent: top-1 accuracy on ImageNet-1k at the network's resolution.
-        error: mean absolute error over the published models, one left out at a time, in percentage points.
+        error: mean absolute error over the published models in percentage points: one left out at a time for one of them, a whole
+            family left out for any other network, which belongs to none.
         inside: whether parameters and MACs lie between those of the published models.
     """
 
@@ -58,22 +61,54 @@ class Errors:
     leave_family_out: dict[str, float]
     leave_size_out: float
 
+    @property
+    def other_family(self) -> float:
+        """What to expect of a network that belongs to no published family: the mean of the families' errors."""
+        return float(np.mean(list(self.leave_family_out.values())))
+
 
 def imagenet_top1(architecture: Architecture) -> TopOne:
     """Return the estimate for an architecture of any resolution and mixture of blocks."""
-    models, top1 = _published()
-    features = _features([*models, architecture])
-    percent = _fit(features[:-1], top1)(features[-1:])[0]
-    low, high = features[:-1, :2].min(axis=0), features[:-1, :2].max(axis=0)
-    inside = bool(np.all((features[-1, :2] >= low) & (features[-1, :2] <= high)))
-    return TopOne(float(percent), imagenet_errors().leave_one_out, inside)
+    models, _ = _published()
+    features = _features([architecture])
+    percent = _fitted()(features)[0]
+    sizes = _published_features()[:, :2]
+    inside = bool(np.all((features[0, :2] >= sizes.min(axis=0)) & (features[0, :2] <= sizes.max(axis=0))))
+    errors = imagenet_errors()
+    return TopOne(float(percent), errors.leave_one_out if architecture in models else errors.other_family, inside)
+
+
+def imagenet_top1_of_rows(space: SearchSpace, rows: Rows, params: NDArray[np.int64], macs: NDArray[np.int64]) -> Array:
+    """Return the estimates for encoded architectures in percent, (n,).
+
+    Args:
+        space: whose rows they are.
+        rows: (n, dimensions).
+        params: with 1000 classes, (n,).
+        macs: likewise.
+    """
+    return _fitted()(np.column_stack([np.log(params), np.log(macs), *_shares(space, rows)]))
+
+
+def _shares(space: SearchSpace, rows: Rows) -> tuple[Array, Array]:
+    """Return the shares of the blocks that attend separably, and that fuse local features, (n,) each."""
+    columns = Columns(space.plan, rows)
+    blocks, separable, local = (np.zeros(len(rows)) for _ in range(3))
+    for number in range(1, space.plan.stages + 1):
+        there = columns.value(f"stage{number}.block") != CONV
+        blocks += there
+        for found, name, value in ((separable, "attention", "separable"), (local, "fusion", "local")):
+            path = f"stage{number}.{name}"
+            if path in space.plan.nodes:
+                found += there & columns.active(path) & (columns.value(path) == value)
+    return separable / np.maximum(blocks, 1), local / np.maximum(blocks, 1)
 
 
 @cache
 def imagenet_errors() -> Errors:
     """Return the errors of the estimate on published models that it was not fitted to."""
     models, top1 = _published()
-    features = _features(models)
+    features = _published_features()
     everyone = np.arange(len(models))
     alone = _left_out(features, top1, [np.array([index]) for index in everyone])
     families = np.array([_family(name) for name in published_names()])
@@ -94,6 +129,16 @@ def imagenet_errors() -> Errors:
 def _published() -> tuple[list[Architecture], Array]:
     found = [published(name) for name in published_names()]
     return [one.architecture for one in found], np.array([one.imagenet_top1 for one in found])
+
+
+@cache
+def _published_features() -> Array:
+    return _features(_published()[0])
+
+
+@cache
+def _fitted() -> Callable[[Array], Array]:
+    return _fit(_published_features(), _published()[1])
 
 
 def _family(name: str) -> str:
@@ -124,7 +169,7 @@ def _fit(features: Array, top1: Array) -> Callable[[Array], Array]:
     columns = design(features)
     penalty = _RIDGE * np.diag([0.0, *np.ones(columns.shape[1] - 1)])
     solution = np.linalg.solve(columns.T @ columns + penalty, columns.T @ top1)
-    return lambda rows: np.asarray(design(rows) @ solution)
+    return lambda rows: np.clip(design(rows) @ solution, 0.0, 100.0)
 
 
 def _left_out(features: Array, top1: Array, parts: Sequence[NDArray[np.intp]]) -> Array:

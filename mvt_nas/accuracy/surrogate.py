@@ -25,7 +25,7 @@ Rows = NDArray[np.intp]
 COVERED = 0.9
 FOLDS = 10
 INNER_FOLDS = 5
-SLACK = 0.1  # by how much log-params and log-MACs may lie outside the table before a warning
+SLACK = 0.1  # share by which parameters and MACs may lie beyond the table before a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,18 @@ class Estimates:
         percent: (n,).
         low: lower ends of the intervals that should hold 90 % of the trained accuracies, (n,).
         high: upper ends, (n,).
-        outside: whether parameters or MACs lie outside what was trained, (n,).
+        beyond: by which factor parameters or MACs lie beyond those of all trained networks, (n,); 1 where they do not.
     """
 
     percent: Array
     low: Array
     high: Array
-    outside: NDArray[np.bool_]
+    beyond: Array
+
+    @property
+    def outside(self) -> NDArray[np.bool_]:
+        """Where the estimate is an extrapolation, (n,)."""
+        return self.beyond > 1 + SLACK
 
 
 class Surrogate:
@@ -56,13 +61,13 @@ class Surrogate:
     def __init__(self, networks: Networks, recipe: Recipe | None = None) -> None:
         self.num_classes = networks.num_classes
         table = features(networks.architectures, num_classes=networks.num_classes)
-        self._centre, self._scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
+        self._centre, self._scale = _moments(table)
         standard = (table - self._centre) / self._scale
         self.recipe = recipe or choose(standard, networks.accuracy)
         self._fitted = _fit(self.recipe, standard, networks.accuracy)
         self._stretch = _stretch(self.recipe, standard, networks.accuracy)
         sizes = table[:, _SIZE_COLUMNS]
-        self._low, self._high = sizes.min(axis=0) - SLACK, sizes.max(axis=0) + SLACK
+        self._low, self._high = sizes.min(axis=0), sizes.max(axis=0)
 
     def predict(self, architectures: Sequence[Architecture]) -> Estimates:
         """Return the estimates of architectures as they would be trained."""
@@ -73,8 +78,8 @@ class Surrogate:
         mean, deviation = _apply(self.recipe, self._fitted, (table - self._centre) / self._scale)
         width = self._stretch * deviation
         sizes = table[:, _SIZE_COLUMNS]
-        outside = ((sizes < self._low) | (sizes > self._high)).any(axis=1)
-        return Estimates(mean, mean - width, mean + width, outside)
+        beyond = np.exp(np.maximum(self._low - sizes, sizes - self._high).max(axis=1).clip(min=0.0))
+        return Estimates(mean, mean - width, mean + width, beyond)
 
 
 _SIZE_COLUMNS = [FEATURES.index(name) for name in ("log params", "log macs")]
@@ -100,7 +105,8 @@ class HeldOut:
 def held_out(networks: Networks, *, seed: int = 0) -> HeldOut:
     """Return predictions by nested cross-validation."""
     table = features(networks.architectures, num_classes=networks.num_classes)
-    standard = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)  # knows no accuracies
+    centre, scale = _moments(table)  # which know no accuracies
+    standard = (table - centre) / scale
     accuracy = networks.accuracy
     mean, width = np.empty(len(accuracy)), np.empty(len(accuracy))
     names = []
@@ -110,6 +116,17 @@ def held_out(networks: Networks, *, seed: int = 0) -> HeldOut:
         width[outside] = _stretch(recipe, standard[inside], accuracy[inside]) * deviation
         names.append(recipe.name)
     return HeldOut(mean, mean - width, mean + width, tuple(names))
+
+
+def best_recipe(networks: Networks) -> Recipe:
+    """Return the regression that :class:`Surrogate` chooses for a table."""
+    table = features(networks.architectures, num_classes=networks.num_classes)
+    centre, scale = _moments(table)
+    return choose((table - centre) / scale, networks.accuracy)
+
+
+def _moments(table: Array) -> tuple[Array, Array]:
+    return table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
 
 
 def choose(standard: Array, accuracy: Array) -> Recipe:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas.accuracy.names import ACCURACY, IMAGENET, TRAINED
+from mvt_nas.cli.accuracies import accuracy_in_words, with_interval
 from mvt_nas.cli.tables import print_table, short
 from mvt_nas.cost.names import COST_NAMES, device_of, is_cost, is_latency
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _MEASURED = ("ms", "low_ms", "high_ms", "predicted_ms", "probe_ms")
 _MOST_ROWS = 30
+_HEADERS = {ACCURACY: "accuracy %", TRAINED: "trained accuracy %", IMAGENET: "ImageNet %, about"}
 
 
 def front_document(run: Run) -> dict[str, Any]:
@@ -55,7 +58,8 @@ def print_front(run: Run) -> None:
     if not front:
         return
     objectives = [objective.metric for objective in run.config.objectives]
-    metrics = list(dict.fromkeys([*objectives, *run.devices, *COST_NAMES]))
+    guessed = [IMAGENET] if any(IMAGENET in candidate.scores for candidate in front) else []
+    metrics = list(dict.fromkeys([*objectives, *run.devices, *COST_NAMES, *guessed]))
     columns = [(name, kind) for name in metrics for kind in ("predicted", *(["measured"] if run.measured.get(name) else []))]
     place = next(index for index, candidate in enumerate(front) if candidate.number == run.knee())
     shown = [front[index] for index in evenly_spread(len(front), _MOST_ROWS, place)]
@@ -64,8 +68,8 @@ def print_front(run: Run) -> None:
     if len(shown) < len(front):
         click.echo(f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto {run.folder} --csv FILE")
     click.echo(f"\nThe knee of the front, where giving up a little of one objective gains most of another: candidate {run.knee()}.")
-    if any(not is_cost(name) for name in metrics):
-        click.echo("A proxy is a training-free score, not an accuracy; in brackets the share of candidates that are no better.")
+    for sentence in accuracy_in_words(run):
+        click.echo(sentence)
     _say_of_latency(run)
 
 
@@ -85,7 +89,7 @@ def _measured(run: Run, candidate: Candidate) -> dict[str, Measurement]:
 def _header(run: Run, name: str, kind: str) -> str:
     """Return what stands above a column; the device only where there are several."""
     if not is_latency(name):
-        return name
+        return _HEADERS.get(name, name)
     return f"{kind} ms" if len(run.devices) == 1 else f"{kind} ms@{device_of(name)}"
 
 
@@ -93,10 +97,13 @@ def _cell(run: Run, name: str, kind: str, candidate: Candidate, complete: list[C
     if kind == "measured":
         one = run.measured[name].get(candidate.key)
         return "" if one is None else short(one.ms)
+    from mvt_nas.engine.metrics import is_proxy, metric_direction
+
     value = candidate.scores[name]
-    if is_cost(name):
-        return short(value)
-    from mvt_nas.engine.objectives import metric_direction
+    if name == ACCURACY:
+        return with_interval(candidate)
+    if not is_proxy(name):
+        return short(value) if is_cost(name) else f"{value:.1f}"
 
     sign = 1 if metric_direction(name) == "max" else -1
     beaten = sum(sign * other.scores[name] <= sign * value for other in complete)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mvt_nas.cli.measuring import MOST, SECONDS
-from mvt_nas.cli.paths import FOLDER
+from mvt_nas.cli.paths import FILE, FOLDER
 from mvt_nas.cli.tables import print_json
 
 
@@ -20,7 +20,7 @@ from mvt_nas.cli.tables import print_json
     "objectives",
     multiple=True,
     metavar="NAME[:min|max]",
-    help="What to optimise, such as latency_ms@DEVICE; may be repeated.  [default: channel_entropy:max, macs:min, params:min]",
+    help="What to optimise, such as accuracy or latency_ms@DEVICE; may be repeated.  [default: accuracy, latency_ms, params]",
 )
 @click.option(
     "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'latency_ms<=15'; may be repeated."
@@ -55,6 +55,12 @@ from mvt_nas.cli.tables import print_json
 )
 @click.option("--score-px", type=click.IntRange(16, 1024), metavar="PX", help="Side of the images that proxies see.  [default: 64]")
 @click.option("--score-images", type=click.IntRange(2, 1024), metavar="N", help="Images in the batch that proxies see.  [default: 16]")
+@click.option(
+    "--accuracy-table", type=FILE, metavar="TABLE", help="Trained networks that predict accuracy (mvt-nas bench train).  [default: ours]"
+)
+@click.option("--data", metavar="SOURCE", help="Pictures for trained_accuracy: a folder by class, .npz, Parquet.  [default: digits]")
+@click.option("--data-limit", type=click.IntRange(1), metavar="N", help="Pictures per class that are read.  [default: all]")
+@click.option("--protocol", type=FILE, metavar="FILE", help="How trained_accuracy trains, YAML.  [default: ten epochs at 32 px]")
 @click.option(
     "--measure-front/--no-measure-front",
     default=None,
@@ -97,12 +103,16 @@ def search_command(
 def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options as arguments of :func:`mvt_nas.search`."""
     from mvt_nas.cli.choices import parse_fixed
+    from mvt_nas.engine.asked import Pictures
     from mvt_nas.engine.config import Scoring
 
+    pictures = {"data": given.pop("data", None), "limit": given.pop("data_limit", None), "protocol": given.pop("protocol", None)}
     scoring = {"resolution_px": given.pop("score_px", None), "images": given.pop("score_images", None)}
     arguments = {name: given[name] for name in given if name not in ("fixed", "no_warm_start")}
     if any(scoring.values()):
         arguments["scoring"] = Scoring(**{name: value for name, value in scoring.items() if value is not None})
+    if any(pictures.values()):
+        arguments["pictures"] = Pictures(**pictures)
     if "no_warm_start" in given:
         arguments["warm_start"] = False
     if "fixed" in given:

@@ -67,6 +67,7 @@ class CostTable:
 
     Attributes:
         space: as given.
+        num_classes: as given.
         names: of all costs that it knows.
 
     Raises:
@@ -80,6 +81,7 @@ class CostTable:
         check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
         setting = Setting(batch_size, in_channels, num_classes, tuple(folds))
         self.space = space
+        self.num_classes = num_classes
         self.names = (*COST_NAMES, *(fold.name for fold in folds))
         self._setting = setting
         self._stem = stem_part(space, setting)

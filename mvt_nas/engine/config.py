@@ -9,10 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import mvt_nas
-from mvt_nas.cost.names import is_cost
 from mvt_nas.engine.devices import unknown_devices
+from mvt_nas.engine.metrics import is_known
 from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
-from mvt_nas.errors import MetricError, RunError, listing
+from mvt_nas.engine.training import Training
+from mvt_nas.errors import MetricError, RunError, TrainingError, listing
 from mvt_nas.space.search_space import SearchSpace
 
 FORMAT = 1
@@ -54,6 +55,8 @@ class RunConfig:
         scoring: how proxies are evaluated.
         reference: the point from which hypervolume is measured, by metric.
         devices: content hash of the profile of each device on which latency is predicted, by its name.
+        accuracy: name and content hash of the table of trained networks by which accuracy is predicted; empty where it is not.
+        training: how candidates are trained; ``None`` where they are not.
         versions: of what computed the scores.
     """
 
@@ -70,6 +73,8 @@ class RunConfig:
     scoring: Scoring = Scoring()
     reference: Mapping[str, float] = field(default_factory=dict)
     devices: Mapping[str, str] = field(default_factory=dict)
+    accuracy: Mapping[str, str] = field(default_factory=dict)
+    training: Training | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -78,14 +83,14 @@ class RunConfig:
         return costly_metrics(self.objectives, self.budgets)
 
     @property
-    def cheap_budgets(self) -> list[Budget]:
-        """The budgets on costs, which are met before anything is evaluated."""
-        return [budget for budget in self.budgets if is_cost(budget.metric)]
+    def known_budgets(self) -> list[Budget]:
+        """The budgets on what is known, which are met before anything is evaluated."""
+        return [budget for budget in self.budgets if is_known(budget.metric)]
 
     @property
     def costly_budgets(self) -> list[Budget]:
         """The budgets that only an evaluation can check."""
-        return [budget for budget in self.budgets if not is_cost(budget.metric)]
+        return [budget for budget in self.budgets if not is_known(budget.metric)]
 
     @property
     def name(self) -> str:
@@ -120,6 +125,8 @@ class RunConfig:
             "scoring": {name: getattr(self.scoring, name) for name in Scoring.__slots__},
             "reference": dict(self.reference),
             "devices": dict(self.devices),
+            "accuracy": dict(self.accuracy),
+            "training": self.training.to_dict() if self.training else {},
             "versions": dict(self.versions),
             "space_hash": self.space_hash,
             "space": dict(self.space),
@@ -136,7 +143,7 @@ class RunConfig:
             raise RunError(f"{where}: damaged or not a run's configuration; restore it or start a new run")
         if data["format"] != FORMAT:
             raise RunError(f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT}; a newer version is needed")
-        data = {"devices": {}, **data}  # runs from before there were any
+        data = {"devices": {}, "accuracy": {}, "training": {}, **data}  # runs from before there were any
         try:
             _check_kinds(data)
             objectives = tuple(Objective.parse(text) for text in data["objectives"])
@@ -147,14 +154,15 @@ class RunConfig:
                 objectives=objectives,
                 budgets=budgets,
                 scoring=Scoring(**data["scoring"]),
+                training=Training.from_dict(data["training"]) if data["training"] else None,
                 **{name: data[name] for name in _KINDS},
             )
-        except (KeyError, TypeError, AttributeError, MetricError) as error:
+        except (KeyError, TypeError, AttributeError, MetricError, TrainingError) as error:
             raise RunError(f"{where}: damaged ({type(error).__name__}: {error}); restore it or start a new run") from None
 
 
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(("space", "reference", "devices", "versions"), dict),
+    **dict.fromkeys(("space", "reference", "devices", "accuracy", "versions"), dict),
     **dict.fromkeys(("trials", "seed", "batch", "num_classes"), int),
     **dict.fromkeys(("space_hash", "sampler"), str),
     "warm_start": bool,
@@ -179,9 +187,14 @@ def versions() -> dict[str, str]:
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """Return in words where two configurations would give different results; a larger number of trials does not."""
+    """Return in words where two configurations would give different results; a larger number of trials does not.
+
+    Neither does another place of the same pictures.
+    """
     ignored = ("format", "versions", "reference", "trials", "space")
     there, here = old.to_dict(), new.to_dict()
+    for document in (there, here):
+        document["training"].pop("data", None)
     different = [name for name in there if name not in ignored and there[name] != here[name]]
     return [f"{name} is {_short(there[name])} there, {_short(here[name])} here" for name in different]
 

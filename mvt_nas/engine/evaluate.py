@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mvt_nas.accuracy.names import TRAINED
 from mvt_nas.engine.config import Scoring
+from mvt_nas.engine.training import Training, trained_accuracy
 from mvt_nas.proxies.contract import PROXIES
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.threads import one_torch_thread
@@ -30,6 +33,8 @@ class Task:
         metrics: names of the costly metrics.
         scoring: how.
         seed: of the initial weights and the batch; the same for all candidates of a run, so that they are compared alike.
+        training: how to train it; ``None`` where it is not trained.
+        folder: where unfinished trainings lie.
     """
 
     number: int
@@ -37,6 +42,8 @@ class Task:
     metrics: tuple[str, ...]
     scoring: Scoring
     seed: int
+    training: Training | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,21 @@ def evaluate(task: Task) -> Outcome:
 
 
 def _score(task: Task, scores: dict[str, float]) -> None:
+    proxies = [name for name in task.metrics if name != TRAINED]
+    if proxies:
+        _score_untrained(task, proxies, scores)
+    if TRAINED in task.metrics:
+        assert task.training is not None, "a run that asks for trainings says how"
+        assert task.folder is not None
+        scores[TRAINED] = trained_accuracy(task.training, task.architecture, task.seed, task.folder)
+
+
+def _score_untrained(task: Task, names: Sequence[str], scores: dict[str, float]) -> None:
     from mvt_nas.network import build_model
 
     model = build_model(task.architecture, num_classes=task.scoring.num_classes, seed=task.seed)
     batch = _batch(task.scoring, task.seed)
-    for name in task.metrics:
+    for name in names:
         value = float(PROXIES.get(name).score(model, batch))
         if not math.isfinite(value):
             raise ArithmeticError(f"{name} is not finite ({value})")

@@ -1,6 +1,6 @@
-"""Which architectures meet the budgets on costs: known before anything is evaluated.
+"""Which architectures meet the budgets on what is known before anything is evaluated.
 
-Single architectures are looked up in the cost table. Whether budgets can be met at all, and how tight each could be, is answered by
+Single architectures are looked up in tables. Whether budgets can be met at all, and how tight each could be, is answered by
 listing the space where it is small, and otherwise by uniform draws and descents (see ``descent.py``).
 """
 
@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.cost.table import Costs, CostTable
 from mvt_nas.engine.descent import descend
+from mvt_nas.engine.known import Known, Values
 from mvt_nas.engine.objectives import Budget
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
@@ -42,23 +42,23 @@ class Tightest:
 
 
 class Feasibility:
-    """The budgets of a search on the costs of its space.
+    """The budgets of a search on what is known of its space.
 
     Args:
-        table: of the space.
-        budgets: on costs only.
+        known: what that is.
+        budgets: on such metrics only.
     """
 
-    def __init__(self, table: CostTable, budgets: Sequence[Budget]) -> None:
-        self.table = table
-        self.space: SearchSpace = table.space
+    def __init__(self, known: Known, budgets: Sequence[Budget]) -> None:
+        self.known = known
+        self.space: SearchSpace = known.space
         self.budgets = tuple(budgets)
 
     def mask(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which canonical rows obey the rules and meet the budgets, (n,)."""
         allowed = self.space.obeys(rows)
         if self.budgets and allowed.any():
-            allowed &= _violation(self.budgets, self.table.costs(rows)) == 0
+            allowed &= _violation(self.budgets, self.known.of(rows)) == 0
         return allowed
 
     def listed(self) -> Rows | None:
@@ -105,19 +105,19 @@ class Feasibility:
         return self._best(budget, self.budgets)
 
     def _best(self, budget: Budget, held: tuple[Budget, ...]) -> float | None:
-        costs = self.table.costs(self._descend(held, budget, np.random.default_rng(0))) if self._all is None else self._all[1]
-        values = costs[budget.metric][_violation(held, costs) == 0]
+        found = self.known.of(self._descend(held, budget, np.random.default_rng(0))) if self._all is None else self._all[1]
+        values = found[budget.metric][_violation(held, found) == 0]
         if not len(values):
             return None
         return float(values.min() if budget.at_most else values.max())
 
     @cached_property
-    def _all(self) -> tuple[Rows, Costs] | None:
-        """All rows of a small space with their costs."""
+    def _all(self) -> tuple[Rows, Values] | None:
+        """All rows of a small space with what is known of them."""
         if self.space.size > SMALL:
             return None
         rows = self.space.enumerate()
-        return rows, self.table.costs(rows)
+        return rows, self.known.of(rows)
 
     @cached_property
     def _feasible_rows(self) -> Rows | None:
@@ -127,9 +127,9 @@ class Feasibility:
         """Return the ends of descents towards the budgets ``held`` and then the best value of the budget ``wanted``."""
 
         def loss(rows: Rows) -> NDArray[np.float64]:
-            costs = self.table.costs(rows)
-            value = np.zeros(len(rows)) if wanted is None else costs[wanted.metric] * (1.0 if wanted.at_most else -1.0)
-            return np.stack([_violation(held, costs), value], axis=1)
+            known = self.known.of(rows)
+            value = np.zeros(len(rows)) if wanted is None else known[wanted.metric] * (1.0 if wanted.at_most else -1.0)
+            return np.stack([_violation(held, known), value], axis=1)
 
         drawn = self.space.counter.sample(_DRAWS // 4, rng)
         best = np.lexsort(loss(drawn).T[::-1])[:_STARTS]
@@ -138,11 +138,11 @@ class Feasibility:
         return descend(self.space, starts, loss)
 
 
-def _violation(budgets: Sequence[Budget], costs: Costs) -> NDArray[np.float64]:
+def _violation(budgets: Sequence[Budget], values: Values) -> NDArray[np.float64]:
     """Return how far the budgets are broken together, relative to their bounds; 0 where all are met, (n,)."""
-    total = np.zeros(len(costs.params))
+    total = np.zeros(len(values))
     for budget in budgets:
-        values = costs[budget.metric].astype(np.float64)
-        excess = values - budget.bound if budget.at_most else budget.bound - values
+        one = values[budget.metric].astype(np.float64)
+        excess = one - budget.bound if budget.at_most else budget.bound - one
         total += np.maximum(excess, 0) / max(abs(budget.bound), 1.0)
     return total

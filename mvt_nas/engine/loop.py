@@ -23,8 +23,10 @@ from mvt_nas.engine.runners.contract import Runner
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.engine.store import Batch, Store
 from mvt_nas.engine.study import SearchStudy
+from mvt_nas.engine.training import FOLDER
 from mvt_nas.engine.warm import warm_start
 from mvt_nas.errors import RunError
+from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.columns import Rows
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ class Loop:
 
     Args:
         config: of the run.
-        feasibility: the run's space with the budgets on costs.
+        feasibility: the run's space with the budgets on what is known.
         store: of the run.
-        runner: evaluates candidates; ``None`` where all metrics are costs.
+        runner: evaluates candidates; ``None`` where all metrics are known.
         listener: see :data:`Listener`.
     """
 
@@ -120,19 +122,23 @@ class Loop:
     def _evaluate(self, number: int, rows: Rows) -> None:
         """Bring every row of a batch into the store, but those that an interrupted process has left there."""
         architectures = self._feasibility.space.decode_many(rows)
-        costs = self._feasibility.table.costs(rows)
+        known = self._feasibility.known.of(rows)
         keys = [architecture.key for architecture in architectures]
         tasks = []
         for trial, architecture in enumerate(architectures, start=number):
-            known = self._store.content.candidates.get(trial)
-            if known is None:
-                tasks.append(Task(trial, architecture, tuple(self._config.costly), self._config.scoring, self._config.seed))
-            elif known.key != keys[trial - number]:
+            kept = self._store.content.candidates.get(trial)
+            if kept is None:
+                tasks.append(self._task(trial, architecture))
+            elif kept.key != keys[trial - number]:
                 raise RunError(f"candidate {trial} in the store is not what this search proposes; was the file or the software changed?")
         for outcome in self._outcomes(tasks):
             index = outcome.number - number
-            cheap = {name: float(costs[name][index]) for name in self._feasibility.table.names}
+            cheap = {name: float(known[name][index]) for name in self._feasibility.known.names}
             self._add(outcome, keys[index], rows[index], cheap)
+
+    def _task(self, trial: int, architecture: Architecture) -> Task:
+        config = self._config
+        return Task(trial, architecture, tuple(config.costly), config.scoring, config.seed, config.training, self._store.folder / FOLDER)
 
     def _outcomes(self, tasks: Sequence[Task]) -> Iterable[Outcome]:
         if self._runner is None:

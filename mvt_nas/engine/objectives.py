@@ -9,13 +9,12 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from mvt_nas.cost.names import COST_NAMES, LATENCY, is_cost, is_latency
-from mvt_nas.errors import MetricError, listing, nearest
-from mvt_nas.proxies.contract import PROXIES
-
-Direction = Literal["min", "max"]
+from mvt_nas.accuracy.names import TRAINED
+from mvt_nas.cost.names import is_cost, is_latency
+from mvt_nas.engine.metrics import Direction, is_known, metric_direction
+from mvt_nas.errors import MetricError
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 _EXACT = 2.0**53  # below it, floats hold every integer
@@ -48,8 +47,9 @@ class Objective:
         default = metric_direction(name)
         if direction not in ("", "min", "max"):
             raise MetricError(f"--objective {text}: the direction {direction!r} is not allowed; min or max")
-        if is_cost(name) and direction == "max":
-            raise MetricError(f"--objective {text}: a cost can only be minimised; {name}:min")
+        if (is_known(name) or name == TRAINED) and direction not in ("", default):
+            what, how = ("a cost", "minimised") if is_cost(name) else (name, f"{default}imised")
+            raise MetricError(f"--objective {text}: {what} can only be {how}; {name}:{default}")
         return Objective(name, direction if direction in ("min", "max") else default)  # type: ignore[arg-type]  # checked above
 
 
@@ -107,20 +107,6 @@ def _parted(text: str) -> tuple[str, str]:
     return name, direction
 
 
-def metric_direction(name: str) -> Direction:
-    """Return in which direction a metric is better.
-
-    Raises:
-        MetricError: there is no metric of this name.
-    """
-    if is_cost(name) and not name.endswith("@"):
-        return "min"
-    if name not in PROXIES:
-        known = [*COST_NAMES, LATENCY, *PROXIES]
-        raise MetricError(f"unknown metric {name!r}{nearest(name, known)} (known: {listing(known)})")
-    return PROXIES.get(name).direction
-
-
 def parse_objectives(texts: Sequence[str | Objective], full_name: Callable[[str], str] = str) -> list[Objective]:
     """Return the objectives of a search; ``full_name`` gives the metrics of those in texts their full names.
 
@@ -153,7 +139,7 @@ def _renamed(one: Metric, full_name: Callable[[str], str]) -> Metric:
 def costly_metrics(objectives: Sequence[Objective], budgets: Sequence[Budget]) -> list[str]:
     """Return the metrics, in order, that only an evaluation gives."""
     names = dict.fromkeys([*(o.metric for o in objectives), *(b.metric for b in budgets)])
-    return [name for name in names if not is_cost(name)]
+    return [name for name in names if not is_known(name)]
 
 
 def worst_excess(budgets: Sequence[Budget], scores: Mapping[str, float]) -> float:

@@ -47,7 +47,7 @@ def continued(config: RunConfig, folder: Path, resume: bool) -> RunConfig:
     different = "; ".join(differences(old, config))
     if different:
         raise RunError(f"{folder}: was started with other settings ({different}); leave them out to go on, or choose another --out")
-    return replace(old, trials=config.trials)
+    return replace(old, trials=config.trials, training=config.training)  # the same pictures may lie elsewhere now
 
 
 def there_already(folder: Path) -> RunError:
@@ -59,13 +59,13 @@ def prepared(config: RunConfig, feasibility: Feasibility) -> RunConfig:
     """Return the configuration of a new run with its reference point.
 
     Raises:
-        SpaceError: no architecture meets the budgets on costs; the message says which bounds could be met.
+        SpaceError: no architecture meets the budgets on what is known; the message says which bounds could be met.
         MetricError: the sampler does not work on this space.
     """
     if not feasibility.satisfiable(config.seed):
         raise SpaceError(unsatisfiable(feasibility))
     SAMPLERS.get(config.sampler)(SamplerContext(0, config.seed, 0, feasibility))
-    return replace(config, reference=reference_point(config.objectives, feasibility, config.seed))
+    return replace(config, reference=reference_point(config.objectives, feasibility, config.seed, config.training))
 
 
 def unsatisfiable(feasibility: Feasibility) -> str:

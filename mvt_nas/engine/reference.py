@@ -1,7 +1,7 @@
 """The reference point of a run's hypervolume: fixed before the first evaluation, so that values of one run can be compared.
 
-A minimised cost counts from its budget, else from the largest cost among the published models in the space and a draw of a thousand
-architectures; a proxy counts from the bound that it declares.
+What is known counts from its budget, else from the worst among the published models in the space and a draw of a thousand
+architectures; a training from guessing; a proxy from the bound that it declares.
 """
 
 from __future__ import annotations
@@ -10,24 +10,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mvt_nas.cost.names import is_cost
+from mvt_nas.accuracy.names import TRAINED
 from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Values
+from mvt_nas.engine.metrics import is_known
 from mvt_nas.engine.objectives import Objective
+from mvt_nas.engine.training import Training
 from mvt_nas.engine.warm import warm_start
 from mvt_nas.proxies.contract import PROXIES
 
 _DRAWN = 1000
 
 
-def reference_point(objectives: Sequence[Objective], feasibility: Feasibility, seed: int) -> dict[str, float]:
-    """Return the reference value of each objective, by metric."""
-    rows = np.stack([*feasibility.sample(_DRAWN, seed), *(row for _, row in warm_start(feasibility))])
-    costs = feasibility.table.costs(rows)
+def reference_point(
+    objectives: Sequence[Objective], feasibility: Feasibility, seed: int, training: Training | None = None
+) -> dict[str, float]:
+    """Return the reference value of each objective, by metric; ``training`` says how candidates are trained, where they are."""
+    known = feasibility.known.of(np.stack([*feasibility.sample(_DRAWN, seed), *(row for _, row in warm_start(feasibility))]))
     result = {}
-    for metric in (objective.metric for objective in objectives):
-        if is_cost(metric):
-            bounds = [budget.bound for budget in feasibility.budgets if budget.metric == metric and budget.at_most]
-            result[metric] = float(min(bounds, default=costs[metric].max()))
+    for objective in objectives:
+        if is_known(objective.metric):
+            result[objective.metric] = _worst(objective, feasibility, known)
+        elif objective.metric == TRAINED:
+            assert training is not None, "a run that asks for trainings says how"
+            result[TRAINED] = 100 / training.num_classes
         else:
-            result[metric] = float(PROXIES.get(metric).worst)
+            result[objective.metric] = float(PROXIES.get(objective.metric).worst)
     return result
+
+
+def _worst(objective: Objective, feasibility: Feasibility, known: Values) -> float:
+    least = objective.direction == "min"
+    bounds = [budget.bound for budget in feasibility.budgets if budget.metric == objective.metric and budget.at_most == least]
+    values = known[objective.metric]
+    return float(min(bounds, default=values.max()) if least else max(bounds, default=values.min()))

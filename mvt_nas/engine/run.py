@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
-from mvt_nas.engine.devices import Devices, read_devices
+from mvt_nas.engine.devices import Devices
 from mvt_nas.engine.folder import read_run
+from mvt_nas.engine.inputs import Inputs, read_inputs
 from mvt_nas.engine.measured import Measurements, read_measured
 from mvt_nas.errors import RunError
 from mvt_nas.pareto import hypervolume, knee, pareto_front
@@ -29,7 +30,7 @@ class Run:
         config: what it does.
         space: that it searches.
         candidates: what it has found so far, by number; grows while a search works on it.
-        devices: on which it predicts latency, by metric.
+        inputs: the devices and the trained networks that it goes by.
         measured: latencies that were measured, by metric and key of the architecture.
     """
 
@@ -37,7 +38,7 @@ class Run:
     config: RunConfig
     space: SearchSpace
     candidates: Mapping[int, Candidate]
-    devices: Devices = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs)
     measured: Measurements = field(default_factory=dict)
 
     @staticmethod
@@ -49,7 +50,12 @@ class Run:
         """
         path = Path(folder)
         config, space, content = read_run(path)
-        return Run(path, config, space, content.candidates, read_devices(path, config.devices), read_measured(path))
+        return Run(path, config, space, content.candidates, read_inputs(path, config), read_measured(path))
+
+    @property
+    def devices(self) -> Devices:
+        """The devices on which it predicts latency, by metric."""
+        return self.inputs.devices
 
     @property
     def directions(self) -> list[str]:

@@ -11,27 +11,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mvt_nas.cost.table import CostTable
+from mvt_nas.engine.asked import Pictures, understood
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig, Scoring, versions
-from mvt_nas.engine.devices import DeviceNames, Devices, folds, hashes, read_devices, write_devices
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.folder import check_rows, exists, locked, make_folder, read_config, write_config
+from mvt_nas.engine.inputs import Inputs, read_inputs, write_inputs
 from mvt_nas.engine.loop import Loop
 from mvt_nas.engine.measured import read_measured
-from mvt_nas.engine.objectives import Budget, Objective, parse_budgets, parse_objectives
+from mvt_nas.engine.objectives import Budget, Objective
 from mvt_nas.engine.prepare import check_numbers, continued, default_folder, prepared, there_already
 from mvt_nas.engine.repair import Replaced
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.runners.contract import RUNNERS, Runner
 from mvt_nas.engine.runners.processes import check_import
 from mvt_nas.engine.store import Store
-from mvt_nas.errors import MetricError
 from mvt_nas.space.search_space import SearchSpace, load_space
 
-DEFAULT_OBJECTIVES = ("channel_entropy:max", "macs:min", "params:min")
+DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
 DEFAULT_TRIALS = 200
 _DEFAULT_SCORING = Scoring()
+_NO_PICTURES = Pictures()
 
 Listener = Callable[[Run, Candidate], None]
 
@@ -69,13 +69,16 @@ def search(
     batch: int = 16,
     num_classes: int = 1000,
     scoring: Scoring = _DEFAULT_SCORING,
+    accuracy_table: str | Path | None = None,
+    pictures: Pictures = _NO_PICTURES,
     listener: Listener | None = None,
 ) -> Result:
     """Search a space and return the run, which also lies in the folder ``out``.
 
     Args:
         space: the space, its file, or the name of one that ships.
-        objectives: ``NAME``, ``NAME:min`` or ``NAME:max``; the latency on a device is ``latency_ms@DEVICE``.
+        objectives: ``NAME``, ``NAME:min`` or ``NAME:max``; the latency on a device is ``latency_ms@DEVICE``. By default predicted
+            accuracy, latency on the default device, and parameters.
         budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
         trials: candidates to evaluate, warm start included; by default 200, or what the run was started with where it is resumed.
         sampler: name of the sampler.
@@ -88,48 +91,33 @@ def search(
         batch: proposals between two looks at their results.
         num_classes: of the networks whose costs are counted.
         scoring: how proxies are evaluated.
+        accuracy_table: file of trained networks (``mvt-nas bench train``) by which accuracy is predicted; by default the one that ships.
+        pictures: with which candidates are trained where ``trained_accuracy`` is asked for; by default the digits.
         listener: is told the run and each new candidate.
 
     Raises:
         MvtNasError: anything that a user can mend; nothing that was finished is lost.
     """
-    for name, texts, kind in (("objectives", objectives, Objective), ("budgets", budgets, Budget)):
-        if isinstance(texts, str) or not all(isinstance(text, str | kind) for text in texts):
-            raise MetricError(f"{name} = {texts!r} is not allowed; a list of texts")
     loaded = space if isinstance(space, SearchSpace) else load_space(space)
     loaded = loaded.fix(fix) if fix else loaded
     folder = Path(out) if out is not None else default_folder(loaded.name)
     old = read_config(folder) if resume and exists(folder) else None
-    if trials is None:
-        trials = old.trials if old else DEFAULT_TRIALS
-    names = DeviceNames(read_devices(folder, old.devices) if old else {})
-    wanted = _wanted(objectives, budgets, names)
+    asked = understood(objectives, budgets, accuracy_table=accuracy_table, pictures=pictures, old=(folder, old) if old else None)
     config = RunConfig(
         space=loaded.document,
         space_hash=loaded.hash,
-        objectives=wanted[0],
-        budgets=wanted[1],
-        trials=trials,
+        objectives=(),
+        budgets=(),
+        trials=trials if trials is not None else old.trials if old else DEFAULT_TRIALS,
         sampler=sampler,
         seed=seed,
         batch=batch,
         warm_start=warm_start,
         num_classes=num_classes,
         scoring=scoring,
-        devices=hashes(names.found),
         versions=versions(),
     )
-    return run_config(config, folder, resume=resume, workers=workers, listener=listener, space=loaded, devices=names.found)
-
-
-def _wanted(
-    objectives: Sequence[str | Objective], budgets: Sequence[str | Budget], names: DeviceNames
-) -> tuple[tuple[Objective, ...], tuple[Budget, ...]]:
-    """Return what is optimised and allowed, with the full names of devices, which ``names`` then knows."""
-    for one in (*objectives, *budgets):
-        if not isinstance(one, str):
-            names.keep(one.metric)
-    return tuple(parse_objectives(objectives, names.metric)), tuple(parse_budgets(budgets, names.metric))
+    return run_config(asked.into(config), folder, resume=resume, workers=workers, listener=listener, space=loaded, inputs=asked.inputs)
 
 
 def run_config(
@@ -140,28 +128,31 @@ def run_config(
     workers: int,
     listener: Listener | None = None,
     space: SearchSpace | None = None,
-    devices: Devices | None = None,
+    inputs: Inputs | None = None,
 ) -> Result:
-    """Carry out a configuration in a folder (see :func:`search`); ``devices`` are those of a new run."""
+    """Carry out a configuration in a folder (see :func:`search`); ``inputs`` are those of a new run."""
     check_import()
     check_numbers(config, workers)
     if exists(folder):
         config = continued(config, folder, resume)
         with locked(folder):
-            kept = read_devices(folder, config.devices)
-            if config.trials > read_config(folder).trials:
-                write_config(folder, config)
+            kept = read_inputs(folder, config)
+            if config.training is not None:
+                config.training.check()
+            old = read_config(folder)
+            if config.trials > old.trials or config.training != old.training:
+                write_config(folder, replace(config, trials=max(config.trials, old.trials)))
             return _run_locked(config, folder, None, space or config.search_space(), kept, workers, listener)
-    devices, space = devices or {}, space or config.search_space()
-    feasibility = _feasibility(config, space, devices)
+    inputs, space = inputs or Inputs(), space or config.search_space()
+    feasibility = _feasibility(config, space, inputs)
     config = prepared(config, feasibility)
     make_folder(folder)
     with locked(folder):
         if exists(folder):  # another process was faster
             raise there_already(folder)
-        write_devices(folder, devices)
+        write_inputs(folder, inputs)
         write_config(folder, config)
-        return _run_locked(config, folder, feasibility, space, devices, workers, listener)
+        return _run_locked(config, folder, feasibility, space, inputs, workers, listener)
 
 
 def resume_folder(folder: Path, *, trials: int | None, workers: int, listener: Listener | None = None) -> Result:
@@ -175,19 +166,19 @@ def _run_locked(
     folder: Path,
     feasibility: Feasibility | None,
     space: SearchSpace,
-    devices: Devices,
+    inputs: Inputs,
     workers: int,
     listener: Listener | None,
 ) -> Result:
     replaced, interrupted = Replaced(), False
     with contextlib.closing(Store(folder)) as store:
         check_rows(folder, space, store.content)
-        run = Run(folder, config, space, store.content.candidates, devices, read_measured(folder))
+        run = Run(folder, config, space, store.content.candidates, inputs, read_measured(folder))
         if not store.content.exhausted and store.content.finished < config.trials:
             try:
                 with _runner(config, workers) as runner:
                     tell = (lambda candidate: listener(run, candidate)) if listener else (lambda candidate: None)
-                    loop = Loop(config, feasibility or _feasibility(config, space, devices), store, runner, tell)
+                    loop = Loop(config, feasibility or _feasibility(config, space, inputs), store, runner, tell)
                     replaced = loop.replaced
                     loop.run()
             except KeyboardInterrupt:
@@ -195,13 +186,13 @@ def _run_locked(
         return Result(run, store.content.exhausted and len(run.candidates) < config.trials, interrupted, replaced)
 
 
-def _feasibility(config: RunConfig, space: SearchSpace, devices: Devices) -> Feasibility:
-    return Feasibility(CostTable(space, num_classes=config.num_classes, folds=folds(devices)), config.cheap_budgets)
+def _feasibility(config: RunConfig, space: SearchSpace, inputs: Inputs) -> Feasibility:
+    return Feasibility(inputs.known(space, config.num_classes), config.known_budgets)
 
 
 @contextlib.contextmanager
 def _runner(config: RunConfig, workers: int) -> Iterator[Runner | None]:
-    """Hold the runner; none is needed where all metrics are costs."""
+    """Hold the runner; none is needed where all metrics are known."""
     if not config.costly:
         yield None
         return

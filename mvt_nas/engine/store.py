@@ -67,6 +67,7 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.content = read(folder)
         self._log = Log(folder / NAME, self.content.intact, "--resume goes on")
 

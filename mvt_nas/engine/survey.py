@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from mvt_nas.accuracy.names import ACCURACY, IMAGENET, is_predicted
 from mvt_nas.cost.names import COST_NAMES, LATENCY, is_cost
-from mvt_nas.cost.table import CostTable
-from mvt_nas.engine.devices import DeviceNames, folds
+from mvt_nas.engine.accuracy import load_accuracy
+from mvt_nas.engine.devices import DeviceNames
 from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.inputs import Inputs
+from mvt_nas.engine.metrics import is_known
 from mvt_nas.engine.objectives import Budget, parse_budgets
 from mvt_nas.errors import MetricError, listing
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 
+_NUM_CLASSES = 1000
+
 
 def survey(space: SearchSpace, budgets: Sequence[str] = (), *, samples: int = 100_000, seed: int = 0) -> dict[str, Any]:
-    """Return the figures of a space as plain data; latency is among its costs on the devices that the budgets name.
+    """Return the figures of a space as plain data; those of latency and accuracy where budgets name them.
 
     Smallest and largest costs are found by descent (exactly in spaces that are small enough to list); medians and shares come from
     architectures drawn uniformly.
@@ -30,27 +35,31 @@ def survey(space: SearchSpace, budgets: Sequence[str] = (), *, samples: int = 10
     devices = DeviceNames()
     parsed = parse_budgets(budgets, devices.metric)
     for budget in parsed:
-        if not is_cost(budget.metric):
-            raise MetricError(f"--budget {budget}: only costs are known before a search ({listing([*COST_NAMES, LATENCY])})")
-    table = CostTable(space, folds=folds(devices.found))
+        if not is_known(budget.metric):
+            those = listing([*COST_NAMES, LATENCY, ACCURACY, IMAGENET])
+            raise MetricError(f"--budget {budget}: only what is counted or predicted is known before a search ({those})")
+    accuracy = load_accuracy() if any(is_predicted(budget.metric) for budget in parsed) else None
+    known = Inputs(devices.found, accuracy).known(space, _NUM_CLASSES)
     rows = space.sample(samples, seed)
-    costs = table.costs(rows)
-    free, bound = Feasibility(table, []), Feasibility(table, parsed)
-    extremes = {name: [free.best(Budget(name, 0.0, at_most)) for at_most in (True, False)] for name in table.names}
+    drawn = known.of(rows)
+    free, bound = Feasibility(known, []), Feasibility(known, parsed)
+    asked = [budget.metric for budget in parsed]
+    names = [name for name in known.names if is_cost(name) or name in asked]
+    extremes = {name: [free.best(Budget(name, 0.0, at_most)) for at_most in (True, False)] for name in names}
     return {
         "name": space.name,
         "hash": space.hash,
         "size": space.size,
         "dimensions": len(space.dimensions),
         "samples": samples,
-        "costs": {n: {"min": extremes[n][0], "median": float(np.median(costs[n])), "max": extremes[n][1]} for n in table.names},
+        "costs": {n: {"min": extremes[n][0], "median": float(np.median(drawn[n])), "max": extremes[n][1]} for n in names},
         "published": [name for name in published_names() if space.contains(zoo(name))],
         "feasible_share": float(bound.mask(rows).mean()),
         "satisfiable": bound.satisfiable(seed),
         "budgets": [
             {
                 "budget": str(tight.budget),
-                "feasible_share": float(Feasibility(table, [tight.budget]).mask(rows).mean()),
+                "feasible_share": float(Feasibility(known, [tight.budget]).mask(rows).mean()),
                 "tightest": tight.alone,
                 "tightest_together": tight.together,
             }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
 from mvt_nas.cost.names import device_of, is_cost
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _MOST_PANELS = 3
-_LABELS = {"macs": "MACs", "params": "parameters", "memory_mb": "peak activation memory (MB)"}
+_LABELS = {
+    "macs": "MACs",
+    "params": "parameters",
+    "memory_mb": "peak activation memory (MB)",
+    ACCURACY: "predicted accuracy (%)",
+    ACCURACY_LOW: "predicted accuracy, low end (%)",
+    ACCURACY_HIGH: "predicted accuracy, high end (%)",
+    ACCURACY_BEYOND: "beyond the sizes that were trained (times)",
+    TRAINED: "accuracy after a short training (%)",
+    IMAGENET: "ImageNet top-1, estimated (%)",
+}
 _FRONT, _OTHER, _MODEL, _BUDGET, _MEASURED = (
     "#d55e00",
     "#9aa5b1",
@@ -47,6 +58,7 @@ class Panel:
         models: name and point of each published model among the candidates.
         budgets: axis (``"x"`` or ``"y"``) and value of each bound.
         measured: of each point whose latency was measured, where it is predicted to be and where it is.
+        intervals: of each point on the front whose y is predicted with an interval, its x and both ends.
     """
 
     x: str | None
@@ -56,6 +68,7 @@ class Panel:
     models: tuple[tuple[str, float, float], ...]
     budgets: tuple[tuple[str, float], ...]
     measured: tuple[tuple[Point, Point], ...] = ()
+    intervals: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ def _panel(run: Run, x: str | None, y: str) -> Panel:
         tuple(models),
         tuple(bounds),
         tuple((point(c), measured(c)) for c in complete if measured(c) != point(c)),
+        tuple((point(c)[0], c.scores[ACCURACY_LOW], c.scores[ACCURACY_HIGH]) for c in run.front() if y == ACCURACY),
     )
 
 
@@ -143,6 +157,9 @@ def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
     if panel.others:
         xs, ys = zip(*panel.others, strict=True)
         ax.scatter(xs, ys, s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
+    if panel.intervals:
+        xs, lows, highs = zip(*panel.intervals, strict=True)
+        ax.vlines(xs, lows, highs, color=_FRONT, alpha=0.25, linewidth=1.0, label="90 % interval", zorder=1)
     xs, ys = zip(*panel.front, strict=True)
     ax.scatter(xs, ys, s=30, color=_FRONT, edgecolors="white", linewidths=0.5, label="Pareto front", zorder=3)
     _draw_measured(ax, panel)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.space.plan import Choice, Constant, Derived, Node, Plan, Where
+from mvt_nas.space.plan import Capped, Choice, Constant, Derived, Node, Plan, Where
 from mvt_nas.space.rules import Rule
 
 Rows = NDArray[np.integer[Any]]
@@ -127,12 +127,14 @@ class Columns:
             result = np.where(self._filled(self._hold(case.when)), self._from(case.source), result)
         return result
 
-    def _from(self, source: Choice | Constant | Derived) -> NDArray[Any]:
+    def _from(self, source: Choice | Constant | Derived | Capped) -> NDArray[Any]:
         if isinstance(source, Choice):
             dimension = self._plan.index[source.dimension]
             return np.asarray(self._plan.values[dimension][self.codes(dimension)])
         if isinstance(source, Constant):
             return np.full(len(self._rows), source.value)
+        if isinstance(source, Capped):
+            return np.asarray(np.minimum(self.value(source.base), source.most))
         return np.asarray(source.alias.derive(self.value(source.factor), self.value(source.base)))
 
     def _hold(self, when: Where) -> Mask | None:

@@ -76,6 +76,19 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
+class Capped:
+    """The value of another field, but at most so large.
+
+    Attributes:
+        base: path of the other field.
+        most: the largest value.
+    """
+
+    base: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One way for a field to get its value.
 
@@ -86,7 +99,7 @@ class Case:
     """
 
     when: Where
-    source: Choice | Constant | Derived
+    source: Choice | Constant | Derived | Capped
     origin: str = ""
 
 
@@ -119,6 +132,8 @@ class Node:
             yield from (path for path, _ in case.when)
             if isinstance(case.source, Derived):
                 yield from (case.source.factor, case.source.base)
+            elif isinstance(case.source, Capped):
+                yield case.source.base
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mvt_nas.errors import SpaceError, listing
 from mvt_nas.space.fields import Value
-from mvt_nas.space.plan import Case, Choice, Constant, Derived, Dimension, Node, Plan, Where
+from mvt_nas.space.plan import Capped, Case, Choice, Constant, Derived, Dimension, Node, Plan, Where
 
 _DEEPEST = 40
 
@@ -48,7 +48,7 @@ class Reach:
     def _union(self, cases: list[Case]) -> Values:
         found: set[Value] = set()
         for source in (case.source for case in cases):
-            if isinstance(source, Derived):
+            if isinstance(source, Derived | Capped):
                 return None
             found |= set(self._dimensions[source.dimension].values) if isinstance(source, Choice) else {source.value}
         return frozenset(found)

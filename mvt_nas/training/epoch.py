@@ -47,6 +47,8 @@ def learn(now: State, forward: nn.Module, pictures: Pictures, protocol: Protocol
             logits = forward(images)
         loss = functional.cross_entropy(logits.float(), pictures.labels[order[part]], label_smoothing=protocol.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's
+        if protocol.clip_norm:
+            nn.utils.clip_grad_norm_(now.network.parameters(), protocol.clip_norm)
         now.optimiser.step()
         update(averages, weights, decay_at(number * steps + step, protocol.ema_decay))
         summed += loss.detach()

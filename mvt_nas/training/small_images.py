@@ -15,6 +15,7 @@ Widths, depths and everything else stay. A network for which nothing of this is 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from mvt_nas.space.architecture import Architecture, Block, Stage
@@ -30,12 +31,17 @@ def for_small_images(architecture: Architecture, pixels: int) -> Architecture:
     Raises:
         ArchitectureError: a number of pixels that is not allowed.
     """
-    strides = [stage.stride for stage in architecture.stages]
-    while _sides(pixels, strides)[-1] < SMALLEST_LAST_PX and 2 in strides:
-        strides[strides.index(2)] = 1
-    sides = _sides(pixels, strides)
-    stages = tuple(_stage(stage, stride, side) for stage, stride, side in zip(architecture.stages, strides, sides, strict=True))
+    strides, patches = strides_and_patches([stage.stride for stage in architecture.stages], pixels)
+    stages = tuple(_stage(*parts) for parts in zip(architecture.stages, strides, patches, strict=True))
     return dataclasses.replace(architecture, resolution_px=pixels, stages=stages)
+
+
+def strides_and_patches(strides: Sequence[int], pixels: int) -> tuple[list[int], list[int]]:
+    """Return for each stage the stride that makes sense at ``pixels`` instead of its own, and the largest patch."""
+    changed = list(strides)
+    while _sides(pixels, changed)[-1] < SMALLEST_LAST_PX and 2 in changed:
+        changed[changed.index(2)] = 1
+    return changed, [max(1, side // 2) for side in _sides(pixels, changed)]
 
 
 def _sides(pixels: int, strides: list[int]) -> list[int]:
@@ -47,12 +53,12 @@ def _sides(pixels: int, strides: list[int]) -> list[int]:
     return sides
 
 
-def _stage(stage: Stage, stride: int, side: int) -> Stage:
-    return dataclasses.replace(stage, stride=stride, block=None if stage.block is None else _block(stage.block, side))
+def _stage(stage: Stage, stride: int, largest: int) -> Stage:
+    return dataclasses.replace(stage, stride=stride, block=None if stage.block is None else _block(stage.block, largest))
 
 
-def _block(block: Block, side: int) -> Block:
+def _block(block: Block, largest: int) -> Block:
     if "patch" not in specs(type(block)):
         return block
-    changes: dict[str, Any] = {"patch": min(getattr(block, "patch"), max(1, side // 2))}  # noqa: B009  # not every block has one
+    changes: dict[str, Any] = {"patch": min(getattr(block, "patch"), largest)}  # noqa: B009  # not every block has one
     return dataclasses.replace(block, **changes)  # type: ignore[type-var]  # every block is a dataclass

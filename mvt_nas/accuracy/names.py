@@ -1,0 +1,29 @@
+"""The names of what is said of accuracy. Kept apart, since they are needed where NumPy is not."""
+
+from __future__ import annotations
+
+ACCURACY = "accuracy"
+"""Predicted from trained networks, in percent under their protocol."""
+
+ACCURACY_LOW = "accuracy_low"
+"""Lower end of its 90 % interval."""
+
+ACCURACY_HIGH = "accuracy_high"
+"""Upper end of its 90 % interval."""
+
+ACCURACY_BEYOND = "accuracy_beyond"
+"""By which factor the network is larger or smaller than all that were trained; 1 where it is not."""
+
+IMAGENET = "imagenet_top1"
+"""Estimated from the published models, in percent."""
+
+TRAINED = "trained_accuracy"
+"""What a short training reached, in percent."""
+
+PREDICTED = (ACCURACY, ACCURACY_LOW, ACCURACY_HIGH, ACCURACY_BEYOND)
+"""What the surrogate says, known before anything is trained."""
+
+
+def is_predicted(metric: str) -> bool:
+    """Return whether a metric comes from the surrogate."""
+    return metric in PREDICTED

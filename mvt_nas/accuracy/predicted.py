@@ -1,0 +1,40 @@
+"""The surrogate for the rows of a space: accuracy, its interval, and how far beyond the trained networks a row is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
+from mvt_nas.accuracy.protocol import protocol_of
+from mvt_nas.accuracy.regressors import Recipe
+from mvt_nas.accuracy.space_as_trained import SpaceAsTrained
+from mvt_nas.accuracy.surrogate import Surrogate
+from mvt_nas.accuracy.table import Table
+from mvt_nas.space.search_space import SearchSpace
+
+_CHUNK = 20_000  # the regression's matrices have a column per trained network
+
+
+class PredictedAccuracy:
+    """Predicts what the protocol of a table would make of the architectures of a space.
+
+    Args:
+        table: of trained networks.
+        space: that is searched, at whatever resolution.
+        recipe: the regression; chosen by cross-validation without.
+    """
+
+    def __init__(self, table: Table, space: SearchSpace, recipe: Recipe | None = None) -> None:
+        self._surrogate = Surrogate(table.networks(), recipe)
+        self._space = SpaceAsTrained(space, protocol_of(table), num_classes=table.num_classes)
+
+    def of(self, rows: ArrayLike) -> dict[str, NDArray[np.float64]]:
+        """Return by name what is predicted of rows, (n, dimensions); each (n,)."""
+        array = np.asarray(rows)
+        parts = [self._of(array[start : start + _CHUNK]) for start in range(0, max(len(array), 1), _CHUNK)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _of(self, rows: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
+        found = self._surrogate.predict_features(self._space.features(rows))
+        return {ACCURACY: found.percent, ACCURACY_LOW: found.low, ACCURACY_HIGH: found.high, ACCURACY_BEYOND: found.beyond}

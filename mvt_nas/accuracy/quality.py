@@ -1,0 +1,116 @@
+"""What the surrogate of a table is worth, found out once per table: a search that uses it says so every time.
+
+Nested cross-validation takes some ten seconds. Its figures lie beside a table that ships (``NAME.quality.json``), and for any other in
+``~/.cache/mvt-nas/quality``; they count only for exactly the table that they were found on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mvt_nas.accuracy.regressors import RECIPES, Recipe
+from mvt_nas.accuracy.table import Table, read_table
+from mvt_nas.errors import AccuracyError
+
+_VERSION = 1  # of the surrogate: a change makes older figures useless
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What is known of the surrogate of a table.
+
+    Attributes:
+        recipe: name of the regression that cross-validation over the whole table chooses.
+        figures: see :func:`mvt_nas.accuracy.evaluate.evaluate`.
+    """
+
+    recipe: str
+    figures: dict[str, Any]
+
+    def regression(self) -> Recipe:
+        """Return the regression of that name."""
+        return next(recipe for recipe in RECIPES if recipe.name == self.recipe)
+
+    def in_words(self) -> str:
+        """Return the figures as one sentence."""
+        figures = self.figures
+        matched = f", {figures['tau_matched']:.2f} among networks of one size" if figures["n_matched"] else ""
+        return (
+            f"out of sample, over {figures['n']} trained networks: Kendall's tau {figures['tau']:.2f}{matched} (parameters alone "
+            f"{figures['tau_params']:.2f}, a perfect prediction {figures['noise_ceiling']:.2f}), mean error {figures['mae']:.1f} points"
+        )
+
+
+def table_hash(path: Path) -> str:
+    """Return the content hash of a table, 16 hexadecimal digits.
+
+    Raises:
+        AccuracyError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise AccuracyError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def quality(path: Path) -> Quality:
+    """Return what the surrogate of a table is worth: as it was found out before, else by nested cross-validation.
+
+    Raises:
+        AccuracyError: the table cannot be read, or is too small.
+    """
+    digest = table_hash(path)
+    for place in (beside(path), _kept(digest)):
+        found = _read(place, digest)
+        if found is not None:
+            return found
+    found = find_out(read_table(path))
+    with suppress(OSError):
+        save(found, digest, _kept(digest))
+    return found
+
+
+def find_out(table: Table) -> Quality:
+    """Return what the surrogate of a table is worth by nested cross-validation."""
+    from mvt_nas.accuracy.evaluate import evaluate
+    from mvt_nas.accuracy.surrogate import best_recipe
+
+    networks = table.networks()
+    return Quality(best_recipe(networks).name, evaluate(networks).figures)
+
+
+def save(found: Quality, digest: str, path: Path) -> None:
+    """Write what was found out about the table with this content hash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"version": _VERSION, "table": digest, "recipe": found.recipe, "figures": found.figures}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def beside(path: Path) -> Path:
+    """Return where the figures of a table that ships lie."""
+    return path.with_name(f"{path.stem}.quality.json")
+
+
+def _kept(digest: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "mvt-nas" / "quality" / f"{digest}.json"
+
+
+def _read(path: Path, digest: str) -> Quality | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content["version"], content["table"]) != (_VERSION, digest):
+            return None
+        found = Quality(content["recipe"], dict(content["figures"]))
+        found.regression(), found.in_words()
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):  # whatever is wrong with it, it is found out again
+        return None
+    return found

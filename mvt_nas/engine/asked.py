@@ -1,0 +1,129 @@
+"""From what people ask for to what a search needs: metrics by their full names, and the devices, tables and pictures behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mvt_nas.accuracy.names import TRAINED, is_predicted
+from mvt_nas.engine.accuracy import AccuracyTable, load_accuracy
+from mvt_nas.engine.config import RunConfig
+from mvt_nas.engine.devices import DeviceNames
+from mvt_nas.engine.inputs import Inputs, read_inputs
+from mvt_nas.engine.objectives import Budget, Objective, parse_budgets, parse_objectives
+from mvt_nas.engine.training import Training
+from mvt_nas.errors import MetricError
+from mvt_nas.training.protocol import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """With which candidates are trained, where they are.
+
+    Attributes:
+        data: a folder by class, ``.npz``, Parquet, or ``digits``; ``None`` for those of a run that goes on, or else the digits.
+        protocol: the recipe, or its file; by default ten epochs at 32 px.
+        limit: pictures per class that are read.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    data: str | None = None
+    protocol: Protocol | str | Path | None = None
+    limit: int | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a search was asked for.
+
+    Attributes:
+        objectives: with full names.
+        budgets: with full names.
+        inputs: the devices and trained networks that they need.
+        training: how candidates are trained; ``None`` where they are not.
+    """
+
+    objectives: tuple[Objective, ...]
+    budgets: tuple[Budget, ...]
+    inputs: Inputs
+    training: Training | None
+
+    def into(self, config: RunConfig) -> RunConfig:
+        """Return a configuration with all of it."""
+        recorded = self.inputs.recorded()
+        return replace(
+            config,
+            objectives=self.objectives,
+            budgets=self.budgets,
+            devices=recorded["devices"],
+            accuracy=recorded["accuracy"],
+            training=self.training,
+        )
+
+
+def understood(
+    objectives: Sequence[str | Objective],
+    budgets: Sequence[str | Budget],
+    *,
+    accuracy_table: str | Path | None = None,
+    pictures: Pictures = Pictures(),
+    old: tuple[Path, RunConfig] | None = None,
+) -> Asked:
+    """Return what is asked for.
+
+    Args:
+        objectives: as texts.
+        budgets: as texts.
+        accuracy_table: file of trained networks; by default the run's own, else the one that ships.
+        pictures: with which candidates are trained.
+        old: folder and configuration of a run that goes on.
+
+    Raises:
+        MetricError: a text cannot be read, or something is given that nothing needs.
+        LatencyError: there is no such device.
+        AccuracyError: the table cannot be used.
+        DataError: the pictures cannot be used.
+    """
+    _check_kinds("objectives", objectives, Objective)
+    _check_kinds("budgets", budgets, Budget)
+    kept = read_inputs(*old) if old else Inputs()
+    names = DeviceNames(kept.devices)
+    both: list[str | Objective | Budget] = [*objectives, *budgets]
+    for one in both:
+        if not isinstance(one, str):
+            names.keep(one.metric)
+    aims, bounds = tuple(parse_objectives(objectives, names.metric)), tuple(parse_budgets(budgets, names.metric))
+    metrics = [aim.metric for aim in aims] + [bound.metric for bound in bounds]
+    inputs = Inputs(names.found, _accuracy(metrics, accuracy_table, kept.accuracy))
+    return Asked(aims, bounds, inputs, _training(metrics, pictures, old[1].training if old else None))
+
+
+def _check_kinds(name: str, texts: object, kind: type) -> None:
+    if isinstance(texts, str) or not isinstance(texts, Sequence) or not all(isinstance(text, str | kind) for text in texts):
+        raise MetricError(f"{name} = {texts!r} is not allowed; a list of texts")
+
+
+def _accuracy(metrics: Sequence[str], path: str | Path | None, kept: AccuracyTable | None) -> AccuracyTable | None:
+    if path is not None:
+        return load_accuracy(Path(path))
+    if kept is None and any(is_predicted(metric) for metric in metrics):
+        return load_accuracy()
+    return kept
+
+
+def _training(metrics: Sequence[str], pictures: Pictures, kept: Training | None) -> Training | None:
+    given = pictures != Pictures()
+    if TRAINED not in metrics:
+        if given:
+            raise MetricError(f"pictures and how to train on them are of use to --objective {TRAINED} only")
+        return None
+    if kept is not None and not given:
+        return kept
+    protocol = pictures.protocol
+    if protocol is None and kept is not None:
+        protocol = kept.protocol
+    elif isinstance(protocol, str | Path):
+        protocol = Protocol.load(protocol)
+    return Training.of(pictures.data or "digits", protocol=protocol, limit=pictures.limit, device=pictures.device)

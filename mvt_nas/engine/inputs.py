@@ -1,0 +1,58 @@
+"""What a run goes by beside its configuration: the profiles of its devices, and the networks that were trained. Its folder keeps copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvt_nas.cost.table import CostTable
+from mvt_nas.engine.accuracy import AccuracyTable, read_accuracy, write_accuracy
+from mvt_nas.engine.devices import Devices, folds, hashes, read_devices, write_devices
+from mvt_nas.engine.known import Known
+from mvt_nas.space.search_space import SearchSpace
+
+if TYPE_CHECKING:
+    from mvt_nas.engine.config import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run goes by.
+
+    Attributes:
+        devices: on which latency is predicted, by metric.
+        accuracy: by which accuracy is predicted, where it is.
+    """
+
+    devices: Devices = field(default_factory=dict)
+    accuracy: AccuracyTable | None = None
+
+    def recorded(self) -> dict[str, Mapping[str, str]]:
+        """Return what a run's configuration says of them."""
+        return {"devices": hashes(self.devices), "accuracy": self.accuracy.about() if self.accuracy else {}}
+
+    def known(self, space: SearchSpace, num_classes: int) -> Known:
+        """Return all that they tell of a space."""
+        table = CostTable(space, num_classes=num_classes, folds=folds(self.devices))
+        return Known(table, self.accuracy.in_space(space) if self.accuracy else None)
+
+
+def write_inputs(folder: Path, inputs: Inputs) -> None:
+    """Write copies into a run folder.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    write_devices(folder, inputs.devices)
+    write_accuracy(folder, inputs.accuracy)
+
+
+def read_inputs(folder: Path, config: RunConfig) -> Inputs:
+    """Return what lies in a run folder.
+
+    Raises:
+        RunError: a copy is missing, damaged, or not the one that the run was started with.
+    """
+    return Inputs(read_devices(folder, config.devices), read_accuracy(folder, config.accuracy))

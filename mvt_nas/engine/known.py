@@ -1,0 +1,88 @@
+"""All that is known of encoded architectures before any is evaluated: their costs, and what trained networks say of their accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.accuracy.imagenet import imagenet_top1_of_rows
+from mvt_nas.accuracy.names import IMAGENET, PREDICTED, is_predicted
+from mvt_nas.accuracy.predicted import PredictedAccuracy
+from mvt_nas.cost.table import Costs, CostTable
+from mvt_nas.space.columns import Rows
+from mvt_nas.space.search_space import SearchSpace
+
+_IMAGENET_CLASSES = 1000
+
+
+class Known:
+    """What is known of a space.
+
+    Args:
+        table: its costs.
+        predicted: its accuracies, where trained networks predict them.
+
+    Attributes:
+        space: that of the table.
+        names: of all metrics that are known.
+    """
+
+    def __init__(self, table: CostTable, predicted: PredictedAccuracy | None = None) -> None:
+        self.space: SearchSpace = table.space
+        self.names = (*table.names, *(PREDICTED if predicted else ()), IMAGENET)
+        self._table = table
+        self._predicted = predicted
+        self._imagenet_table: CostTable | None = None
+
+    def of(self, rows: Rows) -> Values:
+        """Return what is known of rows, (n, dimensions)."""
+        return Values(self, rows)
+
+    def costs(self, rows: Rows) -> Costs:
+        """Return their costs."""
+        return self._table.costs(rows)
+
+    def predicted(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
+        """Return their predicted accuracies; only where trained networks predict them."""
+        assert self._predicted is not None, "budgets and objectives name only what the run has"
+        return self._predicted.of(rows)
+
+    def imagenet(self, rows: Rows) -> NDArray[np.float64]:
+        """Return their estimated top-1 accuracies on ImageNet in percent, (n,)."""
+        if self._imagenet_table is None:
+            own = self._table.num_classes == _IMAGENET_CLASSES
+            self._imagenet_table = self._table if own else CostTable(self.space, num_classes=_IMAGENET_CLASSES)
+        costs = self._imagenet_table.costs(rows)
+        return imagenet_top1_of_rows(self.space, rows, costs.params, costs.macs)
+
+
+class Values:
+    """What is known of some rows; each metric is computed when it is first asked for.
+
+    Args:
+        known: what is known of their space.
+        rows: (n, dimensions).
+    """
+
+    def __init__(self, known: Known, rows: Rows) -> None:
+        self._known = known
+        self._rows = rows
+        self._costs: Costs | None = None
+        self._found: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name in self._found:
+            return self._found[name]
+        if is_predicted(name):
+            self._found |= self._known.predicted(self._rows)
+        elif name == IMAGENET:
+            self._found[name] = self._known.imagenet(self._rows)
+        else:
+            self._costs = self._costs or self._known.costs(self._rows)
+            self._found[name] = self._costs[name]
+        return self._found[name]

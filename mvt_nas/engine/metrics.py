@@ -1,0 +1,41 @@
+"""What a metric is: known of every architecture beforehand, or the result of an evaluation; and in which direction it is better."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, IMAGENET, PREDICTED, TRAINED, is_predicted
+from mvt_nas.cost.names import COST_NAMES, LATENCY, is_cost
+from mvt_nas.errors import MetricError, listing, nearest
+from mvt_nas.proxies.contract import PROXIES
+
+Direction = Literal["min", "max"]
+
+NAMES = (ACCURACY, TRAINED, IMAGENET, *COST_NAMES, LATENCY)
+"""The metrics that people ask for, but the proxies."""
+
+
+def is_known(metric: str) -> bool:
+    """Return whether a metric is known of a whole space before anything is evaluated: costs, and what is predicted of accuracy."""
+    return is_cost(metric) or is_predicted(metric) or metric == IMAGENET
+
+
+def metric_direction(name: str) -> Direction:
+    """Return in which direction a metric is better.
+
+    Raises:
+        MetricError: there is no metric of this name.
+    """
+    if (is_cost(name) and not name.endswith("@")) or name == ACCURACY_BEYOND:
+        return "min"
+    if name in (*PREDICTED, IMAGENET, TRAINED):
+        return "max"
+    if name not in PROXIES:
+        known = dict.fromkeys([*NAMES, *PROXIES])
+        raise MetricError(f"unknown metric {name!r}{nearest(name, known)} (known: {listing(known)})")
+    return PROXIES.get(name).direction
+
+
+def is_proxy(metric: str) -> bool:
+    """Return whether a metric is a training-free score, whose values mean nothing by themselves."""
+    return not is_known(metric) and metric != TRAINED
