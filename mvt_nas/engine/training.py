@@ -63,6 +63,7 @@ class Training:
             DataError: they cannot be read.
             RunError: they are others.
         """
+        _images.cache_clear()  # they may have changed since this process read them
         found = self.images().fingerprint
         if found != self.fingerprint:
             raise RunError(f"{self.data}: these are not the pictures that the run was started with (hash {found}, not {self.fingerprint})")
