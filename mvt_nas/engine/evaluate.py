@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mvt_nas.accuracy.names import TRAINED
 from mvt_nas.engine.config import Scoring
 from mvt_nas.engine.training import Training, trained_accuracy
-from mvt_nas.proxies.contract import PROXIES
+from mvt_nas.errors import MetricError, MvtNasError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.threads import one_torch_thread
 
@@ -87,15 +87,20 @@ def _score(task: Task, scores: dict[str, float]) -> None:
 
 
 def _score_untrained(task: Task, names: Sequence[str], scores: dict[str, float]) -> None:
+    """Add the training-free scores, on the passes that they share.
+
+    Raises:
+        MetricError: one has no finite value; those that do are added before.
+    """
     from mvt_nas.network import build_model
+    from mvt_nas.proxies.suite import score_all
 
     model = build_model(task.architecture, num_classes=task.scoring.num_classes, seed=task.seed)
-    batch = _batch(task.scoring, task.seed)
-    for name in names:
-        value = float(PROXIES.get(name).score(model, batch))
-        if not math.isfinite(value):
-            raise ArithmeticError(f"{name} is not finite ({value})")
-        scores[name] = value
+    found = score_all(model, _batch(task.scoring, task.seed), names)
+    scores |= {name: score.value for name, score in found.items() if math.isfinite(score.value)}
+    missing = [f"{name}: {score.status}" for name, score in found.items() if name not in scores]
+    if missing:
+        raise MetricError("; ".join(missing))
 
 
 @lru_cache(maxsize=1)
@@ -107,4 +112,4 @@ def _batch(scoring: Scoring, seed: int) -> Batch:
 
 def _reason(problem: BaseException) -> str:
     first = (str(problem).strip().splitlines() or [""])[0]
-    return f"{type(problem).__name__}: {first}"[:_LONGEST_REASON]
+    return (first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}")[:_LONGEST_REASON]
