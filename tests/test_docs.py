@@ -29,6 +29,10 @@ def _commands(page: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=lambda page: page.name)
 def test_commands_run(page: Path, tmp_path: Path) -> None:
+    for block in _blocks(page, "yaml"):
+        named = re.match(r"# (\S+\.yaml)\n", block)
+        if named:
+            (tmp_path / named[1]).write_text(block)
     for command in _commands(page):
         shell = command.replace("mvt-nas ", f"{shlex.quote(sys.executable)} -m mvt_nas ", 1)
         result = subprocess.run(shell, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
