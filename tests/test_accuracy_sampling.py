@@ -12,7 +12,7 @@ from trained_networks import architectures
 
 from mvt_nas.accuracy.features import FEATURES, FeatureTable, features
 from mvt_nas.accuracy.protocol import as_trained
-from mvt_nas.accuracy.sampling import MATCHED, SPREAD, Planned, plan, repeats, shrunk
+from mvt_nas.accuracy.sampling import ARCHITECTURES, CHOICES, MATCHED, SPREAD, Planned, plan, repeats, shrunk
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.cost.counts import count
 from mvt_nas.errors import SpaceError
@@ -53,9 +53,9 @@ def _macs(planned: list[Planned]) -> np.ndarray:
 
 
 def test_both_panels_have_the_sizes_that_they_promise() -> None:
-    planned, budget = plan(SPACE, spread=24, matched=10, num_classes=10, seed=5)
+    planned, budget = plan(SPACE, spread=24, matched=10, num_classes=10, seed=5, draw=ARCHITECTURES)
     assert [one.panel for one in planned] == [SPREAD] * 24 + [MATCHED] * 10
-    assert [one.title for one in planned] == [f"spread{n}" for n in range(1, 25)] + [f"matched{n}" for n in range(1, 11)]
+    assert [one.title for one in planned] == [f"spread5.{n}" for n in range(1, 25)] + [f"matched5.{n}" for n in range(1, 11)]
     keys = [one.architecture.key for one in planned]
     assert len(set(keys)) == len(keys)
     matched = _macs(planned[24:])
@@ -72,6 +72,18 @@ def test_both_panels_have_the_sizes_that_they_promise() -> None:
     # An even spread over the logarithm: far from the crowd of the space in the middle.
     drawn = np.histogram(np.log(pool), np.linspace(low, high, 7))[0] / len(pool)
     assert drawn.max() > 2 * share.max() / 24 or drawn.min() < share.min() / 24
+
+
+def test_plain_convolutional_stages_are_among_the_choices() -> None:
+    def blocks(draw: str) -> list[int]:
+        planned, _ = plan(SPACE, spread=24, matched=12, num_classes=10, seed=2, draw=draw)
+        assert len({one.architecture.key for one in planned}) == 36
+        assert all(SPACE.contains(one.architecture) for one in planned)
+        return [sum(stage.block is not None for stage in one.architecture.stages) for one in planned]
+
+    assert blocks(ARCHITECTURES).count(2) >= 34
+    found = blocks(CHOICES)
+    assert min(found.count(number) for number in (0, 1, 2)) >= 5
 
 
 def test_networks_of_one_size_differ_otherwise() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.accuracy.protocol import as_trained
-from mvt_nas.accuracy.sampling import PUBLISHED, Planned, plan, repeats, shrunk
+from mvt_nas.accuracy.sampling import CHOICES, PUBLISHED, Planned, plan, repeats, shrunk
 from mvt_nas.accuracy.table import COMPLETE, Table, Trained, append, read_table, start_table
 from mvt_nas.allocation import keep_freed_memory
 from mvt_nas.cost.counts import count
@@ -66,6 +66,7 @@ class Benchmark:
         budget: MACs of the matched panel; the median of the space without.
         most_macs: of the largest network.
         limit: pictures per class that are read.
+        draw: over what the networks are drawn uniformly (see ``sampling.py``).
     """
 
     space: SearchSpace
@@ -79,6 +80,7 @@ class Benchmark:
     budget: float | None = None
     most_macs: float | None = None
     limit: int | None = None
+    draw: str = CHOICES
 
     def jobs(self, num_classes: int) -> tuple[list[Job], float]:
         """Return the trainings in the order in which they are done, and the MACs of the matched panel.
@@ -93,6 +95,7 @@ class Benchmark:
             seed=self.seed,
             budget=self.budget,
             most_macs=self.most_macs,
+            draw=self.draw,
         )
         trained = [Planned(one.panel, one.title, as_trained(one.architecture, self.protocol)) for one in found]
         trained += self._published(budget, num_classes)

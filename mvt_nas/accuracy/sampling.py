@@ -3,6 +3,10 @@
 Networks drawn uniformly from a space are mostly of one size, and a score that only counts does well on the rest. So there are two
 panels: one spread evenly over sizes, and one of equal size, in which counting knows nothing. The published designs come with both,
 shrunk to the protocol's size.
+
+Both are taken from a pool, drawn in one of two ways. Uniformly over architectures, nearly all have a transformer in every stage that may
+have one, since that is what most architectures have. Uniformly over choices, plain convolutional stages are as frequent as others: a
+search goes there, so a table has to have been there.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import SpaceError
 from mvt_nas.space.architecture import Architecture, Block
+from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.space.widths import make_divisible
 
@@ -28,11 +33,13 @@ MATCHED_WITHIN = 0.05
 """By which share the MACs of a network of the matched panel may differ from its budget."""
 
 _POOL = 20_000
+_CODES = 400_000  # few of them obey the rules of a space
 _STRATA = 12
 _TAILS = (0.01, 0.99)
 _CHANNELS = 8
 
 SPREAD, MATCHED, PUBLISHED = "spread", "matched", "published"
+ARCHITECTURES, CHOICES = "architectures", "choices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ def plan(
     seed: int,
     budget: float | None = None,
     most_macs: float | None = None,
+    draw: str = CHOICES,
 ) -> tuple[list[Planned], float]:
     """Return networks of both panels, no two of them equal, and the MACs of the matched panel.
 
@@ -70,11 +78,12 @@ def plan(
         seed: of the draw.
         budget: MACs of the matched panel; the median of what is drawn without.
         most_macs: of the largest network.
+        draw: :data:`ARCHITECTURES` or :data:`CHOICES`: over which the pool is uniform.
 
     Raises:
         SpaceError: the space has too few networks of that size.
     """
-    rows = space.sample(_POOL, seed)
+    rows = space.sample(_POOL, seed) if draw == ARCHITECTURES else _by_choices(space, seed)
     rows = rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
     macs = CostTable(space, num_classes=num_classes).costs(rows)["macs"].astype(float)
     if most_macs is not None:
@@ -91,9 +100,17 @@ def plan(
     free = np.setdiff1d(np.arange(len(rows)), chosen_near)
     by_size = _by_size(macs[free], features[free], spread, rng)
     chosen = [int(free[index]) for index in rng.permutation(by_size)]  # an early end leaves networks of all sizes
-    named = [(SPREAD, f"spread{n}", index) for n, index in enumerate(chosen, start=1)]
-    named += [(MATCHED, f"matched{n}", index) for n, index in enumerate(chosen_near, start=1)]
+    mark = f"{seed}." if seed else ""
+    named = [(SPREAD, f"spread{mark}{n}", index) for n, index in enumerate(chosen, start=1)]
+    named += [(MATCHED, f"matched{mark}{n}", index) for n, index in enumerate(chosen_near, start=1)]
     return [Planned(panel, title, space.decode(rows[index])) for panel, title, index in named], budget
+
+
+def _by_choices(space: SearchSpace, seed: int) -> Rows:
+    """Return canonical rows whose codes were drawn independently, without those that break the rules, (n, dimensions)."""
+    sizes = [len(dimension.values) for dimension in space.dimensions]
+    rows = space.canonical(np.random.default_rng(seed).integers(0, sizes, size=(_CODES, len(sizes))))
+    return rows[space.obeys(rows)][:_POOL]
 
 
 def shrunk(architecture: Architecture, macs: float, *, num_classes: int) -> Architecture:

@@ -40,6 +40,13 @@ def bench_group() -> None:
 )
 @click.option("--matched-macs", type=float, metavar="MACS", help="MACs of the networks of one size.  [default: the median]")
 @click.option("--most-macs", type=float, metavar="MACS", help="MACs of the largest network.")
+@click.option(
+    "--draw",
+    type=click.Choice(["choices", "architectures"]),
+    default="choices",
+    show_default=True,
+    help="Over what networks are drawn uniformly; most architectures have a transformer wherever one may be.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Pictures per class that are read.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="S", help="Of the choice of networks.")
 @click.option(
@@ -58,6 +65,7 @@ def train_command(
     protocol: Path | None,
     matched_macs: float | None,
     most_macs: float | None,
+    draw: str,
     limit: int | None,
     seed: int,
     workers: int,
@@ -86,6 +94,7 @@ def train_command(
         budget=matched_macs,
         most_macs=most_macs,
         limit=limit,
+        draw=draw,
     )
     with _progress() as listener:
         table = train_table(benchmark, out, workers=workers, device=device, most=most, listener=listener)
