@@ -15,6 +15,7 @@ keep_freed_memory()  # else most of the time of small networks goes into page fa
 # Whoever runs the tests may have devices of their own, and pictures and tables that they used before.
 os.environ["MVT_NAS_DEVICES"] = tempfile.mkdtemp(prefix="mvt-nas-devices-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mvt-nas-cache-")
+os.environ["MVT_NAS_NO_CACHE"] = "1"  # a second run that evaluates nothing says nothing about the first
 
 SLOW_MODULES = {
     "test_accuracy_bench",

@@ -11,11 +11,13 @@ import pytest
 from trained_networks import HEAD, architectures, networks, smooth, training
 
 from mvt_nas.accuracy import evaluate as judging
-from mvt_nas.accuracy import surrogate
+from mvt_nas.accuracy import quality, surrogate
 from mvt_nas.accuracy.imagenet import imagenet_top1
 from mvt_nas.accuracy.protocol import at_protocol
+from mvt_nas.accuracy.quality import beside
 from mvt_nas.accuracy.ranking import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES
+from mvt_nas.accuracy.shipped import default_table
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import append, read_table, start_table
 from mvt_nas.cli.main import main
@@ -143,3 +145,32 @@ def test_wrong_input_is_told_in_one_line(table: str, capsys: pytest.CaptureFixtu
 def test_the_helpers_of_these_tests_are_what_they_say() -> None:
     assert len({one.key for one in architectures(48)}) == 48
     assert len(networks(smooth(48)).in_panel("matched")) == 16
+
+
+def test_figures_are_kept_beside_the_table(table: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = run_json("evaluate", table, "--save", capsys=capsys)
+    monkeypatch.setattr(quality, "find_out", lambda _: pytest.fail("found out again"))
+    kept = quality.quality(Path(table))
+    assert kept.figures == {name: value for name, value in figures.items() if name not in ("table", "seed")}
+    assert kept.recipe in [recipe.name for recipe in RECIPES[:2]]
+
+
+def test_tables_are_compared(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run_json("agree", table, table, capsys=capsys)
+    assert (found["n"], found["tau"], found["spearman"]) == (12, 1.0, pytest.approx(1.0))
+    code, out, _ = run("agree", table, table, capsys=capsys)
+    assert (code, out.splitlines()[0]) == (0, "12 networks in both: Kendall's tau 1.000, Spearman 1.000")
+
+
+@pytest.mark.slow
+def test_the_figures_that_ship_are_those_of_the_table_that_ships() -> None:
+    table = default_table()
+    kept = quality.quality(table)
+    assert json.loads(beside(table).read_text())["table"] == quality.table_hash(table)
+    found = quality.find_out(read_table(table))
+    assert found.recipe == kept.recipe
+    for name, value in kept.figures.items():
+        assert found.figures[name] == (value if isinstance(value, str) else pytest.approx(value, abs=0.02))
+    assert kept.figures["tau"] >= 0.85 * kept.figures["noise_ceiling"]
+    assert kept.figures["tau_matched"] >= 0.85 * kept.figures["noise_ceiling_matched"]
+    assert kept.figures["delta_low"] > 0

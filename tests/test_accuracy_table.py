@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from trained_networks import HEAD, training
 
+from mvt_nas.accuracy.agreement import agreement
 from mvt_nas.accuracy.protocol import as_trained, at_protocol, protocol_of
 from mvt_nas.accuracy.shipped import default_table
 from mvt_nas.accuracy.table import COLUMNS, Table, Trained, append, read_table, start_table
@@ -220,3 +221,23 @@ def test_the_table_that_ships_is_sound() -> None:
     assert all(one.resolution_px == protocol.pixels for one in networks.architectures)
     assert all(len(one.curve) == protocol.epochs for one in table.trainings if one.status == "complete")
     assert all(0 < one.accuracy <= 100 for one in table.trainings if one.status == "complete")
+
+
+def test_tables_agree_as_far_as_their_orders_do(tmp_path: Path) -> None:
+    paths = [tmp_path / "short.csv", tmp_path / "long.csv"]
+    accuracies = [[50.0, 51.0, 52.0, 53.0, 54.0], [60.0, 61.5, 61.0, 63.0, 62.0, 70.0]]
+    for path, values in zip(paths, accuracies, strict=True):
+        start_table(path, HEAD)
+        for number, accuracy in enumerate(values):
+            append(path, training(number, accuracy))
+        append(path, training(6, math.nan, status="diverged: loss nan"))
+    append(paths[0], training(0, 48.0, seed=1))
+    found = agreement(*(read_table(path) for path in paths))
+    assert (found.n, found.mean, found.other_mean) == (5, pytest.approx((49.0 + 51 + 52 + 53 + 54) / 5), 61.5)
+    assert found.tau == pytest.approx(0.6)  # two of ten pairs are the other way round
+    assert found.spearman == pytest.approx(0.8)
+    lonely = tmp_path / "lonely.csv"
+    start_table(lonely, HEAD)
+    append(lonely, training(7))
+    with pytest.raises(AccuracyError, match=r"lonely\.csv: shares 0 trained networks with .*short\.csv; at least 4 are needed"):
+        agreement(read_table(paths[0]), read_table(lonely))

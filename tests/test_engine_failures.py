@@ -64,9 +64,7 @@ def test_a_second_metric_that_fails_leaves_the_first_ones_score(tmp_path: Path) 
 def test_a_search_in_which_everything_fails_ends(tmp_path: Path) -> None:
     run = run_small(tmp_path, "weights", scoring=type(SCORING)(32, 4000, 10)).run
     assert {candidate.status for candidate in run.candidates.values()} == {"failed"}
-    assert {candidate.error for candidate in run.candidates.values()} == {
-        "batch of 4000 digits: at most 1740 can be drawn in equal shares"
-    }
+    assert {candidate.error for candidate in run.candidates.values()} == {"batch of 4000 digits: at most 1740 can be drawn in equal shares"}
     assert (len(run.candidates), run.front(), run.hypervolume()) == (16, [], 0.0)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.accuracy.table import Networks, Trained, append, start_table
+from mvt_nas.accuracy.networks import Networks
+from mvt_nas.accuracy.table import Trained, append, start_table
 from mvt_nas.cost.counts import count
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import load_space

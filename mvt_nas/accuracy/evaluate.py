@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.networks import Networks
 from mvt_nas.accuracy.ranking import kendall, noise_ceiling, paired_bootstrap
 from mvt_nas.accuracy.sampling import MATCHED
 from mvt_nas.accuracy.surrogate import HeldOut, held_out
-from mvt_nas.accuracy.table import Networks
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,8 @@ def evaluate(networks: Networks, *, seed: int = 0) -> Judged:
 
     They are ``n``, ``tau`` and ``tau_matched`` (in the panel of equal size), those of params, MACs and the mean of their ranks,
     ``delta_low`` and ``delta_high`` (95 % paired bootstrap interval of the difference from the best of these), the noise ceilings of both
-    (what a perfect prediction would reach against one training), ``mae`` in percentage points, ``coverage90`` and ``coverage_n``.
+    (what a perfect prediction would reach against one training; ``None`` where no network was trained twice), ``mae`` in percentage points,
+    ``coverage90`` and ``coverage_n``.
     """
     found = held_out(networks, seed=seed)
     rng = np.random.default_rng(seed)
@@ -61,8 +62,10 @@ def evaluate(networks: Networks, *, seed: int = 0) -> Judged:
         "best_counting": best,
         "delta_low": low,
         "delta_high": high,
-        "noise_ceiling": noise_ceiling(networks.single, networks.seed_sd, rng),
-        "noise_ceiling_matched": noise_ceiling(networks.single[matched], networks.seed_sd, rng) if len(matched) > 2 else None,
+        "noise_ceiling": noise_ceiling(networks.single, networks.seed_sd, rng) if networks.seed_sd else None,
+        "noise_ceiling_matched": noise_ceiling(networks.single[matched], networks.seed_sd, rng)
+        if networks.seed_sd and len(matched) > 2
+        else None,
         "seed_sd": networks.seed_sd,
         "mae": float(np.abs(found.percent - accuracy).mean()),
         "coverage90": float(covered.mean()),
@@ -70,6 +73,10 @@ def evaluate(networks: Networks, *, seed: int = 0) -> Judged:
     }
     rounded = {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in figures.items()}
     return Judged(rounded, found, networks)
+
+
+def _ceiling(accuracy: Array, seed_sd: float, rng: np.random.Generator) -> float | None:
+    return noise_ceiling(accuracy, seed_sd, rng) if seed_sd and len(accuracy) > 2 else None
 
 
 def _counting(networks: Networks) -> dict[str, Array]:

@@ -27,24 +27,27 @@ _SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
     "macs": (lambda op: op.macs, lambda op: True),
     "layers": (lambda op: 1, lambda op: op.kind in ("conv", "linear")),
     "outputs": (lambda op: op.output.elements, lambda op: op.kind in ("conv", "linear")),
+    "macs between channels": (lambda op: op.macs, lambda op: op.kind == "linear" or (op.kind == "conv" and op.kernel == 1)),
     "macs of pointwise convolutions": (lambda op: op.macs, lambda op: op.kind == "conv" and op.kernel == 1),
     "macs of spatial convolutions": (lambda op: op.macs, lambda op: _spatial(op)),
     "depthwise convolutions": (lambda op: 1, lambda op: _depthwise(op)),
     "log channels of depthwise convolutions": (lambda op: np.log(op.output.shape[1]), lambda op: _depthwise(op)),
     "log channels of convolutions": (lambda op: np.log(op.output.shape[1]), lambda op: _mixing(op)),
     "mixing convolutions": (lambda op: 1, lambda op: _mixing(op)),
+    "expansions": (lambda op: _positive(np.log(op.output.shape[1] / op.inputs[0].shape[1])), lambda op: _mixing(op)),
     "squeezes": (lambda op: _positive(np.log(op.inputs[0].shape[1] / op.output.shape[1])), lambda op: _mixing(op)),
     "log channels of the stem": (lambda op: np.log(op.output.shape[1]), lambda op: op.scope == "stem" and op.kind == "conv"),
     "multi-head layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 3),
     "separable layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 4),
     "attention products": (lambda op: op.output.elements, lambda op: op.kind in ("matmul", "softmax")),
     "fusions": (lambda op: 1, lambda op: op.kind == "concat"),
-    "additions of maps": (lambda op: 1, lambda op: op.kind == "add" and len(op.output.shape) == 4),
+    "skips": (lambda op: 1, lambda op: op.name == "skip"),
+    "residuals": (lambda op: 1, lambda op: op.name == "residual"),
     "unfolds": (lambda op: op.output.elements, lambda op: op.kind == "unfold"),
     "tokens": (lambda op: op.output.elements, lambda op: op.kind == "norm"),
 }
 
-LOGARITHMS = ("params", "macs", "layers", "outputs")
+LOGARITHMS = ("params", "macs", "macs between channels", "layers", "outputs")
 """Sums of which the logarithm is a feature."""
 
 MEANS = {
@@ -52,10 +55,12 @@ MEANS = {
     "macs of spatial convolutions": "macs",
     "log channels of depthwise convolutions": "depthwise convolutions",
     "log channels of convolutions": "mixing convolutions",
+    "expansions": "mixing convolutions",
+    "squeezes": "mixing convolutions",
 }
 """Sums of which the ratio to another sum is a feature."""
 
-PLAIN = ("log channels of the stem", "squeezes")
+PLAIN = ("log channels of the stem",)
 """Sums that are features as they are."""
 
 FEATURES = (

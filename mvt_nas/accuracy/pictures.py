@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.accuracy.table import Networks
+from mvt_nas.accuracy.networks import Networks
 from mvt_nas.accuracy.validate import Verdict
 
 # Distinguishable by the colour-blind (Okabe and Ito), and by shape.

@@ -16,6 +16,7 @@ from typing import Any
 
 from mvt_nas.accuracy.regressors import RECIPES, Recipe
 from mvt_nas.accuracy.table import Table, read_table
+from mvt_nas.data.cache_home import cache_home
 from mvt_nas.errors import AccuracyError
 
 _VERSION = 1  # of the surrogate: a change makes older figures useless
@@ -41,9 +42,10 @@ class Quality:
         """Return the figures as one sentence."""
         figures = self.figures
         matched = f", {figures['tau_matched']:.2f} among networks of one size" if figures["n_matched"] else ""
+        ceiling = f", a perfect prediction {figures['noise_ceiling']:.2f}" if figures["noise_ceiling"] else ""
         return (
             f"out of sample, over {figures['n']} trained networks: Kendall's tau {figures['tau']:.2f}{matched} (parameters alone "
-            f"{figures['tau_params']:.2f}, a perfect prediction {figures['noise_ceiling']:.2f}), mean error {figures['mae']:.1f} points"
+            f"{figures['tau_params']:.2f}{ceiling}), mean error {figures['mae']:.1f} points"
         )
 
 
@@ -85,6 +87,18 @@ def find_out(table: Table) -> Quality:
     return Quality(best_recipe(networks).name, evaluate(networks).figures)
 
 
+def keep(found: Quality, path: Path) -> None:
+    """Write what was found out about a table beside it.
+
+    Raises:
+        AccuracyError: it cannot be written.
+    """
+    try:
+        save(found, table_hash(path), beside(path))
+    except OSError as error:
+        raise AccuracyError(f"{beside(path)}: cannot be written ({error.strerror})") from None
+
+
 def save(found: Quality, digest: str, path: Path) -> None:
     """Write what was found out about the table with this content hash."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +114,7 @@ def beside(path: Path) -> Path:
 
 
 def _kept(digest: str) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mvt-nas" / "quality" / f"{digest}.json"
+    return cache_home("quality") / f"{digest}.json"
 
 
 def _read(path: Path, digest: str) -> Quality | None:

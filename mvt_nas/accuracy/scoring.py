@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.accuracy.table import Networks
+from mvt_nas.accuracy.networks import Networks
 from mvt_nas.proxies.contract import PROXIES, Batch
 
 Array = NDArray[np.float64]

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.networks import Networks
 from mvt_nas.accuracy.ranking import kendall
 from mvt_nas.accuracy.regressors import RECIPES, Fitted, Recipe
-from mvt_nas.accuracy.table import Networks
 from mvt_nas.space.architecture import Architecture
 
 Array = NDArray[np.float64]

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas.accuracy.networks import Networks, pooled_sd
 from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.space.architecture import Architecture
 
@@ -106,16 +106,25 @@ class Table:
             found.setdefault((training.key, training.seed), training)
         return list(found.values())
 
+    def _runs(self) -> dict[str, list[Trained]]:
+        """Return the trainings that went well, by the key of the network."""
+        runs: dict[str, list[Trained]] = {}
+        for training in self._different():
+            if training.status == COMPLETE and math.isfinite(training.accuracy):
+                runs.setdefault(training.key, []).append(training)
+        return runs
+
+    def accuracies(self) -> dict[str, float]:
+        """Return the accuracy of each network in percent, averaged over its seeds, by key."""
+        return {key: float(np.mean([one.accuracy for one in members])) for key, members in self._runs().items()}
+
     def networks(self) -> Networks:
         """Return the networks with their accuracy averaged over seeds; trainings that went wrong are left out.
 
         Raises:
             AccuracyError: fewer than eight networks were trained.
         """
-        runs: dict[str, list[Trained]] = {}
-        for training in self._different():
-            if training.status == COMPLETE and math.isfinite(training.accuracy):
-                runs.setdefault(training.key, []).append(training)
+        runs = self._runs()
         if len(runs) < _LEAST:
             raise AccuracyError(f"{self.where}: {len(runs)} trained networks are too few; at least {_LEAST}")
         firsts = [members[0] for members in runs.values()]
@@ -124,48 +133,12 @@ class Table:
             panels=tuple(one.panel for one in firsts),
             accuracy=np.array([np.mean([one.accuracy for one in members]) for members in runs.values()]),
             single=np.array([members[0].accuracy for members in runs.values()]),
-            seed_sd=_pooled_sd([[one.accuracy for one in members] for members in runs.values()]),
+            seed_sd=pooled_sd([[one.accuracy for one in members] for members in runs.values()]),
             num_classes=self.num_classes,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Trained networks, each once.
-
-    Attributes:
-        architectures: as they were trained.
-        panels: of each.
-        accuracy: mean over its seeds, in percent, (n,).
-        single: that of its first seed, (n,).
-        seed_sd: standard deviation of the accuracy over seeds, pooled over the networks that were trained several times; 0 without any.
-        num_classes: outputs of the classifiers.
-    """
-
-    architectures: tuple[Architecture, ...]
-    panels: tuple[str, ...]
-    accuracy: NDArray[np.float64]
-    single: NDArray[np.float64]
-    seed_sd: float
-    num_classes: int
-
-    def __len__(self) -> int:
-        return len(self.architectures)
-
-    def in_panel(self, name: str) -> NDArray[np.intp]:
-        """Return the indices of the networks of a panel."""
-        return np.flatnonzero(np.array(self.panels) == name)
-
-
 _LEAST = 8
-
-
-def _pooled_sd(groups: Sequence[Sequence[float]]) -> float:
-    several = [group for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in several)
-    if not freedom:
-        return 0.0
-    return math.sqrt(sum(float(np.var(group, ddof=1)) * (len(group) - 1) for group in several) / freedom)
 
 
 def read_table(path: str | Path) -> Table:

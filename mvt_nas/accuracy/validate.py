@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.networks import Networks
 from mvt_nas.accuracy.ranking import kendall, ndcg, paired_bootstrap, partial_kendall, regret, spearman
 from mvt_nas.accuracy.sampling import MATCHED
-from mvt_nas.accuracy.table import Networks
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]

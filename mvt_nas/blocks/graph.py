@@ -140,9 +140,9 @@ class Graph:
         """Append a layer or group norm with a scale and a shift per channel."""
         return self._append("norm", name, (x,), x.shape, params=2 * channels, weights=2 * channels)
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
+    def add(self, a: Tensor, b: Tensor, name: str = "add") -> Tensor:
         """Append an element-wise sum."""
-        return self._append("add", "add", (a, b), a.shape)
+        return self._append("add", name, (a, b), a.shape)
 
     def mul(self, a: Tensor, b: Tensor | None = None) -> Tensor:
         """Append an element-wise product with a tensor (broadcast) or, without one, with a constant."""

@@ -20,22 +20,28 @@ def accuracy_group() -> None:
 @accuracy_group.command("evaluate")
 @click.argument("table", metavar="[TABLE]", type=_TABLE, required=False)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="S", help="Of folds and resamples.")
+@click.option("--save", is_flag=True, help="Keep the figures beside the table, where searches that use it look first.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
-def evaluate_command(table: Path | None, seed: int, as_json: bool) -> None:
+def evaluate_command(table: Path | None, seed: int, save: bool, as_json: bool) -> None:
     """Judge the surrogate by nested cross-validation on a table of trained networks, by default the one that ships."""
     from mvt_nas.accuracy.evaluate import evaluate
+    from mvt_nas.accuracy.quality import Quality, keep
     from mvt_nas.accuracy.shipped import default_table
+    from mvt_nas.accuracy.surrogate import best_recipe
     from mvt_nas.accuracy.table import read_table
 
     path = table or default_table()
-    judged = evaluate(read_table(path).networks(), seed=seed)
-    figures = judged.figures
+    networks = read_table(path).networks()
+    figures = evaluate(networks, seed=seed).figures
+    if save:
+        keep(Quality(best_recipe(networks).name, figures), path)
     if as_json:
         print_json({"table": str(path), "seed": seed, **figures})
         return
     click.echo(f"{path}: {figures['n']} networks, accuracy repeats to {figures['seed_sd']:.2f} points over seeds")
+    taus = [_or_blank(figures[name]) for name in ("tau", "tau_params", "tau_macs", "noise_ceiling")]
     rows = [
-        ["Kendall's tau, all networks", *(f"{figures[name]:.3f}" for name in ("tau", "tau_params", "tau_macs", "noise_ceiling"))],
+        ["Kendall's tau, all networks", *taus],
         ["networks of one size", f"{figures['tau_matched']:.3f}", "", "", _or_blank(figures["noise_ceiling_matched"])],
     ]
     print_table(["", "surrogate", "params", "MACs", "ceiling"], rows)
@@ -47,6 +53,23 @@ def evaluate_command(table: Path | None, seed: int, as_json: bool) -> None:
 
 def _or_blank(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+@accuracy_group.command("agree")
+@click.argument("table", metavar="TABLE", type=_TABLE)
+@click.argument("other", metavar="OTHER", type=_TABLE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
+def agree_command(table: Path, other: Path, as_json: bool) -> None:
+    """Compare how two tables order the networks that both hold: say, short trainings and long ones."""
+    from mvt_nas.accuracy.agreement import agreement
+    from mvt_nas.accuracy.table import read_table
+
+    found = agreement(read_table(table), read_table(other))
+    if as_json:
+        print_json(found.to_dict())
+        return
+    click.echo(f"{found.n} networks in both: Kendall's tau {found.tau:.3f}, Spearman {found.spearman:.3f}")
+    click.echo(f"mean accuracy {found.mean:.1f} % in {table}, {found.other_mean:.1f} % in {other}")
 
 
 @accuracy_group.command("predict")

@@ -10,10 +10,15 @@ from typing import Any
 
 import click
 
+from mvt_nas.cli.bench_samplers import samplers_command
+
 
 @click.group("bench")
 def bench_group() -> None:
     """Make tables to judge by."""
+
+
+bench_group.add_command(samplers_command)
 
 
 @bench_group.command("train")

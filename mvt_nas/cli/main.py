@@ -24,6 +24,7 @@ _VERBS = {
     "proxy": "proxy.proxy_group",
     "accuracy": "accuracy.accuracy_group",
     "bench": "bench.bench_group",
+    "cache": "cache.cache_group",
 }
 
 

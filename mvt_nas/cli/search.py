@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mvt_nas.cli.measuring import MOST, SECONDS
 from mvt_nas.cli.paths import FILE, FOLDER
 from mvt_nas.cli.tables import print_json
+
+if TYPE_CHECKING:
+    from mvt_nas.engine.run import Run
+    from mvt_nas.engine.stop_when import Reason
 
 
 @click.command("search")
@@ -58,6 +62,13 @@ from mvt_nas.cli.tables import print_json
 @click.option(
     "--accuracy-table", type=FILE, metavar="TABLE", help="Trained networks that predict accuracy (mvt-nas bench train).  [default: ours]"
 )
+@click.option(
+    "--stop-when",
+    metavar="stalled:N",
+    help="End when the front's hypervolume has grown by at most 0.1 % over the last N candidates; never lifts that.  [default: never]",
+)
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M", help="End after M minutes, with a whole batch.")
+@click.option("--no-cache", is_flag=True, help="Evaluate what other searches have evaluated before, and keep nothing for later ones.")
 @click.option("--data", metavar="SOURCE", help="Pictures for trained_accuracy: a folder by class, .npz, Parquet.  [default: digits]")
 @click.option("--data-limit", type=click.IntRange(1), metavar="N", help="Pictures per class that are read.  [default: all]")
 @click.option("--protocol", type=FILE, metavar="FILE", help="How trained_accuracy trains, YAML.  [default: ten epochs at 32 px]")
@@ -108,13 +119,15 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
 
     pictures = {"data": given.pop("data", None), "limit": given.pop("data_limit", None), "protocol": given.pop("protocol", None)}
     scoring = {"resolution_px": given.pop("score_px", None), "images": given.pop("score_images", None)}
-    arguments = {name: given[name] for name in given if name not in ("fixed", "no_warm_start")}
+    arguments = {name: given[name] for name in given if name not in ("fixed", "no_warm_start", "no_cache")}
     if any(scoring.values()):
         arguments["scoring"] = Scoring(**{name: value for name, value in scoring.items() if value is not None})
     if any(pictures.values()):
         arguments["pictures"] = Pictures(**pictures)
     if "no_warm_start" in given:
         arguments["warm_start"] = False
+    if "no_cache" in given:
+        arguments["cache"] = False
     if "fixed" in given:
         arguments["fix"] = parse_fixed(given["fixed"])
     return arguments
@@ -152,7 +165,7 @@ def _finish(result: Any, measuring_interrupted: bool, as_json: bool) -> None:
 
     run = result.run
     if as_json:
-        print_json(front_document(run))
+        print_json(front_document(run) | {"reason": result.reason})
     else:
         print_front(run)
         _say_how_it_ended(result)
@@ -183,8 +196,20 @@ def _say_how_it_ended(result: Any) -> None:
     run = result.run
     if run.candidates and not run.complete():
         click.echo("No candidate is complete: none met the budgets on scores, or all failed; candidates.csv says why.")
-    if result.exhausted:
-        click.echo(f"\nThe space is exhausted: no feasible architecture but these {len(run.candidates)} was found.")
-    if result.interrupted:
-        click.echo(f"\nInterrupted; everything is kept. Go on with:  mvt-nas search --resume --out {run.folder}")
+    if result.cached:
+        click.echo(f"\n{result.cached} candidates were in the cache of evaluations (mvt-nas cache info).")
+    said, more = _ends(run)[result.reason]
+    click.echo(f"\n{said}" + (f" Go on with:  mvt-nas search --resume --out {run.folder}{more}" if more is not None else ""))
     click.echo(f"\nThe run, its pictures and tables are in {run.folder}:")
+
+
+def _ends(run: Run) -> dict[Reason, tuple[str, str | None]]:
+    """Return what is said of each way to end, and what to add to the command that goes on."""
+    done, within = len(run.candidates), run.config.stop_when.stalled
+    return {
+        "trials": (f"All {done} trials are done.", f" --trials {2 * done}"),
+        "exhausted": (f"The space is exhausted: no feasible architecture but these {done} was found.", None),
+        "stalled": (f"Stalled: over the last {within} candidates the front grew by no more than 0.1 %.", " --stop-when never"),
+        "minutes": ("The minutes are over; everything is kept.", ""),
+        "interrupted": ("Interrupted; everything is kept.", ""),
+    }

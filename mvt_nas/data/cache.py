@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mvt_nas.data.cache_home import cache_home
 from mvt_nas.data.image_set import ImageSet
 
 _ARRAYS = ("images", "labels", "held_out")
@@ -22,8 +23,7 @@ _ARRAYS = ("images", "labels", "held_out")
 
 def cache_folder() -> Path:
     """Return where decoded pictures are kept: ``$XDG_CACHE_HOME/mvt-nas/images``, or ``~/.cache/mvt-nas/images``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mvt-nas" / "images"
+    return cache_home("images")
 
 
 def read(folder: Path, key: str) -> ImageSet | None:

@@ -12,6 +12,7 @@ import mvt_nas
 from mvt_nas.engine.devices import unknown_devices
 from mvt_nas.engine.metrics import is_known
 from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
+from mvt_nas.engine.stop_when import NEVER, StopWhen
 from mvt_nas.engine.training import Training
 from mvt_nas.errors import MetricError, RunError, TrainingError, listing
 from mvt_nas.space.search_space import SearchSpace
@@ -57,6 +58,7 @@ class RunConfig:
         devices: content hash of the profile of each device on which latency is predicted, by its name.
         accuracy: name and content hash of the table of trained networks by which accuracy is predicted; empty where it is not.
         training: how candidates are trained; ``None`` where they are not.
+        stop_when: by which rule it ends before its trials are done.
         versions: of what computed the scores.
     """
 
@@ -75,6 +77,7 @@ class RunConfig:
     devices: Mapping[str, str] = field(default_factory=dict)
     accuracy: Mapping[str, str] = field(default_factory=dict)
     training: Training | None = None
+    stop_when: StopWhen = NEVER
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -127,6 +130,7 @@ class RunConfig:
             "devices": dict(self.devices),
             "accuracy": dict(self.accuracy),
             "training": self.training.to_dict() if self.training else {},
+            "stop_when": str(self.stop_when),
             "versions": dict(self.versions),
             "space_hash": self.space_hash,
             "space": dict(self.space),
@@ -143,7 +147,7 @@ class RunConfig:
             raise RunError(f"{where}: damaged or not a run's configuration; restore it or start a new run")
         if data["format"] != FORMAT:
             raise RunError(f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT}; a newer version is needed")
-        data = {"devices": {}, "accuracy": {}, "training": {}, **data}  # runs from before there were any
+        data = {"devices": {}, "accuracy": {}, "training": {}, "stop_when": "never", **data}  # runs from before there were any
         try:
             _check_kinds(data)
             objectives = tuple(Objective.parse(text) for text in data["objectives"])
@@ -155,6 +159,7 @@ class RunConfig:
                 budgets=budgets,
                 scoring=Scoring(**data["scoring"]),
                 training=Training.from_dict(data["training"]) if data["training"] else None,
+                stop_when=StopWhen.parse(data["stop_when"]),
                 **{name: data[name] for name in _KINDS},
             )
         except (KeyError, TypeError, AttributeError, MetricError, TrainingError) as error:
@@ -187,11 +192,11 @@ def versions() -> dict[str, str]:
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """Return in words where two configurations would give different results; a larger number of trials does not.
+    """Return in words where two configurations would give different results; another end does not.
 
     Neither does another place of the same pictures.
     """
-    ignored = ("format", "versions", "reference", "trials", "space")
+    ignored = ("format", "versions", "reference", "trials", "stop_when", "space")
     there, here = old.to_dict(), new.to_dict()
     for document in (there, here):
         document["training"].pop("data", None)

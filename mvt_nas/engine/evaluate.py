@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,35 +55,43 @@ class Outcome:
         scores: metric to value, finite ones only.
         error: why a score misses; ``None`` when none does.
         seconds: of wall time.
+        shares: the seconds by metric, where none failed; scores that share their passes have equal shares.
     """
 
     number: int
     scores: Mapping[str, float]
     error: str | None
     seconds: float
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluate(task: Task) -> Outcome:
     """Return the scores of a candidate; whatever goes wrong becomes the outcome's error."""
     start = time.perf_counter()
     scores: dict[str, float] = {}
+    shares: dict[str, float] = {}
     error = None
     try:
         with one_torch_thread():
-            _score(task, scores)
+            _score(task, scores, shares)
     except (Exception, SystemExit) as problem:  # whatever a candidate does, the search goes on
         error = _reason(problem)
-    return Outcome(task.number, scores, error, time.perf_counter() - start)
+    seconds = time.perf_counter() - start if error else sum(shares.values())  # as they are put together again from the cache
+    return Outcome(task.number, scores, error, seconds, shares)
 
 
-def _score(task: Task, scores: dict[str, float]) -> None:
+def _score(task: Task, scores: dict[str, float], shares: dict[str, float]) -> None:
     proxies = [name for name in task.metrics if name != TRAINED]
+    start = time.perf_counter()
     if proxies:
         _score_untrained(task, proxies, scores)
+    scored = time.perf_counter()
+    shares |= dict.fromkeys(proxies, (scored - start) / max(len(proxies), 1))
     if TRAINED in task.metrics:
         assert task.training is not None, "a run that asks for trainings says how"
         assert task.folder is not None
         scores[TRAINED] = trained_accuracy(task.training, task.architecture, task.seed, task.folder)
+        shares[TRAINED] = time.perf_counter() - scored
 
 
 def _score_untrained(task: Task, names: Sequence[str], scores: dict[str, float]) -> None:
@@ -97,7 +105,7 @@ def _score_untrained(task: Task, names: Sequence[str], scores: dict[str, float])
 
     model = build_model(task.architecture, num_classes=task.scoring.num_classes, seed=task.seed)
     found = score_all(model, _batch(task.scoring, task.seed), names)
-    scores |= {name: score.value for name, score in found.items() if math.isfinite(score.value)}
+    scores |= {name: float(score.value) for name, score in found.items() if math.isfinite(score.value)}
     missing = [f"{name}: {score.status}" for name, score in found.items() if name not in scores]
     if missing:
         raise MetricError("; ".join(missing))

@@ -7,9 +7,11 @@ there are or who finishes first.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from mvt_nas.engine.objectives import worst_excess
 from mvt_nas.engine.repair import Exhausted, Repair, Replaced
 from mvt_nas.engine.runners.contract import Runner
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
+from mvt_nas.engine.stop_when import Reason
+from mvt_nas.engine.stopping import Stall
 from mvt_nas.engine.store import Batch, Store
 from mvt_nas.engine.study import SearchStudy
 from mvt_nas.engine.training import FOLDER
@@ -57,31 +61,45 @@ class Loop:
         self._study = SearchStudy(feasibility.space, config.objectives, config.costly_budgets)
         self._first = warm_start(feasibility) if config.warm_start else []
         self._sampler = SAMPLERS.get(config.sampler)
+        self._memory: dict[Any, Any] = {}
 
     @property
     def replaced(self) -> Replaced:
         """How many proposals were infeasible or known, since this process began."""
         return self._repair.replaced
 
-    def run(self) -> None:
-        """Search until the trials are done or the space is exhausted, which the store then says.
+    def run(self, until_s: float = math.inf) -> Reason:
+        """Search until the trials are done, the front stalls, or the space is exhausted, which the store then says; return which it was.
+
+        Args:
+            until_s: the reading of ``time.monotonic`` after which no further batch is begun; one is always made.
 
         Raises:
             RunError: the store belongs to another search, or cannot be written.
         """
-        number = self._restore()
+        number, stall = self._restore(), Stall(self._config)
         while number < self._config.trials:
             size = min(self._config.batch, self._config.trials - number)
-            rows = self._ask(number, size)
-            if rows:
-                self._evaluate(number, np.stack(rows))
-                for told in range(number, number + len(rows)):
-                    self._study.tell(self._store.content.candidates[told])
-                self._store.finish_batch(Batch(number, len(rows), self._study.new_shared_notes()))
-            if len(rows) < size:
+            made = self._make_batch(number, size)
+            number += made
+            if made < size:
                 self._store.exhaust()
-                return
-            number += size
+                return "exhausted"
+            if number < self._config.trials and stall.holds(self._store.content.candidates, number):
+                return "stalled"
+            if number < self._config.trials and time.monotonic() >= until_s:
+                return "minutes"
+        return "trials"
+
+    def _make_batch(self, number: int, size: int) -> int:
+        """Ask for a batch, evaluate it and tell it; return its size, which is less than asked for where nothing is left."""
+        rows = self._ask(number, size)
+        if rows:
+            self._evaluate(number, np.stack(rows))
+            for told in range(number, number + len(rows)):
+                self._study.tell(self._store.content.candidates[told])
+            self._store.finish_batch(Batch(number, len(rows), self._study.new_shared_notes()))
+        return len(rows)
 
     def _restore(self) -> int:
         """Rebuild the study from the finished whole batches; return the number of the next trial."""
@@ -109,7 +127,11 @@ class Loop:
 
     def _make_sampler(self, trial: int) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._config.seed, trial]).generate_state(1)[0])
-        return self._sampler(SamplerContext(seed, self._config.seed, trial, self._feasibility))
+        config = self._config
+        budgets = tuple(config.costly_budgets)
+        return self._sampler(
+            SamplerContext(seed, config.seed, trial, self._feasibility, config.objectives, budgets, config.batch, self._memory)
+        )
 
     def _replace(self, trial: int, row: Rows) -> Rows:
         """Return the candidate in place of a proposal: a published model during the warm start, else the repaired row."""

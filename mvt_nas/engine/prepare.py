@@ -64,7 +64,8 @@ def prepared(config: RunConfig, feasibility: Feasibility) -> RunConfig:
     """
     if not feasibility.satisfiable(config.seed):
         raise SpaceError(unsatisfiable(feasibility))
-    SAMPLERS.get(config.sampler)(SamplerContext(0, config.seed, 0, feasibility))
+    budgets = tuple(config.costly_budgets)
+    SAMPLERS.get(config.sampler)(SamplerContext(0, config.seed, 0, feasibility, config.objectives, budgets, config.batch))
     return replace(config, reference=reference_point(config.objectives, feasibility, config.seed, config.training))
 
 

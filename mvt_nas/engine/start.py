@@ -6,14 +6,17 @@ All that can be wrong is found out before the folder is touched; whatever happen
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mvt_nas.engine.asked import Pictures, understood
-from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.cache import Cache, cache_path, wanted
+from mvt_nas.engine.cache_runner import CachedRunner
 from mvt_nas.engine.config import RunConfig, Scoring, versions
+from mvt_nas.engine.execution import Execution, Listener, Result, deadline_s
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.folder import check_rows, exists, locked, make_folder, read_config, write_config
 from mvt_nas.engine.inputs import Inputs, read_inputs, write_inputs
@@ -25,6 +28,8 @@ from mvt_nas.engine.repair import Replaced
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.runners.contract import RUNNERS, Runner
 from mvt_nas.engine.runners.processes import check_import
+from mvt_nas.engine.stop_when import NEVER, StopWhen
+from mvt_nas.engine.stopping import ended
 from mvt_nas.engine.store import Store
 from mvt_nas.space.search_space import SearchSpace, load_space
 
@@ -32,25 +37,6 @@ DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
 DEFAULT_TRIALS = 200
 _DEFAULT_SCORING = Scoring()
 _NO_PICTURES = Pictures()
-
-Listener = Callable[[Run, Candidate], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a search ended.
-
-    Attributes:
-        run: with all its candidates.
-        exhausted: whether the space had nothing left before the trials were done.
-        interrupted: whether Ctrl-C ended it.
-        replaced: how many of this process's proposals were infeasible or known, and gave way to others.
-    """
-
-    run: Run
-    exhausted: bool
-    interrupted: bool
-    replaced: Replaced = field(default_factory=Replaced)
 
 
 def search(
@@ -71,6 +57,9 @@ def search(
     scoring: Scoring = _DEFAULT_SCORING,
     accuracy_table: str | Path | None = None,
     pictures: Pictures = _NO_PICTURES,
+    stop_when: str | None = None,
+    minutes: float | None = None,
+    cache: bool = True,
     listener: Listener | None = None,
 ) -> Result:
     """Search a space and return the run, which also lies in the folder ``out``.
@@ -93,6 +82,10 @@ def search(
         scoring: how proxies are evaluated.
         accuracy_table: file of trained networks (``mvt-nas bench train``) by which accuracy is predicted; by default the one that ships.
         pictures: with which candidates are trained where ``trained_accuracy`` is asked for; by default the digits.
+        stop_when: ``stalled:N`` ends the search when the front's hypervolume has grown by no more than 0.1 % over the last N
+            candidates; ``never`` lifts that. By default what the run was started with where it is resumed.
+        minutes: no batch is begun after them; a batch that is under way is finished, and the first is always made.
+        cache: whether evaluations that any search has made before are taken from the cache, and new ones kept there.
         listener: is told the run and each new candidate.
 
     Raises:
@@ -115,34 +108,36 @@ def search(
         warm_start=warm_start,
         num_classes=num_classes,
         scoring=scoring,
+        stop_when=StopWhen.parse(stop_when) if stop_when is not None else old.stop_when if old else NEVER,
         versions=versions(),
     )
-    return run_config(asked.into(config), folder, resume=resume, workers=workers, listener=listener, space=loaded, inputs=asked.inputs)
+    how = Execution(workers, cache, deadline_s(minutes), listener)
+    return run_config(asked.into(config), folder, how, resume=resume, space=loaded, inputs=asked.inputs)
 
 
 def run_config(
     config: RunConfig,
     folder: Path,
+    how: Execution,
     *,
     resume: bool,
-    workers: int,
-    listener: Listener | None = None,
     space: SearchSpace | None = None,
     inputs: Inputs | None = None,
 ) -> Result:
     """Carry out a configuration in a folder (see :func:`search`); ``inputs`` are those of a new run."""
     check_import()
-    check_numbers(config, workers)
+    check_numbers(config, how.workers)
     if exists(folder):
-        config = continued(config, folder, resume)
+        config = replace(continued(config, folder, resume), stop_when=config.stop_when)
         with locked(folder):
             kept = read_inputs(folder, config)
             if config.training is not None:
                 config.training.check()
             old = read_config(folder)
-            if config.trials > old.trials or config.training != old.training:
-                write_config(folder, replace(config, trials=max(config.trials, old.trials)))
-            return _run_locked(config, folder, None, space or config.search_space(), kept, workers, listener)
+            now = replace(config, trials=max(config.trials, old.trials))
+            if now != old:
+                write_config(folder, now)
+            return _run_locked(config, folder, None, space or config.search_space(), kept, how)
     inputs, space = inputs or Inputs(), space or config.search_space()
     feasibility = _feasibility(config, space, inputs)
     config = prepared(config, feasibility)
@@ -152,38 +147,34 @@ def run_config(
             raise there_already(folder)
         write_inputs(folder, inputs)
         write_config(folder, config)
-        return _run_locked(config, folder, feasibility, space, inputs, workers, listener)
+        return _run_locked(config, folder, feasibility, space, inputs, how)
 
 
 def resume_folder(folder: Path, *, trials: int | None, workers: int, listener: Listener | None = None) -> Result:
     """Go on with the run in a folder, with its own configuration; ``trials`` may raise their number."""
     config = read_config(folder)
-    return run_config(config if trials is None else replace(config, trials=trials), folder, resume=True, workers=workers, listener=listener)
+    config = config if trials is None else replace(config, trials=trials)
+    return run_config(config, folder, Execution(workers, listener=listener), resume=True)
 
 
 def _run_locked(
-    config: RunConfig,
-    folder: Path,
-    feasibility: Feasibility | None,
-    space: SearchSpace,
-    inputs: Inputs,
-    workers: int,
-    listener: Listener | None,
+    config: RunConfig, folder: Path, feasibility: Feasibility | None, space: SearchSpace, inputs: Inputs, how: Execution
 ) -> Result:
-    replaced, interrupted = Replaced(), False
     with contextlib.closing(Store(folder)) as store:
         check_rows(folder, space, store.content)
         run = Run(folder, config, space, store.content.candidates, inputs, read_measured(folder))
-        if not store.content.exhausted and store.content.finished < config.trials:
-            try:
-                with _runner(config, workers) as runner:
-                    tell = (lambda candidate: listener(run, candidate)) if listener else (lambda candidate: None)
-                    loop = Loop(config, feasibility or _feasibility(config, space, inputs), store, runner, tell)
-                    replaced = loop.replaced
-                    loop.run()
-            except KeyboardInterrupt:
-                interrupted = True
-        return Result(run, store.content.exhausted and len(run.candidates) < config.trials, interrupted, replaced)
+        reason = ended(config, store.content)
+        if reason is not None:
+            return Result(run, reason)
+        replaced, runner = Replaced(), None
+        try:
+            with _runner(config, how) as runner:
+                loop = Loop(config, feasibility or _feasibility(config, space, inputs), store, runner, partial(how.tell, run))
+                replaced = loop.replaced
+                reason = loop.run(how.until_s)
+        except KeyboardInterrupt:
+            reason = "interrupted"
+        return Result(run, reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0)
 
 
 def _feasibility(config: RunConfig, space: SearchSpace, inputs: Inputs) -> Feasibility:
@@ -191,10 +182,14 @@ def _feasibility(config: RunConfig, space: SearchSpace, inputs: Inputs) -> Feasi
 
 
 @contextlib.contextmanager
-def _runner(config: RunConfig, workers: int) -> Iterator[Runner | None]:
+def _runner(config: RunConfig, how: Execution) -> Iterator[Runner | None]:
     """Hold the runner; none is needed where all metrics are known."""
     if not config.costly:
         yield None
         return
-    with contextlib.closing(RUNNERS.get("local")(min(workers, config.batch))) as runner:
+
+    def make() -> Runner:
+        return RUNNERS.get("local")(min(how.workers, config.batch))
+
+    with contextlib.closing(CachedRunner(Cache(cache_path()), make) if how.cache and wanted() else make()) as runner:
         yield runner

@@ -115,6 +115,7 @@ class Proxy:
         worst: a bound that no network falls short of, for the reference point of a hypervolume.
         read: the same score, read off passes that other scores read as well; ``None`` for a score that shares none.
         watches: what ``read`` needs to have watched the forward pass of the batch.
+        version: of the values; scores that were kept under another one are computed anew.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Proxy:
     worst: float
     read: Callable[[Passes], Reading] | None = None
     watches: tuple[type[Watcher], ...] = ()
+    version: int = 1  # raised by whoever changes what the score gives for some network, in this file or in one that it uses
 
 
 PROXIES: Registry[Proxy] = Registry("proxy", "mvt_nas.proxies")

@@ -25,4 +25,4 @@ def lower_inverted_residual(graph: Graph, x: Tensor, *, width: Size, hidden: Siz
         y = graph.activation(graph.conv(y, hidden, norm=True))
     y = graph.activation(graph.conv(y, hidden, 3, stride=stride, depthwise=True, norm=True))
     y = graph.conv(y, width, norm=True)
-    return graph.add(x, y) if adds else y
+    return graph.add(x, y, "skip") if adds else y

@@ -74,7 +74,7 @@ def lower_convolutions(
         y = graph.concat(x if fusion == "input" else local, y)
         y = graph.conv(y, width, fusion_kernel or 1, norm=True)
         y = graph.activation(y) if fusion_activation == "silu" else y
-    return graph.add(x, y) if residual else y
+    return graph.add(x, y, "residual") if residual else y
 
 
 def _lower(graph: Graph, x: Tensor, width: int, block: MobileViT) -> Tensor:

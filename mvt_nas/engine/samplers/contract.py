@@ -6,9 +6,9 @@ finished trials only, not on how often the search was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from mvt_nas.plugins import Registry
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from mvt_nas.engine.feasible import Feasibility
+    from mvt_nas.engine.objectives import Budget, Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,20 @@ class SamplerContext:
         run_seed: the same for all proposals of a run.
         number: of the trial.
         feasibility: the space, its cost table and the budgets.
+        objectives: of the run.
+        budgets: on what is not known.
+        batch: proposals between two looks at their results.
+        memory: the same for all proposals of a process; what a sampler keeps there has to follow from the finished trials.
     """
 
     seed: int
     run_seed: int
     number: int
     feasibility: Feasibility
+    objectives: tuple[Objective, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    batch: int = 1
+    memory: MutableMapping[Any, Any] = field(default_factory=dict)
 
 
 SAMPLERS: Registry[Callable[[SamplerContext], BaseSampler]] = Registry("sampler", "mvt_nas.engine.samplers")

@@ -1,0 +1,78 @@
+"""What a search is told of its surroundings, and what it tells when it has ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.repair import Replaced
+from mvt_nas.engine.run import Run
+from mvt_nas.engine.stop_when import Reason
+from mvt_nas.errors import MetricError
+
+Listener = Callable[[Run, Candidate], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a search is carried out; nothing of it changes what is found, but for where the minutes end it.
+
+    Attributes:
+        workers: processes that evaluate.
+        cache: whether the cache of evaluations is used.
+        until_s: the reading of ``time.monotonic`` after which no further batch is begun.
+        listener: is told the run and each new candidate.
+    """
+
+    workers: int
+    cache: bool = True
+    until_s: float = math.inf
+    listener: Listener | None = None
+
+    def tell(self, run: Run, candidate: Candidate) -> None:
+        """Pass a new candidate on."""
+        if self.listener is not None:
+            self.listener(run, candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a search ended.
+
+    Attributes:
+        run: with all its candidates.
+        reason: why it ended.
+        replaced: how many of this process's proposals were infeasible or known, and gave way to others.
+        cached: how many of this process's candidates were in the cache of evaluations.
+    """
+
+    run: Run
+    reason: Reason
+    replaced: Replaced = field(default_factory=Replaced)
+    cached: int = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the space had nothing left before the trials were done."""
+        return self.reason == "exhausted"
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.reason == "interrupted"
+
+
+def deadline_s(minutes: float | None) -> float:
+    """Return the reading of ``time.monotonic`` when some minutes from now are over; infinite without any.
+
+    Raises:
+        MetricError: they are not above 0.
+    """
+    if minutes is None:
+        return math.inf
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes < math.inf:
+        raise MetricError(f"--minutes {minutes} is not allowed; a number above 0")
+    return time.monotonic() + 60 * minutes

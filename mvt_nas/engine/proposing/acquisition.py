@@ -1,0 +1,183 @@
+"""Which rows to evaluate next: pools of candidates, bred towards the largest expected improvement, and a batch chosen from the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.proposing.batches import Drawn, choose
+from mvt_nas.engine.proposing.beliefs import Models, Pool
+from mvt_nas.engine.proposing.boxes import Beliefs, Boxes, expected_improvements, undominated
+from mvt_nas.engine.proposing.breeding import Breeder, different, without
+from mvt_nas.engine.proposing.design import fresh
+from mvt_nas.engine.proposing.front import crowding, listed, nondominated
+from mvt_nas.engine.proposing.goals import Goals
+from mvt_nas.engine.proposing.history import History
+from mvt_nas.space.columns import Rows
+
+Array = NDArray[np.float64]
+
+WHOLE = 12_000
+"""Spaces with at most so many feasible rows are looked at whole."""
+
+SAMPLES = 64
+_SHORTLIST = 256
+_BINS = 16
+_FRESH = 1024
+_BRED = 1024
+_ROUNDS = 4
+_KEPT = 1536
+_MARGIN = 0.1
+_LUCK = 3.0
+_FRONT = {1: 1, 2: 400, 3: 200, 4: 45, 5: 22}  # points of a front whose boxes are few enough, by number of objectives
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The front that is to be improved, scaled so that the reference point is 1 and the best values about 0.
+
+    Attributes:
+        ideal: (objectives,), in costs.
+        scale: (objectives,), in costs.
+        boxes: what the front leaves undominated.
+        front: (k, objectives), scaled.
+        thinned: whether the boxes are those of a part of the front only.
+    """
+
+    ideal: Array
+    scale: Array
+    boxes: Boxes
+    front: Array
+    thinned: bool
+
+    def scaled(self, costs: Array) -> Array:
+        return (costs - self.ideal) / self.scale
+
+    def beliefs(self, beliefs: Beliefs) -> Beliefs:
+        return Beliefs(self.scaled(beliefs.mean), beliefs.deviation / self.scale, self.scaled(beliefs.floor))
+
+    def expected(self, pool: Pool) -> Array:
+        """Return the expected improvement of each row, (n,); none where even good luck would leave a row dominated."""
+        expected = expected_improvements(self.boxes, self.beliefs(pool.beliefs)) * pool.likely
+        if self.thinned:
+            lucky = self.scaled(pool.optimistic(_LUCK))
+            for point in self.front:
+                expected[(point <= lucky).all(axis=1)] = 0.0
+        return expected
+
+
+class Acquisition:
+    """Finds the batch that improves the front most, as far as the models see.
+
+    Args:
+        goals: what is wanted.
+        feasibility: the space.
+        models: of what is not known.
+        seen: the finished trials.
+        rng: for pools and samples.
+    """
+
+    def __init__(self, goals: Goals, feasibility: Feasibility, models: Models, seen: History, rng: np.random.Generator) -> None:
+        self._goals, self._feasibility, self._models, self._seen, self._rng = goals, feasibility, models, seen, rng
+        self._breeder = Breeder(feasibility.space)
+        self._front = models.seen_costs()
+        self._front = self._front[nondominated(self._front)]
+
+    def batch(self, count: int) -> Rows:
+        """Return up to ``count`` rows, the best first, (k, dimensions)."""
+        pool = self._candidates()
+        if not len(pool):
+            return pool.rows
+        scene = self._scene(pool)
+        expected = scene.expected(pool)
+        shortlist = self._shortlist(pool, expected)
+        running = self._models.pool(self._seen.running)
+        both = pool.take(shortlist).and_(running)
+        values, allowed = self._models.draw(both, SAMPLES, self._rng)
+        drawn = Drawn(scene.scaled(values), allowed)
+        by_itself = np.concatenate([expected[shortlist], np.zeros(len(running))])
+        chosen = choose(scene.boxes, by_itself, drawn, count, range(len(shortlist), len(both)))
+        rows = both.rows[chosen]
+        return rows if len(rows) == count else self._filled(rows, pool, count)
+
+    def _candidates(self) -> Pool:
+        """Return rows that are not taken, the promising ones of the space among them."""
+        busy = np.concatenate([self._seen.taken, self._seen.running])
+        if self._feasibility.space.size <= WHOLE:
+            rows = listed(self._feasibility)
+            assert rows is not None
+            return self._models.pool(without(rows, busy))
+        pool = self._models.pool(without(self._first(), busy))
+        for _ in range(_ROUNDS):
+            if not len(pool):
+                break
+            pool, parents = self._selected(pool)
+            bred = different(self._breeder.children(parents, _BRED, self._rng))
+            bred = without(without(bred, busy), pool.rows)
+            pool = pool.and_(self._models.pool(bred[self._feasibility.mask(bred)]))
+        return pool
+
+    def _first(self) -> Rows:
+        """Return fresh rows and descendants of the front."""
+        rows = self._seen.rows[self._seen.feasible]
+        costs = self._seen.costs[self._seen.feasible]
+        best = rows[nondominated(costs)]
+        bred = self._breeder.children(best if len(best) else self._seen.rows, _BRED, self._rng)
+        return different(np.concatenate([fresh(self._feasibility, _FRESH, self._rng), bred[self._feasibility.mask(bred)]]))
+
+    def _selected(self, pool: Pool) -> tuple[Pool, Rows]:
+        """Return the better part of a pool, and whose descendants to look at next: those on optimistic fronts, and the best."""
+        expected = self._scene(pool).expected(pool)
+        order = np.argsort(-expected, kind="stable")
+        fronts = [_thinned(pool.optimistic(deviations), 64) for deviations in (0.0, 1.0, 2.0)]
+        kept = np.unique(np.concatenate([order[:_KEPT], *fronts]))
+        parents = np.concatenate([order[:64], *fronts])
+        return pool.take(kept), pool.rows[parents]
+
+    def _scene(self, pool: Pool) -> _Scene:
+        """Return the front within the range of what could be reached, with a tenth of it to spare."""
+        hopes = pool.optimistic(1.0)
+        reach = np.concatenate([hopes[nondominated(hopes)], self._front])
+        ideal, worst = reach.min(axis=0), reach.max(axis=0)
+        span = np.where(worst > ideal, worst - ideal, np.maximum(np.abs(worst), 1e-9))
+        reference = np.minimum(worst + _MARGIN * span, self._goals.highest)
+        front = (self._front - ideal) / span
+        limit = (reference - ideal) / span
+        front = front[(front < limit).all(axis=1)]
+        most = _FRONT.get(front.shape[1], 25)
+        return _Scene(ideal, span, undominated(front[_thinned(front, most)], limit, self._rng), front, len(front) > most)
+
+    def _shortlist(self, pool: Pool, expected: Array) -> NDArray[np.intp]:
+        """Return the places of rows to choose the batch from: the best, half of them the best of each part of the front."""
+        order = np.argsort(-expected, kind="stable")
+        order = order[expected[order] > 0]
+        chosen = [order[: _SHORTLIST // 2]]
+        for column in range(pool.beliefs.mean.shape[1]):
+            among = order[: 16 * _SHORTLIST]
+            ranks = np.argsort(np.argsort(pool.beliefs.mean[among, column], kind="stable"), kind="stable")
+            part = ranks * _BINS // max(len(among), 1)
+            each = max(_SHORTLIST // 2 // _BINS // pool.beliefs.mean.shape[1], 1)
+            chosen += [among[part == number][:each] for number in range(_BINS)]
+        return np.unique(np.concatenate(chosen))
+
+    def _filled(self, rows: Rows, pool: Pool, count: int) -> Rows:
+        """Return the rows, and then those that would improve most if models were wrong."""
+        left = pool.take(np.flatnonzero(~np.isin(np.arange(len(pool)), _places(pool.rows, rows))))
+        hope = np.sum(self._scene(pool).scaled(left.optimistic(2.0)), axis=1) - left.likely
+        return np.concatenate([rows, left.rows[np.argsort(hope, kind="stable")[: count - len(rows)]]])
+
+
+def _places(rows: Rows, some: Rows) -> NDArray[np.intp]:
+    """Return where ``some`` stand among the rows."""
+    return np.array([int(np.flatnonzero((rows == one).all(axis=1))[0]) for one in some], dtype=np.intp)
+
+
+def _thinned(costs: Array, most: int) -> NDArray[np.intp]:
+    """Return the places of the front of some costs; of a large one the least crowded."""
+    places = np.flatnonzero(nondominated(costs))
+    if len(places) > most:
+        places = places[np.sort(np.argsort(-crowding(costs[places]), kind="stable")[:most])]
+    return places

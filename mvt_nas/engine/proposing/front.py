@@ -1,0 +1,167 @@
+"""The front of values that a table gives: exact where the space can be listed, else by evolution and then from neighbour to neighbour.
+
+Whatever is known of a whole space costs microseconds a row, so a search may look at millions of rows before it proposes one.
+
+Source: the second stage is Pareto local search (Paquete, Chiarandini and Stützle, 2004): every row of the front is a start until all
+rows one choice away have been looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.proposing.breeding import Breeder, different, keys, without
+from mvt_nas.space.columns import Rows
+
+Array = NDArray[np.float64]
+
+LISTED = 500_000
+"""Spaces of at most this size are listed; ``Feasibility`` lists what is smaller than its own bound."""
+
+GENERATIONS = 40
+_FURTHER_GENERATIONS = 8  # for the front behind one that is known
+_BRED = 8192
+_KEPT = 2048
+_STARTS = 1000
+_SWEEPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Rows that nothing dominates, as far as it was looked; of one objective, the best rows.
+
+    Attributes:
+        rows: (n, dimensions).
+        values: (n, objectives), less is better.
+        exact: whether all feasible rows were looked at.
+        looked_at: how many rows were.
+    """
+
+    rows: Rows
+    values: Array
+    exact: bool
+    looked_at: int
+
+    def __str__(self) -> str:
+        """Return in one sentence how it was found."""
+        what = f"front of {len(self.rows)} points" if self.values.shape[1] > 1 else "best architecture"
+        if self.exact:
+            return f"{what}, exact: all {self.looked_at} feasible architectures were compared"
+        return f"{what}, found by evolution through the tables over {self.looked_at} architectures"
+
+
+Values = Callable[[Rows], Array]
+"""``rows (n, dimensions) -> (n, objectives)``, less is better."""
+
+
+def best_front(feasibility: Feasibility, values: Values, rng: np.random.Generator, taken: Rows | None = None) -> Front:
+    """Return the front of the feasible rows that are not taken."""
+    taken = taken if taken is not None else np.zeros((0, len(feasibility.space.dimensions)), dtype=np.int32)
+    rows = listed(feasibility)
+    if rows is not None:
+        left = without(rows, taken)
+        found = values(left)
+        best = _best(found)
+        return Front(left[best], found[best], True, len(left))
+    return evolved_front(feasibility, values, rng, taken)
+
+
+def listed(feasibility: Feasibility) -> Rows | None:
+    """Return all feasible rows, ``None`` where there are too many to list."""
+    if feasibility.space.size > LISTED:
+        return None
+    rows = feasibility.listed()
+    if rows is None:
+        rows = feasibility.space.enumerate(LISTED)
+        rows = rows[feasibility.mask(rows)]
+    return rows
+
+
+def evolved_front(feasibility: Feasibility, values: Values, rng: np.random.Generator, taken: Rows) -> Front:
+    """Return the best front that evolution and the look at all neighbours find."""
+    breeder = Breeder(feasibility.space)
+    drawn = without(different(feasibility.sample(_BRED, int(rng.integers(2**32)))), taken)
+    front = _Archive(drawn, values(drawn))
+    if len(taken):
+        front.add(_new(feasibility, breeder.neighbours(taken[-_STARTS:]), taken), values)
+    for _ in range(_FURTHER_GENERATIONS if len(taken) else GENERATIONS):
+        fresh = feasibility.draw(_BRED // 8, rng)
+        front.add(_new(feasibility, breeder.children(front.rows, _BRED, rng), taken), values)
+        front.add(without(different(fresh), taken), values)
+    for _ in range(_SWEEPS):
+        starts = front.unexpanded(_STARTS)
+        if not len(starts):
+            break
+        front.add(_new(feasibility, breeder.neighbours(starts), taken), values)
+    return Front(front.rows, front.values, False, front.looked_at)
+
+
+def _new(feasibility: Feasibility, rows: Rows, taken: Rows) -> Rows:
+    rows = without(different(rows), taken)
+    return rows[feasibility.mask(rows)]
+
+
+class _Archive:
+    """The rows that nothing seen dominates; of very many, the least crowded."""
+
+    def __init__(self, rows: Rows, values: Array) -> None:
+        self.rows, self.values, self.looked_at = rows, values, len(rows)
+        self._expanded: set[int] = set()
+        self._keep()
+
+    def add(self, rows: Rows, values: Values) -> None:
+        rows = without(rows, self.rows)
+        if len(rows):
+            self.looked_at += len(rows)
+            self.rows = np.concatenate([self.rows, rows])
+            self.values = np.concatenate([self.values, values(rows)])
+            self._keep()
+
+    def unexpanded(self, most: int) -> Rows:
+        """Return some rows whose neighbours have not been asked for."""
+        names = keys(self.rows).tolist()
+        places = [place for place, name in enumerate(names) if name not in self._expanded][:most]
+        self._expanded.update(names[place] for place in places)
+        return self.rows[places]
+
+    def _keep(self) -> None:
+        best = _best(self.values)
+        if len(best) > _KEPT:
+            best = best[np.sort(np.argsort(-crowding(self.values[best]), kind="stable")[:_KEPT])]
+        self.rows, self.values = self.rows[best], self.values[best]
+
+
+def _best(values: Array) -> NDArray[np.intp]:
+    """Return the places of the rows that nothing dominates; of one objective, of the best rows in order."""
+    if values.shape[1] == 1:
+        return np.argsort(values[:, 0], kind="stable")[:_KEPT]
+    return np.flatnonzero(nondominated(values))
+
+
+def nondominated(values: Array) -> NDArray[np.bool_]:
+    """Return which rows nothing dominates, (n,); of equal rows all."""
+    if not len(values):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(values, keep_weakly=True), dtype=bool)
+
+
+def crowding(values: Array) -> Array:
+    """Return the crowding distance of each row, (n,); infinite at the ends.
+
+    Source: Deb et al., "NSGA-II" (2002), section III-B.
+    """
+    total = np.zeros(len(values))
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        sorted_column = column[order]
+        span = max(float(sorted_column[-1] - sorted_column[0]), 1e-300)
+        gaps = np.full(len(values), np.inf)
+        gaps[1:-1] = (sorted_column[2:] - sorted_column[:-2]) / span
+        total[order] += gaps
+    return total

@@ -1,0 +1,90 @@
+"""What a batch proposes: a design at first, then what improves the front most; where everything is known, the front itself.
+
+A plan follows from the finished trials and the run's seed. It is made at the first proposal of a batch and remembered for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
+
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.proposing.acquisition import Acquisition
+from mvt_nas.engine.proposing.beliefs import Models
+from mvt_nas.engine.proposing.breeding import without
+from mvt_nas.engine.proposing.design import design, fresh
+from mvt_nas.engine.proposing.features import Features
+from mvt_nas.engine.proposing.goals import Goals
+from mvt_nas.engine.proposing.history import History, history
+from mvt_nas.engine.proposing.known_front import KnownFront
+from mvt_nas.space.columns import Rows
+
+Array = NDArray[np.float64]
+
+DESIGNED = 16
+"""Trials with values before anything is modelled."""
+
+
+class Planner:
+    """Plans batches for one search.
+
+    Args:
+        goals: what is wanted.
+        feasibility: the space, with budgets on what is known.
+        run_seed: of the search.
+        memory: for what is computed once; may be empty at any time.
+    """
+
+    def __init__(self, goals: Goals, feasibility: Feasibility, run_seed: int, memory: MutableMapping[Any, Any]) -> None:
+        self._goals, self._feasibility, self._run_seed, self._memory = goals, feasibility, run_seed, memory
+
+    @property
+    def goals(self) -> Goals:
+        """What is wanted."""
+        return self._goals
+
+    @property
+    def features(self) -> Features:
+        """What the models see."""
+        found: Features = self._once("features", lambda: Features(self._feasibility, self._goals))
+        return found
+
+    @property
+    def front(self) -> KnownFront:
+        """The front where everything is known."""
+        found: KnownFront = self._once("front", lambda: KnownFront(self._goals, self._feasibility, self._run_seed))
+        return found
+
+    @property
+    def all_known(self) -> bool:
+        """Whether there is nothing to learn from evaluations."""
+        return not self._goals.costly and not self._goals.budgets
+
+    def plan(self, trials: Sequence[FrozenTrial], count: int) -> Rows:
+        """Return ``count`` rows to propose, the best first; where nothing new is left, old ones; none where nothing is feasible."""
+        seen = history(trials, self._goals, self._feasibility)
+        rng = np.random.default_rng([self._run_seed, len(seen.taken), 2])
+        rows = self._planned(seen, count, rng)
+        if len(rows) < count:
+            more = fresh(self._feasibility, 8 * count, rng)
+            new = without(more, np.concatenate([seen.taken, seen.running, rows]))
+            rows = np.concatenate([rows, new, more])[:count]
+        return rows
+
+    def _planned(self, seen: History, count: int, rng: np.random.Generator) -> Rows:
+        busy = np.concatenate([seen.taken, seen.running])
+        if self.all_known and not seen.excesses:
+            return self.front.next(seen, count)
+        if len(seen.rows) < DESIGNED:
+            return design(self._feasibility, self._goals, self.features, busy, count, rng)
+        models = Models(self._goals, self._feasibility, self.features, seen, self._memory)
+        return Acquisition(self._goals, self._feasibility, models, seen, rng).batch(count)
+
+    def _once(self, name: str, make: Any) -> Any:
+        if name not in self._memory:
+            self._memory[name] = make()
+        return self._memory[name]

@@ -1,0 +1,166 @@
+"""The sampler for Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial
+
+from mvt_nas.cost.table import CostTable
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
+from mvt_nas.engine.metrics import is_known
+from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.proposing.goals import Goals
+from mvt_nas.engine.proposing.planner import Planner
+from mvt_nas.engine.study import distributions
+from mvt_nas.errors import MetricError
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.columns import Rows
+from mvt_nas.space.search_space import SearchSpace
+
+
+class MvtSampler(BaseSampler):
+    """Proposes architectures of a space; knows its costs beforehand, and models only what has to be evaluated.
+
+    In a study of your own::
+
+        space = load_space("mobilevit")
+        sampler = MvtSampler(space, ["my_accuracy:max", "macs:min"], ["params<=3M"], seed=0)
+
+        def objective(trial: optuna.Trial) -> tuple[float, float]:
+            architecture = sampler.suggest(trial)
+            return train(architecture), count(architecture).macs
+
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        study.optimize(objective, n_trials=100)
+
+    Objectives stand in the order of the values that the function returns. A metric that the tables of the space give is known; what is
+    returned for it is not read. Any other name, with its direction, is costly. A budget on a costly metric that is no objective has to
+    be told with ``trial.set_constraint(str(budget), budget.excess(value))``. Trials that fail are not proposed again.
+
+    Args:
+        space: the space, or one with budgets and with more that is known of it, such as predicted latency or accuracy.
+        objectives: ``NAME:min`` or ``NAME:max``; with none, all of the study's objectives are costly.
+        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
+        seed: of all proposals.
+        batch: proposals that are planned together, each knowing those before it.
+        memory: keeps what was computed; shared between samplers of one search that are made anew for each proposal.
+
+    Raises:
+        MetricError: an objective or a budget cannot be read, or asks for what is not known of the space.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | Feasibility,
+        objectives: Sequence[str | Objective] = (),
+        budgets: Sequence[str | Budget] = (),
+        *,
+        seed: int = 0,
+        batch: int = 1,
+        memory: MutableMapping[Any, Any] | None = None,
+    ) -> None:
+        wanted = [_objective(one) for one in objectives]
+        allowed = [one if isinstance(one, Budget) else Budget.parse(one) for one in budgets]
+        if isinstance(space, Feasibility):
+            self._feasibility = space
+        else:
+            self._feasibility = Feasibility(Known(CostTable(space)), [budget for budget in allowed if is_known(budget.metric)])
+        _check_known([*(one.metric for one in wanted), *(one.metric for one in allowed)], self._feasibility)
+        self._objectives, self._budgets = wanted, allowed
+        self._seed, self._batch = seed, batch
+        self._memory: MutableMapping[Any, Any] = {} if memory is None else memory
+        self._distributions = distributions(self._feasibility.space)
+        self._random = RandomSampler(seed=seed)
+
+    def suggest(self, trial: Trial) -> Architecture:
+        """Return the architecture that a trial proposes."""
+        codes = [_suggested(trial, name, distribution) for name, distribution in self._distributions.items()]
+        return self._feasibility.space.decode(np.array(codes, dtype=np.int32))
+
+    def about(self) -> str:
+        """Return in one sentence what the proposals of a search rest on."""
+        planner = self._planner(self._objectives)
+        if not self._objectives:
+            return "models of all objectives"
+        if planner.all_known:
+            return str(planner.front)
+        costly = [*(self._objectives[column].metric for column in planner.goals.costly), *(b.metric for b in planner.goals.budgets)]
+        return f"models of {', '.join(dict.fromkeys(costly))}; everything else is known exactly"
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return all dimensions: they are proposed together."""
+        return self._distributions
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """Return the codes of the proposed row; none where nothing is left to propose."""
+        trials = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number or other.state.is_finished()]
+        trials = [other for other in trials if other.number != trial.number]
+        running = {other.number for other in trials if not other.state.is_finished()}
+        finished = [other.number for other in trials if other.number not in running]
+        key = ("plan", len(finished), max(finished, default=-1))
+        plan = self._memory.get(key)
+        if plan is None or len(plan.rows) <= len(running - plan.running):
+            planner = self._planner(self._objectives or _unnamed(study.directions))
+            plan = self._memory[key] = _Plan(planner.plan(trials, self._batch), frozenset(running))
+        place = len(running - plan.running)
+        if place >= len(plan.rows):
+            return {}
+        return dict(zip(self._distributions, plan.rows[place].tolist(), strict=True))
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+        """Return one code at random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def _planner(self, objectives: Sequence[Objective]) -> Planner:
+        return Planner(Goals.of(self._feasibility, objectives, self._budgets), self._feasibility, self._seed, self._memory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to propose while no further trial has finished.
+
+    Attributes:
+        rows: in order, (n, dimensions).
+        running: the numbers of the trials that ran when it was made.
+    """
+
+    rows: Rows
+    running: frozenset[int]
+
+
+def _objective(one: str | Objective) -> Objective:
+    """Return an objective; one with a direction may have any name."""
+    if isinstance(one, Objective):
+        return one
+    name, _, direction = one.rpartition(":")
+    if name and direction in ("min", "max") and not is_known(name):
+        return Objective(name, "min" if direction == "min" else "max")
+    return Objective.parse(one)
+
+
+def _suggested(trial: Trial, name: str, distribution: BaseDistribution) -> int:
+    if isinstance(distribution, CategoricalDistribution):
+        return int(cast(int, trial.suggest_categorical(name, distribution.choices)))
+    assert isinstance(distribution, IntDistribution)
+    return trial.suggest_int(name, distribution.low, distribution.high)
+
+
+def _unnamed(directions: Sequence[StudyDirection]) -> list[Objective]:
+    return [
+        Objective(f"objective {number}", "min" if direction == StudyDirection.MINIMIZE else "max")
+        for number, direction in enumerate(directions)
+    ]
+
+
+def _check_known(metrics: Sequence[str], feasibility: Feasibility) -> None:
+    for metric in metrics:
+        if is_known(metric) and metric not in feasibility.known.names:
+            raise MetricError(f"{metric} is not known of {feasibility.space.name}; known are {', '.join(feasibility.known.names)}")

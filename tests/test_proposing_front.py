@@ -1,0 +1,195 @@
+"""Breeding, and the front of known values: by brute force, by listing and by evolution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_problems import small_space
+from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
+
+from mvt_nas.cost.table import CostTable
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
+from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.proposing import front as fronts
+from mvt_nas.engine.proposing.breeding import Breeder, different, keys, without
+from mvt_nas.engine.proposing.front import best_front, evolved_front
+from mvt_nas.engine.proposing.goals import Goals
+from mvt_nas.engine.proposing.history import History, history
+from mvt_nas.engine.proposing.known_front import KnownFront
+from mvt_nas.pareto import hypervolume, pareto_front, pareto_ranks
+from mvt_nas.space.columns import Rows
+from mvt_nas.space.search_space import SearchSpace, load_space
+
+NOTHING: dict[str, NDArray[np.float64]] = {}
+
+
+def feasibility(space: SearchSpace, *budgets: str) -> Feasibility:
+    return Feasibility(Known(CostTable(space, num_classes=10)), [Budget.parse(text) for text in budgets])
+
+
+def goals(there: Feasibility, *objectives: str) -> Goals:
+    return Goals.of(there, [Objective.parse(text) for text in objectives], [])
+
+
+def seen(taken: Rows) -> History:
+    return History(taken[:0], np.zeros((0, 0)), NOTHING, np.zeros(0, dtype=bool), taken, taken[:0])
+
+
+def as_set(rows: Rows) -> set[tuple[int, ...]]:
+    return {tuple(row) for row in rows.tolist()}
+
+
+def test_rows_are_told_apart_by_their_keys() -> None:
+    space = load_space("tiny")
+    rows = space.enumerate()
+    assert len(set(keys(rows).tolist())) == len(rows) == space.size
+    twice = rows[[5, 3, 5, 9, 3]]
+    assert different(twice).tolist() == rows[[5, 3, 9]].tolist()
+    assert without(rows[:6], twice).tolist() == rows[[0, 1, 2, 4]].tolist()
+    assert without(rows[:2], rows[:0]).tolist() == rows[:2].tolist()
+
+
+def test_neighbours_are_those_of_the_space() -> None:
+    space = load_space("tiny")
+    rows = space.sample(20, seed=0)
+    found = Breeder(space).neighbours(rows)
+    expected = set().union(*(as_set(space.neighbours(row)) for row in rows))
+    assert as_set(found[space.obeys(found)]) - as_set(rows) == expected - as_set(rows)
+
+
+def test_children_are_canonical_and_like_their_parents() -> None:
+    space = load_space("small_images")
+    parents = space.sample(2, seed=0)
+    children = Breeder(space).children(parents, 400, np.random.default_rng(0))
+    assert children.shape == (400, len(space.dimensions))
+    assert space.canonical(children).tolist() == children.tolist()
+    own = np.minimum((children != parents[0]).sum(axis=1), (children != parents[1]).sum(axis=1))
+    apart = (parents[0] != parents[1]).sum()
+    assert own.mean() < 0.5 * apart
+    assert len(different(children)) > 300
+
+
+@pytest.mark.parametrize("objectives", [("macs", "params"), ("macs", "params", "memory_mb"), ("macs", "imagenet_top1")])
+def test_the_front_of_a_space_that_can_be_listed_is_exact(objectives: tuple[str, ...]) -> None:
+    there = feasibility(small_space(), "params<=60k")
+    wanted = goals(there, *objectives)
+    found = KnownFront(wanted, there, 0).level(0)
+    rows = there.space.enumerate()
+    rows = rows[there.mask(rows)]
+    known = there.known.of(rows)
+    values = np.column_stack([known[name] for name in objectives])
+    directions = [objective.direction for objective in wanted.objectives]
+    assert as_set(found.rows) == as_set(rows[pareto_front(values, directions)])
+    assert found.exact
+    assert str(found) == f"front of {len(found.rows)} points, exact: all {len(rows)} feasible architectures were compared"
+
+
+@pytest.mark.parametrize("objectives", [("macs", "params"), ("macs", "imagenet_top1", "memory_mb")])
+def test_evolution_finds_the_front_that_listing_finds(objectives: tuple[str, ...]) -> None:
+    there = feasibility(load_space("tiny"), "macs>=3M")
+    wanted = goals(there, *objectives)
+
+    def values(rows: Rows) -> NDArray[np.float64]:
+        return wanted.known_costs(there, rows)
+
+    exact = best_front(there, values, np.random.default_rng(0))
+    bred = evolved_front(there, values, np.random.default_rng(0), exact.rows[:0])
+    assert (exact.exact, bred.exact) == (True, False)
+    assert as_set(bred.rows) == as_set(exact.rows)
+    assert "found by evolution through the tables over" in str(bred)
+
+
+def test_evolution_comes_near_the_front_of_a_space_that_is_hard_to_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = load_space("small_images").fix({"depth": 1, "patch": 2, "heads": 2, "residual": True, "local_conv": "full", "fusion": "input"})
+    there = feasibility(space.fix({"stage3.stride": 1, "ffn_multiplier": 2, "fusion_kernel": 1, "transformer_depth": 1}))
+    assert 200_000 < there.space.size < fronts.LISTED
+    wanted = goals(there, "params", "macs", "imagenet_top1")
+    exact = KnownFront(wanted, there, 0).level(0)
+    monkeypatch.setattr(fronts, "LISTED", 0)
+    bred = KnownFront(wanted, there, 0).level(0)
+    assert (exact.exact, bred.exact) == (True, False)
+    worst = exact.values.max(axis=0) + 1
+    share = hypervolume(bred.values, ["min"] * 3, worst) / hypervolume(exact.values, ["min"] * 3, worst)
+    assert 0.999 < share <= 1.0
+
+
+def test_ranks_follow_one_another_when_a_front_is_used_up() -> None:
+    there = feasibility(small_space())
+    wanted = goals(there, "macs", "params")
+    rows = there.space.enumerate()
+    ranks = pareto_ranks(wanted.known_costs(there, rows), ["min", "min"])
+    by_row = dict(zip(map(tuple, rows.tolist()), ranks.tolist(), strict=True))
+    front, taken, order = KnownFront(wanted, there, 0), rows[:0], []
+    for _ in range(6):
+        proposed = front.next(seen(taken), 5)
+        order += [by_row[tuple(row)] for row in proposed.tolist()]
+        taken = np.concatenate([taken, proposed])
+    assert len(as_set(taken)) == 30
+    assert order == sorted(order)
+    assert order[-1] > 0
+
+
+def test_the_widest_points_of_a_front_come_first() -> None:
+    there = feasibility(load_space("small_images"))
+    wanted = goals(there, "macs", "imagenet_top1")
+    front = KnownFront(wanted, there, 0)
+    every = front.level(0)
+    assert len(every.rows) > 100
+    low, high = every.values.min(axis=0), every.values.max(axis=0)
+
+    def volume(rows: Rows) -> float:
+        return hypervolume((wanted.known_costs(there, rows) - low) / (high - low), ["min", "min"], [1.1, 1.1])
+
+    chosen = front.next(seen(every.rows[:0]), 16)
+    rng = np.random.default_rng(0)
+    at_random = [volume(every.rows[rng.choice(len(every.rows), 16, replace=False)]) for _ in range(200)]
+    assert volume(chosen) > max(at_random)
+    assert volume(chosen) > 0.9 * volume(every.rows)
+    assert as_set(front.next(seen(chosen), 16)).isdisjoint(as_set(chosen))
+
+
+def test_of_one_objective_the_best_rows_come_in_order() -> None:
+    there = feasibility(small_space())
+    wanted = goals(there, "imagenet_top1")
+    front = KnownFront(wanted, there, 0)
+    values = np.sort(wanted.known_costs(there, there.space.enumerate())[:, 0])
+    found = wanted.known_costs(there, front.next(seen(there.space.enumerate()[:0]), 12))[:, 0]
+    assert found.tolist() == values[:12].tolist()
+    assert str(front).startswith("best architecture, exact: all ")
+
+
+def test_a_space_that_is_used_up_has_nothing_to_propose() -> None:
+    there = feasibility(small_space())
+    rows = there.space.enumerate()
+    assert len(KnownFront(goals(there, "macs", "params"), there, 0).next(seen(rows), 4)) == 0
+    assert len(KnownFront(goals(there, "macs", "params"), there, 0).next(seen(rows[:-2]), 4)) == 2
+
+
+def test_a_history_takes_known_values_from_the_tables_and_the_others_from_trials() -> None:
+    there = feasibility(small_space())
+    wanted = Goals.of(there, [Objective("mine", "max"), Objective("macs", "min")], [Budget("mine", 5.0, at_most=False)])
+    rows = there.space.sample(4, seed=0)
+    distributions = {d.name: CategoricalDistribution(tuple(range(len(d.values)))) for d in there.space.dimensions}
+    states = [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE, TrialState.RUNNING]
+    trials = [
+        create_trial(
+            state=state,
+            values=[4.0 + number, -1.0] if state == TrialState.COMPLETE else None,
+            params=dict(zip(distributions, row, strict=True)),
+            distributions=dict(distributions),
+            constraints={"mine>=5": 1.0 - number, "else": 0.5} if state == TrialState.COMPLETE else None,
+        )
+        for number, (state, row) in enumerate(zip(states, rows.tolist(), strict=True))
+    ]
+    found = history(trials, wanted, there)
+    assert found.rows.tolist() == rows[[0, 2]].tolist()
+    assert found.costs[:, 0].tolist() == [-4.0, -6.0]
+    assert found.costs[:, 1].tolist() == there.known.of(rows[[0, 2]])["macs"].tolist()
+    assert {name: values.tolist() for name, values in found.excesses.items()} == {"else": [0.5, 0.5]}
+    assert found.feasible.tolist() == [False, False]
+    assert found.taken.tolist() == rows[:3].tolist()
+    assert found.running.tolist() == rows[3:].tolist()
+    assert (wanted.highest.tolist(), wanted.lowest.tolist()) == ([-5.0, np.inf], [-np.inf, -np.inf])
