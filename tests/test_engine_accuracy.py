@@ -59,7 +59,7 @@ def test_scores_are_what_the_surrogate_says_of_each_architecture(table: Path, tm
         estimates = fitted.predict([at_protocol(run.architecture(candidate.number), found)])
         wanted = (estimates.percent, estimates.low, estimates.high, estimates.beyond)
         assert [candidate.scores[name] for name in PREDICTED] == pytest.approx([float(one[0]) for one in wanted], rel=1e-9)
-        assert candidate.scores["accuracy_low"] < candidate.scores["accuracy"] < candidate.scores["accuracy_high"]
+        assert 0 <= candidate.scores["accuracy_low"] <= candidate.scores["accuracy"] <= candidate.scores["accuracy_high"] <= 100
     frame = candidates_frame(run)
     assert {*PREDICTED, "imagenet_top1"} <= set(frame.columns)
 

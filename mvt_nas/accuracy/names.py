@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 ACCURACY = "accuracy"
 """Predicted from trained networks, in percent under their protocol."""
 
@@ -27,3 +29,12 @@ PREDICTED = (ACCURACY, ACCURACY_LOW, ACCURACY_HIGH, ACCURACY_BEYOND)
 def is_predicted(metric: str) -> bool:
     """Return whether a metric comes from the surrogate."""
     return metric in PREDICTED
+
+
+SLACK = 0.1
+"""By which share a network may be larger or smaller than those that were trained before that is said."""
+
+
+def extrapolated(scores: Mapping[str, float]) -> bool:
+    """Return whether the accuracy among some scores is an extrapolation."""
+    return scores.get(ACCURACY_BEYOND, 1.0) > 1 + SLACK

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.names import SLACK
 from mvt_nas.accuracy.networks import Networks
 from mvt_nas.accuracy.ranking import kendall
 from mvt_nas.accuracy.regressors import RECIPES, Fitted, Recipe
@@ -25,7 +26,6 @@ Rows = NDArray[np.intp]
 COVERED = 0.9
 FOLDS = 10
 INNER_FOLDS = 5
-SLACK = 0.1  # share by which parameters and MACs may lie beyond the table before a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ class Surrogate:
         width = self._stretch * deviation
         sizes = table[:, _SIZE_COLUMNS]
         beyond = np.exp(np.maximum(self._low - sizes, sizes - self._high).max(axis=1).clip(min=0.0))
-        return Estimates(mean, mean - width, mean + width, beyond)
+        percent, low, high = (np.clip(values, 0.0, 100.0) for values in (mean, mean - width, mean + width))
+        return Estimates(percent, low, high, beyond)
 
 
 _SIZE_COLUMNS = [FEATURES.index(name) for name in ("log params", "log macs")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mvt_nas.accuracy.names import ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
+from mvt_nas.accuracy.names import ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED, extrapolated
 
 if TYPE_CHECKING:
     from mvt_nas.engine.candidates import Candidate
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def with_interval(candidate: Candidate) -> str:
     """Return the predicted accuracy of a candidate, half the width of its 90 % interval, and a star where it is an extrapolation."""
     scores = candidate.scores
-    star = "*" if _outside(candidate) else ""
+    star = "*" if extrapolated(candidate.scores) else ""
     return f"{scores['accuracy']:.1f} ±{(scores[ACCURACY_HIGH] - scores[ACCURACY_LOW]) / 2:.1f}{star}"
 
 
@@ -47,7 +47,7 @@ def accuracy_in_words(run: Run) -> Iterator[str]:
 
 def _beyond(run: Run) -> Iterator[str]:
     complete = run.complete()
-    outside = [candidate for candidate in complete if _outside(candidate)]
+    outside = [candidate for candidate in complete if extrapolated(candidate.scores)]
     if outside:
         most = max(candidate.scores[ACCURACY_BEYOND] for candidate in outside)
         yield (
@@ -66,9 +66,3 @@ def _imagenet(run: Run) -> Iterator[str]:
             "ImageNet top-1 is guessed from the 19 published models, by their size and kind of blocks: "
             f"{errors.leave_one_out:.1f} points off for one more of them, {families} for a family it has not seen."
         )
-
-
-def _outside(candidate: Candidate) -> bool:
-    from mvt_nas.accuracy.surrogate import SLACK
-
-    return candidate.scores.get(ACCURACY_BEYOND, 1.0) > 1 + SLACK

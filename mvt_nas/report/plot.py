@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
+from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, PREDICTED, TRAINED, extrapolated
 from mvt_nas.cost.names import device_of, is_cost
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
@@ -91,6 +91,9 @@ def front_plot(run: Run) -> FrontPlot:
     others: Sequence[str | None] = across[:_MOST_PANELS] or [None]
     panels = [_panel(run, x, y) for x in others]
     title = f"{run.space.name}: {len(run.front())} on the front of {len(run.complete())} candidates"
+    outside = sum(extrapolated(candidate.scores) for candidate in run.complete()) if y in PREDICTED else 0
+    if outside:
+        title += f"\naccuracy is an extrapolation for {outside} of them: larger or smaller than all networks that were trained"
     return FrontPlot(title, tuple(panels))
 
 

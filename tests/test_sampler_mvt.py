@@ -1,0 +1,255 @@
+"""The sampler that knows what tables give: in searches, interrupted or not, and in a study of somebody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from click.testing import CliRunner
+from engine_problems import SCORING, Interrupting, facts, install_throwaway_proxies, small_space
+from numpy.typing import NDArray
+
+from mvt_nas.cli.main import cli
+from mvt_nas.cost.counts import count
+from mvt_nas.cost.table import CostTable
+from mvt_nas.engine.bench.problem import Problem
+from mvt_nas.engine.bench.runs import search_problem
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
+from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.proposing import acquisition
+from mvt_nas.engine.proposing.goals import Goals
+from mvt_nas.engine.proposing.planner import DESIGNED, Planner
+from mvt_nas.engine.proposing.sampler import MvtSampler
+from mvt_nas.engine.start import search
+from mvt_nas.engine.study import quiet_optuna
+from mvt_nas.errors import MetricError
+from mvt_nas.space.columns import Rows
+from mvt_nas.space.search_space import SearchSpace, load_space
+
+Array = NDArray[np.float64]
+
+
+class Truth:
+    """A smooth score that grows with the size, and with some choices."""
+
+    def __init__(self, known: Known, seed: int = 0) -> None:
+        self.known = known
+        self.effects = [np.random.default_rng([seed, number]).standard_normal(len(d.values)) for number, d in enumerate(known.space.dimensions)]
+
+    def __call__(self, rows: Rows) -> Array:
+        single = sum(effect[rows[:, column]] for column, effect in enumerate(self.effects))
+        return np.asarray(single + 2.0 * np.log(np.asarray(self.known.of(rows)["macs"], dtype=float)))
+
+
+def problem(space: SearchSpace, *costs: str, noise_sd: float = 0.0) -> Problem:
+    feasibility = Feasibility(Known(CostTable(space, num_classes=10)), [])
+    objectives = (Objective("made_up", "max"), *(Objective(cost, "min") for cost in costs))
+    return Problem("", feasibility, objectives, Truth(feasibility.known), noise_sd)
+
+
+def quiet_study(directions: Sequence[str], sampler: MvtSampler) -> optuna.Study:
+    with quiet_optuna():
+        return optuna.create_study(directions=list(directions), sampler=sampler)
+
+
+def optimise(study: optuna.Study, objective: Any, trials: int, **options: Any) -> None:
+    with quiet_optuna():
+        study.optimize(objective, n_trials=trials, **options)
+
+
+def told(study: optuna.Study, sampler: MvtSampler, value: Any, trials: int) -> list[tuple[int, ...]]:
+    """Return the rows of trials whose values a function of the architecture gives."""
+    optimise(study, lambda trial: value(sampler.suggest(trial)), trials)
+    return [tuple(trial.params.values()) for trial in study.trials]
+
+
+def test_it_finds_the_front_where_chance_does_not() -> None:
+    there = problem(load_space("tiny"), "macs", "params")
+    shares = {name: [there.share(search_problem(there, name, seed, 64)) for seed in range(2)] for name in ("mvt", "random")}
+    assert min(shares["mvt"]) > 0.995
+    assert max(shares["random"]) < 0.95
+
+
+@pytest.mark.parametrize("costs", [(), ("macs",), ("macs", "params"), ("macs", "params", "memory_mb"), ("macs", "params", "memory_mb", "imagenet_top1")])
+def test_one_to_five_objectives(costs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acquisition, "WHOLE", 0)  # the pools of large spaces, in a small one
+    there = problem(load_space("tiny"), *costs)
+    rows = search_problem(there, "mvt", 0, 48)
+    assert len({tuple(row) for row in rows.tolist()}) == 48
+    by_chance = search_problem(there, "random", 0, 48)
+    assert there.share(rows) > there.share(by_chance)
+
+
+def test_the_same_seed_gives_the_same_search_and_another_one_another() -> None:
+    there = problem(load_space("tiny"), "macs")
+    first, again, other = (search_problem(there, "mvt", seed, 48).tolist() for seed in (0, 0, 1))
+    assert first == again
+    assert first[:16] != other[:16]
+    assert first[32:] != other[32:]
+
+
+def run(out: Path, **changes: Any) -> Any:
+    settings: dict[str, Any] = {"objectives": ["raising:max", "macs"], "budgets": ["weights<=5400"], "scoring": SCORING, "sampler": "mvt"}
+    return search("tiny", **(settings | {"trials": 40, "batch": 5, "out": out} | changes))
+
+
+def test_interrupted_anywhere_it_proposes_what_it_would_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "throwaway").mkdir()
+    install_throwaway_proxies(tmp_path / "throwaway", monkeypatch)
+    expected = facts(run(tmp_path / "whole").run)
+    assert {candidate["status"] for candidate in expected["candidates"].values()} == {"complete", "infeasible", "failed"}
+    for after in (3, 13, 5, 4, 8):
+        assert run(tmp_path / "parts", resume=True, listener=Interrupting(after)).interrupted
+    assert facts(run(tmp_path / "parts", resume=True).run) == expected
+
+
+def test_a_plan_is_the_same_without_what_was_remembered() -> None:
+    there = problem(load_space("tiny"), "macs")
+    goals = Goals.of(there.feasibility, there.objectives, [])
+    sampler = MvtSampler(there.feasibility, there.objectives, seed=0, batch=8)
+    study = quiet_study(["maximize", "minimize"], sampler)
+    told(study, sampler, lambda architecture: tuple(there.scores(there.feasibility.space.encode(architecture)[None])[0]), 40)
+    memory: dict[Any, Any] = {}
+    for n in (8, 24, 32, 40):
+        kept = Planner(goals, there.feasibility, 0, memory).plan(study.trials[:n], 8)
+        assert kept.tolist() == Planner(goals, there.feasibility, 0, {}).plan(study.trials[:n], 8).tolist()
+        assert kept[:3].tolist() == Planner(goals, there.feasibility, 0, {}).plan(study.trials[:n], 3).tolist()
+
+
+def test_a_budget_on_what_is_evaluated_is_learned() -> None:
+    feasibility = Feasibility(Known(CostTable(load_space("tiny"), num_classes=10)), [])
+    score, other = Truth(feasibility.known, 0), Truth(feasibility.known, 1)
+    rows = feasibility.space.enumerate()
+    budget = Budget("other", float(np.quantile(other(rows), 0.1)))
+    sampler = MvtSampler(feasibility, ["score:max", "macs:min"], [budget], seed=0, batch=8)
+    study = quiet_study(["maximize", "minimize"], sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        row = feasibility.space.encode(sampler.suggest(trial))[None]
+        trial.set_constraint(str(budget), budget.excess(float(other(row)[0])))
+        return float(score(row)[0]), 0.0
+
+    optimise(study, objective, 64)
+    met = [trial.constraints[str(budget)] <= 0 for trial in study.trials]
+    assert sum(met[:DESIGNED]) <= 6
+    assert sum(met[-24:]) >= 16
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_a_budget_on_an_objective_bounds_what_is_wanted(direction: str) -> None:
+    feasibility = Feasibility(Known(CostTable(load_space("tiny"), num_classes=10)), [])
+    score = Truth(feasibility.known)
+    rows = feasibility.space.enumerate()
+    middle = float(np.quantile(score(rows), 0.8))
+    budget = Budget("score", middle, at_most=False)
+    sampler = MvtSampler(feasibility, [f"score:{direction}", "macs:min"], [budget], seed=0, batch=8)
+    study = quiet_study([f"{direction}imize", "minimize"], sampler)
+    found = told(study, sampler, lambda architecture: (float(score(feasibility.space.encode(architecture)[None])[0]), 0.0), 56)
+    late = score(np.array(found[32:], dtype=np.int32))
+    assert (late >= middle).mean() > 0.6
+    allowed = score(rows)[score(rows) >= middle]
+    assert np.median(late[late >= middle]) < np.median(allowed) or direction == "max"
+
+
+def test_known_budgets_hold_for_every_proposal() -> None:
+    sampler = MvtSampler(load_space("tiny"), ["mine:max", "macs:min"], ["params<=100k"], seed=0, batch=8)
+    study = quiet_study(["maximize", "minimize"], sampler)
+    params: list[int] = []
+
+    def value(architecture: Any) -> tuple[float, float]:
+        params.append(count(architecture).params)
+        return -abs(params[-1] - 90_000.0), count(architecture).macs
+
+    told(study, sampler, value, 32)
+    assert max(params) <= 100_000
+
+
+def test_failed_trials_are_not_proposed_again() -> None:
+    there = problem(small_space(), "macs")
+    sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
+    study = quiet_study(["maximize", "minimize"], sampler)
+    space = there.feasibility.space
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        row = space.encode(sampler.suggest(trial))
+        if row.sum() % 3 == 0:
+            raise ValueError("no luck")
+        return tuple(there.scores(row[None])[0])
+
+    optimise(study, objective, 40, catch=(ValueError,))
+    rows = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(set(rows)) == 40
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE", "FAIL"}
+
+
+def test_trials_that_run_are_not_proposed_again() -> None:
+    there = problem(small_space(), "macs")
+    sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
+    study = quiet_study(["maximize", "minimize"], sampler)
+    space = there.feasibility.space
+    waiting: list[tuple[optuna.Trial, Array]] = []
+    for number in range(36):
+        trial = study.ask()
+        waiting.append((trial, there.scores(space.encode(sampler.suggest(trial))[None])[0]))
+        if number % 3 == 2:  # the last one first
+            last, values = waiting.pop()
+            study.tell(last, values.tolist())
+    rows = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(set(rows)) == len(rows) == 36
+
+
+def test_a_space_that_is_used_up_gives_what_there_is() -> None:
+    space = small_space().fix({"resolution_px": 32, "stage2.block": "mobilevit", "stage1.width": 8, "stage2.width": 24, "stem.width": 8})
+    there = problem(space, "macs")
+    assert len(search_problem(there, "mvt", 0, 20)) == space.size == 6
+    sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
+    study = quiet_study(["maximize", "minimize"], sampler)
+    found = told(study, sampler, lambda architecture: tuple(there.scores(space.encode(architecture)[None])[0]), 9)
+    assert len(set(found[:6])) == 6
+
+
+def test_without_objectives_all_of_the_study_are_costly() -> None:
+    sampler = MvtSampler(load_space("tiny"), seed=0, batch=8)
+    study = quiet_study(["minimize"], sampler)
+    told(study, sampler, lambda architecture: abs(count(architecture).macs - 6e6), 40)
+    best = [abs(trial.values[0]) for trial in study.trials]
+    assert min(best[16:]) < min(best[:16])
+    assert np.median(best[16:]) < 0.3 * np.median(best[:16])
+
+
+def test_noise_is_seen_through() -> None:
+    there = problem(load_space("tiny"), "macs", noise_sd=1.0)
+    shares = [there.share(search_problem(there, "mvt", seed, 96)) for seed in range(2)]
+    assert min(shares) > 0.97
+
+
+def test_what_it_rests_on_can_be_said() -> None:
+    tiny = load_space("tiny")
+    assert MvtSampler(tiny, ["macs", "params"]).about().startswith("front of ")
+    assert "exact: all 3936 feasible architectures" in MvtSampler(tiny, ["macs", "params"]).about()
+    assert MvtSampler(tiny, ["trained_accuracy", "macs"]).about() == "models of trained_accuracy; everything else is known exactly"
+    assert MvtSampler(tiny).about() == "models of all objectives"
+
+
+def test_what_is_not_known_of_the_space_is_refused() -> None:
+    with pytest.raises(MetricError, match="accuracy is not known of tiny; known are params, macs"):
+        MvtSampler(load_space("tiny"), ["accuracy", "macs"])
+
+
+def test_the_benchmark_prints_shares_of_the_best_front() -> None:
+    arguments = ["bench", "samplers", "--problem", "tiny-exact", "--samplers", "mvt,random", "--seeds", "1", "--trials", "100"]
+    result = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout)["problems"]
+    assert found["name"] == "tiny-exact"
+    assert set(found["samplers"]) == {"mvt", "random"}
+    assert list(found["samplers"]["mvt"]) == ["50", "100"]
+    assert found["samplers"]["random"]["100"] < found["samplers"]["mvt"]["100"] <= 1.0
+    text = CliRunner().invoke(cli, arguments)
+    assert "% at 100" in text.stdout
