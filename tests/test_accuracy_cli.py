@@ -155,6 +155,22 @@ def test_figures_are_kept_beside_the_table(table: str, capsys: pytest.CaptureFix
     assert kept.recipe in [recipe.name for recipe in RECIPES[:2]]
 
 
+def test_the_surrogate_is_judged_by_networks_of_another_table(table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run("evaluate", table, "--on", table, capsys=capsys)
+    assert (code, err) == (2, "mvt-nas: error: 0 networks are not in the table that the surrogate is fitted to; at least 3 are needed\n")
+    start_table(Path("six.csv"), HEAD)
+    for number, accuracy in enumerate(smooth(12)[:8]):
+        append(Path("six.csv"), training(number, float(accuracy)))
+    found = run_json("evaluate", "six.csv", "--on", table, capsys=capsys)
+    assert found["n"] == 4
+    fitted = Surrogate(read_table("six.csv").networks())
+    estimates = fitted.predict(architectures(12)[8:])
+    truth = smooth(12)[8:]
+    assert found["mae"] == pytest.approx(np.abs(estimates.percent - truth).mean(), abs=1e-4)
+    assert found["coverage90"] == pytest.approx(((truth >= estimates.low) & (truth <= estimates.high)).mean())
+    assert run("evaluate", "six.csv", "--on", table, capsys=capsys)[0] == 0
+
+
 def test_tables_are_compared(table: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = run_json("agree", table, table, capsys=capsys)
     assert (found["n"], found["tau"], found["spearman"]) == (12, pytest.approx(1.0), pytest.approx(1.0))

@@ -12,11 +12,13 @@ from mvt_nas.accuracy.features import FEATURES, features
 from mvt_nas.accuracy.networks import Networks
 from mvt_nas.accuracy.ranking import kendall, noise_ceiling, paired_bootstrap
 from mvt_nas.accuracy.sampling import MATCHED
-from mvt_nas.accuracy.surrogate import HeldOut, held_out
+from mvt_nas.accuracy.surrogate import HeldOut, Surrogate, held_out
+from mvt_nas.errors import AccuracyError
 
 Array = NDArray[np.float64]
 
 _DIGITS = 5
+_LEAST_NEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,30 @@ def evaluate(networks: Networks, *, seed: int = 0) -> Judged:
     }
     rounded = {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in figures.items()}
     return Judged(rounded, found, networks)
+
+
+def evaluate_on(networks: Networks, others: Networks) -> dict[str, Any]:
+    """Return the figures of the surrogate that is fitted to some networks on others, without those that are among the first.
+
+    They are ``n``, ``tau``, those of params, MACs and the mean of their ranks, ``mae`` in percentage points, ``coverage90``.
+
+    Raises:
+        AccuracyError: fewer than three of the others are new.
+    """
+    known = {architecture.key for architecture in networks.architectures}
+    new = np.array([place for place, architecture in enumerate(others.architectures) if architecture.key not in known], dtype=np.intp)
+    if len(new) < _LEAST_NEW:
+        raise AccuracyError(f"{len(new)} networks are not in the table that the surrogate is fitted to; at least {_LEAST_NEW} are needed")
+    found = Surrogate(networks).predict([others.architectures[place] for place in new])
+    accuracy = others.accuracy[new]
+    figures = {
+        "n": len(new),
+        "tau": kendall(found.percent, accuracy),
+        **{f"tau_{name}": kendall(values[new], accuracy) for name, values in _counting(others).items()},
+        "mae": float(np.abs(found.percent - accuracy).mean()),
+        "coverage90": float(((accuracy >= found.low) & (accuracy <= found.high)).mean()),
+    }
+    return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in figures.items()}
 
 
 def _ceiling(accuracy: Array, seed_sd: float, rng: np.random.Generator) -> float | None:

@@ -19,12 +19,13 @@ def accuracy_group() -> None:
 
 @accuracy_group.command("evaluate")
 @click.argument("table", metavar="[TABLE]", type=_TABLE, required=False)
+@click.option("--on", "others", type=_TABLE, metavar="OTHER", help="Fit to TABLE, and judge by the networks of another.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="S", help="Of folds and resamples.")
 @click.option("--save", is_flag=True, help="Keep the figures beside the table, where searches that use it look first.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
-def evaluate_command(table: Path | None, seed: int, save: bool, as_json: bool) -> None:
+def evaluate_command(table: Path | None, others: Path | None, seed: int, save: bool, as_json: bool) -> None:
     """Judge the surrogate by nested cross-validation on a table of trained networks, by default the one that ships."""
-    from mvt_nas.accuracy.evaluate import evaluate
+    from mvt_nas.accuracy.evaluate import evaluate, evaluate_on
     from mvt_nas.accuracy.quality import Quality, keep
     from mvt_nas.accuracy.shipped import default_table
     from mvt_nas.accuracy.surrogate import best_recipe
@@ -32,6 +33,9 @@ def evaluate_command(table: Path | None, seed: int, save: bool, as_json: bool) -
 
     path = table or default_table()
     networks = read_table(path).networks()
+    if others is not None:
+        _print_on(others, evaluate_on(networks, read_table(others).networks()), as_json)
+        return
     figures = evaluate(networks, seed=seed).figures
     if save:
         keep(Quality(best_recipe(networks).name, figures), path)
@@ -49,6 +53,17 @@ def evaluate_command(table: Path | None, seed: int, save: bool, as_json: bool) -
     click.echo(f"\nagainst the best count ({figures['best_counting']}): {interval} (95 % paired bootstrap)")
     coverage = f"{100 * figures['coverage90']:.0f} % of {figures['coverage_n']} networks lie in their 90 % intervals"
     click.echo(f"mean error {figures['mae']:.2f} points; {coverage}")
+
+
+def _print_on(others: Path, figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json({"table": str(others), **figures})
+        return
+    click.echo(f"{others}: {figures['n']} networks that the surrogate was not fitted to")
+    print_table(
+        ["", "surrogate", "params", "MACs"], [["Kendall's tau", *(f"{figures[f'tau{of}']:.3f}" for of in ("", "_params", "_macs"))]]
+    )
+    click.echo(f"\nmean error {figures['mae']:.2f} points; {100 * figures['coverage90']:.0f} % lie in their 90 % intervals")
 
 
 def _or_blank(value: float | None) -> str:

@@ -93,7 +93,8 @@ def front_plot(run: Run) -> FrontPlot:
     title = f"{run.space.name}: {len(run.front())} on the front of {len(run.complete())} candidates"
     outside = sum(extrapolated(candidate.scores) for candidate in run.complete()) if y in PREDICTED else 0
     if outside:
-        title += f"\naccuracy is an extrapolation for {outside} of them: larger or smaller than all networks that were trained"
+        some = outside if outside < len(run.complete()) else "all"
+        title += f"\naccuracy is an extrapolation for {some} of them: larger or smaller than all networks that were trained"
     return FrontPlot(title, tuple(panels))
 
 
