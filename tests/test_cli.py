@@ -134,7 +134,7 @@ def test_space_check_tells_size_costs_and_tightest_budgets(space: str, capsys: p
         (["pareto", "."], r"no run here \(run\.yaml is missing\)"),
         (["plot", "."], r"no run here"),
         (["dashboard", "nowhere"], r"no run here"),
-        (["space", "check", "small.yaml", "--budget", "snip<=3"], r"only costs are known before a search"),
+        (["space", "check", "small.yaml", "--budget", "snip<=3"], r"only what is counted or predicted is known before a search"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(

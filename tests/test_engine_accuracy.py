@@ -181,3 +181,17 @@ def test_pictures_are_of_no_use_to_a_prediction(table: Path, tmp_path: Path) -> 
 
     with pytest.raises(MetricError, match="of use to --objective trained_accuracy only"):
         run_search(tmp_path / "a", pictures=Pictures(data="digits"))
+
+
+def test_what_is_known_of_a_row_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    from mvt_nas.engine.accuracy import load_accuracy
+    from mvt_nas.engine.inputs import Inputs
+
+    space = run_space()
+    known = Inputs(accuracy=load_accuracy()).known(space, 10)
+    rows = space.sample(300, 5)
+    together = known.of(rows)
+    for start, end in ((0, 1), (1, 5), (5, 68), (68, 300)):
+        part = known.of(rows[start:end])
+        for name in known.names:
+            assert part[name].tolist() == together[name][start:end].tolist(), name

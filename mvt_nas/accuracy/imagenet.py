@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 # Ridge on the standardised columns: enough to keep families with three members from fitting themselves.
 _RIDGE = 0.1
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ def _fit(features: Array, top1: Array) -> Callable[[Array], Array]:
     columns = design(features)
     penalty = _RIDGE * np.diag([0.0, *np.ones(columns.shape[1] - 1)])
     solution = np.linalg.solve(columns.T @ columns + penalty, columns.T @ top1)
-    return lambda rows: np.clip(design(rows) @ solution, 0.0, 100.0)
+    # Column by column: the last digit of a product of matrices may depend on how many rows there are.
+    return lambda rows: np.clip(np.sum(design(rows).T * solution[:, None], axis=0), 0.0, 100.0).round(_DIGITS)
 
 
 def _left_out(features: Array, top1: Array, parts: Sequence[NDArray[np.intp]]) -> Array:

@@ -26,6 +26,8 @@ Rows = NDArray[np.intp]
 COVERED = 0.9
 FOLDS = 10
 INNER_FOLDS = 5
+_ROWS = 64
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,22 @@ class Surrogate:
 
     def predict_features(self, table: Array) -> Estimates:
         """Return the estimates from features, (n, features)."""
-        mean, deviation = _apply(self.recipe, self._fitted, (table - self._centre) / self._scale)
+        mean, deviation = (found[: len(table)] for found in _apply(self.recipe, self._fitted, self._padded(table)))
         width = self._stretch * deviation
         sizes = table[:, _SIZE_COLUMNS]
         beyond = np.exp(np.maximum(self._low - sizes, sizes - self._high).max(axis=1).clip(min=0.0))
-        percent, low, high = (np.clip(values, 0.0, 100.0) for values in (mean, mean - width, mean + width))
+        percent, low, high = (np.clip(values, 0.0, 100.0).round(_DIGITS) for values in (mean, mean - width, mean + width))
         return Estimates(percent, low, high, beyond)
+
+    def _padded(self, table: Array) -> Array:
+        """Return standardised features with rows of zeros below, up to a multiple of :data:`_ROWS`.
+
+        Products of matrices may differ in the last digit with the number of rows. A network's accuracy may not depend on how many others
+        are predicted with it.
+        """
+        standard = (table - self._centre) / self._scale
+        missing = -len(table) % _ROWS if len(table) else _ROWS
+        return np.concatenate([standard, np.zeros((missing, table.shape[1]))])
 
 
 _SIZE_COLUMNS = [FEATURES.index(name) for name in ("log params", "log macs")]

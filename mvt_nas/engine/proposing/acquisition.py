@@ -94,6 +94,8 @@ class Acquisition:
         scene = self._scene(pool)
         expected = scene.expected(pool)
         shortlist = self._shortlist(pool, expected)
+        if not len(shortlist):
+            return self._filled(pool.rows[:0], pool, count)
         running = self._models.pool(self._seen.running)
         both = pool.take(shortlist).and_(running)
         values, allowed = self._models.draw(both, SAMPLES, self._rng)

@@ -50,9 +50,9 @@ def history(trials: Sequence[FrozenTrial], goals: Goals, feasibility: Feasibilit
     constraints = [trial.constraints for trial in scored]
     different = dict.fromkeys(name for one in constraints for name in one)
     excesses = {name: np.array([one.get(name, np.nan) for one in constraints]) for name in different}
-    feasible: NDArray[np.bool_] = ((costs <= goals.highest) & (costs >= goals.lowest)).all(axis=1)
+    feasible: NDArray[np.bool_] = np.asarray(((costs <= goals.highest) & (costs >= goals.lowest)).all(axis=1))
     for excess in excesses.values():
-        feasible = feasible & ~(excess > 0)
+        feasible = np.asarray(feasible & ~(excess > 0))
     own = {name: excess for name, excess in excesses.items() if not goals.shared(name)}
     finished = [trial for trial in whole if trial.state.is_finished()]
     running = [trial for trial in whole if not trial.state.is_finished()]
