@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'latency_ms<=15'; may be repeated."
 )
 @click.option("--trials", type=click.IntRange(1), metavar="N", help="Candidates to evaluate, published models included.  [default: 200]")
-@click.option("--sampler", metavar="NAME", help="nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: nsga2]")
+@click.option("--sampler", metavar="NAME", help="mvt, nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: nsga2]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="S", help="Of everything random.  [default: 0]")
 @click.option(
     "--workers",

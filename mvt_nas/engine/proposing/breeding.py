@@ -72,7 +72,8 @@ def without(rows: Rows, taken: Rows) -> Rows:
 
 def keys(rows: Rows) -> NDArray[np.uint64]:
     """Return a number for each row, (n,): equal for equal rows, else different but for one pair in 2^63."""
-    weights = np.random.default_rng(0).integers(1, 2**64, size=rows.shape[1], dtype=np.uint64) | np.uint64(1)
+    odd = np.random.default_rng(0).integers(1, 2**64, size=rows.shape[1], dtype=np.uint64) | np.uint64(1)
+    weights: NDArray[np.uint64] = np.atleast_1d(odd)
     total = np.zeros(len(rows), dtype=np.uint64)
     for column in range(rows.shape[1]):
         total += rows[:, column].astype(np.uint64) * weights[column]
