@@ -69,7 +69,7 @@ def test_children_are_canonical_and_like_their_parents() -> None:
     own = np.minimum((children != parents[0]).sum(axis=1), (children != parents[1]).sum(axis=1))
     apart = (parents[0] != parents[1]).sum()
     assert own.mean() < 0.5 * apart
-    assert len(different(children)) > 300
+    assert len(different(children)) > 200
 
 
 @pytest.mark.parametrize("objectives", [("macs", "params"), ("macs", "params", "memory_mb"), ("macs", "imagenet_top1")])
@@ -104,7 +104,7 @@ def test_evolution_finds_the_front_that_listing_finds(objectives: tuple[str, ...
 
 def test_evolution_comes_near_the_front_of_a_space_that_is_hard_to_list(monkeypatch: pytest.MonkeyPatch) -> None:
     space = load_space("small_images").fix({"depth": 1, "patch": 2, "heads": 2, "residual": True, "local_conv": "full", "fusion": "input"})
-    there = feasibility(space.fix({"stage3.stride": 1, "ffn_multiplier": 2, "fusion_kernel": 1, "transformer_depth": 1}))
+    there = feasibility(space.fix({"stage3.stride": 1, "ffn_multiplier": 2, "fusion_kernel": 1, "transformer_depth": 1, "stage1.width": 12}))
     assert 200_000 < there.space.size < fronts.LISTED
     wanted = goals(there, "params", "macs", "imagenet_top1")
     exact = KnownFront(wanted, there, 0).level(0)

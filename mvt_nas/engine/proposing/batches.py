@@ -19,6 +19,8 @@ from mvt_nas.engine.proposing.boxes import Boxes
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-12  # the share of the largest improvement below which one is none
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -44,6 +46,7 @@ def choose(boxes: Boxes, expected: Array, drawn: Drawn, count: int, first: Seque
         first: places of points that are being evaluated already.
     """
     left = expected.astype(float)
+    least = _ROUNDING * float(left.max(initial=0.0))
     regions = [boxes] * len(drawn.values)
     for place in first:
         left -= _overlaps(regions, drawn, place)
@@ -51,7 +54,7 @@ def choose(boxes: Boxes, expected: Array, drawn: Drawn, count: int, first: Seque
     chosen: list[int] = []
     while len(chosen) < min(count, len(left)):
         place = int(np.argmax(left))
-        if not left[place] > 0:
+        if not left[place] > least:
             break
         chosen.append(place)
         left -= _overlaps(regions, drawn, place)
