@@ -104,7 +104,9 @@ def test_evolution_finds_the_front_that_listing_finds(objectives: tuple[str, ...
 
 def test_evolution_comes_near_the_front_of_a_space_that_is_hard_to_list(monkeypatch: pytest.MonkeyPatch) -> None:
     space = load_space("small_images").fix({"depth": 1, "patch": 2, "heads": 2, "residual": True, "local_conv": "full", "fusion": "input"})
-    there = feasibility(space.fix({"stage3.stride": 1, "ffn_multiplier": 2, "fusion_kernel": 1, "transformer_depth": 1, "stage1.width": 12}))
+    there = feasibility(
+        space.fix({"stage3.stride": 1, "ffn_multiplier": 2, "fusion_kernel": 1, "transformer_depth": 1, "stage4.attention": "separable"})
+    )
     assert 200_000 < there.space.size < fronts.LISTED
     wanted = goals(there, "params", "macs", "imagenet_top1")
     exact = KnownFront(wanted, there, 0).level(0)
@@ -113,7 +115,7 @@ def test_evolution_comes_near_the_front_of_a_space_that_is_hard_to_list(monkeypa
     assert (exact.exact, bred.exact) == (True, False)
     worst = exact.values.max(axis=0) + 1
     share = hypervolume(bred.values, ["min"] * 3, worst) / hypervolume(exact.values, ["min"] * 3, worst)
-    assert 0.999 < share <= 1.0
+    assert 0.998 < share <= 1.0  # some thousands of the many points of the front are kept
 
 
 def test_ranks_follow_one_another_when_a_front_is_used_up() -> None:

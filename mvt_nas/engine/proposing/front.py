@@ -27,7 +27,7 @@ LISTED = 500_000
 GENERATIONS = 40
 _FURTHER_GENERATIONS = 8  # for the front behind one that is known
 _BRED = 8192
-_KEPT = 2048
+_KEPT = 4096
 _STARTS = 1000
 _SWEEPS = 40
 

@@ -17,10 +17,11 @@ from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.known import Known
 from mvt_nas.engine.metrics import is_known
 from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.prepare import unsatisfiable
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.planner import Planner
 from mvt_nas.engine.study import distributions
-from mvt_nas.errors import MetricError
+from mvt_nas.errors import MetricError, SpaceError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
@@ -53,6 +54,9 @@ class MvtSampler(BaseSampler):
         batch: proposals that are planned together, each knowing those before it.
         memory: keeps what was computed; shared between samplers of one search that are made anew for each proposal.
 
+    Attributes:
+        distributions: of the codes of all dimensions.
+
     Raises:
         MetricError: an objective or a budget cannot be read, or asks for what is not known of the space.
     """
@@ -77,12 +81,12 @@ class MvtSampler(BaseSampler):
         self._objectives, self._budgets = wanted, allowed
         self._seed, self._batch = seed, batch
         self._memory: MutableMapping[Any, Any] = {} if memory is None else memory
-        self._distributions = distributions(self._feasibility.space)
+        self.distributions = distributions(self._feasibility.space)
         self._random = RandomSampler(seed=seed)
 
     def suggest(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial proposes."""
-        codes = [_suggested(trial, name, distribution) for name, distribution in self._distributions.items()]
+        codes = [_suggested(trial, name, distribution) for name, distribution in self.distributions.items()]
         return self._feasibility.space.decode(np.array(codes, dtype=np.int32))
 
     def about(self) -> str:
@@ -97,27 +101,33 @@ class MvtSampler(BaseSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return all dimensions: they are proposed together."""
-        return self._distributions
+        return self.distributions
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """Return the codes of the proposed row; none where nothing is left to propose."""
+        """Return the codes of the proposed row.
+
+        Raises:
+            SpaceError: no architecture meets the budgets on what is known.
+        """
         trials = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number or other.state.is_finished()]
-        trials = [other for other in trials if other.number != trial.number]
         running = {other.number for other in trials if not other.state.is_finished()}
         finished = [other.number for other in trials if other.number not in running]
         key = ("plan", len(finished), max(finished, default=-1))
         plan = self._memory.get(key)
         if plan is None or len(plan.rows) <= len(running - plan.running):
-            planner = self._planner(self._objectives or _unnamed(study.directions))
-            plan = self._memory[key] = _Plan(planner.plan(trials, self._batch), frozenset(running))
-        place = len(running - plan.running)
-        if place >= len(plan.rows):
-            return {}
-        return dict(zip(self._distributions, plan.rows[place].tolist(), strict=True))
+            plan = self._memory[key] = _Plan(self._planned(study, trials), frozenset(running))
+        row = plan.rows[len(running - plan.running)]
+        return dict(zip(self.distributions, row.tolist(), strict=True))
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Return one code at random."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def _planned(self, study: Study, trials: Sequence[FrozenTrial]) -> Rows:
+        rows = self._planner(self._objectives or _unnamed(study.directions)).plan(trials, self._batch)
+        if not len(rows):
+            raise SpaceError(unsatisfiable(self._feasibility))
+        return rows
 
     def _planner(self, objectives: Sequence[Objective]) -> Planner:
         return Planner(Goals.of(self._feasibility, objectives, self._budgets), self._feasibility, self._seed, self._memory)
