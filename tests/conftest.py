@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 
 from mvt_nas.allocation import keep_freed_memory
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell: what tests start would ignore Ctrl-C as well
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
 keep_freed_memory()  # else most of the time of small networks goes into page faults
 # Whoever runs the tests may have devices of their own, and pictures and tables that they used before.

@@ -15,8 +15,8 @@ import pytest
 from engine_problems import SCORING, TRIALS, breed_early, facts, install_throwaway_proxies, small_space
 from engine_processes import SCRIPT, SETTINGS, members, start, wait_for_lines, wait_until_none_is_left
 
-from mvt_nas.engine.evaluate import Task
-from mvt_nas.engine.runners.contract import Runner
+from mvt_nas.engine.evaluate import DIED_TWICE, Task
+from mvt_nas.engine.runners.contract import Resources, Runner
 from mvt_nas.engine.runners.local import InProcess, local
 from mvt_nas.engine.runners.processes import Processes
 from mvt_nas.engine.samplers.contract import SAMPLERS
@@ -51,10 +51,10 @@ def _shared_pool(pool: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
         def close(self) -> None:
             """Leave the pool open."""
 
-    def make(workers: int) -> Runner:
-        return InProcess() if workers == 1 else Borrowed()
+    def make(resources: Resources) -> Runner:
+        return InProcess() if resources.workers == 1 else Borrowed()
 
-    monkeypatch.setattr("mvt_nas.engine.start.RUNNERS", {"local": make})
+    monkeypatch.setattr("mvt_nas.engine.execution.RUNNERS", {"local": make})
 
 
 @pytest.mark.slow
@@ -80,14 +80,11 @@ def told(processes: Processes, n: int) -> dict[int, tuple[dict[str, float], str 
     return {outcome.number: (dict(outcome.scores), outcome.error) for outcome in outcomes}
 
 
-DEAD = "the worker process died twice (killed, perhaps for want of memory)"
-
-
 @pytest.mark.slow
 def test_a_task_that_kills_its_worker_fails_alone() -> None:
     with contextlib.closing(Processes(2, light_work.dies_on_every_fifth)) as processes:
         for _ in range(2):
-            assert told(processes, 8) == {n: ({}, DEAD) if n % 5 == 2 else ({"number": n}, None) for n in range(8)}
+            assert told(processes, 8) == {n: ({}, DIED_TWICE) if n % 5 == 2 else ({"number": n}, None) for n in range(8)}
 
 
 def test_a_task_whose_worker_died_is_tried_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,13 +127,13 @@ def test_a_search_goes_on_when_a_worker_dies(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"trials": 8, "batch": 4, "scoring": SCORING, "sampler": "random"}
     run = search(small_space(), **settings, objectives=["dying"], workers=2, out=tmp_path / "a").run
     same = search(small_space(), **settings, objectives=["raising"], out=tmp_path / "b").run
-    assert {candidate.error for candidate in run.candidates.values()} == {None, DEAD}
+    assert {candidate.error for candidate in run.candidates.values()} == {None, DIED_TWICE}
     assert [run.candidates[n].status for n in range(8)] == [same.candidates[n].status for n in range(8)]
     assert [run.candidates[n].scores.get("dying") for n in range(8)] == [same.candidates[n].scores.get("raising") for n in range(8)]
 
 
 def test_one_worker_is_this_process() -> None:
-    assert isinstance(local(1), InProcess)
+    assert isinstance(local(Resources()), InProcess)
 
 
 UNGUARDED = """
@@ -170,7 +167,7 @@ from pathlib import Path
 
 import light_work
 from mvt_nas.engine.config import Scoring
-from mvt_nas.engine.evaluate import Task
+from mvt_nas.engine.evaluate import DIED_TWICE, Task
 from mvt_nas.engine.runners.processes import Processes
 from mvt_nas.space.published import zoo
 

@@ -35,11 +35,13 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
-    default=1,
-    show_default=True,
     metavar="W",
-    help="Processes that evaluate; the result does not depend on it.",
+    help="Evaluations at a time; the result does not depend on it.  [default: 1; on a Ray cluster all that it has room for]",
 )
+@click.option("--runner", metavar="NAME", help="What evaluates: local or ray.  [default: ray where --ray-address is given, else local]")
+@click.option("--ray-address", metavar="auto|HOST:PORT", help="Ray cluster to use; without it, --runner ray starts Ray on this machine.")
+@click.option("--cpus-per-trial", type=float, metavar="N", help="CPUs that Ray reserves for each evaluation.  [default: 1]")
+@click.option("--gpus-per-trial", type=float, metavar="N", help="GPUs that Ray reserves for each, such as 0.25.  [default: 0]")
 @click.option("--out", type=FOLDER, metavar="DIR", help="Folder of the run.  [default: results/SPACE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; what it was started with may be left out.")
 @click.option(
@@ -82,7 +84,6 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the front as one JSON document instead of a table.")
 def search_command(
     space: str | None,
-    workers: int,
     out: Path | None,
     resume: bool,
     measure_front: bool | None,
@@ -107,7 +108,7 @@ def search_command(
     arguments = (_kept(out) if resume else {}) | _arguments(given)
     kept = arguments.pop("space", None)
     with Progress() as progress:
-        result = search(kept if space is None else space, workers=workers, out=out, resume=resume, listener=progress, **arguments)
+        result = search(kept if space is None else space, out=out, resume=resume, listener=progress, **arguments)
     _finish(*_measured(result, measure_front, measure_most, measure_seconds), as_json)
 
 

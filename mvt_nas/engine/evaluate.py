@@ -18,7 +18,11 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.threads import one_torch_thread
 
 if TYPE_CHECKING:
+    from mvt_nas.data.image_set import ImageSet
     from mvt_nas.proxies.contract import Batch
+
+DIED_TWICE = "the worker process died twice (killed, perhaps for want of memory)"
+"""The error of a candidate whose evaluation ends whatever process it runs in."""
 
 _LONGEST_REASON = 300
 
@@ -34,7 +38,7 @@ class Task:
         scoring: how.
         seed: of the initial weights and the batch; the same for all candidates of a run, so that they are compared alike.
         training: how to train it; ``None`` where it is not trained.
-        folder: where unfinished trainings lie.
+        folder: where unfinished trainings lie; ``None`` where none is kept.
     """
 
     number: int
@@ -65,22 +69,27 @@ class Outcome:
     shares: Mapping[str, float] = field(default_factory=dict)
 
 
-def evaluate(task: Task) -> Outcome:
-    """Return the scores of a candidate; whatever goes wrong becomes the outcome's error."""
+def evaluate(task: Task, images: ImageSet | None = None) -> Outcome:
+    """Return the scores of a candidate; whatever goes wrong becomes the outcome's error.
+
+    Args:
+        task: what to do.
+        images: to train on, where they need not be read.
+    """
     start = time.perf_counter()
     scores: dict[str, float] = {}
     shares: dict[str, float] = {}
     error = None
     try:
         with one_torch_thread():
-            _score(task, scores, shares)
+            _score(task, images, scores, shares)
     except (Exception, SystemExit) as problem:  # whatever a candidate does, the search goes on
         error = _reason(problem)
     seconds = time.perf_counter() - start if error else sum(shares.values())  # as they are put together again from the cache
     return Outcome(task.number, scores, error, seconds, shares)
 
 
-def _score(task: Task, scores: dict[str, float], shares: dict[str, float]) -> None:
+def _score(task: Task, images: ImageSet | None, scores: dict[str, float], shares: dict[str, float]) -> None:
     proxies = [name for name in task.metrics if name != TRAINED]
     start = time.perf_counter()
     if proxies:
@@ -89,8 +98,7 @@ def _score(task: Task, scores: dict[str, float], shares: dict[str, float]) -> No
     shares |= dict.fromkeys(proxies, (scored - start) / max(len(proxies), 1))
     if TRAINED in task.metrics:
         assert task.training is not None, "a run that asks for trainings says how"
-        assert task.folder is not None
-        scores[TRAINED] = trained_accuracy(task.training, task.architecture, task.seed, task.folder)
+        scores[TRAINED] = trained_accuracy(task.training, task.architecture, task.seed, task.folder, images)
         shares[TRAINED] = time.perf_counter() - scored
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.repair import Replaced
 from mvt_nas.engine.run import Run
+from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
 from mvt_nas.engine.stop_when import Reason
 from mvt_nas.errors import MetricError
+
+LOCAL, RAY = "local", "ray"
 
 Listener = Callable[[Run, Candidate], None]
 
@@ -21,16 +24,38 @@ class Execution:
     """How a search is carried out; nothing of it changes what is found, but for where the minutes end it.
 
     Attributes:
-        workers: processes that evaluate.
+        resources: for evaluations.
+        runner: name of what evaluates; ``None`` for ``ray`` where there is an address of a cluster, and else ``local``.
         cache: whether the cache of evaluations is used.
         until_s: the reading of ``time.monotonic`` after which no further batch is begun.
         listener: is told the run and each new candidate.
+
+    Raises:
+        MetricError: an address, and a runner that has no use for one.
+        PluginError: there is no such runner.
     """
 
-    workers: int
+    resources: Resources = field(default_factory=Resources)
+    runner: str | None = None
     cache: bool = True
     until_s: float = math.inf
     listener: Listener | None = None
+
+    def __post_init__(self) -> None:
+        if self.runner == LOCAL and self.resources.address is not None:
+            raise MetricError(f"--ray-address {self.resources.address} is of no use to --runner {LOCAL}; leave one of them out")
+        if self.runner is not None:
+            RUNNERS.get(self.runner)
+
+    def make_runner(self, most: int) -> Runner:
+        """Return the runner, for at most so many evaluations at a time.
+
+        Raises:
+            RunError: it cannot be started.
+        """
+        name = self.runner or (LOCAL if self.resources.address is None else RAY)
+        workers = self.resources.workers
+        return RUNNERS.get(name)(replace(self.resources, workers=workers if workers is None else min(workers, most)))
 
     def tell(self, run: Run, candidate: Candidate) -> None:
         """Pass a new candidate on."""

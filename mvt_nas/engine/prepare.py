@@ -17,7 +17,7 @@ from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.errors import MetricError, RunError, SpaceError
 
 
-def check_numbers(config: RunConfig, workers: int) -> None:
+def check_numbers(config: RunConfig) -> None:
     """Check the numbers that a search was given, and the sampler's name.
 
     Raises:
@@ -25,8 +25,8 @@ def check_numbers(config: RunConfig, workers: int) -> None:
         PluginError: there is no such sampler.
     """
     limits = {"trials": 1, "batch": 1, "seed": 0, "num_classes": 1}
-    numbers = [(name, getattr(config, name), low) for name, low in limits.items()]
-    for name, value, low in [*numbers, ("workers", workers, 1)]:
+    for name, low in limits.items():
+        value = getattr(config, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
             raise MetricError(f"--{name.replace('_', '-')} {value} is not allowed; an integer from {low}")
     SAMPLERS.get(config.sampler)

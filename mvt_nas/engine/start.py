@@ -26,7 +26,7 @@ from mvt_nas.engine.objectives import Budget, Objective
 from mvt_nas.engine.prepare import check_numbers, continued, default_folder, prepared, there_already
 from mvt_nas.engine.repair import Replaced
 from mvt_nas.engine.run import Run
-from mvt_nas.engine.runners.contract import RUNNERS, Runner
+from mvt_nas.engine.runners.contract import Resources, Runner
 from mvt_nas.engine.runners.processes import check_import
 from mvt_nas.engine.stop_when import NEVER, StopWhen
 from mvt_nas.engine.stopping import ended
@@ -47,7 +47,11 @@ def search(
     trials: int | None = None,
     sampler: str = "nsga2",
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
+    runner: str | None = None,
+    ray_address: str | None = None,
+    cpus_per_trial: float = 1.0,
+    gpus_per_trial: float = 0.0,
     out: str | Path | None = None,
     resume: bool = False,
     fix: Mapping[str, Any] | None = None,
@@ -72,7 +76,11 @@ def search(
         trials: candidates to evaluate, warm start included; by default 200, or what the run was started with where it is resumed.
         sampler: name of the sampler.
         seed: of everything random.
-        workers: processes that evaluate; the result does not depend on it.
+        workers: evaluations at a time, by default one, or all that a cluster has room for; the result does not depend on it.
+        runner: what evaluates, ``local`` or ``ray``; by default ``ray`` where there is an address, else ``local``.
+        ray_address: of a Ray cluster, ``auto`` or ``HOST:PORT``; without one, ``ray`` is started on this machine.
+        cpus_per_trial: that Ray reserves for each evaluation.
+        gpus_per_trial: that Ray reserves for each evaluation; may be a fraction.
         out: folder of the run; by default one below ``results`` named after the space and the time.
         resume: go on with the run that is there.
         fix: dimensions with one value each (see :meth:`SearchSpace.fix`).
@@ -111,7 +119,8 @@ def search(
         stop_when=StopWhen.parse(stop_when) if stop_when is not None else old.stop_when if old else NEVER,
         versions=versions(),
     )
-    how = Execution(workers, cache, deadline_s(minutes), listener)
+    resources = Resources(workers, ray_address, cpus_per_trial, gpus_per_trial)
+    how = Execution(resources, runner, cache, deadline_s(minutes), listener)
     return run_config(asked.into(config), folder, how, resume=resume, space=loaded, inputs=asked.inputs)
 
 
@@ -126,7 +135,7 @@ def run_config(
 ) -> Result:
     """Carry out a configuration in a folder (see :func:`search`); ``inputs`` are those of a new run."""
     check_import()
-    check_numbers(config, how.workers)
+    check_numbers(config)
     if exists(folder):
         config = replace(continued(config, folder, resume), stop_when=config.stop_when)
         with locked(folder):
@@ -150,11 +159,11 @@ def run_config(
         return _run_locked(config, folder, feasibility, space, inputs, how)
 
 
-def resume_folder(folder: Path, *, trials: int | None, workers: int, listener: Listener | None = None) -> Result:
+def resume_folder(folder: Path, *, trials: int | None, workers: int | None = None, listener: Listener | None = None) -> Result:
     """Go on with the run in a folder, with its own configuration; ``trials`` may raise their number."""
     config = read_config(folder)
     config = config if trials is None else replace(config, trials=trials)
-    return run_config(config, folder, Execution(workers, listener=listener), resume=True)
+    return run_config(config, folder, Execution(Resources(workers), listener=listener), resume=True)
 
 
 def _run_locked(
@@ -189,7 +198,7 @@ def _runner(config: RunConfig, how: Execution) -> Iterator[Runner | None]:
         return
 
     def make() -> Runner:
-        return RUNNERS.get("local")(min(how.workers, config.batch))
+        return how.make_runner(config.batch)
 
     with contextlib.closing(CachedRunner(Cache(cache_path()), make) if how.cache and wanted() else make()) as runner:
         yield runner

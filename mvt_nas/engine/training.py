@@ -87,14 +87,17 @@ class Training:
         return Training(**(dict(data) | {"protocol": Protocol.from_dict(data["protocol"])}))
 
 
-def trained_accuracy(training: Training, architecture: Architecture, seed: int, folder: Path) -> float:
+def trained_accuracy(
+    training: Training, architecture: Architecture, seed: int, folder: Path | None, images: ImageSet | None = None
+) -> float:
     """Return the validation accuracy in percent that an architecture reaches; an interrupted training goes on from its last epoch.
 
     Args:
         training: how to train.
         architecture: what to train.
         seed: of weights, order and augmentation.
-        folder: where the checkpoint lies until the training is done.
+        folder: where the checkpoint lies until the training is done; ``None`` for none.
+        images: the pictures, where they need not be read.
 
     Raises:
         TrainingError: the training diverged.
@@ -102,11 +105,15 @@ def trained_accuracy(training: Training, architecture: Architecture, seed: int, 
     from mvt_nas.training.result import COMPLETE
     from mvt_nas.training.train import train
 
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / f"{architecture.key}.pt"
-    result = train(architecture, training.images(), training.protocol, seed=seed % 2**31, device=training.device, checkpoint=checkpoint)
-    with suppress(OSError):
-        checkpoint.unlink()
+    checkpoint = None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = folder / f"{architecture.key}.pt"
+    pictures = training.images() if images is None else images
+    result = train(architecture, pictures, training.protocol, seed=seed % 2**31, device=training.device, checkpoint=checkpoint)
+    if checkpoint is not None:
+        with suppress(OSError):
+            checkpoint.unlink()
     if result.status != COMPLETE:
         raise TrainingError(result.status)
     return 100 * result.accuracy

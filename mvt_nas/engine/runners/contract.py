@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mvt_nas.engine.evaluate import Outcome, Task
+from mvt_nas.errors import MetricError
 from mvt_nas.plugins import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What evaluations may use.
+
+    Attributes:
+        workers: evaluations at a time; ``None`` for one on this machine, and for as many as there is room for on a cluster.
+        address: of a cluster, ``auto`` or ``HOST:PORT``; ``None`` for this machine.
+        cpus: that a cluster reserves for each evaluation; each computes on one thread, whatever it reserves.
+        gpus: that a cluster reserves for each; a half lets two share one.
+
+    Raises:
+        MetricError: a number that is not allowed.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise MetricError(f"--workers {self.workers} is not allowed; an integer from 1")
+        for name, value, above in (("cpus", self.cpus, True), ("gpus", self.gpus, False)):
+            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not number or value < 0 or (above and value == 0):
+                raise MetricError(f"--{name}-per-trial {value} is not allowed; a number {'above' if above else 'from'} 0")
 
 
 class Runner(Protocol):
@@ -21,5 +52,5 @@ class Runner(Protocol):
         ...
 
 
-RUNNERS: Registry[Callable[[int], Runner]] = Registry("runner", "mvt_nas.engine.runners")
-"""Runners by name: ``(workers) -> Runner``."""
+RUNNERS: Registry[Callable[[Resources], Runner]] = Registry("runner", "mvt_nas.engine.runners")
+"""Runners by name: ``(resources) -> Runner``."""

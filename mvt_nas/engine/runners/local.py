@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mvt_nas.engine.evaluate import Outcome, Task, evaluate
-from mvt_nas.engine.runners.contract import RUNNERS, Runner
+from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
 from mvt_nas.engine.runners.processes import Processes
 
 
@@ -22,6 +22,7 @@ class InProcess:
 
 
 @RUNNERS.register("local")
-def local(workers: int) -> Runner:
-    """Return a runner with that many workers on this machine."""
+def local(resources: Resources) -> Runner:
+    """Return a runner with so many workers on this machine."""
+    workers = resources.workers or 1
     return InProcess() if workers == 1 else Processes(workers)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
 from mvt_nas.allocation import keep_freed_memory
-from mvt_nas.engine.evaluate import Outcome, Task, evaluate
+from mvt_nas.engine.evaluate import DIED_TWICE, Outcome, Task, evaluate
 from mvt_nas.errors import RunError
 
 _GUARD = 'in a script, search() has to be called under: if __name__ == "__main__":'
@@ -57,7 +57,7 @@ class Processes:
         """
         for task in (yield from self._run(tasks)):
             for again in (yield from self._run([task])):
-                yield Outcome(again.number, {}, "the worker process died twice (killed, perhaps for want of memory)", 0.0)
+                yield Outcome(again.number, {}, DIED_TWICE, 0.0)
 
     def close(self) -> None:
         """End the workers, whatever they compute."""

@@ -1,0 +1,143 @@
+"""Evaluation on a Ray cluster: one task per candidate, wherever there is room for it.
+
+The driver alone has what matters: a task gets all that it needs and gives back an outcome, and when a node goes, what ran there runs
+again elsewhere. Without an address Ray is started on this machine, and ends with the runner.
+
+Source: Moritz et al., "Ray: a distributed framework for emerging AI applications", arXiv 1712.05889.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mvt_nas.engine.config import versions
+from mvt_nas.engine.evaluate import DIED_TWICE, Outcome, Task, evaluate
+from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
+from mvt_nas.engine.runners.ray_cluster import Cluster
+from mvt_nas.errors import RunError
+
+if TYPE_CHECKING:
+    from mvt_nas.data.image_set import ImageSet
+
+_PATIENCE_S = 60.0
+_WAIT_S = 5.0
+
+
+class RayTasks:
+    """Evaluates by Ray tasks.
+
+    Args:
+        resources: what evaluations may use.
+
+    Raises:
+        RunError: Ray is not installed, the cluster cannot be reached, or no node of it has room for an evaluation.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._cluster = Cluster(resources)
+        self._ray = self._cluster.ray
+        self._most = resources.workers
+        self._function = self._ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_evaluated)
+        self._pictures: dict[str, Any] = {}
+        self._running: dict[Any, Task] = {}
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Yield the outcomes as they finish.
+
+        A task whose worker died is tried once more when all others are done; one whose node died is tried as often as it takes.
+
+        Raises:
+            RunError: for a minute there was no node with room for an evaluation, or nodes have other software than this one.
+        """
+        waiting, deaths, missing_s = deque(tasks), Counter[int](), 0.0
+        later: deque[Task] = deque()
+        while waiting or later or self._running:
+            if not waiting and not self._running:
+                waiting, later = later, deque()
+            self._submit(waiting)
+            done, _ = self._ray.wait(list(self._running), timeout=_WAIT_S)
+            missing_s = 0.0 if done or self._cluster.has_room() else missing_s + _WAIT_S
+            if missing_s >= _PATIENCE_S:
+                raise RunError(f"{self._cluster}: {self._cluster.lacking()}; --resume goes on when there is one")
+            for reference in done:
+                task = self._running.pop(reference)
+                found = self._found(reference, task)
+                if isinstance(found, Outcome):
+                    yield found
+                elif found == "node":
+                    waiting.appendleft(task)
+                else:
+                    deaths[task.number] += 1
+                    if deaths[task.number] > 1:
+                        yield Outcome(task.number, {}, DIED_TWICE, 0.0)
+                    else:
+                        later.append(task)
+
+    def close(self) -> None:
+        """Stop what is still computed, and leave the cluster."""
+        for reference in self._running:
+            self._ray.cancel(reference, force=True)
+        self._running.clear()
+        self._cluster.leave()
+
+    def _submit(self, waiting: deque[Task]) -> None:
+        while waiting and (self._most is None or len(self._running) < self._most):
+            task = waiting.popleft()
+            self._running[self._function.remote(task, self._images(task), _software())] = task
+
+    def _images(self, task: Task) -> Any:
+        """Return a reference to the pictures that a task trains on; they travel to each node once."""
+        if task.training is None or task.folder is None:
+            return None
+        fingerprint = task.training.fingerprint
+        if fingerprint not in self._pictures:
+            self._pictures[fingerprint] = self._ray.put(task.training.images())
+        return self._pictures[fingerprint]
+
+    def _found(self, reference: Any, task: Task) -> Outcome | str:
+        """Return an outcome, or whether the ``worker`` died or the ``node``."""
+        errors = self._ray.exceptions
+        try:
+            outcome: Outcome = self._ray.get(reference)
+        except errors.OutOfMemoryError:
+            return "worker"
+        except errors.WorkerCrashedError:
+            return "worker"
+        except errors.RayTaskError as error:
+            raise RunError(str(error.cause)) from None
+        except errors.RayError:
+            return "node"
+        return outcome
+
+
+def _evaluated(task: Task, images: ImageSet | None, software: Mapping[str, str]) -> Outcome:
+    """Evaluate where Ray runs it, if the software there computes what it computes here."""
+    _check_software(tuple(software.items()))
+    if task.folder is not None and not task.folder.parent.is_dir():
+        task = replace(task, folder=None)  # a node that does not share the run's folder keeps no checkpoint
+    return evaluate(task, images)
+
+
+@cache
+def _software() -> dict[str, str]:
+    return versions()
+
+
+@cache
+def _check_software(there: tuple[tuple[str, str], ...]) -> None:
+    here = _software()
+    different = [f"{name} {here.get(name, 'missing')}, not {version}" for name, version in there if here.get(name) != version]
+    if different:
+        import platform
+
+        raise RunError(f"node {platform.node()} has {'; '.join(different)}: results would differ; install the same there")
+
+
+@RUNNERS.register("ray")
+def ray(resources: Resources) -> Runner:
+    """Return a runner on a Ray cluster."""
+    return RayTasks(resources)
