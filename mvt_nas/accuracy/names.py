@@ -22,6 +22,9 @@ IMAGENET = "imagenet_top1"
 TRAINED = "trained_accuracy"
 """What a short training reached, in percent."""
 
+TRAINED_EPOCHS = "trained_epochs"
+"""After how many epochs, where some are trained further than others."""
+
 PREDICTED = (ACCURACY, ACCURACY_LOW, ACCURACY_HIGH, ACCURACY_BEYOND)
 """What the surrogate says, known before anything is trained."""
 

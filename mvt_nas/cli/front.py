@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,10 +51,10 @@ def print_front(run: Run) -> None:
     """Print the front, one line per architecture; proxies with their percentile among the run's candidates."""
     from mvt_nas.engine.spread import evenly_spread
 
-    front, complete = run.front(), run.complete()
-    failed = sum(c.status == "failed" for c in run.candidates.values())
-    infeasible = sum(c.status == "infeasible" for c in run.candidates.values())
-    evaluated = f"{len(run.candidates)} candidates ({failed} failed, {infeasible} infeasible)"
+    front, complete, knee = run.front(), run.complete(), run.knee()
+    counts = Counter(c.status for c in run.candidates.values())
+    stopped = f", {counts['stopped']} stopped on lower rungs" if counts["stopped"] else ""
+    evaluated = f"{len(run.candidates)} candidates ({counts['failed']} failed, {counts['infeasible']} infeasible{stopped})"
     click.echo(f"{evaluated}; {len(front)} on the front; hypervolume {short(run.hypervolume())}\n")
     if not front:
         return
@@ -61,13 +62,13 @@ def print_front(run: Run) -> None:
     guessed = [IMAGENET] if any(IMAGENET in candidate.scores for candidate in front) else []
     metrics = list(dict.fromkeys([*objectives, *run.devices, *COST_NAMES, *guessed]))
     columns = [(name, kind) for name in metrics for kind in ("predicted", *(["measured"] if run.measured.get(name) else []))]
-    place = next(index for index, candidate in enumerate(front) if candidate.number == run.knee())
+    place = next(index for index, candidate in enumerate(front) if candidate.number == knee)
     shown = [front[index] for index in evenly_spread(len(front), _MOST_ROWS, place)]
     rows = [[str(c.number), *(_cell(run, name, kind, c, complete) for name, kind in columns), c.origin] for c in shown]
     print_table(["id", *(_header(run, name, kind) for name, kind in columns), "origin"], rows, text_columns=0)
     if len(shown) < len(front):
         click.echo(f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto {run.folder} --csv FILE")
-    click.echo(f"\nThe knee of the front, where giving up a little of one objective gains most of another: candidate {run.knee()}.")
+    click.echo(f"\nThe knee of the front, where giving up a little of one objective gains most of another: candidate {knee}.")
     for sentence in accuracy_in_words(run):
         click.echo(sentence)
     _say_of_latency(run)

@@ -75,6 +75,15 @@ if TYPE_CHECKING:
 @click.option("--data-limit", type=click.IntRange(1), metavar="N", help="Pictures per class that are read.  [default: all]")
 @click.option("--protocol", type=FILE, metavar="FILE", help="How trained_accuracy trains, YAML.  [default: ten epochs at 32 px]")
 @click.option(
+    "--rung",
+    "rungs",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="EPOCHS",
+    help="Pause trainings there, and go on with the best only; may be repeated.  [default: all are trained to the end]",
+)
+@click.option("--keep", type=float, metavar="SHARE", help="Of the networks of each rung that go on.  [default: 0.333]")
+@click.option(
     "--measure-front/--no-measure-front",
     default=None,
     help="Measure the latency of the front when the search has ended.  [default: where a device of the search is this machine]",
@@ -119,12 +128,13 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     from mvt_nas.engine.config import Scoring
 
     pictures = {"data": given.pop("data", None), "limit": given.pop("data_limit", None), "protocol": given.pop("protocol", None)}
+    pictures |= {"rungs": given.pop("rungs", None), "keep": given.pop("keep", None)}
     scoring = {"resolution_px": given.pop("score_px", None), "images": given.pop("score_images", None)}
     arguments = {name: given[name] for name in given if name not in ("fixed", "no_warm_start", "no_cache")}
     if any(scoring.values()):
         arguments["scoring"] = Scoring(**{name: value for name, value in scoring.items() if value is not None})
     if any(pictures.values()):
-        arguments["pictures"] = Pictures(**pictures)
+        arguments["pictures"] = Pictures(**{name: value for name, value in pictures.items() if value is not None})
     if "no_warm_start" in given:
         arguments["warm_start"] = False
     if "no_cache" in given:

@@ -12,7 +12,7 @@ from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.devices import DeviceNames
 from mvt_nas.engine.inputs import Inputs, read_inputs
 from mvt_nas.engine.objectives import Budget, Objective, parse_budgets, parse_objectives
-from mvt_nas.engine.training import Training
+from mvt_nas.engine.training import KEEP, Training
 from mvt_nas.errors import MetricError
 from mvt_nas.training.protocol import Protocol
 
@@ -26,12 +26,16 @@ class Pictures:
         protocol: the recipe, or its file; by default ten epochs at 32 px.
         limit: pictures per class that are read.
         device: ``auto``, ``cpu`` or ``cuda``.
+        rungs: epochs after which trainings pause, and only a part of them goes on.
+        keep: that part.
     """
 
     data: str | None = None
     protocol: Protocol | str | Path | None = None
     limit: int | None = None
     device: str = "auto"
+    rungs: tuple[int, ...] = ()
+    keep: float = KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +130,6 @@ def _training(metrics: Sequence[str], pictures: Pictures, kept: Training | None)
         protocol = kept.protocol
     elif isinstance(protocol, str | Path):
         protocol = Protocol.load(protocol)
-    return Training.of(pictures.data or "digits", protocol=protocol, limit=pictures.limit, device=pictures.device)
+    rungs, keep = (pictures.rungs, pictures.keep) if pictures.rungs or kept is None else (kept.rungs, kept.keep)
+    data, limit, device = pictures.data or "digits", pictures.limit, pictures.device
+    return Training.of(data, protocol=protocol, limit=limit, device=device, rungs=rungs, keep=keep)

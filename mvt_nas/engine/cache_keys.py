@@ -44,7 +44,7 @@ class Keys:
         return {metric: _hash(architecture + self._settings(metric, task)) for metric in task.metrics}
 
     def _settings(self, metric: str, task: Task) -> str:
-        asked = (metric, task.scoring, task.seed, task.training)
+        asked = (metric, task.scoring, task.seed, task.training, task.epochs)
         if asked not in self._common:
             own = _of_training(task) if metric == TRAINED else _of_proxy(PROXIES.get(metric), task)
             self._common[asked] = json.dumps({"metric": metric, **own, **self._here}, sort_keys=True)
@@ -60,7 +60,8 @@ def _of_training(task: Task) -> dict[str, Any]:
     assert task.training is not None, "a run that asks for trainings says how"
     training = task.training
     pictures = {"pictures": training.fingerprint, "num_classes": training.num_classes, "protocol": training.protocol.key}
-    return {"version": _TRAININGS, **pictures, "seed": task.seed, "device": _device(training.device)}
+    part = {} if task.epochs in (None, training.protocol.epochs) else {"epochs": task.epochs}
+    return {"version": _TRAININGS, **pictures, **part, "seed": task.seed, "device": _device(training.device)}
 
 
 def _device(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["complete", "infeasible", "failed"]
+Status = Literal["complete", "infeasible", "failed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class Candidate:
         number: of the trial, which is also its name in the run.
         key: content hash of the architecture.
         row: its codes in the run's space.
-        status: ``complete``; ``infeasible`` where it breaks a budget on a costly metric; ``failed`` where a score could not be had.
+        status: ``complete``; ``infeasible`` where it breaks a budget on a costly metric; ``failed`` where a score could not be had;
+            ``stopped`` where others were trained further.
         scores: metric to value; all finite.
         error: why it failed.
         seconds: that the evaluation took.
@@ -64,9 +65,9 @@ class Candidate:
         """
         try:
             scores = {str(name): float(value) for name, value in data["scores"].items()}
-            if data["status"] not in ("complete", "infeasible", "failed") or not all(math.isfinite(v) for v in scores.values()):
+            if data["status"] not in ("complete", "infeasible", "failed") or not all(map(math.isfinite, scores.values())):
                 raise ValueError(f"status {data['status']!r} with scores {scores}")
-            row = tuple(int(code) for code in data["row"])
+            row = tuple(map(int, data["row"]))
             number, key, error, origin = int(data["number"]), str(data["key"]), data["error"], str(data["origin"])
             return Candidate(number, key, row, data["status"], scores, error, float(data["seconds"]), origin, dict(data["notes"]))
         except (KeyError, TypeError, AttributeError) as error:

@@ -39,6 +39,7 @@ class Task:
         seed: of the initial weights and the batch; the same for all candidates of a run, so that they are compared alike.
         training: how to train it; ``None`` where it is not trained.
         folder: where unfinished trainings lie; ``None`` where none is kept.
+        epochs: after which its training pauses; ``None`` for all.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Task:
     seed: int
     training: Training | None = None
     folder: Path | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def evaluate(task: Task, images: ImageSet | None = None) -> Outcome:
         with one_torch_thread():
             _score(task, images, scores, shares)
     except (Exception, SystemExit) as problem:  # whatever a candidate does, the search goes on
-        error = _reason(problem)
+        error = reason(problem)
     seconds = time.perf_counter() - start if error else sum(shares.values())  # as they are put together again from the cache
     return Outcome(task.number, scores, error, seconds, shares)
 
@@ -98,7 +100,7 @@ def _score(task: Task, images: ImageSet | None, scores: dict[str, float], shares
     shares |= dict.fromkeys(proxies, (scored - start) / max(len(proxies), 1))
     if TRAINED in task.metrics:
         assert task.training is not None, "a run that asks for trainings says how"
-        scores[TRAINED] = trained_accuracy(task.training, task.architecture, task.seed, task.folder, images)
+        scores[TRAINED] = trained_accuracy(task.training, task.architecture, task.seed, task.folder, images, task.epochs)
         shares[TRAINED] = time.perf_counter() - scored
 
 
@@ -126,6 +128,7 @@ def _batch(scoring: Scoring, seed: int) -> Batch:
     return digits_batch(scoring.images, scoring.resolution_px, seed)
 
 
-def _reason(problem: BaseException) -> str:
+def reason(problem: BaseException) -> str:
+    """Return in one line what went wrong with a candidate."""
     first = (str(problem).strip().splitlines() or [""])[0]
     return (first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}")[:_LONGEST_REASON]

@@ -160,7 +160,9 @@ class Loop:
 
     def _task(self, trial: int, architecture: Architecture) -> Task:
         config = self._config
-        return Task(trial, architecture, tuple(config.costly), config.scoring, config.seed, config.training, self._store.folder / FOLDER)
+        epochs = config.training.first if config.training else None
+        metrics, folder = tuple(config.costly), self._store.folder / FOLDER
+        return Task(trial, architecture, metrics, config.scoring, config.seed, config.training, folder, epochs)
 
     def _outcomes(self, tasks: Sequence[Task]) -> Iterable[Outcome]:
         if self._runner is None:

@@ -9,16 +9,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas.accuracy.names import TRAINED_EPOCHS
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.devices import Devices
 from mvt_nas.engine.folder import read_run
 from mvt_nas.engine.inputs import Inputs, read_inputs
 from mvt_nas.engine.measured import Measurements, read_measured
+from mvt_nas.engine.rungs import climbed
+from mvt_nas.engine.store import Content
 from mvt_nas.errors import RunError
 from mvt_nas.pareto import hypervolume, knee, pareto_front
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
+
+
+def shown(config: RunConfig, content: Content) -> Mapping[int, Candidate]:
+    """Return the candidates of a store: itself as it grows, or what they reached where trainings have rungs and some have climbed."""
+    if not any(of == len(content.candidates) for of, _ in content.rungs):
+        return content.candidates
+    assert config.training is not None, "only trainings have rungs"
+    return climbed(content.candidates, content.rungs, content.results, config.costly_budgets, config.training.first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +61,19 @@ class Run:
         """
         path = Path(folder)
         config, space, content = read_run(path)
-        return Run(path, config, space, content.candidates, read_inputs(path, config), read_measured(path))
+        return Run(path, config, space, shown(config, content), read_inputs(path, config), read_measured(path))
 
     @property
     def devices(self) -> Devices:
         """The devices on which it predicts latency, by metric."""
         return self.inputs.devices
+
+    @property
+    def climbed(self) -> bool:
+        """Whether its trainings have rungs, and the search for candidates for them is over."""
+        training = self.config.training  # asked for each candidate that is told, so only where it may be
+        rungs = training is not None and bool(training.rungs)
+        return rungs and any(TRAINED_EPOCHS in candidate.scores for candidate in self.candidates.values())
 
     @property
     def directions(self) -> list[str]:

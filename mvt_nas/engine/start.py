@@ -15,6 +15,7 @@ from typing import Any
 from mvt_nas.engine.asked import Pictures, understood
 from mvt_nas.engine.cache import Cache, cache_path, wanted
 from mvt_nas.engine.cache_runner import CachedRunner
+from mvt_nas.engine.climb import Climb, forget, to_climb
 from mvt_nas.engine.config import RunConfig, Scoring, versions
 from mvt_nas.engine.execution import Execution, Listener, Result, deadline_s
 from mvt_nas.engine.feasible import Feasibility
@@ -25,7 +26,7 @@ from mvt_nas.engine.measured import read_measured
 from mvt_nas.engine.objectives import Budget, Objective
 from mvt_nas.engine.prepare import check_numbers, continued, default_folder, prepared, there_already
 from mvt_nas.engine.repair import Replaced
-from mvt_nas.engine.run import Run
+from mvt_nas.engine.run import Run, shown
 from mvt_nas.engine.runners.contract import Resources, Runner
 from mvt_nas.engine.runners.processes import check_import
 from mvt_nas.engine.stop_when import NEVER, StopWhen
@@ -171,19 +172,29 @@ def _run_locked(
 ) -> Result:
     with contextlib.closing(Store(folder)) as store:
         check_rows(folder, space, store.content)
-        run = Run(folder, config, space, store.content.candidates, inputs, read_measured(folder))
-        reason = ended(config, store.content)
-        if reason is not None:
-            return Result(run, reason)
-        replaced, runner = Replaced(), None
+        measured = read_measured(folder)
+
+        def now() -> Run:
+            return Run(folder, config, space, shown(config, store.content), inputs, measured)
+
+        reason, replaced, runner = ended(config, store.content), Replaced(), None
+        if reason is not None and not to_climb(config, store.content):
+            return Result(now(), reason)
         try:
             with _runner(config, how) as runner:
-                loop = Loop(config, feasibility or _feasibility(config, space, inputs), store, runner, partial(how.tell, run))
-                replaced = loop.replaced
-                reason = loop.run(how.until_s)
+                known = feasibility or _feasibility(config, space, inputs)
+                if reason is None:
+                    loop = Loop(config, known, store, runner, partial(how.tell, now()))
+                    replaced = loop.replaced
+                    reason = loop.run(how.until_s)
+                if reason != "minutes" and to_climb(config, store.content):
+                    assert runner is not None
+                    climb = Climb(config, known, store, runner, lambda number: how.tell(now(), now().candidates[number]))
+                    reason = reason if climb.run(how.until_s) else "minutes"
+            forget(config, store)
         except KeyboardInterrupt:
             reason = "interrupted"
-        return Result(run, reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0)
+        return Result(now(), reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0)
 
 
 def _feasibility(config: RunConfig, space: SearchSpace, inputs: Inputs) -> Feasibility:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.rungs import Reached, Results, Rung, Rungs
 from mvt_nas.log import Log, read_log
 
 NAME = "candidates.jsonl"
@@ -39,12 +40,18 @@ class Content:
         candidates: by number.
         batches: the finished batches by the number of their first trial; one that was finished again with another size counts as last.
         exhausted: whether the space had nothing left.
+        rungs: who went on to be trained further, where trainings have rungs.
+        results: what they reached.
+        climbs: numbers of candidates from which the last rung was reached.
         intact: bytes up to the end of the last whole line.
     """
 
     candidates: dict[int, Candidate] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     exhausted: bool = False
+    rungs: Rungs = field(default_factory=dict)
+    results: Results = field(default_factory=dict)
+    climbs: set[int] = field(default_factory=set)
     intact: int = 0
 
     @property
@@ -89,6 +96,25 @@ class Store:
         self._log.append({"exhausted": True})
         self.content.exhausted = True
 
+    def add_rung(self, rung: Rung) -> None:
+        """Append who goes on to a rung."""
+        known = self.content.rungs.get((rung.of, rung.epochs))
+        if known is not None and known.numbers[: len(rung.numbers)] == rung.numbers:
+            return
+        self._log.append({"rung": rung.to_dict()})
+        self.content.rungs[rung.of, rung.epochs] = rung
+
+    def add_reached(self, reached: Reached) -> None:
+        """Append what a training reached."""
+        self._log.append({"reached": reached.to_dict()})
+        self.content.results[reached.number, reached.epochs] = reached
+
+    def finish_climb(self, of: int) -> None:
+        """Append that the last rung was reached from so many candidates, and wait until all is on the disk."""
+        self._log.append({"climb": of})
+        self.content.climbs.add(of)
+        self._log.sync()
+
     def close(self) -> None:
         """Close the file."""
         self._log.close()
@@ -118,5 +144,13 @@ def _take(content: Content, record: Mapping[str, Any]) -> None:
         content.batches[batch.number] = batch
     elif "exhausted" in record:
         content.exhausted = True
+    elif "rung" in record:
+        rung = Rung.from_dict(record["rung"])
+        content.rungs[rung.of, rung.epochs] = rung
+    elif "reached" in record:
+        reached = Reached.from_dict(record["reached"])
+        content.results[reached.number, reached.epochs] = reached
+    elif "climb" in record:
+        content.climbs.add(int(record["climb"]))
     else:
         raise ValueError("an unknown record")

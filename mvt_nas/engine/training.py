@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.errors import RunError, TrainingError
+from mvt_nas.errors import RunError, TrainingError, listing
 from mvt_nas.training.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FOLDER = "training"
 """Of a run, where a training that goes on keeps its checkpoint."""
+
+KEEP = 1 / 3
+"""The share that goes on from rung to rung; rank correlations of short trainings leave no room for much less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Training:
         num_classes: of the pictures.
         protocol: the recipe.
         device: ``auto``, ``cpu`` or ``cuda``.
+        rungs: epochs after which trainings pause, and only the more promising ones go on; none where all are trained to the end.
+        keep: share of the networks of each rung that go on to the next.
     """
 
     data: str
@@ -39,22 +44,39 @@ class Training:
     num_classes: int
     protocol: Protocol
     device: str = "auto"
+    rungs: tuple[int, ...] = ()
+    keep: float = KEEP
+
+    @property
+    def first(self) -> int:
+        """The epochs after which every training pauses, or ends."""
+        return self.rungs[0] if self.rungs else self.protocol.epochs
 
     @staticmethod
-    def of(data: str, *, protocol: Protocol | None = None, limit: int | None = None, device: str = "auto") -> Training:
+    def of(
+        data: str,
+        *,
+        protocol: Protocol | None = None,
+        limit: int | None = None,
+        device: str = "auto",
+        rungs: Sequence[int] = (),
+        keep: float = KEEP,
+    ) -> Training:
         """Return how to train on some pictures, which are read for it.
 
         Raises:
             DataError: the pictures cannot be used, or are fewer than the protocol asks for.
+            TrainingError: rungs that do not rise towards the last epoch, or a share that is none.
         """
         from mvt_nas.accuracy.protocol import default_protocol
 
         place = str(Path(data).resolve()) if Path(data).exists() else data
         if protocol is None:
             protocol = default_protocol(len(_images(place, Protocol().pixels, limit, Protocol().split_seed)))
+        _check_rungs(rungs, keep, protocol.epochs)
         images = _images(place, protocol.pixels, limit, protocol.split_seed)
         images.split(train=protocol.train_images, validation=protocol.validation_images, seed=protocol.split_seed)
-        return Training(place, limit, images.fingerprint, len(images.class_names), protocol, device)
+        return Training(place, limit, images.fingerprint, len(images.class_names), protocol, device, tuple(rungs), keep)
 
     def check(self) -> None:
         """Check that the pictures are still those that the run was started with.
@@ -74,7 +96,7 @@ class Training:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return asdict(self)
+        return asdict(self) | {"rungs": list(self.rungs)}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Training:
@@ -84,13 +106,29 @@ class Training:
             TypeError: something misses, or is too much.
             TrainingError: the protocol is damaged.
         """
-        return Training(**(dict(data) | {"protocol": Protocol.from_dict(data["protocol"])}))
+        protocol, rungs = Protocol.from_dict(data["protocol"]), tuple(data.get("rungs", ()))
+        _check_rungs(rungs, data.get("keep", KEEP), protocol.epochs)
+        return Training(**(dict(data) | {"protocol": protocol, "rungs": rungs}))
+
+
+def _check_rungs(rungs: Sequence[int], keep: float, epochs: int) -> None:
+    if any(type(rung) is not int for rung in rungs) or list(rungs) != sorted({*rungs}) or any(not 1 <= rung < epochs for rung in rungs):
+        raise TrainingError(
+            f"--rung {listing(rungs)} is not allowed; rising numbers of epochs from 1 to {epochs - 1} ({epochs} is the last)"
+        )
+    if isinstance(keep, bool) or not isinstance(keep, int | float) or not 0 < keep < 1:
+        raise TrainingError(f"--keep {keep} is not allowed; a share above 0 and below 1")
 
 
 def trained_accuracy(
-    training: Training, architecture: Architecture, seed: int, folder: Path | None, images: ImageSet | None = None
+    training: Training,
+    architecture: Architecture,
+    seed: int,
+    folder: Path | None,
+    images: ImageSet | None = None,
+    epochs: int | None = None,
 ) -> float:
-    """Return the validation accuracy in percent that an architecture reaches; an interrupted training goes on from its last epoch.
+    """Return the validation accuracy in percent that an architecture reaches; a training that was broken off goes on from its last epoch.
 
     Args:
         training: how to train.
@@ -98,6 +136,7 @@ def trained_accuracy(
         seed: of weights, order and augmentation.
         folder: where the checkpoint lies until the training is done; ``None`` for none.
         images: the pictures, where they need not be read.
+        epochs: after which it pauses; ``None`` for all.
 
     Raises:
         TrainingError: the training diverged.
@@ -110,8 +149,9 @@ def trained_accuracy(
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / f"{architecture.key}.pt"
     pictures = training.images() if images is None else images
-    result = train(architecture, pictures, training.protocol, seed=seed % 2**31, device=training.device, checkpoint=checkpoint)
-    if checkpoint is not None:
+    seed %= 2**31
+    result = train(architecture, pictures, training.protocol, seed=seed, device=training.device, checkpoint=checkpoint, until=epochs)
+    if checkpoint is not None and (epochs in (None, training.protocol.epochs) or not result.complete):
         with suppress(OSError):
             checkpoint.unlink()
     if result.status != COMPLETE:

@@ -39,6 +39,7 @@ def train(
     checkpoint: Path | None = None,
     listener: Listener | None = None,
     compiled: bool = False,
+    until: int | None = None,
 ) -> Trained:
     """Return what came of a training.
 
@@ -55,12 +56,14 @@ def train(
         checkpoint: file that is written after each epoch, and from which a training goes on that was interrupted.
         listener: is told after each epoch.
         compiled: whether to use ``torch.compile``, whose start takes up to minutes.
+        until: epochs after which to stop, with the schedule of the whole; from its checkpoint a later call goes on. ``None`` for all.
 
     Raises:
         TrainingError: pictures of another size, a device that is not there, a checkpoint of another training.
         DataError: fewer pictures than the protocol asks for.
     """
     _check(images, protocol, seed, threads)
+    last = protocol.epochs if until is None else min(until, protocol.epochs)
     used = for_small_images(architecture, protocol.pixels) if protocol.small_images else _resized(architecture, protocol.pixels)
     split = images.split(train=protocol.train_images, validation=protocol.validation_images, seed=protocol.split_seed)
     place = device_for(device)
@@ -71,13 +74,16 @@ def train(
         found = None if checkpoint is None else kept.load(checkpoint, identity)
         if found is not None:
             _restore(now, found, checkpoint)
-        if now.status == COMPLETE and len(now.curve) < protocol.epochs:
+        if now.status == COMPLETE and len(now.curve) < last:
             forward: nn.Module = torch.compile(now.network) if compiled else now.network  # type: ignore[assignment]  # it is one
-            _run(now, forward, pictures(images, split.train, split.validation, place), protocol, dtype, identity, checkpoint, listener)
+            parts = pictures(images, split.train, split.validation, place)
+            while now.status == COMPLETE and len(now.curve) < last:
+                _advance(now, forward, parts, protocol, dtype, identity, checkpoint, listener)
+    now.curve = now.curve[:last]  # a checkpoint may be of a later epoch
     return _trained(now, used, protocol, images, split, seed, dtype, hardware(place, threads))
 
 
-def _run(
+def _advance(
     now: State,
     forward: nn.Module,
     parts: tuple[Pictures, Pictures],
@@ -87,15 +93,15 @@ def _run(
     checkpoint: Path | None,
     listener: Listener | None,
 ) -> None:
-    while now.status == COMPLETE and len(now.curve) < protocol.epochs:
-        try:
-            _epoch(now, forward, parts, protocol, dtype, identity["seed"])
-        except Diverged as reason:
-            now.status = f"diverged: {reason} in epoch {len(now.curve) + 1}"
-        if checkpoint is not None:
-            kept.save(checkpoint, identity, now.to_content())
-        if listener is not None and now.status == COMPLETE:
-            listener(len(now.curve), now.curve[-1])
+    """Do one epoch."""
+    try:
+        _epoch(now, forward, parts, protocol, dtype, identity["seed"])
+    except Diverged as reason:
+        now.status = f"diverged: {reason} in epoch {len(now.curve) + 1}"
+    if checkpoint is not None:
+        kept.save(checkpoint, identity, now.to_content())
+    if listener is not None and now.status == COMPLETE:
+        listener(len(now.curve), now.curve[-1])
 
 
 def _epoch(now: State, forward: nn.Module, parts: tuple[Pictures, Pictures], protocol: Protocol, dtype: str, seed: int) -> None:

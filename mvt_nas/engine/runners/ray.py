@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas.accuracy.names import TRAINED
 from mvt_nas.engine.config import versions
 from mvt_nas.engine.evaluate import DIED_TWICE, Outcome, Task, evaluate
 from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
@@ -22,6 +23,7 @@ from mvt_nas.errors import RunError
 
 if TYPE_CHECKING:
     from mvt_nas.data.image_set import ImageSet
+    from mvt_nas.engine.runners.tune_rungs import TuneTrainings
 
 _PATIENCE_S = 60.0
 _WAIT_S = 5.0
@@ -44,6 +46,8 @@ class RayTasks:
         self._function = self._ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_evaluated)
         self._pictures: dict[str, Any] = {}
         self._running: dict[Any, Task] = {}
+        self._resources = resources
+        self._tune: TuneTrainings | None = None
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Yield the outcomes as they finish.
@@ -53,6 +57,12 @@ class RayTasks:
         Raises:
             RunError: for a minute there was no node with room for an evaluation, or nodes have other software than this one.
         """
+        with_rungs = [task for task in tasks if task.metrics == (TRAINED,) and task.training is not None and task.training.rungs]
+        if with_rungs:
+            yield from self._tuned().run(with_rungs)
+        yield from self._run([task for task in tasks if task not in with_rungs])
+
+    def _run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         waiting, deaths, missing_s = deque(tasks), Counter[int](), 0.0
         later: deque[Task] = deque()
         while waiting or later or self._running:
@@ -79,10 +89,20 @@ class RayTasks:
 
     def close(self) -> None:
         """Stop what is still computed, and leave the cluster."""
+        if self._tune is not None:
+            self._tune.close()
         for reference in self._running:
             self._ray.cancel(reference, force=True)
         self._running.clear()
         self._cluster.leave()
+
+    def _tuned(self) -> TuneTrainings:
+        """Return what trains from rung to rung."""
+        from mvt_nas.engine.runners.tune_rungs import TuneTrainings
+
+        if self._tune is None:
+            self._tune = TuneTrainings(self._resources, self._images, _software())
+        return self._tune
 
     def _submit(self, waiting: deque[Task]) -> None:
         while waiting and (self._most is None or len(self._running) < self._most):
@@ -116,7 +136,7 @@ class RayTasks:
 
 def _evaluated(task: Task, images: ImageSet | None, software: Mapping[str, str]) -> Outcome:
     """Evaluate where Ray runs it, if the software there computes what it computes here."""
-    _check_software(tuple(software.items()))
+    check_software(tuple(software.items()))
     if task.folder is not None and not task.folder.parent.is_dir():
         task = replace(task, folder=None)  # a node that does not share the run's folder keeps no checkpoint
     return evaluate(task, images)
@@ -128,7 +148,12 @@ def _software() -> dict[str, str]:
 
 
 @cache
-def _check_software(there: tuple[tuple[str, str], ...]) -> None:
+def check_software(there: tuple[tuple[str, str], ...]) -> None:
+    """Check that this node has the software of the driver, to the version.
+
+    Raises:
+        RunError: it has not.
+    """
     here = _software()
     different = [f"{name} {here.get(name, 'missing')}, not {version}" for name, version in there if here.get(name) != version]
     if different:
