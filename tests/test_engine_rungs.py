@@ -52,25 +52,35 @@ def test_a_training_that_pauses_and_goes_on_is_the_training_without_a_pause(tmp_
     assert train(SMALL, images, QUICK, seed=1, checkpoint=tmp_path / "c.pt", until=2).curve == alone.curve[:2]
 
 
-def test_the_ranks_decide_within_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mvt_nas.engine.promotion.STRATA", 1)
+def test_the_best_ranks_go_on() -> None:
     costs = np.array([[3.0, 1.0], [1.0, 3.0], [2.0, 2.0], [2.5, 2.5], [3.5, 3.5], [np.nan, 0.0]])
     none = np.zeros(6, dtype=bool)
-    assert set(promoted(costs, np.ones(6), none, 3)) == {0, 1, 2}
-    assert promoted(costs, np.ones(6), none, 9)[3:] == [3, 4]
-    assert promoted(costs, np.ones(6), np.array([True, True, True, False, False, False]), 1) == [3]
+    assert set(promoted(costs, np.ones(6), none, 3, 3)) == {0, 1, 2}
+    assert promoted(costs, np.ones(6), none, 9, 5)[3:] == [3, 4]
+    assert promoted(costs, np.ones(6), np.array([True, True, True, False, False, False]), 1, 4) == [3]
 
 
-def test_every_size_goes_on_in_equal_parts() -> None:
+def test_half_of_the_places_are_for_every_size() -> None:
     rng = np.random.default_rng(0)
-    sizes = rng.permutation(40).astype(float)
-    accuracy = sizes + 0.01 * rng.standard_normal(40)  # the larger, the better: by accuracy alone no small one would go on
-    costs = np.column_stack([-accuracy, np.zeros(40)])
-    chosen = promoted(costs, sizes, np.zeros(40, dtype=bool), 8)
-    assert Counter((sizes[chosen] // 10).astype(int).tolist()) == {0: 2, 1: 2, 2: 2, 3: 2}
-    assert {int(size) for size in sizes[chosen]} == {8, 9, 18, 19, 28, 29, 38, 39}
-    taken = np.isin(sizes, [30, 31])  # two of the largest have gone on already
-    assert Counter((sizes[promoted(costs, sizes, taken, 6)] // 10).astype(int).tolist()) == {0: 2, 1: 2, 2: 2}
+    sizes = rng.permutation(40).astype(float)  # the larger, the better: by accuracy alone no small one would go on
+    costs, none = np.column_stack([-sizes, np.zeros(40)]), np.zeros(40, dtype=bool)
+    chosen = promoted(costs, sizes, none, 16, 16)
+    assert Counter((sizes[chosen] // 10).astype(int).tolist()) == {0: 2, 1: 2, 2: 2, 3: 10}
+    assert {int(size) for size in sizes[chosen]} == {8, 9, 18, 19, 28, 29, *range(30, 40)}
+    first = promoted(costs, sizes, none, 4, 16)
+    assert sorted(sizes[first] // 10) == [0, 1, 2, 3]
+    taken = np.isin(np.arange(40), first)
+    assert {*first, *promoted(costs, sizes, taken, 12, 16)} == {*chosen}  # in batches as at once
+    assert [int(sizes[n]) for n in promoted(costs, sizes, np.isin(sizes, [9, 8, 19, 18, 29, 28, 31, 30]), 8, 16)] == [
+        39,
+        38,
+        37,
+        36,
+        35,
+        34,
+        33,
+        32,
+    ]
 
 
 def test_what_the_next_rung_shows_corrects_what_is_expected() -> None:
@@ -231,7 +241,7 @@ def test_the_command_says_how_far_each_candidate_came(tmp_path: Path, capsys: py
     (tmp_path / "protocol.yaml").write_text(protocol)
     arguments = ["search", "small_images", "--objective", "trained_accuracy", "--objective", "params", "--trials", "4", "--rung", "1"]
     arguments += ["--keep", "0.5", "--protocol", str(tmp_path / "protocol.yaml"), "--out", str(tmp_path / "a"), "--batch", "4"]
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main([*arguments, "--no-measure-front", "--fix", "depth=1", "--fix", "block=conv"])
     said = capsys.readouterr()
     assert said.err.count("% after 3 epochs") == 2

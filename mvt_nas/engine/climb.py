@@ -70,19 +70,19 @@ class Climb:
         members = {number: c.scores[TRAINED] for number, c in self._candidates.items() if c.scored}
         for epochs in (*self._training.rungs[1:], self._training.protocol.epochs):
             risen: dict[int, float | None] = {}
-            most = math.ceil(self._training.keep * len(members))
-            while len(risen) < min(most, len(members)):
+            most = min(math.ceil(self._training.keep * len(members)), len(members))
+            while len(risen) < most:
                 if time.monotonic() >= until_s:
                     return False
-                chosen = self._chosen(members, risen, min(self._config.batch, most - len(risen)))
+                chosen = self._chosen(members, risen, most)
                 self._store.add_rung(Rung(self._of, epochs, (*risen, *chosen)))
                 risen |= self._trained(chosen, epochs)
             members = {number: accuracy for number, accuracy in risen.items() if accuracy is not None}
         self._store.finish_climb(self._of)
         return True
 
-    def _chosen(self, members: dict[int, float], risen: dict[int, float | None], count: int) -> list[int]:
-        """Return the numbers of the next members to go on."""
+    def _chosen(self, members: dict[int, float], risen: dict[int, float | None], most: int) -> list[int]:
+        """Return the numbers of the next batch of members to go on, of ``most`` in all."""
         numbers = sorted(members)
         candidates = [self._candidates[number] for number in numbers]
         rows = np.array([candidate.row for candidate in candidates], dtype=np.int32)
@@ -92,7 +92,8 @@ class Climb:
         costs = self._costs(candidates, np.where(failed, np.nan, accuracies))
         sizes = np.array([candidate.scores["params"] for candidate in candidates])
         taken = np.array([number in risen for number in numbers])
-        return [numbers[place] for place in promoted(costs, sizes, taken, count)]
+        count = min(self._config.batch, most - len(risen))
+        return [numbers[place] for place in promoted(costs, sizes, taken, count, most)]
 
     def _costs(self, candidates: Sequence[Candidate], accuracies: Array) -> Array:
         """Return the objectives as costs, (n, objectives), with these accuracies."""

@@ -1,7 +1,8 @@
-"""Which networks of a rung go on to the next: the best by non-dominated rank, in equal parts from the small and from the large.
+"""Which networks of a rung go on to the next: the best by non-dominated rank, with places kept for every size.
 
-Short trainings flatter networks that learn fast, and those are rarely the small ones. So the members of a rung are sorted by their
-parameters into four parts, and each part sends on as many; ranks are still those among all.
+Short trainings flatter networks that learn fast, and where size is no objective the small ones would all be left behind. So the members
+of a rung are sorted by their parameters into four parts, and half of the places are shared equally among these; the others go to the best
+of all. What that costs and gains is measured in ``benchmarks/rungs.py``.
 
 What the next rung has shown so far corrects what is expected of the others: a Gaussian process models how much accuracy a network gains
 from rung to rung.
@@ -21,11 +22,12 @@ from mvt_nas.pareto import pareto_ranks
 
 Array = NDArray[np.float64]
 
-STRATA = 4
+PARTS = 4
+SHARED = 0.5  # of the places, among the parts
 _MODELLED = 8  # results of a rung before gains are modelled rather than averaged
 
 
-def promoted(costs: Array, sizes: Array, taken: NDArray[np.bool_], count: int) -> list[int]:
+def promoted(costs: Array, sizes: Array, taken: NDArray[np.bool_], count: int, places: int) -> list[int]:
     """Return the places of the next ``count`` members to go on, or of all that are left where they are fewer.
 
     Args:
@@ -33,17 +35,18 @@ def promoted(costs: Array, sizes: Array, taken: NDArray[np.bool_], count: int) -
         sizes: (n,), by which members are parted.
         taken: (n,), who has gone on already; counts for the part that it is of.
         count: how many more.
+        places: how many go on in all.
     """
-    whole = np.asarray(np.isfinite(costs).all(axis=1))
-    strata = _strata(sizes)
-    order = _order(costs, whole)
-    queues = [[place for place in order if strata[place] == part and not taken[place]] for part in range(STRATA)]
-    sent = [int(np.sum(taken & (strata == part))) for part in range(STRATA)]
+    part = _part(sizes)
+    order = [place for place in _order(costs, np.asarray(np.isfinite(costs).all(axis=1))) if not taken[place]]
+    sent = [int(np.sum(taken & (part == number))) for number in range(PARTS)]
     chosen: list[int] = []
-    while len(chosen) < count and any(queues):
-        part = min((part for part in range(STRATA) if queues[part]), key=lambda part: (sent[part], part))
-        chosen.append(queues[part].pop(0))
-        sent[part] += 1
+    while len(chosen) < min(count, len(order)):
+        left = [place for place in order if place not in chosen]
+        short = [place for place in left if sent[part[place]] < int(SHARED * places / PARTS)]
+        first = min(short, key=lambda place: sent[part[place]]) if short else left[0]
+        chosen.append(first)
+        sent[part[first]] += 1
     return chosen
 
 
@@ -67,10 +70,10 @@ def expected(below: Array, features: Array, groups: NDArray[np.intp], reached: A
     return np.where(told, reached, below + gained)
 
 
-def _strata(sizes: Array) -> NDArray[np.intp]:
+def _part(sizes: Array) -> NDArray[np.intp]:
     """Return the part of each member: equally many in each, from small to large."""
     ranks = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
-    return np.asarray(ranks * STRATA // max(len(sizes), 1), dtype=np.intp)
+    return np.asarray(ranks * PARTS // max(len(sizes), 1), dtype=np.intp)
 
 
 def _order(costs: Array, whole: NDArray[np.bool_]) -> list[int]:
