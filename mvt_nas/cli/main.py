@@ -16,6 +16,7 @@ _VERBS = {
     "pareto": "runs.pareto_command",
     "plot": "runs.plot_command",
     "runs": "runs.runs_command",
+    "reproduce": "reproduce.reproduce_command",
     "dashboard": "runs.dashboard_command",
     "show": "arch.show_command",
     "zoo": "arch.zoo_command",

@@ -60,6 +60,7 @@ class RunConfig:
         training: how candidates are trained; ``None`` where they are not.
         stop_when: by which rule it ends before its trials are done.
         versions: of what computed the scores.
+        source: the name of the space that ships, or the path of its file from the run's folder; empty where it had neither.
     """
 
     space: Mapping[str, Any]
@@ -79,6 +80,7 @@ class RunConfig:
     training: Training | None = None
     stop_when: StopWhen = NEVER
     versions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def costly(self) -> list[str]:
@@ -132,6 +134,7 @@ class RunConfig:
             "training": self.training.to_dict() if self.training else {},
             "stop_when": str(self.stop_when),
             "versions": dict(self.versions),
+            "source": self.source,
             "space_hash": self.space_hash,
             "space": dict(self.space),
         }
@@ -147,7 +150,7 @@ class RunConfig:
             raise RunError(f"{where}: damaged or not a run's configuration; restore it or start a new run")
         if data["format"] != FORMAT:
             raise RunError(f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT}; a newer version is needed")
-        data = {"devices": {}, "accuracy": {}, "training": {}, "stop_when": "never", **data}  # runs from before there were any
+        data = {**_LATER, **data}
         try:
             _check_kinds(data)
             objectives = tuple(Objective.parse(text) for text in data["objectives"])
@@ -166,10 +169,13 @@ class RunConfig:
             raise RunError(f"{where}: damaged ({type(error).__name__}: {error}); restore it or start a new run") from None
 
 
+_LATER: dict[str, object] = {"devices": {}, "accuracy": {}, "training": {}, "stop_when": "never", "source": ""}
+"""What the first runs did not have."""
+
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("space", "reference", "devices", "accuracy", "versions"), dict),
     **dict.fromkeys(("trials", "seed", "batch", "num_classes"), int),
-    **dict.fromkeys(("space_hash", "sampler"), str),
+    **dict.fromkeys(("space_hash", "sampler", "source"), str),
     "warm_start": bool,
 }
 
@@ -196,7 +202,7 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
 
     Neither does another place of the same pictures.
     """
-    ignored = ("format", "versions", "reference", "trials", "stop_when", "space")
+    ignored = ("format", "versions", "reference", "trials", "stop_when", "source", "space")
     there, here = old.to_dict(), new.to_dict()
     for document in (there, here):
         document["training"].pop("data", None)

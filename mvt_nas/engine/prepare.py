@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mvt_nas.engine.objectives import Budget
 from mvt_nas.engine.reference import reference_point
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.errors import MetricError, RunError, SpaceError
+from mvt_nas.space.search_space import SearchSpace
 
 
 def check_numbers(config: RunConfig) -> None:
@@ -90,3 +92,11 @@ def _bound(budget: Budget, value: float) -> str:
 def default_folder(name: str) -> Path:
     """Return the folder for a new run of a space."""
     return Path("results") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def source_of(space: SearchSpace | str | Path, folder: Path) -> str:
+    """Return where a space comes from, for the run in a folder: a name, the path of a file from there, or nothing."""
+    if isinstance(space, SearchSpace):
+        return ""
+    path = Path(space)
+    return os.path.relpath(path.resolve(), folder.resolve()) if path.is_file() else str(space)

@@ -24,7 +24,7 @@ from mvt_nas.engine.inputs import Inputs, read_inputs, write_inputs
 from mvt_nas.engine.loop import Loop
 from mvt_nas.engine.measured import read_measured
 from mvt_nas.engine.objectives import Budget, Objective
-from mvt_nas.engine.prepare import check_numbers, continued, default_folder, prepared, there_already
+from mvt_nas.engine.prepare import check_numbers, continued, default_folder, prepared, source_of, there_already
 from mvt_nas.engine.repair import Replaced
 from mvt_nas.engine.run import Run, shown
 from mvt_nas.engine.runners.contract import Resources, Runner
@@ -119,6 +119,7 @@ def search(
         scoring=scoring,
         stop_when=StopWhen.parse(stop_when) if stop_when is not None else old.stop_when if old else NEVER,
         versions=versions(),
+        source=source_of(space, folder),
     )
     resources = Resources(workers, ray_address, cpus_per_trial, gpus_per_trial)
     how = Execution(resources, runner, cache, deadline_s(minutes), listener)
