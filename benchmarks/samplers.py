@@ -1,30 +1,114 @@
-"""How much of the best front samplers find: the problems and searches of ``mvt-nas bench samplers``.
+"""How much of the best front samplers find, what their proposals take, and what the one that knows costs makes of a default search.
 
-Figures are hypervolumes as shares of that of the best front, medians over seeds with the least and the most; of noisy problems those of
-true values. What a proposal takes is the time of a search but for evaluations, which cost nothing here.
+The problems and searches are those of ``mvt-nas bench samplers``. Figures are hypervolumes as shares of that of the best front, medians
+over seeds with the least and the most; of noisy problems those of true values. What a proposal takes there is the time of a search but
+for evaluations, which cost nothing.
 """
 
 from __future__ import annotations
 
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, create_trial
+
 from benchmarks._figures import Figure, figure
+from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.bench.problem import PROBLEMS
 from mvt_nas.engine.bench.runs import CHECKPOINTS, SAMPLERS, compared
+from mvt_nas.engine.bench.unrelated import Effects
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.known import Known
+from mvt_nas.engine.objectives import Objective
+from mvt_nas.engine.proposing.goals import Goals
+from mvt_nas.engine.proposing.planner import Planner
+from mvt_nas.engine.start import search
+from mvt_nas.engine.study import distributions
+from mvt_nas.space.columns import Rows
+from mvt_nas.space.search_space import SearchSpace, load_space
 
 SEEDS = 10
 TRIALS = 400
+OBSERVED, BATCH, REPEATS = 500, 16, 3
+COSTS = ("macs", "params", "memory_mb")
+DEFAULT_SEEDS, DEFAULT_TRIALS = 3, 240
 
 
 def run() -> list[Figure]:
-    """Return the share of each sampler on each problem after so many evaluations, and its seconds."""
+    """Return shares and seconds by problem, sampler and number of evaluations; seconds of batches; and the default search's figures."""
+    figures = [one for name in PROBLEMS.names() for one in _problem(name)]
+    for space in ("small_images", "mobilevit"):
+        for count in range(1, len(COSTS) + 1):
+            figures += _batches(space, COSTS[:count])
+    return figures + _default_search()
+
+
+def _problem(name: str) -> list[Figure]:
+    problem = PROBLEMS.get(name)()
+    found = compared(problem, SAMPLERS, SEEDS, TRIALS, lambda sampler, seed, seconds: None)
+    about = f"{problem.about}; best front of {problem.front_size} points"
     figures: list[Figure] = []
-    for name in PROBLEMS.names():
-        problem = PROBLEMS.get(name)()
-        found = compared(problem, SAMPLERS, SEEDS, TRIALS, lambda sampler, seed, seconds: None)
-        about = f"{problem.about}; best front of {problem.front_size} points"
-        for sampler, searches in found.items():
-            for trials in CHECKPOINTS:
-                shares = [search.shares[trials] for search in searches]
-                figures.append(figure(f"{name}, {sampler}, {trials} evaluations", shares, "of the best", about))
-            seconds = [search.seconds / TRIALS for search in searches]
-            figures.append(figure(f"{name}, {sampler}, one proposal", seconds, "s", f"mean over {TRIALS}"))
+    for sampler, searches in found.items():
+        for trials in CHECKPOINTS:
+            shares = [search.shares[trials] for search in searches]
+            figures.append(figure(f"{name}, {sampler}, {trials} evaluations", shares, "of the best", about))
+        seconds = [search.seconds / TRIALS for search in searches]
+        figures.append(figure(f"{name}, {sampler}, one proposal", seconds, "s", f"mean over {TRIALS}"))
     return figures
+
+
+def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
+    """Return the seconds of a batch after many evaluations that the sampler chose itself, and of a candidate on the way there."""
+    feasibility = Feasibility(Known(CostTable(load_space(space_name))), [])
+    objectives = [Objective("made_up_score", "max"), *(Objective(cost, "min") for cost in costs)]
+    goals, truth = Goals.of(feasibility, objectives, []), Effects(feasibility.known)
+    planner, trials, spent = Planner(goals, feasibility, 0, {}), list[FrozenTrial](), 0.0
+    while len(trials) < OBSERVED:
+        rows, seconds = _planned(planner, trials)
+        spent += seconds
+        trials += [_trial(feasibility.space, row, [value, *[0.0] * len(costs)]) for row, value in zip(rows, truth(rows), strict=True)]
+    last = trials[:OBSERVED]
+    going_on = [_planned(planner, last)[1] for _ in range(REPEATS)]
+    anew = [_planned(Planner(goals, feasibility, 0, {}), last)[1] for _ in range(REPEATS)]
+    about = f"{space_name}, {len(objectives)} objectives, one of them costly"
+    return [
+        figure(f"{about}: a batch of {BATCH} after {OBSERVED} evaluations", going_on, "s"),
+        figure(f"{about}: the same in a new process", anew, "s", "kernels are fitted anew"),
+        figure(f"{about}: one candidate", [spent / len(trials)], "s", f"mean over {len(trials)}"),
+    ]
+
+
+def _planned(planner: Planner, trials: Sequence[FrozenTrial]) -> tuple[Rows, float]:
+    """Return a batch and its seconds."""
+    start = time.perf_counter()
+    rows = planner.plan(trials, BATCH)
+    return rows, time.perf_counter() - start
+
+
+def _trial(space: SearchSpace, row: Rows, values: Sequence[float]) -> FrozenTrial:
+    """Return a finished trial; what is known is not read from its values."""
+    codes = distributions(space)
+    return create_trial(values=values, params=dict(zip(codes, row.tolist(), strict=True)), distributions=codes)
+
+
+def _default_search() -> list[Figure]:
+    """Return hypervolumes and seconds of searches with the default objectives, all of which are known."""
+    figures: list[Figure] = []
+    chance = [_search("random", seed)[0] for seed in range(DEFAULT_SEEDS)]
+    for sampler in ("mvt", "nsga2"):
+        found = [_search(sampler, seed) for seed in range(DEFAULT_SEEDS)]
+        shares = [volume / other for (volume, _), other in zip(found, chance, strict=True)]
+        about = f"mobilevit, accuracy, latency and parameters, {DEFAULT_TRIALS} evaluations, {sampler}"
+        figures.append(figure(f"{about}: hypervolume", shares, "of random's", "of the same seed, which has the same reference point"))
+        figures.append(figure(f"{about}: whole search", [seconds for _, seconds in found], "s"))
+    return figures
+
+
+def _search(sampler: str, seed: int) -> tuple[float, float]:
+    """Return the hypervolume that a search finds, and its seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        result = search("mobilevit", trials=DEFAULT_TRIALS, sampler=sampler, seed=seed, out=Path(folder) / "run")
+        return result.run.hypervolume(), time.perf_counter() - start

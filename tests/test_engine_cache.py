@@ -81,7 +81,7 @@ def test_a_second_run_evaluates_nothing_and_writes_the_same(tmp_path: Path, eval
 
 def test_no_worker_is_started_where_nothing_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_small(tmp_path / "first", "weights")
-    monkeypatch.setattr("mvt_nas.engine.execution.RUNNERS", {})
+    monkeypatch.setattr("mvt_nas.engine.execution.Execution.make_runner", lambda *_: pytest.fail("a runner was made"))
     assert facts(run_small(tmp_path / "second", "weights", workers=2).run) == facts(first.run)
 
 

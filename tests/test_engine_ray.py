@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from mvt_nas.engine.runners import ray as ray_runner
 from mvt_nas.engine.runners.contract import Resources
 from mvt_nas.engine.runners.ray import RayTasks
 from mvt_nas.engine.start import search
-from mvt_nas.errors import MetricError, RunError
+from mvt_nas.errors import MetricError, PluginError, RunError
 
 pytestmark = pytest.mark.slow
 
@@ -117,14 +116,16 @@ def test_an_address_is_of_no_use_to_the_local_runner(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def without(name: str, *arguments: Any, **more: Any) -> Any:
-        if name == "ray":
-            raise ImportError(name)
-        return original(name, *arguments, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_ray_it_says_how_to_get_it_before_there_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
     with pytest.raises(RunError, match=r"--runner ray needs Ray, which is not installed: pip install 'mvt-nas\[ray\]'"):
-        RayTasks(Resources())
+        search(small_space(), objectives=["log_synflow"], runner="ray", out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_wrong_address_is_told_before_there_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no cluster can be reached there"):
+        search(small_space(), objectives=["log_synflow"], ray_address="127.0.0.1:1", out=tmp_path / "a")
+    with pytest.raises(PluginError, match=r"unknown runner 'kubernetes' \(known: local, ray\)"):
+        search(small_space(), objectives=["log_synflow"], runner="kubernetes", out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()

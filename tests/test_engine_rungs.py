@@ -226,6 +226,7 @@ def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(whole: Run, tmp
     [
         ({"rungs": (3, 1)}, "--rung 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
         ({"rungs": (1, 6)}, r"--rung 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)"),
+        ({"rungs": (), "keep": 0.5}, "--keep 0.5 is of no use without --rung"),
         ({"rungs": (2,), "keep": 1.0}, "--keep 1.0 is not allowed; a share above 0 and below 1"),
     ],
 )

@@ -16,7 +16,7 @@ from engine_problems import SCORING, TRIALS, breed_early, facts, install_throwaw
 from engine_processes import SCRIPT, SETTINGS, members, start, wait_for_lines, wait_until_none_is_left
 
 from mvt_nas.engine.evaluate import DIED_TWICE, Task
-from mvt_nas.engine.runners.contract import Resources, Runner
+from mvt_nas.engine.runners.contract import Resources, Runner, RunnerKind
 from mvt_nas.engine.runners.local import InProcess, local
 from mvt_nas.engine.runners.processes import Processes
 from mvt_nas.engine.samplers.contract import SAMPLERS
@@ -54,7 +54,7 @@ def _shared_pool(pool: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     def make(resources: Resources) -> Runner:
         return InProcess() if resources.workers == 1 else Borrowed()
 
-    monkeypatch.setattr("mvt_nas.engine.execution.RUNNERS", {"local": make})
+    monkeypatch.setattr("mvt_nas.engine.execution.RUNNERS", {"local": RunnerKind(make, lambda _: None)})
 
 
 @pytest.mark.slow

@@ -82,9 +82,12 @@ def test_the_front_of_a_space_that_can_be_listed_is_exact(objectives: tuple[str,
     known = there.known.of(rows)
     values = np.column_stack([known[name] for name in objectives])
     directions = [objective.direction for objective in wanted.objectives]
-    assert as_set(found.rows) == as_set(rows[pareto_front(values, directions)])
+    front = found.rows[found.ranks == 0]
+    assert as_set(front) == as_set(rows[pareto_front(values, directions)])
+    ranks = dict(zip(map(tuple, rows.tolist()), pareto_ranks(values, directions).tolist(), strict=True))
+    assert found.ranks.tolist() == [ranks[tuple(row)] for row in found.rows.tolist()]
     assert found.exact
-    assert str(found) == f"front of {len(found.rows)} points, exact: all {len(rows)} feasible architectures were compared"
+    assert str(found) == f"front of {len(front)} points, exact: all {len(rows)} feasible architectures were compared"
 
 
 @pytest.mark.parametrize("objectives", [("macs", "params"), ("macs", "imagenet_top1", "memory_mb")])
@@ -98,8 +101,45 @@ def test_evolution_finds_the_front_that_listing_finds(objectives: tuple[str, ...
     exact = best_front(there, values, np.random.default_rng(0))
     bred = evolved_front(there, values, np.random.default_rng(0), exact.rows[:0])
     assert (exact.exact, bred.exact) == (True, False)
-    assert as_set(bred.rows) == as_set(exact.rows)
+    assert as_set(bred.rows[bred.ranks == 0]) == as_set(exact.rows[exact.ranks == 0])
     assert "found by evolution through the tables over" in str(bred)
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+@pytest.mark.parametrize("at_once", [0, 1000])
+def test_rows_are_ranked_as_by_the_library(objectives: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fronts, "_RANKED", at_once)
+    values = np.random.default_rng(0).integers(0, 12, (300, objectives)).astype(float)
+    places, ranks = fronts.ranked(values, 50)
+    expected = pareto_ranks(values, ["min"] * objectives)
+    assert ranks.tolist() == expected[places].tolist() == sorted(ranks.tolist())
+    assert len(places) == np.sum(expected <= ranks[-1]) >= 50
+    assert np.sum(expected < ranks[-1]) < 50
+
+
+def test_behind_a_small_front_stand_the_rows_that_only_it_dominates() -> None:
+    there = feasibility(load_space("small_images"))
+    wanted = goals(there, "macs", "params")  # whose front is one row
+    found = KnownFront(wanted, there, 0).level(0)
+    assert np.sum(found.ranks == 0) == 1
+    assert found.ranks.tolist() == pareto_ranks(found.values, ["min", "min"]).tolist() == sorted(found.ranks.tolist())
+    assert 240 < len(as_set(found.rows)) == len(found.rows)
+    assert found.values.tolist() == wanted.known_costs(there, found.rows).tolist()
+    assert str(found).startswith("front of 1 points, found by evolution")
+
+
+def test_the_look_at_neighbours_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = feasibility(load_space("small_images"))
+    wanted = goals(there, "macs", "imagenet_top1")
+    found = []
+    for most in (0, 20_000):
+        monkeypatch.setattr(fronts, "_NEIGHBOURS", most)
+        found.append(KnownFront(wanted, there, 0).level(0))
+    short, long = (front.looked_at for front in found)
+    assert 20_000 <= long - short < 40_000
+    worst = found[0].values.max(axis=0) + 1
+    volumes = [hypervolume(front.values, ["min", "min"], worst) for front in found]
+    assert volumes[0] <= volumes[1]
 
 
 def test_evolution_comes_near_the_front_of_a_space_that_is_hard_to_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,31 @@ def test_one_to_five_objectives(costs: tuple[str, ...], monkeypatch: pytest.Monk
         assert there.scores(rows).max() == there.scores(there.feasibility.space.enumerate()).max() > there.scores(by_chance).max()
 
 
+@pytest.mark.parametrize(("costly", "costs"), [(2, ("macs",)), (2, ("macs", "params", "memory_mb")), (3, ("macs",)), (5, ())])
+def test_any_mix_of_known_and_costly_objectives(costly: int, costs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acquisition, "WHOLE", 0)
+    feasibility = Feasibility(Known(CostTable(load_space("tiny"), num_classes=10)), [])
+    truths = [Truth(feasibility.known, seed) for seed in range(costly)]
+    directions = ["max", *["min"] * (costly - 1), *["min"] * len(costs)]
+    sampler = MvtSampler(feasibility, [*(f"{number}:{directions[number]}" for number in range(costly)), *costs], seed=0)
+    study = quiet_study([f"{direction}imize" for direction in directions], sampler)
+    rng = np.random.default_rng(0)
+
+    def scores(rows: Rows) -> Array:
+        known = feasibility.known.of(rows)
+        return np.column_stack([*(truth(rows) for truth in truths), *(np.asarray(known[cost], dtype=float) for cost in costs)])
+
+    def value(architecture: Any) -> tuple[float, ...]:
+        row = feasibility.space.encode(architecture)[None]
+        return *(float(truth(row)[0]) + 0.1 * float(rng.standard_normal()) for truth in truths), *[0.0] * len(costs)
+
+    found = scores(np.array(told(study, sampler, value, 32), dtype=np.int32))
+    every = scores(feasibility.space.enumerate())
+    reference = reference_point(every, directions, 0.0)
+    by_chance = [hypervolume(scores(feasibility.space.sample(32, seed)), directions, reference) for seed in range(5)]
+    assert hypervolume(found, directions, reference) > max(by_chance)
+
+
 def test_the_same_seed_gives_the_same_search_and_another_one_another() -> None:
     there = problem(load_space("tiny"), "macs")
     first, again, other = (search_problem(there, "mvt", seed, 48).tolist() for seed in (0, 0, 1))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'latency_ms<=15'; may be repeated."
 )
 @click.option("--trials", type=click.IntRange(1), metavar="N", help="Candidates to evaluate, published models included.  [default: 200]")
-@click.option("--sampler", metavar="NAME", help="mvt, nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: nsga2]")
+@click.option("--sampler", metavar="NAME", help="mvt, nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: mvt]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="S", help="Of everything random.  [default: 0]")
 @click.option(
     "--workers",
@@ -111,7 +111,7 @@ def search_command(
     from mvt_nas.engine.start import search
 
     keep_freed_memory()
-    given = {name: value for name, value in settings.items() if value not in (None, (), False)}
+    given = {name: value for name, value in settings.items() if value is not None and value is not False and value != ()}
     if space is None and not resume:
         raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit (see mvt-nas space list)")
     arguments = (_kept(out) if resume else {}) | _arguments(given)
@@ -209,6 +209,8 @@ def _say_how_it_ended(result: Any) -> None:
         click.echo("No candidate is complete: none met the budgets on scores, or all failed; candidates.csv says why.")
     if result.cached:
         click.echo(f"\n{result.cached} candidates were in the cache of evaluations (mvt-nas cache info).")
+    if result.about:
+        click.echo(f"\nProposed by {run.config.sampler}: {result.about}.")
     said, more = _ends(run)[result.reason]
     click.echo(f"\n{said}" + (f" Go on with:  mvt-nas search --resume --out {run.folder}{more}" if more is not None else ""))
     click.echo(f"\nThe run, its pictures and tables are in {run.folder}:")

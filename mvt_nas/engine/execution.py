@@ -14,8 +14,6 @@ from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
 from mvt_nas.engine.stop_when import Reason
 from mvt_nas.errors import MetricError
 
-LOCAL, RAY = "local", "ray"
-
 Listener = Callable[[Run, Candidate], None]
 
 
@@ -29,10 +27,6 @@ class Execution:
         cache: whether the cache of evaluations is used.
         until_s: the reading of ``time.monotonic`` after which no further batch is begun.
         listener: is told the run and each new candidate.
-
-    Raises:
-        MetricError: an address, and a runner that has no use for one.
-        PluginError: there is no such runner.
     """
 
     resources: Resources = field(default_factory=Resources)
@@ -41,11 +35,13 @@ class Execution:
     until_s: float = math.inf
     listener: Listener | None = None
 
-    def __post_init__(self) -> None:
-        if self.runner == LOCAL and self.resources.address is not None:
-            raise MetricError(f"--ray-address {self.resources.address} is of no use to --runner {LOCAL}; leave one of them out")
-        if self.runner is not None:
-            RUNNERS.get(self.runner)
+    def check(self) -> None:
+        """Check what can be known to be wrong before a search begins.
+
+        Raises:
+            MvtNasError: something is.
+        """
+        RUNNERS.get(self._name).check(self.resources)
 
     def make_runner(self, most: int) -> Runner:
         """Return the runner, for at most so many evaluations at a time.
@@ -53,9 +49,12 @@ class Execution:
         Raises:
             RunError: it cannot be started.
         """
-        name = self.runner or (LOCAL if self.resources.address is None else RAY)
         workers = self.resources.workers
-        return RUNNERS.get(name)(replace(self.resources, workers=workers if workers is None else min(workers, most)))
+        return RUNNERS.get(self._name).make(replace(self.resources, workers=workers if workers is None else min(workers, most)))
+
+    @property
+    def _name(self) -> str:
+        return self.runner or ("local" if self.resources.address is None else "ray")
 
     def tell(self, run: Run, candidate: Candidate) -> None:
         """Pass a new candidate on."""
@@ -72,12 +71,14 @@ class Result:
         reason: why it ended.
         replaced: how many of this process's proposals were infeasible or known, and gave way to others.
         cached: how many of this process's candidates were in the cache of evaluations.
+        about: what the proposals rested on, in words, where the sampler says so.
     """
 
     run: Run
     reason: Reason
     replaced: Replaced = field(default_factory=Replaced)
     cached: int = 0
+    about: str = ""
 
     @property
     def exhausted(self) -> bool:

@@ -91,6 +91,10 @@ class Loop:
                 return "minutes"
         return "trials"
 
+    def about(self) -> str:
+        """Return in words what the proposals rest on; empty where the sampler does not say."""
+        return str(getattr(self._make_sampler(0), "about", str)())
+
     def _make_batch(self, number: int, size: int) -> int:
         """Ask for a batch, evaluate it and tell it; return its size, which is less than asked for where nothing is left."""
         rows = self._ask(number, size)

@@ -36,6 +36,7 @@ from mvt_nas.space.search_space import SearchSpace, load_space
 
 DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
 DEFAULT_TRIALS = 200
+DEFAULT_SAMPLER = "mvt"
 _DEFAULT_SCORING = Scoring()
 _NO_PICTURES = Pictures()
 
@@ -46,7 +47,7 @@ def search(
     objectives: Sequence[str | Objective] = DEFAULT_OBJECTIVES,
     budgets: Sequence[str | Budget] = (),
     trials: int | None = None,
-    sampler: str = "nsga2",
+    sampler: str | None = None,
     seed: int = 0,
     workers: int | None = None,
     runner: str | None = None,
@@ -75,7 +76,7 @@ def search(
             accuracy, latency on the default device, and parameters.
         budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
         trials: candidates to evaluate, warm start included; by default 200, or what the run was started with where it is resumed.
-        sampler: name of the sampler.
+        sampler: name of the sampler; by default ``mvt``, or what the run was started with where it is resumed.
         seed: of everything random.
         workers: evaluations at a time, by default one, or all that a cluster has room for; the result does not depend on it.
         runner: what evaluates, ``local`` or ``ray``; by default ``ray`` where there is an address, else ``local``.
@@ -111,7 +112,7 @@ def search(
         objectives=(),
         budgets=(),
         trials=trials if trials is not None else old.trials if old else DEFAULT_TRIALS,
-        sampler=sampler,
+        sampler=sampler if sampler is not None else old.sampler if old else DEFAULT_SAMPLER,
         seed=seed,
         batch=batch,
         warm_start=warm_start,
@@ -138,6 +139,7 @@ def run_config(
     """Carry out a configuration in a folder (see :func:`search`); ``inputs`` are those of a new run."""
     check_import()
     check_numbers(config)
+    how.check()
     if exists(folder):
         config = replace(continued(config, folder, resume), stop_when=config.stop_when)
         with locked(folder):
@@ -178,7 +180,7 @@ def _run_locked(
         def now() -> Run:
             return Run(folder, config, space, shown(config, store.content), inputs, measured)
 
-        reason, replaced, runner = ended(config, store.content), Replaced(), None
+        reason, replaced, runner, about = ended(config, store.content), Replaced(), None, ""
         if reason is not None and not to_climb(config, store.content):
             return Result(now(), reason)
         try:
@@ -188,6 +190,7 @@ def _run_locked(
                     loop = Loop(config, known, store, runner, partial(how.tell, now()))
                     replaced = loop.replaced
                     reason = loop.run(how.until_s)
+                    about = loop.about()
                 if reason != "minutes" and to_climb(config, store.content):
                     assert runner is not None
                     climb = Climb(config, known, store, runner, lambda number: how.tell(now(), now().candidates[number]))
@@ -195,7 +198,7 @@ def _run_locked(
             forget(config, store)
         except KeyboardInterrupt:
             reason = "interrupted"
-        return Result(now(), reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0)
+        return Result(now(), reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0, about)
 
 
 def _feasibility(config: RunConfig, space: SearchSpace, inputs: Inputs) -> Feasibility:

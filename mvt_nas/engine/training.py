@@ -118,6 +118,8 @@ def _check_rungs(rungs: Sequence[int], keep: float, epochs: int) -> None:
         )
     if isinstance(keep, bool) or not isinstance(keep, int | float) or not 0 < keep < 1:
         raise TrainingError(f"--keep {keep} is not allowed; a share above 0 and below 1")
+    if not rungs and keep != KEEP:
+        raise TrainingError(f"--keep {keep} is of no use without --rung")
 
 
 def trained_accuracy(

@@ -21,11 +21,15 @@ def unrelated() -> Problem:
     """Return the whole space with a made-up score, and MACs."""
     known = Known(CostTable(load_space("small_images"), num_classes=10))
     objectives = (Objective("made_up_score", "max"), Objective("macs", "min"))
-    return Problem("4.6e12 architectures; random effects of choices and pairs, macs", Feasibility(known, []), objectives, _Effects(known))
+    return Problem("4.6e12 architectures; random effects of choices and pairs, macs", Feasibility(known, []), objectives, Effects(known))
 
 
-class _Effects:
-    """The made-up score of rows: of its variance about a third each from size, single choices and pairs of choices."""
+class Effects:
+    """The made-up score of rows: of its variance about a third each from size, single choices and pairs of choices.
+
+    Args:
+        known: what is known of the space.
+    """
 
     def __init__(self, known: Known) -> None:
         rng = np.random.default_rng(0)
@@ -36,6 +40,7 @@ class _Effects:
         self._pairs = [(a, b, rng.standard_normal((sizes[a], sizes[b]))) for a, b in pairs.tolist()]
 
     def __call__(self, rows: Rows) -> NDArray[np.float64]:
+        """Return the scores of rows, (n, dimensions) to (n,)."""
         single = np.sum([effect[rows[:, column]] for column, effect in enumerate(self._single)], axis=0)
         pairs = np.sum([effect[rows[:, a], rows[:, b]] for a, b, effect in self._pairs], axis=0)
         size = np.log(np.asarray(self._known.of(rows)["macs"], dtype=float))

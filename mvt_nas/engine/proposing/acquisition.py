@@ -23,7 +23,6 @@ Array = NDArray[np.float64]
 WHOLE = 12_000
 """Spaces with at most so many feasible rows are looked at whole."""
 
-SAMPLES = 64
 _SHORTLIST = 256
 _BINS = 16
 _FRESH = 1024
@@ -32,7 +31,9 @@ _ROUNDS = 4
 _KEPT = 1536
 _MARGIN = 0.1
 _LUCK = 3.0
-_FRONT = {1: 1, 2: 400, 3: 200, 4: 45, 5: 22}  # points of a front whose boxes are few enough, by number of objectives
+_FRONT = {1: 1, 2: 400, 3: 200, 4: 45}  # points of a front whose boxes are few enough, by number of objectives
+_FRONT_OF_MORE = 16
+_SAMPLES, _SAMPLES_OF_MORE = 64, 32  # up to three objectives, and of more
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Acquisition:
             return self._filled(pool.rows[:0], pool, count)
         running = self._models.pool(self._seen.running)
         both = pool.take(shortlist).and_(running)
-        values, allowed = self._models.draw(both, SAMPLES, self._rng)
+        samples = _SAMPLES if len(self._goals.objectives) <= 3 else _SAMPLES_OF_MORE
+        values, allowed = self._models.draw(both, samples, self._rng)
         drawn = Drawn(scene.scaled(values), allowed)
         by_itself = np.concatenate([expected[shortlist], np.zeros(len(running))])
         chosen = choose(scene.boxes, by_itself, drawn, count, range(len(shortlist), len(both)))
@@ -149,7 +151,7 @@ class Acquisition:
         front = (self._front - ideal) / span
         limit = (reference - ideal) / span
         front = front[(front < limit).all(axis=1)]
-        most = _FRONT.get(front.shape[1], 25)
+        most = _FRONT.get(front.shape[1], _FRONT_OF_MORE)
         return _Scene(ideal, span, undominated(front[_thinned(front, most)], limit, self._rng), front, len(front) > most)
 
     def _shortlist(self, pool: Pool, expected: Array) -> NDArray[np.intp]:

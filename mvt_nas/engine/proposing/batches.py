@@ -57,8 +57,9 @@ def choose(boxes: Boxes, expected: Array, drawn: Drawn, count: int, first: Seque
         if not left[place] > least:
             break
         chosen.append(place)
-        left -= _overlaps(regions, drawn, place)
-        left[place] = -np.inf
+        if len(chosen) < count:
+            left -= _overlaps(regions, drawn, place)
+            left[place] = -np.inf
     return chosen
 
 

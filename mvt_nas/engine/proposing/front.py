@@ -1,9 +1,9 @@
 """The front of values that a table gives: exact where the space can be listed, else by evolution and then from neighbour to neighbour.
 
-Whatever is known of a whole space costs microseconds a row, so a search may look at millions of rows before it proposes one.
+Whatever is known of a whole space costs microseconds a row, so a search may look at half a million rows before it proposes one.
 
 Source: the second stage is Pareto local search (Paquete, Chiarandini and Stützle, 2004): every row of the front is a start until all
-rows one choice away have been looked at.
+rows one choice away have been looked at, or so many that a search would have to wait.
 """
 
 from __future__ import annotations
@@ -27,30 +27,34 @@ LISTED = 500_000
 GENERATIONS = 40
 _FURTHER_GENERATIONS = 8  # for the front behind one that is known
 _BRED = 8192
-_KEPT = 4096
-_STARTS = 1000
-_SWEEPS = 40
+_LISTED_KEPT = 64
+_LEAST_KEPT, _KEPT = 512, 4096
+_RANKED = 20_000  # rows that are all ranked at once; of more, front after front is taken off
+_STARTS = 250
+_NEIGHBOURS = 300_000  # rows that are looked at in the second stage, or a few more
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """Rows that nothing dominates, as far as it was looked; of one objective, the best rows.
+    """Rows that nothing dominates, as far as it was looked, and behind them those that only they dominate, where they are few.
 
     Attributes:
-        rows: (n, dimensions).
+        rows: (n, dimensions), those of the front first.
         values: (n, objectives), less is better.
+        ranks: (n,): 0 on the front, 1 on the front of what is left without it, and so on.
         exact: whether all feasible rows were looked at.
         looked_at: how many rows were.
     """
 
     rows: Rows
     values: Array
+    ranks: NDArray[np.intp]
     exact: bool
     looked_at: int
 
     def __str__(self) -> str:
         """Return in one sentence how it was found."""
-        what = f"front of {len(self.rows)} points" if self.values.shape[1] > 1 else "best architecture"
+        what = f"front of {np.sum(self.ranks == 0)} points" if self.values.shape[1] > 1 else "best architecture"
         if self.exact:
             return f"{what}, exact: all {self.looked_at} feasible architectures were compared"
         return f"{what}, found by evolution through the tables over {self.looked_at} architectures"
@@ -67,8 +71,8 @@ def best_front(feasibility: Feasibility, values: Values, rng: np.random.Generato
     if rows is not None:
         left = without(rows, taken)
         found = values(left)
-        best = _best(found)
-        return Front(left[best], found[best], True, len(left))
+        best, ranks = ranked(found, _LISTED_KEPT)
+        return Front(left[best], found[best], ranks, True, len(left))
     return evolved_front(feasibility, values, rng, taken)
 
 
@@ -94,12 +98,10 @@ def evolved_front(feasibility: Feasibility, values: Values, rng: np.random.Gener
         fresh = feasibility.draw(_BRED // 8, rng)
         front.add(_new(feasibility, breeder.children(front.rows, _BRED, rng), taken), values)
         front.add(without(different(fresh), taken), values)
-    for _ in range(_SWEEPS):
-        starts = front.unexpanded(_STARTS)
-        if not len(starts):
-            break
+    bred = front.looked_at
+    while front.looked_at < bred + _NEIGHBOURS and len(starts := front.unexpanded(_STARTS)):
         front.add(_new(feasibility, breeder.neighbours(starts), taken), values)
-    return Front(front.rows, front.values, False, front.looked_at)
+    return Front(front.rows, front.values, front.ranks, False, front.looked_at)
 
 
 def _new(feasibility: Feasibility, rows: Rows, taken: Rows) -> Rows:
@@ -108,10 +110,11 @@ def _new(feasibility: Feasibility, rows: Rows, taken: Rows) -> Rows:
 
 
 class _Archive:
-    """The rows that nothing seen dominates; of very many, the least crowded."""
+    """The rows that nothing seen dominates, and where they are few those behind them; of very many, the least crowded."""
 
     def __init__(self, rows: Rows, values: Array) -> None:
         self.rows, self.values, self.looked_at = rows, values, len(rows)
+        self.ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._expanded: set[int] = set()
         self._keep()
 
@@ -124,30 +127,46 @@ class _Archive:
             self._keep()
 
     def unexpanded(self, most: int) -> Rows:
-        """Return some rows whose neighbours have not been asked for."""
+        """Return some rows whose neighbours have not been asked for, evenly from among them all."""
         names = keys(self.rows).tolist()
-        places = [place for place, name in enumerate(names) if name not in self._expanded][:most]
+        places = [place for place, name in enumerate(names) if name not in self._expanded]
+        if len(places) > most:
+            places = [places[number] for number in np.linspace(0, len(places) - 1, most).astype(int)]
         self._expanded.update(names[place] for place in places)
         return self.rows[places]
 
     def _keep(self) -> None:
-        best = _best(self.values)
+        best, self.ranks = ranked(self.values, _LEAST_KEPT)
         if len(best) > _KEPT:
-            best = best[np.sort(np.argsort(-crowding(self.values[best]), kind="stable")[:_KEPT])]
+            kept = np.sort(np.lexsort((-crowding(self.values[best]), self.ranks))[:_KEPT])
+            best, self.ranks = best[kept], self.ranks[kept]
         self.rows, self.values = self.rows[best], self.values[best]
 
 
-def _best(values: Array) -> NDArray[np.intp]:
-    """Return the places of the rows that nothing dominates; of one objective, of the best rows in order."""
-    if values.shape[1] == 1:
-        return np.argsort(values[:, 0], kind="stable")[:_KEPT]
-    return np.flatnonzero(nondominated(values))
+def ranked(values: Array, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of the best rows by rank, and their ranks: the front, and the ranks behind it until there are so many."""
+    if _RANKED >= len(values) > 0 and values.shape[1] > 1:
+        every = np.asarray(moocore.pareto_rank(values), dtype=np.intp)
+        last = int(np.sort(every)[min(least, len(every)) - 1])
+        order = np.argsort(every, kind="stable")
+        order = order[every[order] <= last]
+        return order, every[order]
+    fronts: list[NDArray[np.intp]] = []
+    left = np.arange(len(values))
+    while len(left) and sum(len(front) for front in fronts) < least:
+        best = nondominated(values[left])
+        fronts.append(left[best])
+        left = left[~best]
+    ranks = np.repeat(np.arange(len(fronts)), [len(front) for front in fronts])
+    return np.concatenate([left[:0], *fronts]), ranks
 
 
 def nondominated(values: Array) -> NDArray[np.bool_]:
     """Return which rows nothing dominates, (n,); of equal rows all."""
     if not len(values):
         return np.zeros(0, dtype=bool)
+    if values.shape[1] == 1:
+        return np.asarray(values[:, 0] == values[:, 0].min())
     return np.asarray(moocore.is_nondominated(values, keep_weakly=True), dtype=bool)
 
 

@@ -38,7 +38,7 @@ class KnownFront:
         return str(self.level(0))
 
     def level(self, number: int) -> Front:
-        """Return the front of what is left without the fronts before it."""
+        """Return the front of what is left without the rows of those before it."""
         while len(self._levels) <= number:
             before = [front.rows for front in self._levels]
             taken = np.concatenate(before) if before else np.zeros((0, len(self._feasibility.space.dimensions)), dtype=np.int32)
@@ -54,17 +54,20 @@ class KnownFront:
             front = self.level(number)
             if not len(front.rows):
                 break
-            left = without(front.rows, busy)
-            if len(left):
-                found = np.concatenate([found, self._ordered(left, front, np.concatenate([busy, found]), count - len(found))])
+            for rank in range(int(front.ranks.max()) + 1):
+                one = front.ranks == rank
+                left = without(front.rows[one], busy)
+                if len(left) and len(found) < count:
+                    ordered = self._ordered(left, front.values[one], np.concatenate([busy, found]), count - len(found))
+                    found = np.concatenate([found, ordered])
             number += 1
         return found
 
-    def _ordered(self, rows: Rows, front: Front, busy: Rows, count: int) -> Rows:
+    def _ordered(self, rows: Rows, values: Array, busy: Rows, count: int) -> Rows:
         """Return rows of a front, each adding most hypervolume to those before it and to the busy ones."""
-        if front.values.shape[1] == 1:
+        if values.shape[1] == 1:
             return rows[:count]
-        low, high = front.values.min(axis=0), front.values.max(axis=0)
+        low, high = values.min(axis=0), values.max(axis=0)
         span = np.where(high > low, high - low, 1.0)
         costs, there = (self._costs(rows) - low) / span, (self._costs(busy) - low) / span
         limit = np.full(costs.shape[1], 1.0 + _MARGIN)

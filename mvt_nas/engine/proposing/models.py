@@ -1,7 +1,7 @@
 """A Gaussian process for one costly metric: Matérn 5/2, a length for each dimension, noise; exact, in a few matrix products.
 
 The lengths have a prior that grows with the number of dimensions, without which a few dozen evaluations in fifty dimensions say
-nothing; the noise has a wide one, and is fitted from a small and from a large start.
+nothing; the noise has a wide one, and is fitted from a small start, where values are few also from a large one.
 
 Source: Rasmussen and Williams, "Gaussian processes for machine learning" (2006), algorithm 2.1 and section 5.4; the prior after
 Hvarfner, Hellsten and Nardi, arXiv 2402.02229, with a width chosen on trained networks.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
@@ -25,6 +26,7 @@ _JITTER = 1e-8
 _LENGTH_SPREAD = 0.5
 _NOISE, _NOISE_SPREAD = -3.0, 2.0
 _NOISE_STARTS = (0.01, 0.2)
+_FEW = 100  # observations up to which the second start may end elsewhere than the first
 _BOUNDS = {"length": (-3.0, 6.0), "amplitude": (-4.0, 4.0), "noise": (float(np.log(1e-6)), float(np.log(2.0)))}
 
 
@@ -66,7 +68,7 @@ def fit_kernel(features: Array, values: Array, groups: NDArray[np.intp]) -> Kern
     count = int(groups.max()) + 1
     bounds = [_BOUNDS["length"]] * count + [_BOUNDS["amplitude"], _BOUNDS["noise"]]
     best, least = None, np.inf
-    for noise in _NOISE_STARTS:
+    for noise in _NOISE_STARTS if len(y) <= _FEW else _NOISE_STARTS[:1]:
         start = np.concatenate([np.full(count, 0.5 * np.log(count)), [0.0, np.log(noise)]])
         found = minimize(_loss, start, args=(x, y, groups), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
         if best is None or found.fun < least:
@@ -86,7 +88,7 @@ def _loss(theta: Array, x: Array, y: Array, groups: NDArray[np.intp]) -> tuple[f
     except LinAlgError:
         return 1e10, np.zeros_like(theta)
     weights = cho_solve((factor, True), y)
-    outer = np.outer(weights, weights) - cho_solve((factor, True), np.eye(n))
+    outer = np.outer(weights, weights) - _inverse(factor)
     # The derivative by a log length is a sum over pairs of (difference in that dimension)^2, which needs no loop over dimensions.
     pairs = outer * (5 / 3 * amplitude) * (1 + distance) * decay
     by_feature = pairs.sum(axis=1) @ scaled**2 - np.einsum("ij,ij->j", scaled, pairs @ scaled)
@@ -101,6 +103,12 @@ def _loss(theta: Array, x: Array, y: Array, groups: NDArray[np.intp]) -> tuple[f
     prior = (theta - centre) / spread
     likelihood = -0.5 * float(y @ weights) - float(np.log(np.diag(factor)).sum())
     return -(likelihood - 0.5 * float(prior @ prior)), -(gradient - prior / spread)
+
+
+def _inverse(factor: Array) -> Array:
+    """Return the inverse of the matrix whose lower Cholesky factor is given, (n, n)."""
+    lower = np.tril(dpotri(factor, lower=1)[0])
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 def _standard(values: Array) -> tuple[Array, float, float]:

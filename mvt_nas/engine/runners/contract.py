@@ -52,5 +52,18 @@ class Runner(Protocol):
         ...
 
 
-RUNNERS: Registry[Callable[[Resources], Runner]] = Registry("runner", "mvt_nas.engine.runners")
-"""Runners by name: ``(resources) -> Runner``."""
+@dataclass(frozen=True, slots=True)
+class RunnerKind:
+    """A way to evaluate.
+
+    Attributes:
+        make: returns the runner; raises RunError where it cannot be started.
+        check: raises RunError for what can be known to be wrong before a search begins, at no cost.
+    """
+
+    make: Callable[[Resources], Runner]
+    check: Callable[[Resources], None]
+
+
+RUNNERS: Registry[RunnerKind] = Registry("runner", "mvt_nas.engine.runners")
+"""Runners by name."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mvt_nas.engine.evaluate import Outcome, Task, evaluate
-from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
+from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner, RunnerKind
 from mvt_nas.engine.runners.processes import Processes
+from mvt_nas.errors import MetricError
 
 
 class InProcess:
@@ -21,8 +22,20 @@ class InProcess:
         """Nothing to let go."""
 
 
-@RUNNERS.register("local")
 def local(resources: Resources) -> Runner:
     """Return a runner with so many workers on this machine."""
     workers = resources.workers or 1
     return InProcess() if workers == 1 else Processes(workers)
+
+
+def check(resources: Resources) -> None:
+    """Check that there is no address, which would be of no use.
+
+    Raises:
+        MetricError: there is one.
+    """
+    if resources.address is not None:
+        raise MetricError(f"--ray-address {resources.address} is of no use to --runner local; leave one of them out")
+
+
+RUNNERS.register("local")(RunnerKind(local, check))

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from mvt_nas.accuracy.names import TRAINED
 from mvt_nas.engine.config import versions
 from mvt_nas.engine.evaluate import DIED_TWICE, Outcome, Task, evaluate
-from mvt_nas.engine.runners.contract import RUNNERS, Resources, Runner
-from mvt_nas.engine.runners.ray_cluster import Cluster
+from mvt_nas.engine.runners.contract import RUNNERS, Resources, RunnerKind
+from mvt_nas.engine.runners.ray_cluster import Cluster, check
 from mvt_nas.errors import RunError
 
 if TYPE_CHECKING:
@@ -162,7 +162,4 @@ def check_software(there: tuple[tuple[str, str], ...]) -> None:
         raise RunError(f"node {platform.node()} has {'; '.join(different)}: results would differ; install the same there")
 
 
-@RUNNERS.register("ray")
-def ray(resources: Resources) -> Runner:
-    """Return a runner on a Ray cluster."""
-    return RayTasks(resources)
+RUNNERS.register("ray")(RunnerKind(RayTasks, check))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import socket
@@ -29,6 +30,7 @@ class Cluster:
     """
 
     def __init__(self, resources: Resources) -> None:
+        check(resources)
         self.ray = _ray()
         self._resources = resources
         self._own = not self.ray.is_initialized()
@@ -66,8 +68,6 @@ class Cluster:
 
     def _connect(self) -> None:
         address, workers = self._resources.address, self._resources.workers
-        if address:
-            _check_address(address)
         own = {"num_cpus": max(1, round((workers or 1) * self._resources.cpus)), "include_dashboard": False}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
@@ -77,14 +77,18 @@ class Cluster:
             raise RunError(f"{self}: {'no cluster can be reached there' if address else 'Ray cannot be started'} ({first})") from None
 
 
-def _check_address(address: str) -> None:
-    """Check that something listens there: Ray itself would try for minutes, and end the process.
+def check(resources: Resources) -> None:
+    """Check that Ray is installed and that something listens at its address: Ray itself would try for minutes, and end the process.
 
     Raises:
-        RunError: nothing does.
+        RunError: it is not, or nothing does.
     """
-    if address == "auto":
+    if importlib.util.find_spec("ray") is None:
+        raise RunError("--runner ray needs Ray, which is not installed: pip install 'mvt-nas[ray]'")
+    address = resources.address
+    if address in (None, "auto"):
         return
+    assert address is not None
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise RunError(f"--ray-address {address} cannot be read; auto, or HOST:PORT such as 10.0.0.1:6379")
@@ -96,11 +100,9 @@ def _check_address(address: str) -> None:
 
 def _ray() -> Any:
     """Return Ray, kept from printing the log of a dead node to standard output, which it does whatever it is told to log."""
-    try:
-        import ray
-        from ray._private import worker
-    except ImportError:
-        raise RunError("--runner ray needs Ray, which is not installed: pip install 'mvt-nas[ray]'") from None
+    import ray
+    from ray._private import worker
+
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *_, **__: None
     return ray
