@@ -146,7 +146,7 @@ def test_every_search_that_predicts_says_how_well(table: Path, tmp_path: Path) -
 
 
 def test_candidates_beyond_what_was_trained_are_marked(table: Path, tmp_path: Path) -> None:
-    run = search("mobilevit", objectives=OBJECTIVES, trials=20, out=tmp_path / "a").run
+    run = search("mobilevit", objectives=OBJECTIVES, trials=20, sampler="nsga2", out=tmp_path / "a").run
     sentence = next(text for text in accuracy_in_words(run) if text.startswith("*"))
     assert "20 of 20 candidates are larger or smaller than all networks that were trained" in sentence
     assert min(c.scores["accuracy_beyond"] for c in run.complete()) > 5

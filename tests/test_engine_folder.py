@@ -73,7 +73,7 @@ def test_other_settings_are_named_when_a_run_is_resumed(tmp_path: Path) -> None:
     changed |= {"scoring": Scoring(images=9), "objectives": ["macs"], "budgets": []}
     with pytest.raises(RunError, match="was started with other settings") as refused:
         run_small(tmp_path, resume=True, **changed)
-    for text in ("sampler is nsga2 there, random here", "seed is 0 there, 5 here", "batch is 4 there, 8 here", "images 9"):
+    for text in ("sampler is mvt there, random here", "seed is 0 there, 5 here", "batch is 4 there, 8 here", "images 9"):
         assert text in str(refused.value)
     for text in ("objectives is macs:min, params:min there, macs:min here", "budgets is macs<=1000000000 there, none here"):
         assert text in str(refused.value)
@@ -99,7 +99,7 @@ def test_a_store_of_another_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_store_of_another_seed_is_noticed(tmp_path: Path) -> None:
     for seed in (0, 1):
-        run_small(tmp_path / str(seed), seed=seed, trials=14)
+        run_small(tmp_path / str(seed), seed=seed, trials=14, sampler="random")
     (tmp_path / "0" / NAME).write_bytes((tmp_path / "1" / NAME).read_bytes())
     with pytest.raises(RunError, match="candidate 12 in the store is not what this search proposes"):
         resume_folder(tmp_path / "0", trials=40, workers=1)

@@ -18,6 +18,7 @@ from mvt_nas.engine.known import Known
 from mvt_nas.engine.objectives import Budget, parse_objectives
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.engine.study import SearchStudy, distributions
+from mvt_nas.engine.trials import as_seen
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
@@ -81,6 +82,8 @@ def test_a_rebuilt_study_is_the_lost_one(sampler: str, monkeypatch: pytest.Monke
     assert bool(shared[0]) == sampler.startswith("nsga")
     assert rebuilt.new_shared_notes() == {} == lost.new_shared_notes()
     assert any(sum(trial.constraints.values()) > 0 for trial in rebuilt.study.trials)
+    seen = [as_seen(one.study, make(SamplerContext(24, 0, 24, feasibility))).get_trials() for one in (lost, rebuilt)]
+    assert [trial.number for trial in seen[0]] == [trial.number for trial in seen[1]]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])

@@ -32,6 +32,8 @@ def accuracy_in_words(run: Run) -> Iterator[str]:
             f"Accuracy is predicted for trainings as in {accuracy.name} ({protocol.train_images} pictures of {protocol.pixels} px, "
             f"{protocol.epochs} epochs), with its 90 % interval; {accuracy.quality.in_words()}."
         )
+        if any(dimension.name == "resolution_px" for dimension in run.space.dimensions):
+            yield f"The resolution is not in it: all networks are compared at {protocol.pixels} px. Where it matters, fix resolution_px."
         yield from _beyond(run)
     if TRAINED in names and run.config.training is not None:
         training = run.config.training

@@ -43,14 +43,14 @@ class Repair:
         self._feasibility = feasibility
         self._space = feasibility.space
         self._sizes = np.array([len(dimension.values) for dimension in self._space.dimensions])
-        self._taken: dict[bytes, Rows] = {}
+        self._taken: dict[bytes, None] = {}  # in order; not the rows, which are parts of whole pools
         self._listing: _Listing | None = None
         self.replaced = Replaced()
 
     def take(self, row: Rows) -> None:
         """Mark a canonical row as a candidate."""
         key = _key(row)
-        self._taken[key] = row
+        self._taken[key] = None
         if self._listing is not None:
             self._listing.take(key)
 
@@ -99,7 +99,7 @@ class Repair:
         for draws in _DRAWS:
             yield self._space.counter.sample(draws, rng)
         if self._taken:
-            taken = np.stack(list(self._taken.values()))
+            taken = np.frombuffer(b"".join(self._taken), dtype=np.int32).reshape(len(self._taken), -1)
             parents = taken[rng.integers(len(taken), size=_DRAWS[-1])]
             yield self._space.canonical(self._mutants(parents, rng))
         yield self._feasibility.reach(rng)

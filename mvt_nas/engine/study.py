@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.trials import Distributions, Trials, as_seen
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
@@ -49,7 +51,7 @@ class CandidateSampler(BaseSampler):
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """Return the codes of the candidate."""
-        proposed = self._inner.sample_relative(study, trial, self._distributions)
+        proposed = self._inner.sample_relative(as_seen(study, self._inner), trial, self._distributions)
         codes = [
             proposed[name] if name in proposed else self._inner.sample_independent(study, trial, name, distribution)
             for name, distribution in self._distributions.items()
@@ -81,13 +83,13 @@ class SearchStudy:
     """
 
     def __init__(self, space: SearchSpace, objectives: Sequence[Objective], budgets: Sequence[Budget]) -> None:
-        self.distributions = distributions(space)
+        self.distributions = Distributions(distributions(space))
         self._objectives = objectives
         self._budgets = budgets
         self._asked: dict[int, optuna.Trial] = {}
-        self._noted: dict[str, Any] = {}
+        self._trials = Trials()
         with quiet_optuna():
-            self.study = optuna.create_study(directions=optuna_directions([o.direction for o in objectives]))
+            self.study = optuna.create_study(storage=self._trials, directions=optuna_directions([o.direction for o in objectives]))
 
     def ask(self, inner: BaseSampler, replace: Callable[[Rows], Rows]) -> Rows:
         """Return the row of the next trial, which runs until it is told."""
@@ -104,37 +106,45 @@ class SearchStudy:
         trial = self._asked.pop(candidate.number)
         for name, excess in self._constraints(candidate).items():
             trial.set_constraint(name, excess)
+        self._trials.get_trial(trial._trial_id).distributions = self.distributions  # kept once for all trials
         self.study.tell(trial, self._values(candidate), state=_state(candidate))
 
     def notes(self, number: int) -> dict[str, Any]:
         """Return what the sampler wrote beside a trial that runs."""
-        attributes = self.study._storage.get_trial(self._asked[number]._trial_id).system_attrs
+        attributes = self._trials.get_trial(self._asked[number]._trial_id).system_attrs
         return {key: value for key, value in attributes.items() if _PROPOSAL not in key}
 
     def restore(self, candidate: Candidate) -> None:
         """Add a finished trial of an interrupted run; numbers have to come in order."""
-        trial = create_trial(
+        now = datetime.now()
+        trial = FrozenTrial(
+            number=candidate.number,
+            trial_id=candidate.number,
             state=_state(candidate),
+            value=None,
             values=self._values(candidate),
+            datetime_start=now,
+            datetime_complete=now,
             params=dict(zip(self.distributions, candidate.row, strict=True)),
             distributions=self.distributions,
+            user_attrs={},
             system_attrs=dict(candidate.notes),
-            constraints=self._constraints(candidate) or None,
+            intermediate_values={},
         )
-        self.study.add_trial(trial)
+        for name, excess in self._constraints(candidate).items():
+            trial.set_constraint(name, excess)
+        self._trials.create_new_trial(self.study._study_id, trial)
 
     def new_shared_notes(self) -> dict[str, Any]:
         """Return what the samplers wrote beside the study, such as who became a parent, since this was last called."""
-        notes = self.study._storage.get_study_system_attrs(self.study._study_id)
-        new = {key: value for key, value in notes.items() if key not in self._noted or self._noted[key] != value}
-        self._noted |= new
+        new, self._trials.noted = self._trials.noted, {}
         return new
 
     def restore_shared_notes(self, notes: Mapping[str, Any]) -> None:
         """Put back what :meth:`new_shared_notes` gave."""
         for key, value in notes.items():
-            self.study._storage.set_study_system_attr(self.study._study_id, key, value)
-        self._noted |= notes
+            self._trials.set_study_system_attr(self.study._study_id, key, value)
+        self._trials.noted = {}
 
     def _values(self, candidate: Candidate) -> list[float] | None:
         return [candidate.scores[o.metric] for o in self._objectives] if candidate.scored else None

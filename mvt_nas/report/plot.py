@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, PREDICTED, TRAINED, extrapolated
 from mvt_nas.cost.names import device_of, is_cost
 from mvt_nas.engine.candidates import Candidate
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _MOST_PANELS = 3
+_MOST_SHAPES = 5_000  # in a picture made of shapes; more points off the front than these are one image in it
 _LABELS = {
     "macs": "MACs",
     "params": "parameters",
@@ -85,20 +88,21 @@ def front_plot(run: Run) -> FrontPlot:
     Raises:
         RunError: no candidate is complete yet.
     """
-    if not run.complete():
+    complete, front = run.complete(), run.front()
+    if not complete:
         raise RunError(f"{run.folder}: nothing to draw; no candidate is complete")
     y, *across = [objective.metric for objective in run.config.objectives]
     others: Sequence[str | None] = across[:_MOST_PANELS] or [None]
-    panels = [_panel(run, x, y) for x in others]
-    title = f"{run.space.name}: {len(run.front())} on the front of {len(run.complete())} candidates"
-    outside = sum(extrapolated(candidate.scores) for candidate in run.complete()) if y in PREDICTED else 0
+    panels = [_panel(run, x, y, complete, front) for x in others]
+    title = f"{run.space.name}: {len(front)} on the front of {len(complete)} candidates"
+    outside = sum(extrapolated(candidate.scores) for candidate in complete) if y in PREDICTED else 0
     if outside:
-        some = outside if outside < len(run.complete()) else "all"
+        some = outside if outside < len(complete) else "all"
         title += f"\naccuracy is an extrapolation for {some} of them: larger or smaller than all networks that were trained"
     return FrontPlot(title, tuple(panels))
 
 
-def _panel(run: Run, x: str | None, y: str) -> Panel:
+def _panel(run: Run, x: str | None, y: str, complete: list[Candidate], front: list[Candidate]) -> Panel:
     def point(candidate: Candidate) -> Point:
         return (float(candidate.number) if x is None else candidate.scores[x], candidate.scores[y])
 
@@ -107,19 +111,20 @@ def _panel(run: Run, x: str | None, y: str) -> Panel:
         predicted = point(candidate)
         return (across.ms if across else predicted[0], up.ms if up else predicted[1])
 
-    front = {c.number for c in run.front()}
-    complete = run.complete()
-    models = [(c.origin, *point(c)) for c in complete if c.origin in published_names()]
+    published = set(published_names())
+    on_front = {c.number for c in front}
+    keys = {key for metric in (x, y) for key in run.measured.get(metric or "", {})}
+    models = [(c.origin, *point(c)) for c in complete if c.origin in published]
     bounds = [("x" if b.metric == x else "y", b.bound) for b in run.config.budgets if b.metric in (x, y)]
     return Panel(
         x,
         y,
-        tuple(point(c) for c in complete if c.number not in front),
-        tuple(sorted(point(c) for c in complete if c.number in front)),
+        tuple(point(c) for c in complete if c.number not in on_front),
+        tuple(sorted(point(c) for c in front)),
         tuple(models),
         tuple(bounds),
-        tuple((point(c), measured(c)) for c in complete if measured(c) != point(c)),
-        tuple((point(c)[0], c.scores[ACCURACY_LOW], c.scores[ACCURACY_HIGH]) for c in run.front() if y == ACCURACY),
+        tuple((point(c), measured(c)) for c in complete if c.key in keys and measured(c) != point(c)),
+        tuple((point(c)[0], c.scores[ACCURACY_LOW], c.scores[ACCURACY_HIGH]) for c in front if y == ACCURACY),
     )
 
 
@@ -159,8 +164,9 @@ def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
     """Draw one pair of axes; return the names of models, which are still to be moved apart."""
     texts: list[Text] = []
     if panel.others:
-        xs, ys = zip(*panel.others, strict=True)
-        ax.scatter(xs, ys, s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates")
+        across, up = np.array(panel.others).T
+        many = len(panel.others) > _MOST_SHAPES
+        ax.scatter(across, up, s=14, color=_OTHER, alpha=0.7, linewidths=0, label="candidates", rasterized=many)
     if panel.intervals:
         xs, lows, highs = zip(*panel.intervals, strict=True)
         ax.vlines(xs, lows, highs, color=_FRONT, alpha=0.25, linewidth=1.0, label="90 % interval", zorder=1)

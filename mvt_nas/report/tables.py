@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,6 +12,7 @@ from mvt_nas.cost.names import LATENCY
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.measured import Measurement
 from mvt_nas.engine.run import Run
+from mvt_nas.errors import RunError
 
 
 def candidates_frame(run: Run) -> pd.DataFrame:
@@ -47,3 +50,20 @@ def _column(metric: str) -> str:
 
 def _ms(found: Mapping[str, Measurement], candidate: Candidate) -> float | None:
     return found[candidate.key].ms if candidate.key in found else None
+
+
+def write_candidates(run: Run, path: Path, kind: str) -> None:
+    """Write all candidates as ``csv`` or ``parquet``.
+
+    Raises:
+        RunError: Parquet needs pyarrow, which is not installed.
+        OSError: the file cannot be written.
+    """
+    frame = candidates_frame(run)
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+        return
+    if importlib.util.find_spec("pyarrow") is None:
+        raise RunError("Parquet needs pyarrow, which is not installed: pip install 'mvt-nas[parquet]'")
+    mixed = [name for name in frame.columns if frame[name].dtype == object]  # Parquet has one type in a column
+    frame.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)

@@ -31,6 +31,7 @@ _ROUNDS = 4
 _KEPT = 1536
 _MARGIN = 0.1
 _LUCK = 3.0
+_LIKELY = 1e-3
 _FRONT = {1: 1, 2: 400, 3: 200, 4: 45}  # points of a front whose boxes are few enough, by number of objectives
 _FRONT_OF_MORE = 16
 _SAMPLES, _SAMPLES_OF_MORE = 64, 32  # up to three objectives, and of more
@@ -93,7 +94,7 @@ class Acquisition:
         if not len(pool):
             return pool.rows
         scene = self._scene(pool)
-        expected = scene.expected(pool)
+        expected = self._expected(scene, pool)
         shortlist = self._shortlist(pool, expected)
         if not len(shortlist):
             return self._filled(pool.rows[:0], pool, count)
@@ -106,6 +107,18 @@ class Acquisition:
         chosen = choose(scene.boxes, by_itself, drawn, count, range(len(shortlist), len(both)))
         rows = both.rows[chosen]
         return rows if len(rows) == count else self._filled(rows, pool, count)
+
+    def _expected(self, scene: _Scene, pool: Pool) -> Array:
+        """Return the expected improvement of each row, (n,).
+
+        As long as nothing has met the budgets there is nothing to improve: then how likely a row is to meet them, and where none is, how
+        near it may come.
+
+        Source of the former: Gelbart, Snoek and Adams, "Bayesian optimization with unknown constraints", arXiv 1403.5607, section 3.
+        """
+        if not self._models.bounded or self._seen.feasible.any():
+            return scene.expected(pool)
+        return pool.likely if pool.likely.max(initial=0.0) > _LIKELY else 1.0 / (1.0 + pool.excess)
 
     def _candidates(self) -> Pool:
         """Return rows that are not taken, the promising ones of the space among them."""
@@ -134,7 +147,7 @@ class Acquisition:
 
     def _selected(self, pool: Pool) -> tuple[Pool, Rows]:
         """Return the better part of a pool, and whose descendants to look at next: those on optimistic fronts, and the best."""
-        expected = self._scene(pool).expected(pool)
+        expected = self._expected(self._scene(pool), pool)
         order = np.argsort(-expected, kind="stable")
         fronts = [_thinned(pool.optimistic(deviations), 64) for deviations in (0.0, 1.0, 2.0)]
         kept = np.unique(np.concatenate([order[:_KEPT], *fronts]))

@@ -35,19 +35,21 @@ class Pool:
         features: (n, features).
         beliefs: of their costs.
         likely: probability that they meet the budgets that have models of their own, (n,).
+        excess: by how much they break them if luck is good, in standard deviations of what was seen, (n,).
     """
 
     rows: Rows
     features: Array
     beliefs: Beliefs
     likely: Array
+    excess: Array
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, places: NDArray[np.intp]) -> Pool:
         """Return some of the rows."""
-        return Pool(self.rows[places], self.features[places], self.beliefs.take(places), self.likely[places])
+        return Pool(self.rows[places], self.features[places], self.beliefs.take(places), self.likely[places], self.excess[places])
 
     def and_(self, other: Pool) -> Pool:
         """Return the rows of both."""
@@ -58,6 +60,7 @@ class Pool:
             np.concatenate([self.features, other.features]),
             Beliefs(mean, deviation, self.beliefs.floor),
             np.concatenate([self.likely, other.likely]),
+            np.concatenate([self.excess, other.excess]),
         )
 
     def optimistic(self, deviations: float) -> Array:
@@ -84,6 +87,11 @@ class Models:
         told = {name: excess for name, excess in seen.excesses.items() if np.isfinite(excess).sum() >= 2}
         self._excesses = {name: self._model(name, excess) for name, excess in told.items()}
 
+    @property
+    def bounded(self) -> bool:
+        """Whether there are budgets that have models of their own."""
+        return bool(self._excesses)
+
     def pool(self, rows: Rows) -> Pool:
         """Return what is believed of rows."""
         features = self._features(rows)
@@ -91,11 +99,12 @@ class Models:
         deviation = np.zeros_like(mean)
         for column, model in self._objectives.items():
             mean[:, column], deviation[:, column] = model.moments(features)
-        likely = np.ones(len(rows))
+        likely, excess = np.ones(len(rows)), np.zeros(len(rows))
         for model in self._excesses.values():
             centre, spread = model.moments(features)
             likely *= ndtr(-centre / spread)
-        return Pool(rows, features, Beliefs(mean, deviation, self._goals.lowest), likely)
+            excess += np.maximum(centre - spread, 0.0) / model.scale
+        return Pool(rows, features, Beliefs(mean, deviation, self._goals.lowest), likely, excess)
 
     def seen_costs(self) -> Array:
         """Return the costs of the feasible trials, (k, objectives), freed of noise as far as the models see it."""

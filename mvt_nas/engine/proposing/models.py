@@ -123,10 +123,13 @@ class Posterior:
         kernel: of the standardised values.
         features: (n, features).
         values: (n,).
+
+    Attributes:
+        scale: standard deviation of the values.
     """
 
     def __init__(self, kernel: Kernel, features: Array, values: Array) -> None:
-        standard, self._centre, self._scale = _standard(values)
+        standard, self._centre, self.scale = _standard(values)
         covariance = kernel(features, features)
         covariance[np.diag_indices_from(covariance)] += kernel.noise + _JITTER
         self._kernel, self._features = kernel, features
@@ -135,14 +138,14 @@ class Posterior:
 
     def mean(self, points: Array) -> Array:
         """Return the mean of the function at points (k, features), (k,)."""
-        return np.asarray(self._centre + self._scale * (self._kernel(points, self._features) @ self._weights))
+        return np.asarray(self._centre + self.scale * (self._kernel(points, self._features) @ self._weights))
 
     def moments(self, points: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation of the function at points (k, features), (k,) each; the noise is not in it."""
         across = self._kernel(points, self._features)
         spread = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
         variance = np.maximum(self._kernel.amplitude - np.sum(spread**2, axis=0), 1e-10)
-        return self._centre + self._scale * (across @ self._weights), self._scale * np.sqrt(variance)
+        return self._centre + self.scale * (across @ self._weights), self.scale * np.sqrt(variance)
 
     def samples(self, points: Array, normal: Array) -> Array:
         """Return joint samples (s, k) of the function at points (k, features) from standard normal numbers (s, k)."""
@@ -150,5 +153,5 @@ class Posterior:
         spread = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
         covariance = self._kernel(points, points) - spread.T @ spread
         covariance[np.diag_indices_from(covariance)] += 1e-6 * self._kernel.amplitude
-        mean = self._centre + self._scale * (across @ self._weights)
-        return np.asarray(mean + self._scale * (normal @ cholesky(covariance, lower=True).T))
+        mean = self._centre + self.scale * (across @ self._weights)
+        return np.asarray(mean + self.scale * (normal @ cholesky(covariance, lower=True).T))

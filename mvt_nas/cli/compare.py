@@ -1,0 +1,34 @@
+"""``mvt-nas compare``: several runs beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mvt_nas.cli.paths import FOLDER
+from mvt_nas.cli.tables import print_json, print_table
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="RUN RUN...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
+    """Compare the fronts of several runs with the same objectives.
+
+    Hypervolumes are counted in one box, as shares of what all runs dominate together; joint is how many candidates of a run are on the
+    front of all; covered is the share of its front that another run dominates.
+    """
+    from mvt_nas.engine.run import Run
+    from mvt_nas.report.comparing import compare
+
+    found = compare([Run.load(folder) for folder in runs])
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    rows = [
+        [one.run, one.sampler, str(one.seed), str(one.candidates), str(one.front), f"{one.share:.2%}", str(one.joint), f"{one.covered:.0%}"]
+        for one in found
+    ]
+    print_table(["run", "sampler", "seed", "candidates", "front", "hypervolume", "joint", "covered"], rows, text_columns=2)

@@ -1,0 +1,149 @@
+"""What a run says to whoever has to choose: which published models it beats and by how much, what its front agrees on, what matters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.run import Run
+from mvt_nas.pareto import SIGN_AS_COST
+
+_TREES = 100
+_LEAST = 20  # candidates below which importance would be chance
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A candidate worth a look.
+
+    Attributes:
+        number: of the candidate.
+        why: in words.
+    """
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """A published model that a candidate of the front dominates.
+
+    Attributes:
+        model: its name.
+        by: number of the candidate, of several that with the largest gain in the objective in which it gains least.
+        gains: by objective, how much better the candidate is, in the objective's unit; positive is better.
+    """
+
+    model: str
+    by: int
+    gains: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A choice that recurs on a front.
+
+    Attributes:
+        dimension: name.
+        value: the most frequent one.
+        on_front: its share on the front, 0 to 1.
+        elsewhere: its share among the other candidates.
+    """
+
+    dimension: str
+    value: object
+    on_front: float
+    elsewhere: float
+
+
+def choices(run: Run) -> list[Chosen]:
+    """Return the knee of the front, and the best in each objective."""
+    front, knee = run.front(), run.knee()
+    found = [Chosen(knee, "the knee: giving up a little of one objective gains most of another")] if knee is not None else []
+    for objective in run.config.objectives if front else ():
+        sign = SIGN_AS_COST[objective.direction]
+        best = min(front, key=lambda c: (sign * c.scores[objective.metric], c.number))
+        found.append(Chosen(best.number, f"best {objective.metric}"))
+    return found
+
+
+def beaten(run: Run) -> list[Beaten]:
+    """Return the published models among the candidates that the front dominates, best gains first of all in the run's order."""
+    front = [candidate for candidate in run.front() if candidate.origin == "sampler"]
+    costs, spans = _costs(run, front), _spans(run)
+    found = []
+    for model in (candidate for candidate in run.complete() if candidate.origin != "sampler"):
+        own = _costs(run, [model])[0]
+        gains = own - costs
+        better = (gains >= 0).all(axis=1) & (gains > 0).any(axis=1)
+        if better.any():
+            place = int(np.argmax(np.where(better, (gains / spans).min(axis=1), -np.inf)))
+            named = {objective.metric: float(gain) for objective, gain in zip(run.config.objectives, gains[place], strict=True)}
+            found.append(Beaten(model.origin, front[place].number, named))
+    return found
+
+
+def habits(run: Run) -> list[Habit]:
+    """Return the most frequent value of each dimension on the front, that by which the front differs most from the rest first."""
+    on_front = {candidate.number for candidate in run.front()}
+    front = [candidate for candidate in run.complete() if candidate.number in on_front]
+    others = [candidate for candidate in run.complete() if candidate.number not in on_front]
+    found = []
+    for place, dimension in enumerate(run.space.dimensions):
+        code, count = Counter(candidate.row[place] for candidate in front).most_common(1)[0] if front else (0, 0)
+        elsewhere = sum(candidate.row[place] == code for candidate in others)
+        if len(dimension.values) > 1 and front:
+            found.append(Habit(dimension.name, dimension.values[code], count / len(front), elsewhere / max(len(others), 1)))
+    return sorted(found, key=lambda habit: (-(habit.on_front - habit.elsewhere), habit.dimension))
+
+
+def importances(run: Run) -> dict[str, dict[str, float]]:
+    """Return by objective how much of its variance among the candidates each dimension explains; shares that sum to 1.
+
+    Empty where there are too few candidates to tell. By the impurity decrease of extremely randomised trees on the codes.
+
+    Source: Geurts, Ernst and Wehenkel, "Extremely randomized trees" (2006).
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    candidates = run.complete()
+    if len(candidates) < _LEAST or not run.space.dimensions:
+        return {}
+    codes = np.array([candidate.row for candidate in candidates], dtype=float)
+    scores = run.scores(candidates)
+    result = {}
+    for objective, values in zip(run.config.objectives, scores.T, strict=True):
+        if np.ptp(values) > 0:
+            trees = ExtraTreesRegressor(_TREES, random_state=0, min_samples_leaf=3).fit(codes, _ranks(values))
+            shares = dict(zip((dimension.name for dimension in run.space.dimensions), trees.feature_importances_.tolist(), strict=True))
+            result[objective.metric] = dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+    return result
+
+
+def failures(run: Run) -> list[tuple[str, int]]:
+    """Return the reasons for which candidates failed, with their numbers, the most frequent first."""
+    return Counter(candidate.error or "unknown" for candidate in run.candidates.values() if candidate.status == "failed").most_common()
+
+
+def _costs(run: Run, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    signs = np.array([SIGN_AS_COST[direction] for direction in run.directions])
+    return np.asarray(run.scores(list(candidates)) * signs)
+
+
+def _spans(run: Run) -> NDArray[np.float64]:
+    costs = _costs(run, run.complete())
+    spans = np.ptp(costs, axis=0) if len(costs) else np.zeros(len(run.directions))
+    return np.asarray(np.where(spans > 0, spans, 1.0))
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ranks from 0 to 1: objectives that span decades count alike."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values) / len(values))

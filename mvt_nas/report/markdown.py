@@ -1,0 +1,126 @@
+"""A run as a page of Markdown: what to choose, what it beats, how it was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from mvt_nas.cost.names import COST_NAMES
+from mvt_nas.engine.run import Run
+from mvt_nas.engine.spread import evenly_spread
+from mvt_nas.report.by_chance import curves
+from mvt_nas.report.findings import beaten, choices, failures, habits, importances
+
+_ROWS = 30
+_MOST = 8
+
+
+def report(run: Run) -> str:
+    """Return the page."""
+    parts = [part(run) for part in (_head, _choices, _front, _beaten, _habits, _importances, _growth, _failures, _origin)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _head(run: Run) -> list[str]:
+    counts = f"{len(run.candidates)} candidates, {len(run.complete())} complete, {len(run.front())} on the front"
+    wanted = ", ".join(f"{objective.metric} ({objective.direction})" for objective in run.config.objectives)
+    budgets = ", ".join(map(str, run.config.budgets)) or "none"
+    return [f"# {text(run.space.name)}", "", f"{counts}. Objectives: {text(wanted)}. Budgets: {text(budgets)}."]
+
+
+def _choices(run: Run) -> list[str]:
+    lines = ["## What to choose", ""]
+    for one in choices(run):
+        scores = run.candidates[one.number].scores
+        named = ", ".join(f"{objective.metric} {number(scores[objective.metric])}" for objective in run.config.objectives)
+        lines.append(f"- **candidate {one.number}**, {text(one.why)}: {text(named)}")
+        lines.append(f"  `mvt-nas show {run.folder}:{one.number} --arch-json`")
+    return lines if len(lines) > 2 else [*lines, "Nothing is complete."]
+
+
+def _front(run: Run) -> list[str]:
+    front, metrics = run.front(), list(dict.fromkeys([*(objective.metric for objective in run.config.objectives), *COST_NAMES]))
+    place = next((index for index, candidate in enumerate(front) if candidate.number == run.knee()), None)
+    shown = [front[index] for index in evenly_spread(len(front), _ROWS, place)]
+    rows = [[str(c.number), *(number(c.scores.get(name)) for name in metrics), c.origin] for c in shown]
+    more = [f"{len(shown)} of {len(front)}, evenly spread.", ""] if len(shown) < len(front) else []
+    return ["## The front", "", *more, *_table(["id", *metrics, "origin"], rows)]
+
+
+def _beaten(run: Run) -> list[str]:
+    found, published = beaten(run), sum(candidate.origin != "sampler" for candidate in run.complete())
+    if not published:
+        return []
+    names = [objective.metric for objective in run.config.objectives]
+    rows = [[one.model, str(one.by), *(_gain(run, name, one.gains[name]) for name in names)] for one in found]
+    table = _table(["model", "dominated by", *(f"{name}, gain" for name in names)], rows) if rows else []
+    return ["## Published models", "", f"{len(found)} of {published} are dominated.", "", *table]
+
+
+def _gain(run: Run, metric: str, gain: float) -> str:
+    direction = next(objective.direction for objective in run.config.objectives if objective.metric == metric)
+    return f"{'+' if direction == 'max' else '-'}{number(gain)}" if gain else "equal"
+
+
+def _habits(run: Run) -> list[str]:
+    rows = [[one.dimension, str(one.value), f"{one.on_front:.0%}", f"{one.elsewhere:.0%}"] for one in habits(run)[:_MOST]]
+    header = ["dimension", "most frequent on the front", "there", "among the others"]
+    return ["## What the front agrees on", "", *_table(header, rows)] if rows else []
+
+
+def _importances(run: Run) -> list[str]:
+    found = importances(run)
+    if not found:
+        return []
+    lines = ["## What matters", "", "Share of the variance that each dimension explains, by a forest over all complete candidates:", ""]
+    rows = [[metric, ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:_MOST])] for metric, shares in found.items()]
+    return [*lines, *_table(["objective", "dimensions"], rows)]
+
+
+def _growth(run: Run) -> list[str]:
+    own, chance = curves(run)
+    if not len(own):
+        return []
+    places = sorted({max(round(len(own) * share) - 1, 0) for share in (0.1, 0.25, 0.5, 0.75, 1.0)})
+    header = ["after", *(str(place + 1) for place in places)]
+    rows = [["this search", *(f"{own[place]:.3f}" for place in places)]]
+    if chance is not None and len(chance) == len(own):
+        rows.append(["as many at random", *(f"{chance[place]:.3f}" for place in places)])
+    return ["## How the front grew", "", "Hypervolume as a share of the box around all candidates:", "", *_table(header, rows)]
+
+
+def _failures(run: Run) -> list[str]:
+    found = failures(run)
+    return ["## Failures", "", *_table(["candidates", "reason"], [[str(count), reason] for reason, count in found])] if found else []
+
+
+def _origin(run: Run) -> list[str]:
+    config = run.config
+    facts = {
+        "space": f"{config.name}, hash {config.space_hash}, {run.space.size:.4g} architectures",
+        "sampler": f"{config.sampler}, seed {config.seed}, batches of {config.batch}",
+        "devices": ", ".join(f"{name} ({value})" for name, value in config.devices.items()) or "none",
+        "accuracy": ", ".join(config.accuracy.values()) or "not predicted",
+        "pictures": f"{config.training.data}, hash {config.training.fingerprint}" if config.training else "none",
+        "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
+        "again": f"`mvt-nas reproduce {run.folder}`",
+    }
+    return ["## Where it comes from", "", *(f"- {name}: {value if name == 'again' else text(value)}" for name, value in facts.items())]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    for row in [header, ["---"] * len(header), *rows]:
+        yield "| " + " | ".join(cell if set(cell) == {"-"} else text(cell) for cell in row) + " |"
+
+
+def number(value: float | None) -> str:
+    """Return a number as people write it: whole numbers whole, others with four figures."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def text(value: str) -> str:
+    """Return text that Markdown and HTML take for nothing else."""
+    escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(escaped.split()))
