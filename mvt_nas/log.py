@@ -73,19 +73,22 @@ class Log:
         return RunError(f"{self._path}: cannot be written ({error.strerror or error}); nothing finished is lost, {self._go_on}")
 
 
-def read_log(path: Path, take: Callable[[Any], None], mend: str) -> int:
+def read_log(path: Path, take: Callable[[Any], None], mend: str, start: int = 0) -> int:
     """Give ``take`` every record of a file; return the bytes up to the end of its last whole line, 0 where there is no file.
 
     Args:
         path: of the file.
         take: is given one record after the other; a ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError`` refuses it.
         mend: what to do about damage, in a few words.
+        start: bytes of whole lines that were read before, and are left out.
 
     Raises:
         RunError: a line other than the last is damaged or refused.
     """
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            file.seek(start)
+            data = file.read()
     except FileNotFoundError:
         return 0
     except OSError as error:
@@ -95,8 +98,9 @@ def read_log(path: Path, take: Callable[[Any], None], mend: str) -> int:
         try:
             take(_record(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{path}: line {number} is damaged ({error}); {mend}") from None
-    return len(data) - len(lines[-1])
+            before = path.read_bytes()[:start].count(b"\n")
+            raise RunError(f"{path}: line {before + number} is damaged ({error}); {mend}") from None
+    return start + len(data) - len(lines[-1])
 
 
 def _record(line: bytes) -> Any:

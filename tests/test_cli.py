@@ -232,7 +232,7 @@ def _wait_for(condition: Any, seconds: float = 60.0) -> None:
 def test_a_bare_command_shows_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys=capsys)
     assert code == 0
-    assert "Start with:" in out
+    assert "mvt-nas search tiny" in out
     assert err == ""
 
 

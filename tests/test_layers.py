@@ -127,6 +127,7 @@ def test_counting_whole_spaces_does_not_need_torch() -> None:
 
 def test_reports_do_not_need_torch() -> None:
     assert "torch" not in _loaded("import mvt_nas.report.plot, mvt_nas.report.tables, mvt_nas.engine.run, mvt_nas.engine.dashboard")
+    assert {"torch", "optuna"} & _loaded("import mvt_nas.report.watch.view, mvt_nas.cli.watch_frame") == set()
 
 
 def test_the_public_names_are_what_they_claim() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from engine_problems import small_space
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.feasible import Feasibility
@@ -17,8 +20,9 @@ from mvt_nas.engine.proposing import front as fronts
 from mvt_nas.engine.proposing.breeding import Breeder, different, keys, without
 from mvt_nas.engine.proposing.front import best_front, evolved_front
 from mvt_nas.engine.proposing.goals import Goals
-from mvt_nas.engine.proposing.history import History, history
+from mvt_nas.engine.proposing.history import History, Ledger, history
 from mvt_nas.engine.proposing.known_front import KnownFront
+from mvt_nas.engine.study import distributions
 from mvt_nas.pareto import hypervolume, pareto_front, pareto_ranks
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace, load_space
@@ -34,8 +38,9 @@ def goals(there: Feasibility, *objectives: str) -> Goals:
     return Goals.of(there, [Objective.parse(text) for text in objectives], [])
 
 
-def seen(taken: Rows) -> History:
-    return History(taken[:0], np.zeros((0, 0)), NOTHING, np.zeros(0, dtype=bool), taken, taken[:0])
+def seen(taken: Rows, wanted: Goals, there: Feasibility) -> History:
+    costs = wanted.known_costs(there, taken)
+    return History(taken, costs, NOTHING, np.ones(len(taken), dtype=bool), taken, taken[:0], len(taken) // 2)
 
 
 def as_set(rows: Rows) -> set[tuple[int, ...]]:
@@ -166,7 +171,7 @@ def test_ranks_follow_one_another_when_a_front_is_used_up() -> None:
     by_row = dict(zip(map(tuple, rows.tolist()), ranks.tolist(), strict=True))
     front, taken, order = KnownFront(wanted, there, 0), rows[:0], []
     for _ in range(6):
-        proposed = front.next(seen(taken), 5)
+        proposed = front.next(seen(taken, wanted, there), 5)
         order += [by_row[tuple(row)] for row in proposed.tolist()]
         taken = np.concatenate([taken, proposed])
     assert len(as_set(taken)) == 30
@@ -185,12 +190,12 @@ def test_the_widest_points_of_a_front_come_first() -> None:
     def volume(rows: Rows) -> float:
         return hypervolume((wanted.known_costs(there, rows) - low) / (high - low), ["min", "min"], [1.1, 1.1])
 
-    chosen = front.next(seen(every.rows[:0]), 16)
+    chosen = front.next(seen(every.rows[:0], wanted, there), 16)
     rng = np.random.default_rng(0)
     at_random = [volume(every.rows[rng.choice(len(every.rows), 16, replace=False)]) for _ in range(200)]
     assert volume(chosen) > max(at_random)
     assert volume(chosen) > 0.9 * volume(every.rows)
-    assert as_set(front.next(seen(chosen), 16)).isdisjoint(as_set(chosen))
+    assert as_set(front.next(seen(chosen, wanted, there), 16)).isdisjoint(as_set(chosen))
 
 
 def test_of_one_objective_the_best_rows_come_in_order() -> None:
@@ -198,7 +203,7 @@ def test_of_one_objective_the_best_rows_come_in_order() -> None:
     wanted = goals(there, "imagenet_top1")
     front = KnownFront(wanted, there, 0)
     values = np.sort(wanted.known_costs(there, there.space.enumerate())[:, 0])
-    found = wanted.known_costs(there, front.next(seen(there.space.enumerate()[:0]), 12))[:, 0]
+    found = wanted.known_costs(there, front.next(seen(there.space.enumerate()[:0], wanted, there), 12))[:, 0]
     assert found.tolist() == values[:12].tolist()
     assert str(front).startswith("best architecture, exact: all ")
 
@@ -206,8 +211,54 @@ def test_of_one_objective_the_best_rows_come_in_order() -> None:
 def test_a_space_that_is_used_up_has_nothing_to_propose() -> None:
     there = feasibility(small_space())
     rows = there.space.enumerate()
-    assert len(KnownFront(goals(there, "macs", "params"), there, 0).next(seen(rows), 4)) == 0
-    assert len(KnownFront(goals(there, "macs", "params"), there, 0).next(seen(rows[:-2]), 4)) == 2
+    wanted = goals(there, "macs", "params")
+    assert len(KnownFront(wanted, there, 0).next(seen(rows, wanted, there), 4)) == 0
+    assert len(KnownFront(wanted, there, 0).next(seen(rows[:-2], wanted, there), 4)) == 2
+
+
+def test_what_has_settled_is_read_once_and_changes_nothing() -> None:
+    there = feasibility(load_space("small_images"))
+    wanted = goals(there, "macs", "params")
+    rows = there.sample(120, 0)
+    front = KnownFront(wanted, there, 0)
+    for count in range(0, 120, 24):
+        again = KnownFront(wanted, there, 0)  # as after an interruption
+        assert front.next(seen(rows[:count], wanted, there), 8).tolist() == again.next(seen(rows[:count], wanted, there), 8).tolist()
+
+
+def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = feasibility(small_space())
+    wanted = goals(there, "macs", "params")
+    spread = distributions(there.space)
+    states = [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE, TrialState.RUNNING, TrialState.COMPLETE, TrialState.COMPLETE] * 10
+    trials = []
+    for number, (row, state) in enumerate(zip(there.sample(60, 0).tolist(), states, strict=True)):
+        trial = create_trial(
+            state=state if number > 40 or state != TrialState.RUNNING else TrialState.COMPLETE,
+            values=[1.0, 2.0] if state != TrialState.FAIL else None,
+            params=dict(zip(spread, row, strict=True)),
+            distributions=spread,
+        )
+        trial.number = number
+        trials.append(trial)
+    read: list[int] = []
+
+    def counts(some: Sequence[FrozenTrial], *others: Any) -> History:
+        read.append(len(some))
+        return history(some, *others)
+
+    monkeypatch.setattr("mvt_nas.engine.proposing.history.history", counts)
+    ledger = Ledger(wanted, there)
+    for count in (7, 8, 30, 60):
+        found, expected = ledger.read(trials[:count]), history(trials[:count], wanted, there)
+        for name in ("rows", "costs", "feasible", "taken", "running"):
+            assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    settled = next(number for number, trial in enumerate(trials) if trial.state == TrialState.RUNNING)
+    assert found.settled == sum(trial.state == TrialState.COMPLETE for trial in trials[:settled])
+    read.clear()
+    ledger.read(trials)
+    assert read == [60 - settled]
+    assert len(ledger.read(trials[:5]).taken) == 5  # another study
 
 
 def test_a_history_takes_known_values_from_the_tables_and_the_others_from_trials() -> None:

@@ -16,6 +16,9 @@ _VERBS = {
     "pareto": "runs.pareto_command",
     "plot": "runs.plot_command",
     "runs": "runs.runs_command",
+    "watch": "watch.watch_command",
+    "report": "report.report_command",
+    "compare": "compare.compare_command",
     "reproduce": "reproduce.reproduce_command",
     "dashboard": "runs.dashboard_command",
     "show": "arch.show_command",
@@ -26,7 +29,12 @@ _VERBS = {
     "accuracy": "accuracy.accuracy_group",
     "bench": "bench.bench_group",
     "cache": "cache.cache_group",
+    "doctor": "doctor.doctor_command",
+    "completion": "completion.completion_command",
 }
+
+_COMPLETING = "_MVT_NAS_COMPLETE"
+"""Set while a shell asks what could come next."""
 
 
 class _Verbs(click.Group):
@@ -40,17 +48,26 @@ class _Verbs(click.Group):
             return None
         module, _, name = _VERBS[cmd_name].partition(".")
         command: click.Command = getattr(import_module(f"mvt_nas.cli.{module}"), name)
-        return command
+        if _COMPLETING not in os.environ:
+            return command
+        from mvt_nas.cli.completing import complete_names
+
+        return complete_names(command)
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(mvt_nas.__version__, prog_name="mvt-nas")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
     """Search the MobileViT v1, v2 and v3 design space for your budget, and see the Pareto front.
 
     Start with:  mvt-nas search mobilevit --trials 200 --workers 2
     """
+    if context.invoked_subcommand is None:
+        from mvt_nas.cli.welcome import WELCOME
+
+        click.echo(WELCOME)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -113,7 +113,7 @@ def search_command(
     keep_freed_memory()
     given = {name: value for name, value in settings.items() if value is not None and value is not False and value != ()}
     if space is None and not resume:
-        raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit (see mvt-nas space list)")
+        raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit; mvt-nas space list shows them")
     arguments = (_kept(out) if resume else {}) | _arguments(given)
     kept = arguments.pop("space", None)
     with Progress() as progress:

@@ -27,6 +27,7 @@ class History:
         feasible: which of them meet all constraints, (n,).
         taken: the rows of all finished trials, (k, dimensions).
         running: the rows of trials that run, (r, dimensions).
+        settled: how many of the first rows will stand there whatever finishes next.
     """
 
     rows: Rows
@@ -35,6 +36,49 @@ class History:
     feasible: NDArray[np.bool_]
     taken: Rows
     running: Rows
+    settled: int = 0
+
+    def and_(self, later: History) -> History:
+        """Return these trials and later ones."""
+        names = dict.fromkeys([*self.excesses, *later.excesses])
+        return History(
+            np.concatenate([self.rows, later.rows]),
+            np.concatenate([self.costs, later.costs]),
+            {name: np.concatenate([self._excess(name), later._excess(name)]) for name in names},
+            np.concatenate([self.feasible, later.feasible]),
+            np.concatenate([self.taken, later.taken]),
+            np.concatenate([self.running, later.running]),
+            len(self.rows),
+        )
+
+    def _excess(self, name: str) -> Array:
+        return self.excesses.get(name, np.full(len(self.rows), np.nan))
+
+
+class Ledger:
+    """Reads trials, those that have finished before any that runs only once: a long search asks for them again and again.
+
+    Args:
+        goals: what is wanted.
+        feasibility: the space.
+    """
+
+    def __init__(self, goals: Goals, feasibility: Feasibility) -> None:
+        self._goals, self._feasibility = goals, feasibility
+        self._count = 0
+        self._settled = history([], goals, feasibility)
+
+    def read(self, trials: Sequence[FrozenTrial]) -> History:
+        """Return what all trials say, in the order of their numbers."""
+        if len(trials) < self._count:
+            self._count, self._settled = 0, history([], self._goals, self._feasibility)  # another study
+        count = self._count
+        while count < len(trials) and trials[count].state.is_finished():
+            count += 1
+        if count > self._count:
+            self._settled = self._settled.and_(history(trials[self._count : count], self._goals, self._feasibility))
+            self._count = count
+        return self._settled.and_(history(trials[count:], self._goals, self._feasibility))
 
 
 def history(trials: Sequence[FrozenTrial], goals: Goals, feasibility: Feasibility) -> History:

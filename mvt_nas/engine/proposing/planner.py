@@ -19,7 +19,7 @@ from mvt_nas.engine.proposing.breeding import without
 from mvt_nas.engine.proposing.design import design, fresh
 from mvt_nas.engine.proposing.features import Features
 from mvt_nas.engine.proposing.goals import Goals
-from mvt_nas.engine.proposing.history import History, history
+from mvt_nas.engine.proposing.history import History, Ledger
 from mvt_nas.engine.proposing.known_front import KnownFront
 from mvt_nas.space.columns import Rows
 
@@ -60,13 +60,18 @@ class Planner:
         return found
 
     @property
+    def _ledger(self) -> Ledger:
+        found: Ledger = self._once("ledger", lambda: Ledger(self._goals, self._feasibility))
+        return found
+
+    @property
     def all_known(self) -> bool:
         """Whether there is nothing to learn from evaluations."""
         return not self._goals.costly and not self._goals.budgets
 
     def plan(self, trials: Sequence[FrozenTrial], count: int) -> Rows:
         """Return ``count`` rows to propose, the best first; where nothing new is left, old ones; none where nothing is feasible."""
-        seen = history(trials, self._goals, self._feasibility)
+        seen = self._ledger.read(trials)
         rng = np.random.default_rng([self._run_seed, len(seen.taken), 2])
         rows = self._planned(seen, count, rng)
         if len(rows) < count:

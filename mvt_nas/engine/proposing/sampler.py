@@ -109,19 +109,30 @@ class MvtSampler(BaseSampler):
         Raises:
             SpaceError: no architecture meets the budgets on what is known.
         """
-        trials = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number or other.state.is_finished()]
-        running = {other.number for other in trials if not other.state.is_finished()}
-        finished = [other.number for other in trials if other.number not in running]
-        key = ("plan", len(finished), max(finished, default=-1))
+        trials = study.get_trials(deepcopy=False)
+        settled = self._settled(trials)
+        late = [other for other in trials[settled:] if other.number < trial.number or other.state.is_finished()]
+        running = {other.number for other in late if not other.state.is_finished()}
+        finished = [other.number for other in late if other.number not in running]
+        key = ("plan", settled + len(finished), max(finished, default=settled - 1))
         plan = self._memory.get(key)
         if plan is None or len(plan.rows) <= len(running - plan.running):
-            plan = self._memory[key] = _Plan(self._planned(study, trials), frozenset(running))
+            plan = self._memory[key] = _Plan(self._planned(study, [*trials[:settled], *late]), frozenset(running))
         row = plan.rows[len(running - plan.running)]
         return dict(zip(self.distributions, row.tolist(), strict=True))
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Return one code at random."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def _settled(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return how many of the first trials have finished, looking at each once only."""
+        count = int(self._memory.get("settled", 0))
+        count = count if count <= len(trials) else 0
+        while count < len(trials) and trials[count].state.is_finished():
+            count += 1
+        self._memory["settled"] = count
+        return count
 
     def _planned(self, study: Study, trials: Sequence[FrozenTrial]) -> Rows:
         rows = self._planner(self._objectives or _unnamed(study.directions)).plan(trials, self._batch)
