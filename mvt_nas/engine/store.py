@@ -127,11 +127,16 @@ def read(folder: Path) -> Content:
         RunError: a line other than the last is damaged, or two candidates have the same number.
     """
     content = Content()
-    content.intact = read_log(folder / NAME, lambda record: _take(content, record), "restore the file or start a new run")
+    content.intact = read_log(folder / NAME, lambda record: take(content, record), "restore the file or start a new run")
     return content
 
 
-def _take(content: Content, record: Mapping[str, Any]) -> None:
+def take(content: Content, record: Mapping[str, Any]) -> None:
+    """Take a record into what a store holds.
+
+    Raises:
+        ValueError: it is damaged, of no known kind, or a second candidate of its number.
+    """
     if "candidate" in record:
         candidate = Candidate.from_dict(record["candidate"])
         if candidate.number in content.candidates:

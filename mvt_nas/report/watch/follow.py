@@ -15,8 +15,7 @@ from typing import Any
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.folder import CONFIG, read_config
-from mvt_nas.engine.rungs import Reached, Rung
-from mvt_nas.engine.store import NAME, Batch, Content
+from mvt_nas.engine.store import NAME, Content, take
 from mvt_nas.log import read_log
 
 _LOCK = ".lock"
@@ -92,26 +91,11 @@ class Follower:
         return before[:2] != self._store[:2] or self._store[2] < self.content.intact
 
     def _take(self, record: Mapping[str, Any]) -> None:
-        """Take in a record; one of a kind that is not shown is left out."""
+        """Take in a record."""
+        take(self.content, record)
         self._records += 1
-        content = self.content
         if "candidate" in record:
-            candidate = Candidate.from_dict(record["candidate"])
-            content.candidates[candidate.number] = candidate
-            self._new.append(candidate)
-        elif "batch" in record:
-            number, size = int(record["batch"]["number"]), int(record["batch"]["size"])
-            content.batches[number] = Batch(number, max(size, 1), {})
-        elif "rung" in record:
-            rung = Rung.from_dict(record["rung"])
-            content.rungs[rung.of, rung.epochs] = rung
-        elif "reached" in record:
-            reached = Reached.from_dict(record["reached"])
-            content.results[reached.number, reached.epochs] = reached
-        elif "climb" in record:
-            content.climbs.add(int(record["climb"]))
-        elif "exhausted" in record:
-            content.exhausted = True
+            self._new.append(self.content.candidates[int(record["candidate"]["number"])])
 
 
 def in_use(folder: Path) -> bool:
