@@ -217,11 +217,12 @@ def test_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.cache_part().remedy == "set XDG_CACHE_HOME to a folder that can be written"
 
 
-def test_the_latency_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mvt_nas.latency.measuring import fingerprint
     from mvt_nas.latency.profiles import load_profile
 
     default = "x86-onnxruntime-1t"
+    monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))  # no profile that another test has made
     monkeypatch.setattr(fingerprint, "this_device", lambda: dict(load_profile(default).device))
     assert machine.device_part() == Part("latency model", "device", True, f"of this machine: {default} (default)")
     monkeypatch.setattr(fingerprint, "this_device", lambda: {"cpu": "another", "flags": []})
