@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -167,7 +168,7 @@ def test_more_trials_climb_anew_with_what_is_there(whole: Run, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_time_that_is_over_ends_a_climb_between_batches(whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readings = iter([0.0, 0.0, math.inf])
+    readings = iter([0.0, math.inf])
     monkeypatch.setattr(climbing, "time", SimpleNamespace(monotonic=lambda: next(readings)))
     ended = run_search(tmp_path / "a", minutes=1e6)
     monkeypatch.undo()
@@ -248,3 +249,62 @@ def test_the_command_says_how_far_each_candidate_came(tmp_path: Path, capsys: py
     assert said.err.count("% after 3 epochs") == 2
     assert "trained_epochs" in (tmp_path / "a" / "candidates.csv").read_text().splitlines()[0]
     assert "2 stopped" in said.out
+
+
+@pytest.mark.slow
+def test_more_trials_after_a_climb_are_told_as_they_come(whole: Run, tmp_path: Path) -> None:
+    run_search(tmp_path / "a", trials=8)
+    heard: list[tuple[int, bool, bool]] = []
+
+    def listen(run: Run, candidate: Candidate) -> None:
+        heard.append((len(run.candidates), candidate.number in run.candidates, run.climbed))
+
+    again = run_search(tmp_path / "a", trials=12, resume=True, listener=listen)
+    assert facts(again.run) == facts(whole)
+    assert heard[:4] == [(count, True, False) for count in (9, 10, 11, 12)]
+    assert heard[4][2]
+
+
+@pytest.mark.slow
+def test_what_an_interruption_left_of_a_batch_does_not_climb(tmp_path: Path) -> None:
+    expected = run_search(tmp_path / "whole", trials=4).run
+    run_search(tmp_path / "a", trials=12)
+    lines = (tmp_path / "a" / "candidates.jsonl").read_bytes().splitlines(keepends=True)
+    records = [json.loads(line.partition(b" ")[2]) for line in lines]
+    kept = [line for line, record in zip(lines, records, strict=True) if record.get("candidate", {}).get("number") in (0, 1, 2, 3, 4, 6)]
+    batch = next(line for line, record in zip(lines, records, strict=True) if record.get("batch", {}).get("number") == 0)
+    (tmp_path / "a" / "candidates.jsonl").write_bytes(b"".join([*kept[:4], batch, *kept[4:]]))
+    config = (tmp_path / "a" / "run.yaml").read_text()
+    (tmp_path / "a" / "run.yaml").write_text(config.replace("trials: 12", "trials: 4"))
+    found = run_search(tmp_path / "a", trials=4, resume=True).run
+    assert facts(found)["candidates"] == facts(expected)["candidates"]
+
+
+def test_where_all_fail_on_a_rung_the_one_below_counts() -> None:
+    candidates = {n: candidate(n, 10.0 + n) for n in range(3)}
+    results = {(2, 2): Reached(2, 2, 30.0, None, 1.0), (2, 8): Reached(2, 8, None, "diverged", 1.0), (1, 2): Reached(1, 2, 20.0, None, 1.0)}
+    rungs = {(3, 2): Rung(3, 2, (1, 2)), (3, 8): Rung(3, 8, (2,))}
+    found = climbed(candidates, rungs, results, [], 1)
+    assert [found[n].status for n in range(3)] == ["stopped", "complete", "failed"]
+    assert found[2].seconds == 2.0
+
+
+@pytest.mark.slow
+def test_budgets_on_accuracy_are_for_the_end_and_others_for_the_beginning(whole: Run, tmp_path: Path) -> None:
+    bound = float(np.median([c.scores["trained_accuracy"] for c in whole.complete()]))
+    run = run_search(tmp_path / "a", budgets=[f"trained_accuracy>={bound}"]).run
+    assert [c.key for c in run.candidates.values()] == [c.key for c in whole.candidates.values()]  # proposed as without
+    assert {c.status for c in run.candidates.values()} == {"stopped", "complete", "infeasible"}
+    none = run_search(tmp_path / "b", budgets=["channel_entropy>=1e9"]).run
+    assert {(c.status, c.scores.get("trained_epochs")) for c in none.candidates.values()} == {("infeasible", None)}
+
+
+@pytest.mark.slow
+def test_trouble_with_checkpoints_fails_no_candidate(whole: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "training").write_text("in the way")
+    assert facts(run_search(tmp_path / "a").run) == facts(whole)
+    (tmp_path / "b" / "training").mkdir(parents=True)
+    for c in whole.candidates.values():
+        (tmp_path / "b" / "training" / f"{c.key}.pt").write_text("damaged")
+    assert facts(run_search(tmp_path / "b").run) == facts(whole)

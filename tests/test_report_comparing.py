@@ -30,6 +30,17 @@ def test_equal_runs_share_all() -> None:
         assert (one.share, one.joint, one.covered) == (1.0, 2, 0.0)
 
 
+def test_runs_that_all_found_the_one_best_are_equal() -> None:
+    for one in compare([run_of([(80.0, 10.0), (20.0, 10.0)]), run_of([(80.0, 10.0)])]):
+        assert (one.share, one.front, one.covered) == (1.0, 1, 0.0)
+
+
+def test_runs_with_other_settings_are_refused(tmp_path: Path) -> None:
+    runs = [search(small_space(), objectives=["params"], trials=4, num_classes=n, out=tmp_path / str(n)).run for n in (10, 1000)]
+    with pytest.raises(RunError, match=r"num_classes is 1000, but 10 in .*; only the same can be compared"):
+        compare(runs)
+
+
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     run = run_of([(1.0, 1.0)])
     with pytest.raises(RunError, match="two runs or more are needed"):

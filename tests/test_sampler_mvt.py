@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -300,3 +301,32 @@ def test_the_benchmark_prints_shares_of_the_best_front() -> None:
     assert found["samplers"]["random"]["100"] < found["samplers"]["mvt"]["100"] <= 1.0
     text = CliRunner().invoke(cli, arguments)
     assert "% at 100" in text.stdout
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_threads_of_a_study_get_different_architectures(batch: int) -> None:
+    sampler = MvtSampler(load_space("tiny"), ["score:max", "macs:min"], seed=0, batch=batch)
+    with quiet_optuna():
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        architecture = sampler.suggest(trial)
+        time.sleep(0.002)
+        return float(architecture.stem_width), 0.0
+
+    study.optimize(objective, n_trials=40, n_jobs=4)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 40
+
+
+def test_a_second_study_is_no_repetition_of_the_first() -> None:
+    def proposals(sampler: MvtSampler, sign: float) -> list[tuple[int, ...]]:
+        with quiet_optuna():
+            study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        study.optimize(lambda trial: (sign * sampler.suggest(trial).stem_width, 0.0), n_trials=30)
+        return [tuple(trial.params.values()) for trial in study.trials]
+
+    used, fresh = (MvtSampler(load_space("tiny"), ["score:max", "macs:min"], seed=0) for _ in range(2))
+    first = proposals(used, 1.0)
+    second = proposals(used, -1.0)
+    assert second == proposals(fresh, -1.0)
+    assert second != first

@@ -133,7 +133,7 @@ def _arguments(given: dict[str, Any]) -> dict[str, Any]:
     arguments = {name: given[name] for name in given if name not in ("fixed", "no_warm_start", "no_cache")}
     if any(scoring.values()):
         arguments["scoring"] = Scoring(**{name: value for name, value in scoring.items() if value is not None})
-    if any(pictures.values()):
+    if any(value is not None for value in pictures.values()):
         arguments["pictures"] = Pictures(**{name: value for name, value in pictures.items() if value is not None})
     if "no_warm_start" in given:
         arguments["warm_start"] = False

@@ -130,6 +130,9 @@ def _training(metrics: Sequence[str], pictures: Pictures, kept: Training | None)
         protocol = kept.protocol
     elif isinstance(protocol, str | Path):
         protocol = Protocol.load(protocol)
-    rungs, keep = (pictures.rungs, pictures.keep) if pictures.rungs or kept is None else (kept.rungs, kept.keep)
-    data, limit, device = pictures.data or "digits", pictures.limit, pictures.device
+    data, limit, device, rungs, keep = pictures.data, pictures.limit, pictures.device, pictures.rungs, pictures.keep
+    if kept is not None:
+        rungs, keep = rungs or kept.rungs, keep if keep != KEEP else kept.keep
+        data, limit = (data, limit) if data else (kept.data, kept.limit if limit is None else limit)
+    data = data or "digits"
     return Training.of(data, protocol=protocol, limit=limit, device=device, rungs=rungs, keep=keep)

@@ -19,6 +19,7 @@ from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.evaluate import Task
 from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.objectives import worst_excess
 from mvt_nas.engine.promotion import expected, promoted
 from mvt_nas.engine.proposing.features import Features
 from mvt_nas.engine.proposing.goals import Goals
@@ -33,7 +34,7 @@ Array = NDArray[np.float64]
 
 def to_climb(config: RunConfig, content: Content) -> bool:
     """Return whether trainings have rungs, and the last was not yet reached from the candidates that there are."""
-    return config.training is not None and bool(config.training.rungs) and len(content.candidates) not in content.climbs
+    return config.training is not None and bool(config.training.rungs) and content.finished not in content.climbs
 
 
 def forget(config: RunConfig, store: Store) -> None:
@@ -57,8 +58,8 @@ class Climb:
         assert config.training is not None
         self._config, self._training, self._store, self._runner, self._listener = config, config.training, store, runner, listener
         self._space = feasibility.space
-        self._of = len(store.content.candidates)
-        self._candidates = {number: store.content.candidates[number] for number in range(self._of)}
+        self._candidates = store.content.settled()
+        self._of = len(self._candidates)
         self._features = Features(feasibility, Goals.of(feasibility, config.objectives, config.costly_budgets))
 
     def run(self, until_s: float = math.inf) -> bool:
@@ -67,19 +68,26 @@ class Climb:
         Raises:
             RunError: the store cannot be written.
         """
-        members = {number: c.scores[TRAINED] for number, c in self._candidates.items() if c.scored}
+        members = {number: c.scores[TRAINED] for number, c in self._candidates.items() if self._may_climb(c)}
+        begun = False
         for epochs in (*self._training.rungs[1:], self._training.protocol.epochs):
             risen: dict[int, float | None] = {}
             most = min(math.ceil(self._training.keep * len(members)), len(members))
             while len(risen) < most:
-                if time.monotonic() >= until_s:
+                if begun and time.monotonic() >= until_s:
                     return False
+                begun = True
                 chosen = self._chosen(members, risen, most)
                 self._store.add_rung(Rung(self._of, epochs, (*risen, *chosen)))
                 risen |= self._trained(chosen, epochs)
             members = {number: accuracy for number, accuracy in risen.items() if accuracy is not None}
         self._store.finish_climb(self._of)
         return True
+
+    def _may_climb(self, candidate: Candidate) -> bool:
+        """Return whether a candidate meets the budgets that more training does not change."""
+        others = [budget for budget in self._config.costly_budgets if budget.metric != TRAINED]
+        return candidate.scored and worst_excess(others, candidate.scores) <= 0
 
     def _chosen(self, members: dict[int, float], risen: dict[int, float | None], most: int) -> list[int]:
         """Return the numbers of the next batch of members to go on, of ``most`` in all."""

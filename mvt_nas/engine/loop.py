@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mvt_nas.accuracy.names import TRAINED
 from mvt_nas.engine.candidates import Candidate, Status
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.evaluate import Outcome, Task
 from mvt_nas.engine.feasible import Feasibility
-from mvt_nas.engine.objectives import worst_excess
+from mvt_nas.engine.objectives import Budget, worst_excess
 from mvt_nas.engine.repair import Exhausted, Repair, Replaced
 from mvt_nas.engine.runners.contract import Runner
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
@@ -58,7 +59,9 @@ class Loop:
         self._runner = runner
         self._listener = listener
         self._repair = Repair(feasibility)
-        self._study = SearchStudy(feasibility.space, config.objectives, config.costly_budgets)
+        self._budgets = tuple(budget for budget in config.budgets if not _decided_later(budget, config))
+        self._costly_budgets = tuple(budget for budget in config.costly_budgets if not _decided_later(budget, config))
+        self._study = SearchStudy(feasibility.space, config.objectives, self._costly_budgets)
         self._first = warm_start(feasibility) if config.warm_start else []
         self._sampler = SAMPLERS.get(config.sampler)
         self._memory: dict[Any, Any] = {}
@@ -132,10 +135,8 @@ class Loop:
     def _make_sampler(self, trial: int) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._config.seed, trial]).generate_state(1)[0])
         config = self._config
-        budgets = tuple(config.costly_budgets)
-        return self._sampler(
-            SamplerContext(seed, config.seed, trial, self._feasibility, config.objectives, budgets, config.batch, self._memory)
-        )
+        budgets, batch = self._costly_budgets, config.batch
+        return self._sampler(SamplerContext(seed, config.seed, trial, self._feasibility, config.objectives, budgets, batch, self._memory))
 
     def _replace(self, trial: int, row: Rows) -> Rows:
         """Return the candidate in place of a proposal: a published model during the warm start, else the repaired row."""
@@ -176,7 +177,7 @@ class Loop:
     def _add(self, outcome: Outcome, key: str, row: Rows, cheap: dict[str, float]) -> None:
         scores = cheap | dict(outcome.scores)
         status: Status = "failed" if outcome.error else "complete"
-        if not outcome.error and worst_excess(self._config.budgets, scores) > 0:
+        if not outcome.error and worst_excess(self._budgets, scores) > 0:
             status = "infeasible"
         number = outcome.number
         origin = self._first[number][0] if number < len(self._first) else "sampler"
@@ -184,3 +185,8 @@ class Loop:
         candidate = Candidate(number, key, tuple(row.tolist()), status, scores, outcome.error, outcome.seconds, origin, notes)
         self._store.add(candidate)
         self._listener(candidate)
+
+
+def _decided_later(budget: Budget, config: RunConfig) -> bool:
+    """Return whether a budget is on what trainings reach in the end, where they only begin here."""
+    return budget.metric == TRAINED and config.training is not None and bool(config.training.rungs)

@@ -20,7 +20,7 @@ from mvt_nas.engine.inputs import read_inputs
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.start import run_config
 from mvt_nas.engine.stop_when import NEVER
-from mvt_nas.engine.store import read
+from mvt_nas.engine.store import Content, read
 from mvt_nas.errors import MvtNasError, SpaceError
 from mvt_nas.space.search_space import SearchSpace, load_space
 
@@ -62,20 +62,24 @@ def reproduce(folder: Path, how: Execution) -> Reproduction:
     if changed:
         return Reproduction(0, tuple(changed), tuple(_software_changed(config)))
     there = Run.load(folder)
-    found = _again(there, config, replace(how, cache=False, until_s=Execution().until_s))
-    different = _candidates_changed(there, found)
+    content = read(folder)
+    found, here = _again(there, content, config, replace(how, cache=False, until_s=Execution().until_s))
+    different = [*_candidates_changed(content, here), *_results_changed(content, here)]
+    if different and there.climbed == found.climbed:
+        different += _front_changed(there, found)
     space, software = list(_space_changed(folder, config)), list(_software_changed(config))
     reasons = [*space, *(software if different else [])]
-    return Reproduction(len(there.candidates), (*reasons, *different), tuple([] if different else software))
+    return Reproduction(len(content.candidates), (*reasons, *different), tuple([] if different else software))
 
 
-def _again(there: Run, config: RunConfig, how: Execution) -> Run:
-    """Return the run done again, as far as it went, in a folder that is gone when this returns."""
-    most = max(there.candidates, default=-1) + 1
-    trials = min(config.trials, -(-most // config.batch) * config.batch)
+def _again(there: Run, content: Content, config: RunConfig, how: Execution) -> tuple[Run, Content]:
+    """Return the run done again, as far as it went, in a folder that is gone when this returns, and what its store held."""
+    settings = replace(config, trials=max(content.candidates, default=0) + 1, stop_when=NEVER)
     with TemporaryDirectory(prefix="mvt-nas-") as folder:
-        settings = replace(config, trials=max(trials, 1), stop_when=NEVER)
-        return run_config(settings, Path(folder) / "run", how, resume=False, space=there.space, inputs=there.inputs).run
+        result = run_config(settings, Path(folder) / "run", how, resume=False, space=there.space, inputs=there.inputs)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        return result.run, read(Path(folder) / "run")
 
 
 def _inputs_changed(folder: Path, config: RunConfig) -> Iterator[str]:
@@ -141,8 +145,8 @@ def _software_changed(config: RunConfig) -> Iterator[str]:
         yield f"version: {name} was {_text(config.versions.get(name))}, is {_text(here.get(name))} here"
 
 
-def _candidates_changed(there: Run, here: Run) -> list[str]:
-    """Return in words how the candidates of two runs differ, and their fronts."""
+def _candidates_changed(there: Content, here: Content) -> list[str]:
+    """Return in words how the candidates of two stores differ."""
     parts = [
         (number, list(_candidate_changed(there.candidates[number], here.candidates.get(number)))) for number in sorted(there.candidates)
     ]
@@ -150,10 +154,25 @@ def _candidates_changed(there: Run, here: Run) -> list[str]:
     lines = [f"candidate {number}: {'; '.join(words)}" for number, words in different[:_SHOWN]]
     if len(different) > _SHOWN:
         lines.append(f"... {len(different)} of {len(there.candidates)} candidates differ")
-    fronts = [{candidate.number for candidate in run.front()} for run in (there, here)]
-    if fronts[0] != fronts[1] and different:
-        lines.append(f"front: {len(fronts[0])} candidates there, {len(fronts[1])} here, {len(fronts[0] & fronts[1])} the same")
     return lines
+
+
+def _results_changed(there: Content, here: Content) -> list[str]:
+    """Return in words where trainings that went on reached something else."""
+    lines = []
+    for (of, epochs), rung in sorted(there.rungs.items()):
+        for number in rung.numbers if of == there.finished else ():
+            one, other = there.results.get((number, epochs)), here.results.get((number, epochs))
+            if one is not None and (other is None or other.accuracy != one.accuracy):
+                reached = "is not trained so far" if other is None else f"reaches {_text(other.accuracy)} here"
+                lines.append(f"candidate {number}, after {epochs} epochs {_text(one.accuracy)} there, {reached}")
+    return lines[:_SHOWN]
+
+
+def _front_changed(there: Run, here: Run) -> list[str]:
+    fronts = [{candidate.number for candidate in run.front()} for run in (there, here)]
+    same = f"front: {len(fronts[0])} candidates there, {len(fronts[1])} here, {len(fronts[0] & fronts[1])} the same"
+    return [same] if fronts[0] != fronts[1] else []
 
 
 def _candidate_changed(there: Candidate, here: Candidate | None) -> Iterator[str]:

@@ -26,10 +26,10 @@ from mvt_nas.space.search_space import SearchSpace
 
 def shown(config: RunConfig, content: Content) -> Mapping[int, Candidate]:
     """Return the candidates of a store: itself as it grows, or what they reached where trainings have rungs and some have climbed."""
-    if not any(of == len(content.candidates) for of, _ in content.rungs):
+    if not any(of == content.finished for of, _ in content.rungs):
         return content.candidates
     assert config.training is not None, "only trainings have rungs"
-    return climbed(content.candidates, content.rungs, content.results, config.costly_budgets, config.training.first)
+    return climbed(content.settled(), content.rungs, content.results, config.costly_budgets, config.training.first)
 
 
 @dataclass(frozen=True, slots=True)

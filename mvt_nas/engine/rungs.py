@@ -88,18 +88,22 @@ def climbed(candidates: Mapping[int, Candidate], rungs: Rungs, results: Results,
     for (of, epochs), rung in sorted(rungs.items()):
         if of == len(candidates):
             top |= {number: epochs for number in rung.numbers if (number, epochs) in results}
-    highest = max(top.values(), default=first)
-    return {number: _at(one, top[number], highest, results.get((number, top[number])), budgets) for number, one in candidates.items()}
+    reached = (epochs for number, epochs in top.items() if epochs == first or results[number, epochs].accuracy is not None)
+    highest = max(reached, default=first)
+    spent = {number: sum(one.seconds for (other, _), one in results.items() if other == number) for number in candidates}
+    return {
+        number: _at(replace(one, seconds=one.seconds + spent[number]), top[number], highest, results.get((number, top[number])), budgets)
+        for number, one in candidates.items()
+    }
 
 
 def _at(candidate: Candidate, epochs: int, highest: int, reached: Reached | None, budgets: list[Budget]) -> Candidate:
     scores = dict(candidate.scores)
-    seconds = candidate.seconds + (reached.seconds if reached else 0.0)
     if reached is not None and reached.accuracy is None:
         scores.pop(TRAINED, None)
-        return replace(candidate, status="failed", scores=scores, error=reached.error, seconds=seconds)
+        return replace(candidate, status="failed", scores=scores, error=reached.error)
     if not candidate.scored:
         return candidate
     scores |= {TRAINED_EPOCHS: float(epochs)} | ({TRAINED: reached.accuracy} if reached and reached.accuracy is not None else {})
     status: Status = "complete" if worst_excess(budgets, scores) <= 0 else "infeasible"
-    return replace(candidate, status="stopped" if epochs < highest else status, scores=scores, seconds=seconds)
+    return replace(candidate, status="stopped" if epochs < highest else status, scores=scores)

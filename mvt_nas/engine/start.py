@@ -187,7 +187,8 @@ def _run_locked(
             with _runner(config, how) as runner:
                 known = feasibility or _feasibility(config, space, inputs)
                 if reason is None:
-                    loop = Loop(config, known, store, runner, partial(how.tell, now()))
+                    growing = Run(folder, config, space, store.content.candidates, inputs, measured)
+                    loop = Loop(config, known, store, runner, partial(how.tell, growing))
                     replaced = loop.replaced
                     reason = loop.run(how.until_s)
                     about = loop.about()

@@ -62,6 +62,10 @@ class Content:
             number += self.batches[number].size
         return number
 
+    def settled(self) -> dict[int, Candidate]:
+        """Return the candidates of finished batches, by number: what an interruption left of another one is not among them."""
+        return {number: self.candidates[number] for number in range(self.finished) if number in self.candidates}
+
 
 class Store:
     """The open store of a run folder; only one process has it at a time (see ``folder.py``).

@@ -15,6 +15,7 @@ from mvt_nas.training.protocol import Protocol
 if TYPE_CHECKING:
     from mvt_nas.data.image_set import ImageSet
     from mvt_nas.space.architecture import Architecture
+    from mvt_nas.training.result import Trained
 
 FOLDER = "training"
 """Of a run, where a training that goes on keeps its checkpoint."""
@@ -144,21 +145,51 @@ def trained_accuracy(
         TrainingError: the training diverged.
     """
     from mvt_nas.training.result import COMPLETE
-    from mvt_nas.training.train import train
 
-    checkpoint = None
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = folder / f"{architecture.key}.pt"
+    checkpoint = _checkpoint(folder, architecture)
     pictures = training.images() if images is None else images
-    seed %= 2**31
-    result = train(architecture, pictures, training.protocol, seed=seed, device=training.device, checkpoint=checkpoint, until=epochs)
+    result = _trained(training, architecture, pictures, seed % 2**31, checkpoint, epochs)
     if checkpoint is not None and (epochs in (None, training.protocol.epochs) or not result.complete):
         with suppress(OSError):
             checkpoint.unlink()
     if result.status != COMPLETE:
         raise TrainingError(result.status)
     return 100 * result.accuracy
+
+
+def _checkpoint(folder: Path | None, architecture: Architecture) -> Path | None:
+    """Return where the checkpoint is to lie; ``None`` where there is no place for any."""
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder / f"{architecture.key}.pt"
+
+
+def _trained(
+    training: Training, architecture: Architecture, images: ImageSet, seed: int, checkpoint: Path | None, epochs: int | None
+) -> Trained:
+    """Return a training. A checkpoint is a help only: one that cannot be used or written makes no failed candidate.
+
+    Raises:
+        TrainingError: it cannot be trained without one either.
+    """
+    from mvt_nas.training.train import train
+
+    device = training.device
+    try:
+        return train(architecture, images, training.protocol, seed=seed, device=device, checkpoint=checkpoint, until=epochs)
+    except TrainingError:
+        if checkpoint is None:
+            raise
+    with suppress(OSError):
+        checkpoint.unlink()
+    try:
+        return train(architecture, images, training.protocol, seed=seed, device=device, checkpoint=checkpoint, until=epochs)
+    except TrainingError:
+        return train(architecture, images, training.protocol, seed=seed, device=device, until=epochs)
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas.engine.metrics import is_proxy
 from mvt_nas.engine.run import Run
 from mvt_nas.errors import RunError, listing
 from mvt_nas.pareto import hypervolume, pareto_front, reference_point
@@ -19,6 +20,7 @@ from mvt_nas.pareto import hypervolume, pareto_front, reference_point
 Array = NDArray[np.float64]
 
 _MARGIN = 0.1
+_SAME = ("num_classes", "devices", "accuracy", "scoring", "training")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,20 @@ def compare(runs: Sequence[Run]) -> list[Compared]:
     fronts = [run.scores(run.front()) for run in runs]
     everything = np.vstack(fronts)
     kept = everything[pareto_front(everything, directions)]
-    reference = reference_point(everything, directions, _MARGIN)
+    reference = _reference(everything, directions)
     whole = hypervolume(kept, directions, reference)
     joint = {tuple(row) for row in kept.tolist()}
     return [
         _compared(run, front, fronts, joint, hypervolume(front, directions, reference) / whole)
         for run, front in zip(runs, fronts, strict=True)
     ]
+
+
+def _reference(scores: Array, directions: Sequence[str]) -> Array:
+    """Return a point that all scores dominate; where a column has no range, it lies beyond it by its own size."""
+    signs = np.array([1.0 if direction == "min" else -1.0 for direction in directions])
+    beyond = np.where(np.ptp(scores, axis=0) > 0, 0.0, np.maximum(np.abs(scores).max(axis=0), 1.0))
+    return np.asarray(reference_point(scores, directions, _MARGIN) + signs * beyond)
 
 
 def _compared(run: Run, front: Array, fronts: Sequence[Array], joint: set[tuple[float, ...]], share: float) -> Compared:
@@ -89,6 +98,18 @@ def _check(runs: Sequence[Run]) -> None:
             raise RunError(
                 f"{run.folder}: objectives {listing(own)}, but {runs[0].folder} has {listing(first)}; only the same can be compared"
             )
+        for name, there, here in zip(_SAME, _settings(runs[0]), _settings(run), strict=True):
+            if there != here:
+                words = f"{name} is {here or 'none'}, but {there or 'none'} in {runs[0].folder}"
+                raise RunError(f"{run.folder}: {words}; only the same can be compared")
     for run in runs:
         if not run.complete():
             raise RunError(f"{run.folder}: no candidate is complete")
+
+
+def _settings(run: Run) -> tuple[object, ...]:
+    """Return what decides on the values of the objectives, in the order of their names."""
+    config = run.config
+    proxies = any(is_proxy(objective.metric) for objective in config.objectives)
+    training = config.training and {name: value for name, value in config.training.to_dict().items() if name not in ("data", "device")}
+    return config.num_classes, dict(config.devices), dict(config.accuracy), config.scoring if proxies else None, training

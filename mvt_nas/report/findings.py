@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
 from mvt_nas.pareto import SIGN_AS_COST
+from mvt_nas.space.columns import Rows
+from mvt_nas.space.search_space import SearchSpace
 
 _TREES = 100
+_OTHERS = 5000  # candidates beside the front that are looked at
 _LEAST = 20  # candidates below which importance would be chance
 
 
@@ -90,16 +93,25 @@ def beaten(run: Run) -> list[Beaten]:
 
 
 def habits(run: Run) -> list[Habit]:
-    """Return the most frequent value of each dimension on the front, that by which the front differs most from the rest first."""
+    """Return the most frequent value of each dimension on the front, that by which the front differs most from the rest first.
+
+    Shares are of the networks in which the dimension has an effect; one that has none in half of the front has no habit.
+    """
     on_front = {candidate.number for candidate in run.front()}
-    front = [candidate for candidate in run.complete() if candidate.number in on_front]
-    others = [candidate for candidate in run.complete() if candidate.number not in on_front]
+    front = np.array([candidate.row for candidate in run.complete() if candidate.number in on_front], dtype=np.int32)
+    others = np.array([candidate.row for candidate in run.complete() if candidate.number not in on_front][:_OTHERS], dtype=np.int32)
+    if not len(front):
+        return []
     found = []
+    in_front, in_others = _active(run.space, front), _active(run.space, others.reshape(-1, front.shape[1]))
     for place, dimension in enumerate(run.space.dimensions):
-        code, count = Counter(candidate.row[place] for candidate in front).most_common(1)[0] if front else (0, 0)
-        elsewhere = sum(candidate.row[place] == code for candidate in others)
-        if len(dimension.values) > 1 and front:
-            found.append(Habit(dimension.name, dimension.values[code], count / len(front), elsewhere / max(len(others), 1)))
+        codes = front[in_front[:, place], place]
+        if len(dimension.values) > 1 and len(codes) > len(front) / 2:
+            code, count = Counter(codes.tolist()).most_common(1)[0]
+            rest = others.reshape(-1, front.shape[1])[in_others[:, place], place]
+            found.append(
+                Habit(dimension.name, dimension.values[code], count / len(codes), float(np.mean(rest == code)) if len(rest) else 0.0)
+            )
     return sorted(found, key=lambda habit: (-(habit.on_front - habit.elsewhere), habit.dimension))
 
 
@@ -140,6 +152,16 @@ def _spans(run: Run) -> NDArray[np.float64]:
     costs = _costs(run, run.complete())
     spans = np.ptp(costs, axis=0) if len(costs) else np.zeros(len(run.directions))
     return np.asarray(np.where(spans > 0, spans, 1.0))
+
+
+def _active(space: SearchSpace, rows: Rows) -> NDArray[np.bool_]:
+    """Return in which rows each dimension has an effect, (n, dimensions): where another code is another network."""
+    active = np.zeros(rows.shape, dtype=bool)
+    for place, dimension in enumerate(space.dimensions):
+        changed = rows.copy()
+        changed[:, place] = (changed[:, place] + 1) % len(dimension.values)
+        active[:, place] = (space.canonical(changed) != rows).any(axis=1) if len(rows) else False
+    return active
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

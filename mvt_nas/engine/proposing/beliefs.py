@@ -132,7 +132,7 @@ class Models:
     def _kernel(self, name: int | str, x: Array, y: Array) -> Kernel:
         """Return the kernel that was fitted to the first so many values."""
         count = _last_fit(len(y))
-        key = ("kernel", name, count, y[:count].tobytes())
+        key = ("kernel", name, count, x[:count].tobytes(), y[:count].tobytes())
         if key not in self._memory:
             self._memory[key] = fit_kernel(x[:count], y[:count], self._features.groups)
         kernel: Kernel = self._memory[key]

@@ -6,6 +6,7 @@ A plan follows from the finished trials and the run's seed. It is made at the fi
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,17 @@ class Planner:
         """Whether there is nothing to learn from evaluations."""
         return not self._goals.costly and not self._goals.budgets
 
-    def plan(self, trials: Sequence[FrozenTrial], count: int) -> Rows:
-        """Return ``count`` rows to propose, the best first; where nothing new is left, old ones; none where nothing is feasible."""
+    def plan(self, trials: Sequence[FrozenTrial], count: int, unseen: Sequence[Rows] = ()) -> Rows:
+        """Return ``count`` rows to propose, the best first; where nothing new is left, old ones; none where nothing is feasible.
+
+        Args:
+            trials: of the study, in the order of their numbers.
+            count: rows to return.
+            unseen: rows that run, of which the trials do not say so yet.
+        """
         seen = self._ledger.read(trials)
+        if unseen:
+            seen = replace(seen, running=np.concatenate([seen.running, np.stack(unseen)]))
         rng = np.random.default_rng([self._run_seed, len(seen.taken), 2])
         rows = self._planned(seen, count, rng)
         if len(rows) < count:

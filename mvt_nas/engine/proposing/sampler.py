@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -83,6 +84,7 @@ class MvtSampler(BaseSampler):
         self._memory: MutableMapping[Any, Any] = {} if memory is None else memory
         self.distributions = distributions(self._feasibility.space)
         self._random = RandomSampler(seed=seed)
+        self._lock = threading.RLock()
 
     def suggest(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial proposes."""
@@ -109,6 +111,13 @@ class MvtSampler(BaseSampler):
         Raises:
             SpaceError: no architecture meets the budgets on what is known.
         """
+        with self._lock:
+            self._begin(study)
+            row = self._row(study, trial)
+        return dict(zip(self.distributions, row.tolist(), strict=True))
+
+    def _row(self, study: Study, trial: FrozenTrial) -> Rows:
+        """Return the row for a trial, and remember that it runs: its choices are not in the study before all of them are made."""
         trials = study.get_trials(deepcopy=False)
         settled = self._settled(trials)
         late = [other for other in trials[settled:] if other.number < trial.number or other.state.is_finished()]
@@ -116,10 +125,23 @@ class MvtSampler(BaseSampler):
         finished = [other.number for other in late if other.number not in running]
         key = ("plan", settled + len(finished), max(finished, default=settled - 1))
         plan = self._memory.get(key)
-        if plan is None or len(plan.rows) <= len(running - plan.running):
-            plan = self._memory[key] = _Plan(self._planned(study, [*trials[:settled], *late]), frozenset(running))
-        row = plan.rows[len(running - plan.running)]
-        return dict(zip(self.distributions, row.tolist(), strict=True))
+        handed: dict[int, Rows] = self._memory.setdefault("handed", {})
+        for number in [number for number in handed if number not in running]:
+            del handed[number]
+        if plan is None or len(plan.rows) <= plan.used:
+            unseen = [handed[other.number] for other in late if other.number in handed and not other.params]
+            plan = self._memory[key] = _Plan(self._planned(study, [*trials[:settled], *late], unseen))
+        row: Rows = plan.rows[plan.used]
+        plan.used += 1
+        handed[trial.number] = row
+        return row
+
+    def _begin(self, study: Study) -> None:
+        """Forget what was remembered of another study."""
+        identity = (id(study._storage), study._study_id)
+        if self._memory.setdefault("study", identity) != identity:
+            self._memory.clear()
+            self._memory["study"] = identity
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Return one code at random."""
@@ -134,8 +156,8 @@ class MvtSampler(BaseSampler):
         self._memory["settled"] = count
         return count
 
-    def _planned(self, study: Study, trials: Sequence[FrozenTrial]) -> Rows:
-        rows = self._planner(self._objectives or _unnamed(study.directions)).plan(trials, self._batch)
+    def _planned(self, study: Study, trials: Sequence[FrozenTrial], unseen: Sequence[Rows]) -> Rows:
+        rows = self._planner(self._objectives or _unnamed(study.directions)).plan(trials, self._batch, unseen)
         if not len(rows):
             raise SpaceError(unsatisfiable(self._feasibility))
         return rows
@@ -144,17 +166,17 @@ class MvtSampler(BaseSampler):
         return Planner(Goals.of(self._feasibility, objectives, self._budgets), self._feasibility, self._seed, self._memory)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Plan:
     """What to propose while no further trial has finished.
 
     Attributes:
         rows: in order, (n, dimensions).
-        running: the numbers of the trials that ran when it was made.
+        used: how many of them were handed out.
     """
 
     rows: Rows
-    running: frozenset[int]
+    used: int = 0
 
 
 def _objective(one: str | Objective) -> Objective:
