@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import json
 import math
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -319,19 +318,6 @@ def test_a_long_curve_is_thinned() -> None:
     gaps = np.diff([done for done, _ in curve.points])
     assert gaps.max() <= 5000 * 6 / curve_module.MOST
     assert all(value == math.sqrt(done) for done, value in curve.points)
-
-
-def test_a_large_run_is_followed_in_no_time(finished: Run, folder: Path, store: Store) -> None:
-    write_config(folder, dataclasses.replace(finished.config, trials=10**6))
-    for number in range(20_000):
-        store.add(dataclasses.replace(finished.candidates[number % TRIALS], number=number))
-    watcher = Watcher(folder)
-    assert watcher.look().done == 20_000
-    start = time.process_time()
-    for number in range(20_000, 20_010):
-        store.add(dataclasses.replace(finished.candidates[number % TRIALS], number=number))
-        assert watcher.look().done == number + 1
-    assert (time.process_time() - start) / 10 < 0.1  # reading all anew takes a second
 
 
 def test_there_has_to_be_a_run(tmp_path: Path) -> None:
