@@ -212,7 +212,7 @@ class Pausing(FIFOScheduler):
     """Tune's scheduler: a training rests at its rung until the engine sends it on to the next."""
 
     def __init__(self, number: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray annotates no constructor
         self._number = number
         self._given_up: set[str] = set()
 
