@@ -191,7 +191,7 @@ def _training(row: Mapping[str, str]) -> Trained:
     whole = {name: int(row[name]) for name in ("seed", "params", "macs")}
     words = {name: row[name] for name in ("key", "title", "panel", "status", "hardware")}
     curve = tuple(float(value) for value in json.loads(row["curve"]))
-    return Trained(**numbers, **whole, **words, curve=curve, architecture=architecture)  # type: ignore[arg-type]  # each kind of column is read by its own rule above
+    return Trained(**numbers, **whole, **words, curve=curve, architecture=architecture)  # type: ignore[arg-type]  # the names say which
 
 
 def start_table(path: Path, head: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ def _again(there: Run, content: Content, config: RunConfig, how: Execution) -> t
 
 def _inputs_changed(folder: Path, config: RunConfig) -> Iterator[str]:
     """Yield why the run cannot be done again as it was."""
-    space = load_copy(config)
+    space = SearchSpace(config.space, config.name)
     if space.hash != config.space_hash:
         yield f"space: the copy in run.yaml was changed (hash {space.hash}, not {config.space_hash})"
         yield from _space_changed(folder, config)
@@ -94,15 +94,6 @@ def _inputs_changed(folder: Path, config: RunConfig) -> Iterator[str]:
             check()
         except MvtNasError as error:
             yield str(error)
-
-
-def load_copy(config: RunConfig) -> SearchSpace:
-    """Return the space as ``run.yaml`` has it, whether or not it was changed.
-
-    Raises:
-        SpaceError: it is no space any more.
-    """
-    return SearchSpace(config.space, config.name)
 
 
 def _space_changed(folder: Path, config: RunConfig) -> Iterator[str]:

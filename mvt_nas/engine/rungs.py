@@ -90,7 +90,10 @@ def climbed(candidates: Mapping[int, Candidate], rungs: Rungs, results: Results,
             top |= {number: epochs for number in rung.numbers if (number, epochs) in results}
     reached = (epochs for number, epochs in top.items() if epochs == first or results[number, epochs].accuracy is not None)
     highest = max(reached, default=first)
-    spent = {number: sum(one.seconds for (other, _), one in results.items() if other == number) for number in candidates}
+    spent = dict.fromkeys(candidates, 0.0)
+    for done in results.values():
+        if done.number in spent:
+            spent[done.number] += done.seconds
     return {
         number: _at(replace(one, seconds=one.seconds + spent[number]), top[number], highest, results.get((number, top[number])), budgets)
         for number, one in candidates.items()

@@ -178,18 +178,15 @@ def _trained(
     """
     from mvt_nas.training.train import train
 
-    device = training.device
-    try:
-        return train(architecture, images, training.protocol, seed=seed, device=device, checkpoint=checkpoint, until=epochs)
-    except TrainingError:
-        if checkpoint is None:
-            raise
-    with suppress(OSError):
-        checkpoint.unlink()
-    try:
-        return train(architecture, images, training.protocol, seed=seed, device=device, checkpoint=checkpoint, until=epochs)
-    except TrainingError:
-        return train(architecture, images, training.protocol, seed=seed, device=device, until=epochs)
+    for place in (checkpoint, checkpoint, None) if checkpoint is not None else (None,):
+        try:
+            return train(architecture, images, training.protocol, seed=seed, device=training.device, checkpoint=place, until=epochs)
+        except TrainingError:
+            if place is None:
+                raise
+            with suppress(OSError):
+                place.unlink()
+    raise AssertionError("the last attempt returns or raises")
 
 
 @lru_cache(maxsize=1)
