@@ -180,6 +180,10 @@ def _run_locked(
         def now() -> Run:
             return Run(folder, config, space, shown(config, store.content), inputs, measured)
 
+        def tell_climbed(number: int) -> None:
+            run = now()
+            how.tell(run, run.candidates[number])
+
         reason, replaced, runner, about = ended(config, store.content), Replaced(), None, ""
         if reason is not None and not to_climb(config, store.content):
             return Result(now(), reason)
@@ -194,7 +198,7 @@ def _run_locked(
                     about = loop.about()
                 if reason != "minutes" and to_climb(config, store.content):
                     assert runner is not None
-                    climb = Climb(config, known, store, runner, lambda number: how.tell(now(), now().candidates[number]))
+                    climb = Climb(config, known, store, runner, tell_climbed)
                     reason = reason if climb.run(how.until_s) else "minutes"
             forget(config, store)
         except KeyboardInterrupt:
