@@ -68,9 +68,17 @@ def test_a_space_file_that_was_changed_is_named(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(SPACE.replace("[8, 16, 24]", "[8, 16, 32]"))
     found = again(folder)
     assert found.differences == ("space: stages.1.width is [8, 16, 24] in the run, [8, 16, 32] in ../own.yaml now",)
-    (tmp_path / "own.yaml").unlink()
+    (tmp_path / "own.yaml").write_text("name: [")
     (difference,) = again(folder).differences
     assert difference.startswith("space: ../own.yaml cannot be read any more (")
+
+
+def test_a_space_file_that_is_gone_changes_nothing(tmp_path: Path) -> None:
+    folder = small_run(tmp_path)
+    (tmp_path / "own.yaml").unlink()
+    found = again(folder)
+    assert found.identical
+    assert found.notes == ("space: ../own.yaml is not there any more",)
 
 
 def test_the_copy_in_the_run_that_was_changed_is_named(tmp_path: Path) -> None:

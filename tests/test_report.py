@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from mvt_nas import Run, pareto_front, search
 from mvt_nas.engine.dashboard import write_storage
@@ -77,7 +80,7 @@ def test_tables_hold_candidates_and_choices(finished: Run) -> None:
 
 def test_the_dashboard_storage_holds_the_run(finished: Run, tmp_path: Path) -> None:
     path = write_storage(finished, tmp_path / "journal.log")
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    storage = JournalStorage(JournalFileBackend(str(path)))
     study = optuna.load_study(study_name=None, storage=storage)
     assert len(study.trials) == len(finished.candidates)
     assert {trial.number for trial in study.best_trials} == {candidate.number for candidate in finished.front()}
@@ -85,8 +88,11 @@ def test_the_dashboard_storage_holds_the_run(finished: Run, tmp_path: Path) -> N
     assert study.trials[0].user_attrs["origin"] == "mobilevit_xxs"
     assert study.metric_names == ["memory_mb", "macs", "params"]
     write_storage(finished, path)
-    assert len(
-        optuna.load_study(
-            study_name=None, storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
-        ).trials
-    ) == len(study.trials)
+    assert len(optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(str(path)))).trials) == len(study.trials)
+
+
+def test_candidates_stopped_on_a_lower_rung_are_pruned_trials(finished: Run, tmp_path: Path) -> None:
+    stopped = replace(finished.candidates[2], status="stopped")
+    path = write_storage(replace(finished, candidates={**finished.candidates, 2: stopped}), tmp_path / "journal.log")
+    study = optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(str(path))))
+    assert [trial.number for trial in study.trials if trial.state.name == "PRUNED"] == [2]

@@ -1,10 +1,8 @@
-"""The sampler that knows what tables give: in searches, interrupted or not, and in a study of somebody else."""
+"""The sampler that knows what tables give: in searches, interrupted or not."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,64 +11,22 @@ import optuna
 import pytest
 from click.testing import CliRunner
 from engine_problems import SCORING, Interrupting, facts, install_throwaway_proxies, small_space
-from numpy.typing import NDArray
+from sampler_studies import Array, Truth, optimise, problem, quiet_study, told
 
 from mvt_nas.cli.main import cli
-from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
-from mvt_nas.engine.bench.problem import Problem
 from mvt_nas.engine.bench.runs import search_problem
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.known import Known
-from mvt_nas.engine.objectives import Budget, Objective
+from mvt_nas.engine.objectives import Budget
 from mvt_nas.engine.proposing import acquisition
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.planner import DESIGNED, Planner
 from mvt_nas.engine.proposing.sampler import MvtSampler
 from mvt_nas.engine.start import search
-from mvt_nas.engine.study import quiet_optuna
-from mvt_nas.errors import MetricError, SpaceError
 from mvt_nas.pareto import hypervolume, pareto_front, reference_point
 from mvt_nas.space.columns import Rows
-from mvt_nas.space.search_space import SearchSpace, load_space
-
-Array = NDArray[np.float64]
-
-
-class Truth:
-    """A smooth score that grows with the size, and with some choices."""
-
-    def __init__(self, known: Known, seed: int = 0) -> None:
-        self.known = known
-        self.effects = [
-            np.random.default_rng([seed, number]).standard_normal(len(d.values)) for number, d in enumerate(known.space.dimensions)
-        ]
-
-    def __call__(self, rows: Rows) -> Array:
-        single = sum(effect[rows[:, column]] for column, effect in enumerate(self.effects))
-        return np.asarray(single + 2.0 * np.log(np.asarray(self.known.of(rows)["macs"], dtype=float)))
-
-
-def problem(space: SearchSpace, *costs: str, noise_sd: float = 0.0) -> Problem:
-    feasibility = Feasibility(Known(CostTable(space, num_classes=10)), [])
-    objectives = (Objective("made_up", "max"), *(Objective(cost, "min") for cost in costs))
-    return Problem("", feasibility, objectives, Truth(feasibility.known), noise_sd)
-
-
-def quiet_study(directions: Sequence[str], sampler: MvtSampler) -> optuna.Study:
-    with quiet_optuna():
-        return optuna.create_study(directions=list(directions), sampler=sampler)
-
-
-def optimise(study: optuna.Study, objective: Any, trials: int, **options: Any) -> None:
-    with quiet_optuna():
-        study.optimize(objective, n_trials=trials, **options)
-
-
-def told(study: optuna.Study, sampler: MvtSampler, value: Any, trials: int) -> list[tuple[int, ...]]:
-    """Return the rows of trials whose values a function of the architecture gives."""
-    optimise(study, lambda trial: value(sampler.suggest(trial)), trials)
-    return [tuple(trial.params.values()) for trial in study.trials]
+from mvt_nas.space.search_space import load_space
 
 
 def test_it_finds_the_front_where_chance_does_not() -> None:
@@ -198,53 +154,6 @@ def test_a_budget_on_an_objective_bounds_what_is_wanted(direction: str) -> None:
         assert late[late >= middle].min() < np.quantile(allowed, 0.1)
 
 
-def test_known_budgets_hold_for_every_proposal() -> None:
-    sampler = MvtSampler(load_space("tiny"), ["mine:max", "macs:min"], ["params<=330k"], seed=0, batch=8)
-    study = quiet_study(["maximize", "minimize"], sampler)
-    params: list[int] = []
-
-    def value(architecture: Any) -> tuple[float, float]:
-        params.append(count(architecture).params)
-        return -abs(params[-1] - 300_000.0), count(architecture).macs
-
-    told(study, sampler, value, 32)
-    assert 100_000 < max(params) <= 330_000
-
-
-def test_failed_trials_are_not_proposed_again() -> None:
-    there = problem(small_space(), "macs")
-    sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
-    study = quiet_study(["maximize", "minimize"], sampler)
-    space = there.feasibility.space
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        row = space.encode(sampler.suggest(trial))
-        if row.sum() % 3 == 0:
-            raise ValueError("no luck")
-        return tuple(there.scores(row[None])[0])
-
-    optimise(study, objective, 40, catch=(ValueError,))
-    rows = [tuple(trial.params.values()) for trial in study.trials]
-    assert len(set(rows)) == 40
-    assert {trial.state.name for trial in study.trials} == {"COMPLETE", "FAIL"}
-
-
-def test_trials_that_run_are_not_proposed_again() -> None:
-    there = problem(small_space(), "macs")
-    sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
-    study = quiet_study(["maximize", "minimize"], sampler)
-    space = there.feasibility.space
-    waiting: list[tuple[optuna.Trial, Array]] = []
-    for number in range(36):
-        trial = study.ask()
-        waiting.append((trial, there.scores(space.encode(sampler.suggest(trial))[None])[0]))
-        if number % 3 == 2:  # the last one first
-            last, values = waiting.pop()
-            study.tell(last, values.tolist())
-    rows = [tuple(trial.params.values()) for trial in study.trials]
-    assert len(set(rows)) == len(rows) == 36
-
-
 def test_a_space_that_is_used_up_gives_what_there_is() -> None:
     space = small_space().fix({"resolution_px": 32, "stage2.block": "mobilevit", "stage1.width": 8, "stage2.width": 24, "stem.width": 8})
     there = problem(space, "macs")
@@ -253,15 +162,6 @@ def test_a_space_that_is_used_up_gives_what_there_is() -> None:
     study = quiet_study(["maximize", "minimize"], sampler)
     found = told(study, sampler, lambda architecture: tuple(there.scores(space.encode(architecture)[None])[0]), 9)
     assert len(set(found[:6])) == 6
-
-
-def test_without_objectives_all_of_the_study_are_costly() -> None:
-    sampler = MvtSampler(load_space("tiny"), seed=0, batch=8)
-    study = quiet_study(["minimize"], sampler)
-    told(study, sampler, lambda architecture: abs(count(architecture).macs - 6e6), 40)
-    best = [abs(trial.values[0]) for trial in study.trials]
-    assert min(best[16:]) < min(best[:16])
-    assert np.median(best[16:]) < 0.3 * np.median(best[:16])
 
 
 def test_noise_is_seen_through() -> None:
@@ -278,18 +178,6 @@ def test_what_it_rests_on_can_be_said() -> None:
     assert MvtSampler(tiny).about() == "models of all objectives"
 
 
-def test_budgets_that_nothing_meets_are_one_line() -> None:
-    sampler = MvtSampler(load_space("tiny"), ["mine:max", "macs:min"], ["params<=10k"])
-    study = quiet_study(["maximize", "minimize"], sampler)
-    with pytest.raises(SpaceError, match=r"no architecture of tiny meets all budgets \(params<=10000: tightest <=\d+ alone"):
-        study.ask(sampler.distributions)
-
-
-def test_what_is_not_known_of_the_space_is_refused() -> None:
-    with pytest.raises(MetricError, match="accuracy is not known of tiny; known are params, macs"):
-        MvtSampler(load_space("tiny"), ["accuracy", "macs"])
-
-
 def test_the_benchmark_prints_shares_of_the_best_front() -> None:
     arguments = ["bench", "samplers", "--problem", "tiny-exact", "--samplers", "mvt,random", "--seeds", "1", "--trials", "100"]
     result = CliRunner().invoke(cli, [*arguments, "--json"])
@@ -301,32 +189,3 @@ def test_the_benchmark_prints_shares_of_the_best_front() -> None:
     assert found["samplers"]["random"]["100"] < found["samplers"]["mvt"]["100"] <= 1.0
     text = CliRunner().invoke(cli, arguments)
     assert "% at 100" in text.stdout
-
-
-@pytest.mark.parametrize("batch", [1, 4])
-def test_threads_of_a_study_get_different_architectures(batch: int) -> None:
-    sampler = MvtSampler(load_space("tiny"), ["score:max", "macs:min"], seed=0, batch=batch)
-    with quiet_optuna():
-        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        architecture = sampler.suggest(trial)
-        time.sleep(0.002)
-        return float(architecture.stem_width), 0.0
-
-    study.optimize(objective, n_trials=40, n_jobs=4)
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 40
-
-
-def test_a_second_study_is_no_repetition_of_the_first() -> None:
-    def proposals(sampler: MvtSampler, sign: float) -> list[tuple[int, ...]]:
-        with quiet_optuna():
-            study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-        study.optimize(lambda trial: (sign * sampler.suggest(trial).stem_width, 0.0), n_trials=30)
-        return [tuple(trial.params.values()) for trial in study.trials]
-
-    used, fresh = (MvtSampler(load_space("tiny"), ["score:max", "macs:min"], seed=0) for _ in range(2))
-    first = proposals(used, 1.0)
-    second = proposals(used, -1.0)
-    assert second == proposals(fresh, -1.0)
-    assert second != first

@@ -23,6 +23,8 @@ from mvt_nas.engine.run import Run
 from mvt_nas.engine.study import quiet_optuna
 from mvt_nas.errors import RunError
 
+_STATES = {"failed": TrialState.FAIL, "stopped": TrialState.PRUNED}
+
 
 def write_storage(run: Run, path: Path) -> Path:
     """Write the candidates of a run into a new journal storage and return its path.
@@ -58,7 +60,7 @@ def _trial(run: Run, candidate: Candidate, distributions: dict[str, CategoricalD
     if candidate.error:
         attributes["error"] = candidate.error
     return create_trial(
-        state=TrialState.COMPLETE if candidate.scored else TrialState.FAIL,
+        state=_STATES.get(candidate.status, TrialState.COMPLETE),
         values=[candidate.scores[o.metric] for o in run.config.objectives] if candidate.scored else None,
         params=params,
         distributions=dict(distributions),

@@ -67,9 +67,9 @@ def reproduce(folder: Path, how: Execution) -> Reproduction:
     different = [*_candidates_changed(content, here), *_results_changed(content, here)]
     if different and there.climbed == found.climbed:
         different += _front_changed(there, found)
-    space, software = list(_space_changed(folder, config)), list(_software_changed(config))
-    reasons = [*space, *(software if different else [])]
-    return Reproduction(len(content.candidates), (*reasons, *different), tuple([] if different else software))
+    space, unsaid = list(_space_changed(folder, config)), [*_space_gone(folder, config), *_software_changed(config)]
+    reasons = [*space, *(unsaid if different else [])]
+    return Reproduction(len(content.candidates), (*reasons, *different), tuple([] if different else unsaid))
 
 
 def _again(there: Run, content: Content, config: RunConfig, how: Execution) -> tuple[Run, Content]:
@@ -98,7 +98,7 @@ def _inputs_changed(folder: Path, config: RunConfig) -> Iterator[str]:
 
 def _space_changed(folder: Path, config: RunConfig) -> Iterator[str]:
     """Yield where the file of the space is otherwise now than the copy in the run."""
-    if not config.source:
+    if not config.source or any(_space_gone(folder, config)):
         return
     path = folder / config.source
     try:
@@ -109,6 +109,13 @@ def _space_changed(folder: Path, config: RunConfig) -> Iterator[str]:
     here, there = _flat(now.document), _flat(config.space)
     for name in [name for name in {**there, **here} if here.get(name) != there.get(name)][:_SHOWN]:
         yield f"space: {name} is {_text(there.get(name))} in the run, {_text(here.get(name))} in {config.source} now"
+
+
+def _space_gone(folder: Path, config: RunConfig) -> Iterator[str]:
+    """Yield that the file of the space is not where it was: run or file were moved, which changes nothing of the run."""
+    source = config.source
+    if Path(source).suffix and not (folder / source).is_file() and not Path(source).is_file():
+        yield f"space: {source} is not there any more"
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mvt_nas.engine.objectives import Budget, Objective
 from mvt_nas.engine.prepare import unsatisfiable
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.planner import Planner
-from mvt_nas.engine.study import distributions
+from mvt_nas.engine.study import distributions, optuna_directions
 from mvt_nas.errors import MetricError, SpaceError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.columns import Rows
@@ -50,7 +50,7 @@ class MvtSampler(BaseSampler):
     Args:
         space: the space, or one with budgets and with more that is known of it, such as predicted latency or accuracy.
         objectives: ``NAME:min`` or ``NAME:max``; with none, all of the study's objectives are costly.
-        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
+        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``; beside those that the space has.
         seed: of all proposals.
         batch: proposals that are planned together, each knowing those before it.
         memory: keeps what was computed; shared between samplers of one search that are made anew for each proposal.
@@ -74,11 +74,10 @@ class MvtSampler(BaseSampler):
     ) -> None:
         wanted = [_objective(one) for one in objectives]
         allowed = [one if isinstance(one, Budget) else Budget.parse(one) for one in budgets]
-        if isinstance(space, Feasibility):
-            self._feasibility = space
-        else:
-            self._feasibility = Feasibility(Known(CostTable(space)), [budget for budget in allowed if is_known(budget.metric)])
-        _check_known([*(one.metric for one in wanted), *(one.metric for one in allowed)], self._feasibility)
+        there = space if isinstance(space, Feasibility) else Feasibility(Known(CostTable(space)), [])
+        _check_known([*(one.metric for one in wanted), *(one.metric for one in allowed)], there)
+        known = [budget for budget in allowed if is_known(budget.metric) and budget not in there.budgets]
+        self._feasibility = Feasibility(there.known, [*there.budgets, *known]) if known else there
         self._objectives, self._budgets = wanted, allowed
         self._seed, self._batch = seed, batch
         self._memory: MutableMapping[Any, Any] = {} if memory is None else memory
@@ -110,6 +109,7 @@ class MvtSampler(BaseSampler):
 
         Raises:
             SpaceError: no architecture meets the budgets on what is known.
+            MetricError: the study's directions are not those of the objectives.
         """
         with self._lock:
             self._begin(study)
@@ -121,27 +121,41 @@ class MvtSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         settled = self._settled(trials)
         late = [other for other in trials[settled:] if other.number < trial.number or other.state.is_finished()]
-        running = {other.number for other in late if not other.state.is_finished()}
-        finished = [other.number for other in late if other.number not in running]
-        key = ("plan", settled + len(finished), max(finished, default=settled - 1))
-        plan = self._memory.get(key)
-        handed: dict[int, Rows] = self._memory.setdefault("handed", {})
-        for number in [number for number in handed if number not in running]:
-            del handed[number]
-        if plan is None or len(plan.rows) <= plan.used:
-            unseen = [handed[other.number] for other in late if other.number in handed and not other.params]
-            plan = self._memory[key] = _Plan(self._planned(study, [*trials[:settled], *late], unseen))
+        finished = [other.number for other in late if other.state.is_finished()]
+        basis = (settled + len(finished), max(finished, default=settled - 1))
+        known, plan = self._memory.get("plan", (None, None))
+        if known != basis or len(plan.rows) <= plan.used:
+            whole = {other.number for other in late if len(other.params) == len(self.distributions)}
+            unseen = [row for number, row in self._handed(trials[settled:]).items() if number not in whole]
+            plan = _Plan(self._planned(study, [*trials[:settled], *late], unseen))
+            self._memory["plan"] = basis, plan
         row: Rows = plan.rows[plan.used]
         plan.used += 1
-        handed[trial.number] = row
+        self._handed(trials[settled:])[trial.number] = row
         return row
+
+    def _handed(self, trials: Sequence[FrozenTrial]) -> dict[int, Rows]:
+        """Return the rows that trials which still run were given, by number."""
+        handed: dict[int, Rows] = self._memory.setdefault("handed", {})
+        running = {trial.number for trial in trials if not trial.state.is_finished()}
+        for number in [number for number in handed if number not in running]:
+            del handed[number]
+        return handed
 
     def _begin(self, study: Study) -> None:
         """Forget what was remembered of another study."""
         identity = (id(study._storage), study._study_id)
-        if self._memory.setdefault("study", identity) != identity:
-            self._memory.clear()
-            self._memory["study"] = identity
+        if self._memory.get("study") == identity:
+            return
+        self._memory.clear()
+        self._check_directions(study)
+        self._memory["study"] = identity
+
+    def _check_directions(self, study: Study) -> None:
+        wanted, there = optuna_directions([one.direction for one in self._objectives]), study.directions
+        if wanted and wanted != there:
+            names = ", ".join(f"{one.metric}:{one.direction}" for one in self._objectives)
+            raise MetricError(f"the objectives are {names}, but the study's directions are {', '.join(d.name.lower() for d in there)}")
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Return one code at random."""

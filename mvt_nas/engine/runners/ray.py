@@ -57,10 +57,10 @@ class RayTasks:
         Raises:
             RunError: for a minute there was no node with room for an evaluation, or nodes have other software than this one.
         """
-        with_rungs = [task for task in tasks if task.metrics == (TRAINED,) and task.training is not None and task.training.rungs]
+        with_rungs = [task for task in tasks if _has_rungs(task)]
         if with_rungs:
             yield from self._tuned().run(with_rungs)
-        yield from self._run([task for task in tasks if task not in with_rungs])
+        yield from self._run([task for task in tasks if not _has_rungs(task)])
 
     def _run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         waiting, deaths, missing_s = deque(tasks), Counter[int](), 0.0
@@ -132,6 +132,10 @@ class RayTasks:
         except errors.RayError:
             return "node"
         return outcome
+
+
+def _has_rungs(task: Task) -> bool:
+    return task.metrics == (TRAINED,) and task.training is not None and bool(task.training.rungs)
 
 
 def _evaluated(task: Task, images: ImageSet | None, software: Mapping[str, str]) -> Outcome:
