@@ -3,10 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VENV := .venv/.stamp
+BROWSER := .venv/.browser
 SEARCH ?= search_spaces/mobilevit.yaml --trials 240 --workers 2 --out results/quickstart-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help search test fast soak check lint format types fix bench clean
+.PHONY: help search test fast soak check lint format types fix bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -14,13 +15,13 @@ help: ## list the targets
 search: $(VENV) ## run the example search; SEARCH="..." gives other arguments
 	$(BIN)/mvt-nas search $(SEARCH)
 
-test: $(VENV) ## run all tests but the soak tests
+test: $(VENV) $(BROWSER) ## run all tests but the soak tests
 	$(BIN)/python -m pytest -q -n 2 -m "not soak"
 
 fast: $(VENV) ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not soak"
 
-soak: $(VENV) ## run the tests that take minutes
+soak: $(VENV) $(BROWSER) ## run the tests that take minutes
 	$(BIN)/python -m pytest -q -m soak
 
 # Two pytest workers on two cores: more threads in each would only compete.
@@ -41,11 +42,14 @@ fix: $(VENV) ## mend what ruff can mend, and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV) ## run the benchmarks
+bench: $(VENV) $(BROWSER) ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV) ## build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean: ## remove .venv, builds and caches, but no results
-	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first, on its own, so that the pinned build is there before anything can ask for another one.
@@ -56,3 +60,8 @@ $(VENV): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -qq -c constraints.txt hatchling
 	@$(BIN)/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@
+
+# The pages of reports are tested in a real Chromium; one that is on the machine is taken.
+$(BROWSER): $(VENV) tests/browser.py
+	@$(BIN)/python tests/browser.py > $@.new
+	@mv $@.new $@

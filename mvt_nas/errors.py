@@ -7,6 +7,8 @@
     ├── MetricError             an objective, a budget, a proxy
     ├── LatencyError            a runtime, a command or an ONNX file that cannot be measured
     ├── AccuracyError           a table of trained networks, or what is fitted to it
+    ├── BaselineError           a network from elsewhere that a search is compared with
+    ├── ExportError             a form that cannot express a network, or a file that cannot be read back
     ├── RunError                a run folder
     ├── DataError               pictures that cannot be read, or too few of them
     ├── TrainingError           a training protocol, or a checkpoint of a training
@@ -47,6 +49,14 @@ class LatencyError(MvtNasError):
 
 class AccuracyError(MvtNasError):
     """A table of trained networks that cannot be used."""
+
+
+class BaselineError(MvtNasError):
+    """A network from elsewhere that cannot be opened, counted or told."""
+
+
+class ExportError(MvtNasError):
+    """A network that a form cannot express, or a file from which no architecture can be read."""
 
 
 class RunError(MvtNasError):

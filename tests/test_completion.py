@@ -16,6 +16,7 @@ from mvt_nas.cli.main import cli, main
 from mvt_nas.engine.metrics import metric_direction
 from mvt_nas.engine.runners.contract import RUNNERS
 from mvt_nas.engine.samplers.contract import SAMPLERS
+from mvt_nas.export.contract import TARGETS
 from mvt_nas.latency.profiles import profile_files
 from mvt_nas.latency.runtimes.contract import RUNTIMES
 from mvt_nas.proxies.contract import PROXIES
@@ -35,6 +36,7 @@ def names(*words: str) -> list[str]:
 
 def test_names_in_the_text_of_files_are_those_that_they_register() -> None:
     packages = {"engine/samplers": SAMPLERS, "engine/runners": RUNNERS, "latency/runtimes": RUNTIMES, "proxies": PROXIES}
+    packages |= {"export/targets": TARGETS}
     for package, registry in packages.items():
         assert registered(package) == list(registry)  # type: ignore[call-overload]
 
@@ -58,6 +60,9 @@ def test_every_objective_that_is_completed_is_one() -> None:
         (("show", "mobilevit_"), [name for name in published_names() if name.startswith("mobilevit_")]),
         (("latency", "measure", "x", "--runtime", "torch"), ["torch", "torch_compile"]),
         (("latency", "evaluate", "x86"), ["x86-onnxruntime-1t"]),
+        (("export", "mobilevitv2_0"), ["mobilevitv2_050", "mobilevitv2_075"]),
+        (("export", "mobilevit_s", "--to", "o"), ["onnx", "openvino"]),
+        (("export", "mobilevit_s", "--to", "l"), ["litert", "list"]),
         (("latency", "profile", "--name", ""), []),
         (("latency", "fit", "x86"), []),
         (("completion", ""), ["bash", "zsh", "fish"]),

@@ -66,3 +66,9 @@ def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.Captu
     document = json.loads(capsys.readouterr().out)
     assert document[0]["share"] > document[1]["share"] > 0.3
     assert document[1]["covered"] > 0
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["compare", str(tmp_path / "mvt"), str(tmp_path / "random"), "--out", str(tmp_path / "page" / "both.html")])
+    assert (tmp_path / "page" / "both.html").read_text().startswith("<!DOCTYPE html>")
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["compare", str(tmp_path / "mvt"), str(tmp_path / "random"), "--out", "/proc/nothing/both.html"])
+    assert "/proc/nothing/both.html: cannot be written (" in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_the_page_of_the_run_that_ships_has_all_parts() -> None:
     assert "\n\n\n" not in page
 
 
-@pytest.mark.parametrize("suffix", ["md", "csv", "parquet", "png", "svg"])
+@pytest.mark.parametrize("suffix", ["html", "md", "csv", "parquet", "png", "svg"])
 def test_each_format_is_written(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = search(SPACE, objectives=["macs:min", "params:min"], trials=12, out=tmp_path / "a").run
     with pytest.raises(SystemExit, match=r"^0$"):
@@ -150,8 +150,8 @@ def test_each_format_is_written(suffix: str, tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "r.doc"], "--out r.doc: no format has the suffix '.doc'; one of .md, .csv, "),
-        (["--format", "doc"], "--format doc is not allowed; one of md, csv, parquet, png, svg, pdf"),
+        (["--out", "r.doc"], "--out r.doc: no format has the suffix '.doc'; one of .html, .md, .csv, "),
+        (["--format", "doc"], "--format doc is not allowed; one of html, md, csv, parquet, png, svg, pdf"),
         (["--out", "/proc/nothing/r.md"], "/proc/nothing/r.md: cannot be written ("),
     ],
 )

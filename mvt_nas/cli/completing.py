@@ -51,6 +51,11 @@ def runtimes() -> list[str]:
     return registered("latency/runtimes")
 
 
+def targets() -> list[str]:
+    """Return the names of the forms to export to, and the word that lists them."""
+    return [*registered("export/targets"), "list"]
+
+
 def objectives() -> list[str]:
     """Return the names of what can be optimised, each device's latency among them."""
     from mvt_nas.accuracy.names import ACCURACY, ACCURACY_LOW, IMAGENET, TRAINED
@@ -87,7 +92,10 @@ _COMPLETED: dict[str, tuple[Names, str]] = {
     "architecture": (models, "file"),
     "architectures": (models, "file"),
     "networks": (models, "file"),
+    "network": (models, "file"),
+    "targets": (targets, "plain"),
     "run": (runs, "dir"),
+    "baselines": (list, "file"),
 }
 """By name of the parameter or what stands for its value: what it may be, and which kind of path where it is none of these."""
 

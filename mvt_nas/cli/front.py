@@ -9,6 +9,7 @@ import click
 
 from mvt_nas.accuracy.names import ACCURACY, IMAGENET, TRAINED
 from mvt_nas.cli.accuracies import accuracy_in_words, with_interval
+from mvt_nas.cli.baselines import baseline_lines, baselines_document
 from mvt_nas.cli.tables import print_table, short
 from mvt_nas.cost.names import COST_NAMES, device_of, is_cost, is_latency
 
@@ -44,6 +45,7 @@ def front_document(run: Run) -> dict[str, Any]:
         "knee": run.knee(),
         "hypervolume": run.hypervolume(),
         "reference": dict(run.config.reference),
+        "baselines": baselines_document(run),
     }
 
 
@@ -72,6 +74,8 @@ def print_front(run: Run) -> None:
     for sentence in accuracy_in_words(run):
         click.echo(sentence)
     _say_of_latency(run)
+    for line in baseline_lines(run):
+        click.echo(line)
 
 
 def _say_of_latency(run: Run) -> None:

@@ -17,3 +17,4 @@ class _NotEmpty(click.Path):
 
 FOLDER = _NotEmpty(path_type=Path)
 FILE = _NotEmpty(path_type=Path, dir_okay=False)
+FILE_OR_FOLDER = _NotEmpty(path_type=Path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mvt_nas.cli.baselines import BASELINE
 from mvt_nas.cli.measuring import MOST, SECONDS
 from mvt_nas.cli.paths import FILE, FOLDER
 from mvt_nas.cli.tables import print_json, print_table, short
@@ -73,7 +74,7 @@ def _row(entry: dict[str, object], names: tuple[str, ...]) -> list[str]:
 @MOST
 @SECONDS
 def pareto_command(run: Path, as_json: bool, csv: Path | None, measure: bool, measure_most: int, measure_seconds: float) -> None:
-    """Show the Pareto front of RUN, the folder of a run."""
+    """Show the Pareto front of RUN, the folder of a run, and how your baselines stand against it."""
     from mvt_nas.cli.front import front_document, print_front
     from mvt_nas.cli.measuring import measured_run
     from mvt_nas.engine.run import Run
@@ -100,14 +101,22 @@ def pareto_command(run: Path, as_json: bool, csv: Path | None, measure: bool, me
 @click.command("plot")
 @_RUN
 @click.option("--out", type=FILE, metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]")
-def plot_command(run: Path, out: Path | None) -> None:
-    """Draw the candidates of RUN, its front, budgets and the published models."""
+@BASELINE
+def plot_command(run: Path, out: Path | None, baselines: tuple[str, ...]) -> None:
+    """Draw the candidates of RUN, its front, budgets, the published models and your baselines.
+
+    A baseline is measured where a device of RUN is this machine, and RUN keeps it.
+    """
+    from mvt_nas.cli.baselines import told_and_measured
     from mvt_nas.engine.run import Run
     from mvt_nas.report.plot import draw
 
     path = out or run / "front.png"
-    draw(Run.load(run), path)
+    loaded, interrupted = told_and_measured(Run.load(run), baselines)
+    draw(loaded, path)
     click.echo(path)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 @click.command("dashboard")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas.cli.baselines import BASELINE
 from mvt_nas.cli.measuring import MOST, SECONDS
 from mvt_nas.cli.paths import FILE, FOLDER
 from mvt_nas.cli.tables import print_json
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
 )
 @MOST
 @SECONDS
+@BASELINE
 @click.option("--json", "as_json", is_flag=True, help="Print the front as one JSON document instead of a table.")
 def search_command(
     space: str | None,
@@ -98,6 +100,7 @@ def search_command(
     measure_front: bool | None,
     measure_most: int,
     measure_seconds: float,
+    baselines: tuple[str, ...],
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -107,6 +110,7 @@ def search_command(
     ends it with everything kept, and --resume goes on to the same result.
     """
     from mvt_nas.allocation import keep_freed_memory
+    from mvt_nas.cli.baselines import told_before, with_told
     from mvt_nas.cli.progress import Progress
     from mvt_nas.engine.start import search
 
@@ -116,9 +120,13 @@ def search_command(
         raise click.UsageError("SPACE is missing: a file, or a name such as mobilevit; mvt-nas space list shows them")
     arguments = (_kept(out) if resume else {}) | _arguments(given)
     kept = arguments.pop("space", None)
+    told = told_before(out if resume else None, baselines)
     with Progress() as progress:
         result = search(kept if space is None else space, out=out, resume=resume, listener=progress, **arguments)
-    _finish(*_measured(result, measure_front, measure_most, measure_seconds), as_json)
+    result, interrupted = _measured(result, measure_front, measure_most, measure_seconds)
+    leave_out = measure_front is False or result.interrupted or interrupted
+    run, interrupted_later = with_told(result.run, told, seconds=None if leave_out else measure_seconds)
+    _finish(replace(result, run=run), interrupted or interrupted_later, as_json)
 
 
 def _arguments(given: dict[str, Any]) -> dict[str, Any]:

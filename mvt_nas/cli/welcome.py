@@ -8,6 +8,7 @@ mvt-nas finds the mobile vision transformers that fit your device. What next?
   mvt-nas watch RUN                                   follow it while it runs
   mvt-nas runs                                        what was searched so far
   mvt-nas pareto RUN                                  the best networks of one
+  mvt-nas report RUN                                  a page to look around in
   mvt-nas show mobilevit_s                            a network, stage by stage
   mvt-nas doctor                                      what works on this machine
 

@@ -64,21 +64,29 @@ def exists(folder: Path) -> bool:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Write ``run.yaml`` whole: under another name first, then moved into place.
+    """Write ``run.yaml`` (see :func:`write_whole`).
 
     Raises:
         RunError: it cannot be written.
     """
-    text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True, width=140)
-    temporary = folder / f"{CONFIG}.tmp"
+    write_whole(folder / CONFIG, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True, width=140))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of a run whole: under another name first, then moved into place.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, folder / CONFIG)
+        os.replace(temporary, path)
     except OSError as error:
-        raise RunError(f"{folder / CONFIG}: cannot be written ({error.strerror or error})") from None
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def read_config(folder: Path) -> RunConfig:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.folder import locked
@@ -17,6 +18,9 @@ from mvt_nas.engine.run import Run
 from mvt_nas.engine.spread import evenly_spread
 from mvt_nas.errors import LatencyError, MetricError, RunError, listing
 from mvt_nas.latency.profile import Profile
+
+if TYPE_CHECKING:
+    from mvt_nas.latency.measuring.settings import Settings
 
 MOST = 20
 SECONDS = 1.0
@@ -96,22 +100,38 @@ def _groups(run: Run, metric: str, most: int) -> list[list[Candidate]]:
     return [left[start::count] for start in range(count)]
 
 
-def _measure(run: Run, profile: Profile, group: Sequence[Candidate], seconds: float) -> list[Measurement]:
-    from mvt_nas.latency.measuring.fingerprint import fingerprint
-    from mvt_nas.latency.measuring.measure import measure
+def as_profiled(profile: Profile, num_classes: int, seconds: float) -> Settings:
+    """Return how networks are measured so that a profile's predictions are comparable: ``seconds`` of timing for each."""
     from mvt_nas.latency.measuring.settings import Settings
-    from mvt_nas.latency.runtimes.contract import usable_runtime
 
-    name = str(profile.runtime["name"])
-    settings = Settings(
-        runtime=name,
+    return Settings(
+        runtime=str(profile.runtime["name"]),
         threads=profile.threads,
         batch_size=profile.batch_size,
         seconds=seconds,
-        num_classes=run.config.num_classes,
+        num_classes=num_classes,
         dtype=profile.dtype,
     )
-    found = fingerprint(usable_runtime(name, profile.dtype), threads=profile.threads, dtype=profile.dtype)
+
+
+def fingerprint_of(profile: Profile) -> dict[str, Any]:
+    """Return what is measured on here, in the profile's runtime, as plain data.
+
+    Raises:
+        LatencyError: the runtime cannot be used here.
+    """
+    from mvt_nas.latency.measuring.fingerprint import fingerprint
+    from mvt_nas.latency.runtimes.contract import usable_runtime
+
+    runtime = usable_runtime(str(profile.runtime["name"]), profile.dtype)
+    return fingerprint(runtime, threads=profile.threads, dtype=profile.dtype)
+
+
+def _measure(run: Run, profile: Profile, group: Sequence[Candidate], seconds: float) -> list[Measurement]:
+    from mvt_nas.latency.measuring.measure import measure
+
+    found = fingerprint_of(profile)
+    settings = as_profiled(profile, run.config.num_classes, seconds)
     timed = measure([(str(candidate.number), run.architecture(candidate.number)) for candidate in group], settings)
     return [
         Measurement(

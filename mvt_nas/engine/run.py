@@ -1,4 +1,4 @@
-"""A run as it is read: configuration, space, candidates, front, what was measured of it."""
+"""A run as it is read: configuration, space, candidates, front, what was measured of it, what it is compared with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.accuracy.names import TRAINED_EPOCHS
+from mvt_nas.engine.baselines import Baseline, read_baselines
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.devices import Devices
@@ -43,6 +44,7 @@ class Run:
         candidates: what it has found so far, by number; grows while a search works on it.
         inputs: the devices and the trained networks that it goes by.
         measured: latencies that were measured, by metric and key of the architecture.
+        baselines: networks from elsewhere that it is compared with.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class Run:
     candidates: Mapping[int, Candidate]
     inputs: Inputs = field(default_factory=Inputs)
     measured: Measurements = field(default_factory=dict)
+    baselines: tuple[Baseline, ...] = ()
 
     @staticmethod
     def load(folder: str | Path) -> Run:
@@ -61,7 +64,8 @@ class Run:
         """
         path = Path(folder)
         config, space, content = read_run(path)
-        return Run(path, config, space, shown(config, content), read_inputs(path, config), read_measured(path))
+        candidates, inputs = shown(config, content), read_inputs(path, config)
+        return Run(path, config, space, candidates, inputs, read_measured(path), read_baselines(path))
 
     @property
     def devices(self) -> Devices:

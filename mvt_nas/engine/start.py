@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.engine.asked import Pictures, understood
+from mvt_nas.engine.baselines import read_baselines
 from mvt_nas.engine.cache import Cache, cache_path, wanted
 from mvt_nas.engine.cache_runner import CachedRunner
 from mvt_nas.engine.climb import Climb, forget, to_climb
@@ -175,10 +176,10 @@ def _run_locked(
 ) -> Result:
     with contextlib.closing(Store(folder)) as store:
         check_rows(folder, space, store.content)
-        measured = read_measured(folder)
+        measured, baselines = read_measured(folder), read_baselines(folder)
 
         def now() -> Run:
-            return Run(folder, config, space, shown(config, store.content), inputs, measured)
+            return Run(folder, config, space, shown(config, store.content), inputs, measured, baselines)
 
         def tell_climbed(number: int) -> None:
             run = now()
@@ -191,7 +192,7 @@ def _run_locked(
             with _runner(config, how) as runner:
                 known = feasibility or _feasibility(config, space, inputs)
                 if reason is None:
-                    growing = Run(folder, config, space, store.content.candidates, inputs, measured)
+                    growing = replace(now(), candidates=store.content.candidates)
                     loop = Loop(config, known, store, runner, partial(how.tell, growing))
                     replaced = loop.replaced
                     reason = loop.run(how.until_s)

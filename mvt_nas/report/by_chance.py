@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.progress_curve import hypervolume_curve
 from mvt_nas.engine.run import Run
+from mvt_nas.pareto import SIGN_AS_COST
 
 _SEED = 2**31  # none that a search is likely to have
 
@@ -28,6 +31,17 @@ def curves(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     first = hypervolume_curve(np.vstack([own, drawn]), run.directions, reference)[: len(own)]
     second = hypervolume_curve(np.vstack([drawn, own]), run.directions, reference)[: len(drawn)]
     return first, second
+
+
+def together(runs: Sequence[Run]) -> list[NDArray[np.float64]]:
+    """Return the hypervolume over the trials of each run, (n,), as shares of the one box around the candidates of all."""
+    names = [objective.metric for objective in runs[0].config.objectives]
+    signs = np.array([SIGN_AS_COST[direction] for direction in runs[0].directions])
+    references = np.array([[run.config.reference[name] for name in names] for run in runs]) * signs
+    scores = [np.array([_scores(run, number, names) for number in sorted(run.candidates)]) for run in runs]
+    reference = references.max(axis=0) * signs
+    boxed = [np.vstack([own, *(other for other in scores if other is not own)]) for own in scores]
+    return [hypervolume_curve(rows, runs[0].directions, reference)[: len(own)] for rows, own in zip(boxed, scores, strict=True)]
 
 
 def _scores(run: Run, number: int, names: list[str]) -> list[float]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.spread import evenly_spread
 from mvt_nas.report.by_chance import curves
 from mvt_nas.report.findings import beaten, choices, failures, habits, importances
+from mvt_nas.report.provenance import again, provenance, taken
+from mvt_nas.report.standing import Standing, origin_of, standings, verdict
 
 _ROWS = 30
 _MOST = 8
@@ -17,7 +19,7 @@ _MOST = 8
 
 def report(run: Run) -> str:
     """Return the page."""
-    parts = [part(run) for part in (_head, _choices, _front, _beaten, _habits, _importances, _growth, _failures, _origin)]
+    parts = [part(run) for part in (_head, _choices, _front, _baselines, _beaten, _habits, _importances, _growth, _failures, _origin)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -34,7 +36,7 @@ def _choices(run: Run) -> list[str]:
         scores = run.candidates[one.number].scores
         named = ", ".join(f"{objective.metric} {number(scores[objective.metric])}" for objective in run.config.objectives)
         lines.append(f"- **candidate {one.number}**, {text(one.why)}: {text(named)}")
-        lines.append(f"  `mvt-nas show {run.folder}:{one.number} --arch-json`")
+        lines.append(f"  `{taken(run, one.number)}`")
     return lines if len(lines) > 2 else [*lines, "Nothing is complete."]
 
 
@@ -45,6 +47,31 @@ def _front(run: Run) -> list[str]:
     rows = [[str(c.number), *(number(c.scores.get(name)) for name in metrics), c.origin] for c in shown]
     more = [f"{len(shown)} of {len(front)}, evenly spread.", ""] if len(shown) < len(front) else []
     return ["## The front", "", *more, *_table(["id", *metrics, "origin"], rows)]
+
+
+def _baselines(run: Run) -> list[str]:
+    found = standings(run)
+    if not found:
+        return []
+    metrics = dict.fromkeys(metric for one in found for metric in one.baseline.scores)
+    table = _table(["baseline", *metrics], [[one.baseline.name, *(_figure(one, metric) for metric in metrics)] for one in found])
+    said = []
+    for one in found:
+        baseline = one.baseline
+        said.append(f"- **{text(baseline.name)}** ({text(baseline.source)}, {baseline.resolution_px} px): {text(verdict(run, one))}")
+        said += [f"  - candidate {one.beaten.by}: {text(_gains(run, one.beaten.gains))}"] if one.beaten else []
+        said += [f"  - {text(note)}" for note in baseline.notes]
+    return ["## Your baseline", "", *table, "", *said]
+
+
+def _figure(one: Standing, metric: str) -> str:
+    origin = origin_of(one.baseline, metric)
+    value = one.baseline.scores.get(metric)
+    return "" if value is None else number(value) if origin == "counted" else f"{number(value)} ({origin})"
+
+
+def _gains(run: Run, gains: Mapping[str, float]) -> str:
+    return ", ".join(f"{metric} {_gain(run, metric, gain)}" for metric, gain in gains.items())
 
 
 def _beaten(run: Run) -> list[str]:
@@ -95,17 +122,8 @@ def _failures(run: Run) -> list[str]:
 
 
 def _origin(run: Run) -> list[str]:
-    config = run.config
-    facts = {
-        "space": f"{config.name}, hash {config.space_hash}, {run.space.size:.4g} architectures",
-        "sampler": f"{config.sampler}, seed {config.seed}, batches of {config.batch}",
-        "devices": ", ".join(f"{name} ({value})" for name, value in config.devices.items()) or "none",
-        "accuracy": ", ".join(config.accuracy.values()) or "not predicted",
-        "pictures": f"{config.training.data}, hash {config.training.fingerprint}" if config.training else "none",
-        "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
-        "again": f"`mvt-nas reproduce {run.folder}`",
-    }
-    return ["## Where it comes from", "", *(f"- {name}: {value if name == 'again' else text(value)}" for name, value in facts.items())]
+    facts = [f"- {name}: {text(value)}" for name, value in provenance(run).items()]
+    return ["## Where it comes from", "", *facts, f"- again: `{again(run)}`"]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The picture of a run: candidates, front, budgets, published models, measured latencies.
+"""The picture of a run: candidates, front, budgets, published models, measured latencies, baselines.
 
 What is drawn is gathered in :class:`FrontPlot` first, which tests look at; drawing is matplotlib's.
 """
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, PREDICTED, TRAINED, extrapolated
-from mvt_nas.cost.names import device_of, is_cost
+from mvt_nas.accuracy.names import ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, PREDICTED, extrapolated
+from mvt_nas.cost.names import is_cost
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
 from mvt_nas.errors import RunError, listing
+from mvt_nas.report.labels import label, short_name
 from mvt_nas.space.published import published_names
 
 if TYPE_CHECKING:
@@ -26,23 +27,13 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 _MOST_PANELS = 3
 _MOST_SHAPES = 5_000  # in a picture made of shapes; more points off the front than these are one image in it
-_LABELS = {
-    "macs": "MACs",
-    "params": "parameters",
-    "memory_mb": "peak activation memory (MB)",
-    ACCURACY: "predicted accuracy (%)",
-    ACCURACY_LOW: "predicted accuracy, low end (%)",
-    ACCURACY_HIGH: "predicted accuracy, high end (%)",
-    ACCURACY_BEYOND: "beyond the sizes that were trained (times)",
-    TRAINED: "accuracy after a short training (%)",
-    IMAGENET: "ImageNet top-1, estimated (%)",
-}
-_FRONT, _OTHER, _MODEL, _BUDGET, _MEASURED = (
+_FRONT, _OTHER, _MODEL, _BUDGET, _MEASURED, _BASELINE = (
     "#d55e00",
     "#9aa5b1",
     "#0072b2",
     "#cc79a7",
     "#222222",
+    "#000000",
 )  # Okabe and Ito's palette: told apart without red or green
 
 
@@ -62,6 +53,7 @@ class Panel:
         budgets: axis (``"x"`` or ``"y"``) and value of each bound.
         measured: of each point whose latency was measured, where it is predicted to be and where it is.
         intervals: of each point on the front whose y is predicted with an interval, its x and both ends.
+        baselines: name and point of each network from elsewhere of which both values are known.
     """
 
     x: str | None
@@ -72,6 +64,7 @@ class Panel:
     budgets: tuple[tuple[str, float], ...]
     measured: tuple[tuple[Point, Point], ...] = ()
     intervals: tuple[tuple[float, float, float], ...] = ()
+    baselines: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +118,7 @@ def _panel(run: Run, x: str | None, y: str, complete: list[Candidate], front: li
         tuple(bounds),
         tuple((point(c), measured(c)) for c in complete if c.key in keys and measured(c) != point(c)),
         tuple((point(c)[0], c.scores[ACCURACY_LOW], c.scores[ACCURACY_HIGH]) for c in front if y == ACCURACY),
+        tuple((one.name, one.scores[x], one.scores[y]) for one in run.baselines if x in one.scores and y in one.scores) if x else (),
     )
 
 
@@ -161,7 +155,7 @@ def _figure(plot: FrontPlot) -> Any:
 
 
 def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
-    """Draw one pair of axes; return the names of models, which are still to be moved apart."""
+    """Draw one pair of axes; return the names of models and baselines, which are still to be moved apart."""
     texts: list[Text] = []
     if panel.others:
         across, up = np.array(panel.others).T
@@ -176,7 +170,11 @@ def _draw_panel(ax: Axes, panel: Panel) -> list[Text]:
     if panel.models:
         _, xs, ys = zip(*panel.models, strict=True)
         ax.scatter(xs, ys, s=36, facecolors="none", edgecolors=_MODEL, linewidths=1.3, marker="s", label="published models", zorder=4)
-        texts = [ax.text(x, y, _short(name), fontsize=6.5, color=_MODEL, zorder=5) for name, x, y in panel.models]
+        texts = [ax.text(x, y, short_name(name), fontsize=6.5, color=_MODEL, zorder=5) for name, x, y in panel.models]
+    if panel.baselines:
+        _, xs, ys = zip(*panel.baselines, strict=True)
+        ax.scatter(xs, ys, s=44, color=_BASELINE, edgecolors="white", linewidths=0.7, marker="D", label="your baseline", zorder=6)
+        texts += [ax.text(x, y, name, fontsize=7.5, color=_BASELINE, zorder=7, parse_math=False) for name, x, y in panel.baselines]
     for axis, value in panel.budgets:
         (ax.axvline if axis == "x" else ax.axhline)(value, color=_BUDGET, linestyle="--", linewidth=1.2, label="budget")
     _label(ax, panel)
@@ -212,7 +210,7 @@ def _label(ax: Axes, panel: Panel) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     for axis, set_label, metric in ((ax.xaxis, ax.set_xlabel, panel.x), (ax.yaxis, ax.set_ylabel, panel.y)):
-        set_label("candidate" if metric is None else _words(metric))
+        set_label("candidate" if metric is None else label(metric))
         if metric is not None and is_cost(metric):
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -220,12 +218,3 @@ def _label(ax: Axes, panel: Panel) -> None:
             axis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25, linewidth=0.5)
     ax.tick_params(which="both", labelsize=8)
-
-
-def _words(metric: str) -> str:
-    device = device_of(metric)
-    return _LABELS.get(metric, f"{metric} (training-free score)") if device is None else f"predicted latency on {device} (ms)"
-
-
-def _short(name: str) -> str:
-    return name.replace("mobilevitv", "v").replace("mobilevit_", "v1 ").replace("_", " ")

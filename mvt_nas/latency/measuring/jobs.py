@@ -1,30 +1,42 @@
-"""An architecture or an ONNX file to the job that a runtime opens."""
+"""An architecture, an ONNX file or a module to the job that a runtime opens."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.measuring.onnx_file import input_shape
 from mvt_nas.latency.measuring.settings import Settings
-from mvt_nas.latency.runtimes.contract import Job, Runtime
+from mvt_nas.latency.runtimes.contract import Job, Runtime, refusal
 from mvt_nas.space.architecture import Architecture
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def job_for(network: Architecture | Path, settings: Settings, runtime: Runtime, export_to: Path) -> Job:
+Network: TypeAlias = "Architecture | Path | nn.Module"
+"""What can be measured: an architecture, an ONNX file, or a module of any making, whose pictures have three channels."""
+
+
+def job_for(network: Network, settings: Settings, runtime: Runtime, export_to: Path) -> Job:
     """Return what the runtime needs to open a network.
 
     Args:
-        network: an architecture, or the path of an ONNX file.
+        network: see :data:`Network`; a module is in evaluation mode, and needs settings with a resolution.
         settings: how it will be measured.
         runtime: what will run it.
-        export_to: path of the ONNX file to make of an architecture, where the runtime takes such files.
+        export_to: path of the ONNX file to make of what is none, where the runtime takes such files.
 
     Raises:
-        LatencyError: the runtime takes no ONNX files, or it is none that can be measured.
+        LatencyError: the runtime takes no ONNX files, it is none that can be measured, or a module cannot be exported.
     """
-    job = _of_file(network, settings, runtime) if isinstance(network, Path) else _of_architecture(network, settings, runtime, export_to)
+    if isinstance(network, Architecture):
+        job = _of_architecture(network, settings, runtime, export_to)
+    elif isinstance(network, Path):
+        job = _of_file(network, settings, runtime)
+    else:
+        job = _of_module(network, settings, runtime, export_to)
     return replace(job, command=settings.command, timeout_s=settings.timeout_s, dtype=settings.dtype)
 
 
@@ -52,3 +64,15 @@ def _of_architecture(architecture: Architecture, settings: Settings, runtime: Ru
 
     model = export_onnx(found, export_to, batch_size=batch_size, num_classes=settings.num_classes, seed=settings.seed)
     return Job(shape, settings.threads, model=model)
+
+
+def _of_module(module: nn.Module, settings: Settings, runtime: Runtime, export_to: Path) -> Job:
+    from mvt_nas.latency.measuring.onnx_export import trace_to_onnx
+
+    assert settings.resolution_px is not None, "a module does not say for which pictures it is"
+    shape = (settings.batch_size or 1, 3, settings.resolution_px, settings.resolution_px)
+    if runtime.takes == "module":
+        return Job(shape, settings.threads, module=module)
+    with refusal("the network cannot be exported to ONNX"):
+        trace_to_onnx(module, shape, export_to)
+    return Job(shape, settings.threads, model=export_to)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from mvt_nas.cost.counts import count
 from mvt_nas.latency.measuring.fingerprint import usable_cores
-from mvt_nas.latency.measuring.jobs import at_resolution, job_for
+from mvt_nas.latency.measuring.jobs import Network, at_resolution, job_for
 from mvt_nas.latency.measuring.onnx_file import file_key
 from mvt_nas.latency.measuring.settings import Settings
 from mvt_nas.latency.measuring.stopwatch import Clock, Timing, race
@@ -28,9 +28,9 @@ class Measured:
 
     Attributes:
         network: what it was called.
-        key: hash of the architecture, at the resolution measured, or of the ONNX file.
+        key: hash of the architecture, at the resolution measured, or of the ONNX file; empty for a module.
         input_shape: of the images, (B, C, H, W).
-        macs: multiply-adds of one inference of the batch; ``None`` for an ONNX file.
+        macs: multiply-adds of one inference of the batch; ``None`` for what is no architecture.
         timing: how long it takes.
     """
 
@@ -42,7 +42,7 @@ class Measured:
 
 
 def measure(
-    networks: Sequence[tuple[str, Architecture | Path]],
+    networks: Sequence[tuple[str, Network]],
     settings: Settings,
     *,
     clock: Clock | None = None,
@@ -51,7 +51,7 @@ def measure(
     """Return the latency of each network, in their order, timed against each other in one runtime.
 
     Args:
-        networks: a title and an architecture, or a title and the path of an ONNX file.
+        networks: of each a title and itself.
         settings: how.
         clock: where the time comes from.
         on_jobs: is given what the networks became before they are timed.
@@ -94,11 +94,9 @@ def _doubts(threads: int) -> tuple[str, ...]:
     return (f"{threads} threads share {cores} core{'s' * (cores > 1)}",) if threads > cores else ()
 
 
-def _measured(
-    title: str, network: Architecture | Path, input_shape: tuple[int, int, int, int], timing: Timing, settings: Settings
-) -> Measured:
-    if isinstance(network, Path):
-        return Measured(title, file_key(network), input_shape, None, timing)
+def _measured(title: str, network: Network, input_shape: tuple[int, int, int, int], timing: Timing, settings: Settings) -> Measured:
+    if not isinstance(network, Architecture):
+        return Measured(title, file_key(network) if isinstance(network, Path) else "", input_shape, None, timing)
     found = at_resolution(network, settings.resolution_px)
     macs = count(found, batch_size=input_shape[0], num_classes=settings.num_classes).macs
     return Measured(title, found.key, input_shape, macs, timing)

@@ -23,7 +23,7 @@ def input_shape(path: Path, *, batch_size: int | None = None, resolution_px: int
     Raises:
         LatencyError: the file is not to be had or no ONNX model, has another kind of input, or fixes a size that is asked to differ.
     """
-    sizes = _declared(path)
+    sizes = declared_sizes(path)
     wanted = (batch_size, None, resolution_px, resolution_px)
     found = []
     for axis, size, other, default in zip(_AXES, sizes, wanted, (1, 3, None, None), strict=True):
@@ -36,10 +36,15 @@ def input_shape(path: Path, *, batch_size: int | None = None, resolution_px: int
     return found[0], found[1], found[2], found[3]
 
 
-def _declared(path: Path) -> list[int | None]:
+def declared_sizes(path: Path) -> list[int | None]:
+    """Return batch size, channels, height and width of the file's input, ``None`` for what it leaves open.
+
+    Raises:
+        LatencyError: the file is not to be had or no ONNX model, or has another kind of input.
+    """
+    graph = load_onnx(path).graph
     import onnx
 
-    graph = _load(path).graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [entry for entry in graph.input if entry.name not in weights]
     if len(inputs) != 1:
@@ -52,7 +57,12 @@ def _declared(path: Path) -> list[int | None]:
     return sizes
 
 
-def _load(path: Path) -> Any:
+def load_onnx(path: Path) -> Any:
+    """Return the model in a file, without weights that it keeps elsewhere.
+
+    Raises:
+        LatencyError: the package ``onnx`` is missing, or the file is not to be had or no ONNX model.
+    """
     trouble = missing(("onnx",), "onnx")
     if trouble:
         raise LatencyError(f"{path} cannot be read: {trouble}")

@@ -24,7 +24,7 @@ DISTRIBUTION = "mvt-nas"
 LOADED = ("torch", "numpy", "optuna", "moocore")
 """Required packages that are really loaded: their parts in C may fail to."""
 
-_FOR_DEVELOPERS = "dev"
+_FOR_DEVELOPERS = ("dev", "docs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def required_parts(wanted: Wanted) -> list[Part]:
 
 
 def extra_parts(wanted: Wanted) -> list[Part]:
-    """Return the optional parts, but the one for those who develop mvt-nas."""
-    return [_extra(name, wanted.extras[name]) for name in wanted.extras if name != _FOR_DEVELOPERS]
+    """Return the optional parts, but those for people who develop mvt-nas."""
+    return [_extra(name, wanted.extras[name]) for name in wanted.extras if name not in _FOR_DEVELOPERS]
 
 
 def trouble(requirement: Requirement) -> str | None:

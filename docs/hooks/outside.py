@@ -1,0 +1,54 @@
+"""What the site shows of the repository outside ``docs``: some pages, and whatever pages link to, such as pictures.
+
+On a Git host ``../results/x.png`` leads out of ``docs``. The site gets a copy of the file under the same path, and the link leads there.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {"README.md": "overview.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+"""Pages outside ``docs`` by their paths in the repository, and where they are in the site."""
+
+_LINK = re.compile(r"(?<=\]\()[^)\s#:]+(?=[)#])")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages, and what any page links to outside ``docs``."""
+    for path, uri in PAGES.items():
+        files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
+    for page in list(files.documentation_pages()):
+        for target in _LINK.findall(page.content_string):
+            path = _path(target, page.src_uri)
+            if (ROOT / path).is_file() and _uri(path) not in files.src_uris:
+                files.append(File.generated(config, _uri(path), abs_src_path=str(ROOT / path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Return a page with links that lead where the files are in the site."""
+    here = posixpath.dirname(page.file.src_uri)
+
+    def within(link: re.Match[str]) -> str:
+        path = _path(link[0], page.file.src_uri)
+        return posixpath.relpath(_uri(path), here or ".") if _uri(path) in files.src_uris else link[0]
+
+    return _LINK.sub(within, markdown)
+
+
+def _path(target: str, uri: str) -> str:
+    """Return the path in the repository to which a link of a page leads."""
+    source = next((path for path, place in PAGES.items() if place == uri), f"docs/{uri}")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+
+
+def _uri(path: str) -> str:
+    """Return where a file of the repository is in the site."""
+    return PAGES.get(path, path.removeprefix("docs/"))

@@ -1,0 +1,136 @@
+"""What people tell of a network of their own: ``today.onnx,resolution_px=224,imagenet_top1=69.8,name=today``.
+
+The first part names the network; the others, in any order, are the side of its picture, what to call it, and figures that its owner
+knows. It is opened and counted at once, so that what is wrong is found before anything is searched.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mvt_nas.accuracy.names import ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
+from mvt_nas.cost.names import is_cost
+from mvt_nas.engine.baselines import Baseline
+from mvt_nas.engine.metrics import metric_direction
+from mvt_nas.errors import BaselineError, MvtNasError
+from mvt_nas.foreign.contract import Foreign, open_foreign
+
+_PARTS = re.compile(r",(?=\s*[A-Za-z_][\w.@/\\~-]*\s*=)")
+_PERCENT = (ACCURACY, ACCURACY_LOW, ACCURACY_HIGH, IMAGENET, TRAINED)
+_MOST_PX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a text says.
+
+    Attributes:
+        source: the network.
+        resolution_px: side of its picture.
+        name: what to call it.
+        given: metric to value.
+    """
+
+    source: str
+    resolution_px: int | None = None
+    name: str | None = None
+    given: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A baseline together with its network, which can be measured.
+
+    Attributes:
+        baseline: what is known of it.
+        foreign: the network.
+    """
+
+    baseline: Baseline
+    foreign: Foreign
+
+
+def tell(texts: Sequence[str], full_name: Callable[[str], str] = str) -> list[Told]:
+    """Return what each text tells of, counted; ``full_name`` gives the metrics their full names.
+
+    Raises:
+        BaselineError: a text cannot be read, a network cannot be opened or counted, or two have one name.
+    """
+    found: dict[str, Told] = {}
+    for text in texts:
+        told = _told(text, parse(text, full_name))
+        if told.baseline.name in found:
+            raise BaselineError(f"--baseline {text}: {told.baseline.name!r} is the name of two baselines; give one another by name=")
+        found[told.baseline.name] = told
+    return list(found.values())
+
+
+def parse(text: str, full_name: Callable[[str], str] = str) -> Wanted:
+    """Return what ``SOURCE[,resolution_px=PX][,name=NAME][,METRIC=VALUE]...`` says.
+
+    Raises:
+        BaselineError: it cannot be read, a value is not allowed, or there is no such metric.
+    """
+    source, *parts = (part.strip() for part in _PARTS.split(text))
+    if not source:
+        raise BaselineError(f"--baseline {text!r}: no network is named; write for example today.onnx,resolution_px=224,name=today")
+    side, name, given = None, None, dict[str, float]()
+    for part in parts:
+        key, value = (half.strip() for half in part.split("=", 1))
+        if key == "resolution_px":
+            side = _side(text, value)
+        elif key == "name":
+            name = _name(text, value)
+        else:
+            given[_metric(text, key, full_name)] = _value(text, key, value)
+    return Wanted(source, side, name, given)
+
+
+def _told(text: str, wanted: Wanted) -> Told:
+    try:
+        foreign = open_foreign(wanted.source, wanted.resolution_px)
+    except BaselineError as error:
+        raise BaselineError(f"--baseline {error}") from error.__cause__
+    for metric in wanted.given:
+        if metric in foreign.costs:
+            raise BaselineError(f"--baseline {text}: {metric} is not allowed here; it was counted ({foreign.costs[metric]:.10g})")
+    name = wanted.name or foreign.name
+    scores = {**foreign.costs, **wanted.given}
+    return Told(Baseline(name, wanted.source, foreign.resolution_px, scores, tuple(wanted.given), foreign.notes), foreign)
+
+
+def _side(text: str, value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= _MOST_PX:
+        raise BaselineError(f"--baseline {text}: resolution_px={value} is not allowed; an integer from 1 to {_MOST_PX}")
+    return int(value)
+
+
+def _name(text: str, value: str) -> str:
+    if not value or not value.isprintable():
+        raise BaselineError(f"--baseline {text}: name={value!r} is not allowed; one line of text")
+    return value
+
+
+def _metric(text: str, key: str, full_name: Callable[[str], str]) -> str:
+    try:
+        metric_direction(key)
+        return full_name(key)
+    except MvtNasError as error:
+        raise BaselineError(f"--baseline {text}: {error}; beside metrics, resolution_px= and name= are allowed") from None
+
+
+def _value(text: str, metric: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise BaselineError(f"--baseline {text}: {metric}={value} is not allowed; a number") from None
+    if not math.isfinite(number):
+        raise BaselineError(f"--baseline {text}: {metric}={value} is not allowed; a finite number")
+    if is_cost(metric) and number <= 0:
+        raise BaselineError(f"--baseline {text}: {metric}={value} is not allowed; a number above 0")
+    if metric in _PERCENT and not 0 <= number <= 100:
+        raise BaselineError(f"--baseline {text}: {metric}={value} is not allowed; percent, from 0 to 100")
+    return number

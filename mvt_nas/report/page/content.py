@@ -1,0 +1,163 @@
+"""What a page shows, as plain data; nothing here knows how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.cost.names import is_cost
+from mvt_nas.engine.metrics import metric_direction
+from mvt_nas.engine.run import Run
+from mvt_nas.errors import MetricError, RunError
+from mvt_nas.report.by_chance import curves, together
+from mvt_nas.report.comparing import compare
+from mvt_nas.report.findings import beaten, choices, failures, habits, importances
+from mvt_nas.report.labels import label, short_label, short_name
+from mvt_nas.report.page import columns
+from mvt_nas.report.provenance import again, measured, provenance, taken
+from mvt_nas.report.standing import Standing, origin_of, standings, verdict
+from mvt_nas.space.published import published_names, zoo
+
+_MOST = 20_000  # candidates off the front that a page holds
+_POINTS = 400  # of a curve
+_SHOWN_HABITS = 12
+_IMPORTANT = 6  # dimensions of each objective in the parallel coordinates
+_FORMAT = 1
+
+
+def content(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return what the page of one or several runs shows.
+
+    Raises:
+        RunError: nothing is complete, or the runs cannot be compared.
+    """
+    for run in runs:
+        if not run.complete():
+            raise RunError(f"{run.folder}: nothing to show; no candidate is complete")
+    compared = [_compared(one) for one in compare(runs)] if len(runs) > 1 else []
+    candidates, objectives = columns.shown(runs, _MOST), [objective.metric for objective in runs[0].config.objectives]
+    important = [importances(run) for run in runs]
+    numbers = columns.scores(runs, candidates)
+    growth = [curves(run) for run in runs] if len(runs) == 1 else [(own, None) for own in together(runs)]
+    return {
+        "format": _FORMAT,
+        "title": _title(runs),
+        "metrics": [_metric(name, runs[0]) for name in dict.fromkeys([*objectives, *numbers])],
+        "objectives": objectives,
+        "budgets": [{"metric": budget.metric, "at_most": budget.at_most, "bound": budget.bound} for budget in runs[0].config.budgets],
+        "runs": [_run(run, shares, *curve) for run, shares, curve in zip(runs, important, growth, strict=True)],
+        "compared": compared,
+        "ids": [one.candidate.number for one in candidates],
+        "run": [one.run for one in candidates],
+        "front": [place for place, one in enumerate(candidates) if one.on_front],
+        "named": _named(candidates),
+        "references": _references(runs[0]),
+        "baselines": [_baseline(run, one) for run in runs for one in standings(run)],
+        "numbers": numbers,
+        "parts": columns.parts(runs, candidates),
+        "choices": columns.chosen(runs[0], candidates, _most_important(important[0])) if len(runs) == 1 else {},
+    }
+
+
+def _title(runs: Sequence[Run]) -> str:
+    names = ", ".join(dict.fromkeys(run.space.name for run in runs))
+    return names if len(runs) == 1 else f"{names}: {len(runs)} runs"
+
+
+def _metric(name: str, run: Run) -> dict[str, Any]:
+    """Return what is to be known of a metric to draw it."""
+    base = name.removeprefix(columns.MEASURED)
+    words, short = (
+        (label(base), short_label(base))
+        if base == name
+        else (label(base).replace("predicted", "measured"), f"measured, {short_label(base)}")
+    )
+    objectives = {objective.metric: objective.direction for objective in run.config.objectives}
+    direction = objectives.get(name) or _direction(base)
+    return {"name": name, "label": words, "short": short, "direction": direction, "log": is_cost(base), "objective": name in objectives}
+
+
+def _direction(metric: str) -> str | None:
+    try:
+        return metric_direction(metric)
+    except MetricError:
+        return None
+
+
+def _named(candidates: Sequence[columns.Shown]) -> list[dict[str, Any]]:
+    """Return the candidates that have a name of their own: published models, once each."""
+    found = [(place, one.candidate.origin) for place, one in enumerate(candidates) if one.candidate.origin != "sampler"]
+    once = {origin: place for place, origin in reversed(found)}
+    return [{"place": place, "name": origin, "short": short_name(origin)} for origin, place in reversed(once.items())]
+
+
+def _references(run: Run) -> list[dict[str, Any]]:
+    """Return the published models of the space that are no candidates, such as those beyond a budget, with what is known of them."""
+    there = {candidate.origin for candidate in run.complete()}
+    found = {name: zoo(name) for name in published_names() if name not in there}
+    found = {name: architecture for name, architecture in found.items() if run.space.contains(architecture)}
+    if not found:
+        return []
+    known = run.inputs.known(run.space, run.config.num_classes)
+    values = known.of(np.array([run.space.encode(architecture) for architecture in found.values()]))
+    scores = {metric: np.asarray(values[metric], dtype=float).tolist() for metric in known.names}
+    return [
+        {"name": name, "short": short_name(name), "scores": {metric: column[place] for metric, column in scores.items()}}
+        for place, name in enumerate(found)
+    ]
+
+
+def _baseline(run: Run, found: Standing) -> dict[str, Any]:
+    own = found.baseline
+    return {
+        "name": own.name,
+        "source": own.source,
+        "resolution_px": own.resolution_px,
+        "scores": dict(own.scores),
+        "origins": {metric: origin_of(own, metric) for metric in own.scores},
+        "labels": {metric: label(metric) for metric in own.scores},
+        "verdict": verdict(run, found),
+        "gains": None if found.beaten is None else {"by": found.beaten.by, "gains": found.beaten.gains},
+        "notes": list(own.notes),
+    }
+
+
+def _run(run: Run, shares: dict[str, dict[str, float]], own: NDArray[np.float64], chance: NDArray[np.float64] | None) -> dict[str, Any]:
+    statuses = [candidate.status for candidate in run.candidates.values()]
+    return {
+        "name": str(run.folder),
+        "candidates": {status: statuses.count(status) for status in dict.fromkeys(statuses)},
+        "front": len(run.front()),
+        "objectives": [str(objective) for objective in run.config.objectives],
+        "chosen": [{"number": one.number, "why": one.why} for one in choices(run)],
+        "take": taken(run, "ID"),
+        "growth": _growth(own, chance),
+        "importance": shares,
+        "habits": [
+            {"dimension": one.dimension, "value": one.value, "on_front": one.on_front, "elsewhere": one.elsewhere}
+            for one in habits(run)[:_SHOWN_HABITS]
+        ],
+        "published": sum(candidate.origin != "sampler" for candidate in run.complete()),
+        "beaten": [{"model": one.model, "by": one.by, "gains": one.gains} for one in beaten(run)],
+        "failures": [{"reason": reason, "count": count} for reason, count in failures(run)],
+        "provenance": provenance(run),
+        "again": again(run),
+        "measure": measured(run),
+    }
+
+
+def _growth(own: NDArray[np.float64], chance: NDArray[np.float64] | None) -> dict[str, Any]:
+    places = np.unique(np.linspace(0, len(own) - 1, _POINTS).round().astype(int))
+    drawn = None if chance is None or len(chance) < len(own) else [round(float(chance[place]), 5) for place in places]
+    return {"after": (places + 1).tolist(), "own": [round(float(own[place]), 5) for place in places], "chance": drawn}
+
+
+def _compared(one: Any) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__slots__}
+
+
+def _most_important(shares: dict[str, dict[str, float]]) -> list[str]:
+    return list(dict.fromkeys(name for found in shares.values() for name in list(found)[:_IMPORTANT]))

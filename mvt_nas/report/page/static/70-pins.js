@@ -1,0 +1,45 @@
+// Up to four candidates beside each other, scores first, then stage by stage; what differs is marked.
+
+const row = (name, cells, mark = true) => {
+  const differs = mark && new Set(cells).size > 1;
+  return make("tr", {}, make("th", { scope: "row" }, name), ...cells.map((cell) => make("td", { class: [typeof cell === "number" && "number", differs && "differs"].filter(Boolean).join(" ") || null }, whole(cell))));
+};
+
+function scoreRows(places) {
+  const names = [...metrics.keys()].filter((name) => places.some((place) => candidates.score(name, place) !== null));
+  return names.map((name) => row(label(name), places.map((place) => candidates.score(name, place)), false));
+}
+
+function fieldRows(places, names) {
+  return names
+    .map((name) => [name, places.map((place) => candidates.part(name, place))])
+    .filter(([, cells]) => cells.some((cell) => cell !== null))
+    .map(([name, cells]) => row(name.replace(/^stage\d+\./, "").replaceAll("_", " "), cells));
+}
+
+function group(title, rows, places) {
+  return make("tbody", {}, make("tr", {}, make("th", { scope: "rowgroup", colspan: places.length + 1 }, title)), ...rows);
+}
+
+function headCell(place, number) {
+  const away = make("button", { type: "button", onclick: () => pin(place), "aria-label": `Take ${candidates.title(place)} away` }, "Take away");
+  return make("th", { scope: "col" }, `${LETTERS[number]}: ${candidates.title(place)}`, make("br"), away);
+}
+
+function showPins() {
+  const places = state.pins;
+  byId("pins").hidden = !places.length;
+  const pictures = make("tr", {}, make("th", { scope: "row" }, "stages"), ...places.map((place) => make("td", {}, diagram(place))));
+  const commands = make("tr", {}, make("th", { scope: "row" }, "take it along"), ...places.map((place) => make("td", {}, command(candidates.take(place)))));
+  const names = Object.keys(candidates.parts);
+  const stages = [...new Set(names.map((name) => name.match(/^stage\d+/)?.[0]).filter(Boolean))];
+  fill(
+    "pins-table",
+    make("caption", {}, "Values that differ are set apart. ", diagramKey()),
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "field"), ...places.map(headCell))),
+    make("tbody", {}, pictures, commands),
+    group("scores", scoreRows(places), places),
+    group("input, stem and head", fieldRows(places, names.filter((name) => !name.startsWith("stage"))), places),
+    ...stages.map((stage) => group(stage.replace("stage", "stage "), fieldRows(places, names.filter((name) => name.startsWith(`${stage}.`))), places)),
+  );
+}
