@@ -21,9 +21,9 @@ LAYERS = [
     {"network"},
     {"cost"},
     {"checkpoints", "proxies", "latency", "training"},
-    {"accuracy"},
+    {"accuracy", "foreign", "fitting"},
     {"engine"},
-    {"report"},
+    {"report", "export"},
     {"cli", "__main__"},
 ]
 SEPARATE = [
@@ -33,6 +33,10 @@ SEPARATE = [
     {"training", "proxies"},
     {"training", "checkpoints"},
     {"training", "latency"},
+    {"accuracy", "foreign"},
+    {"fitting", "accuracy"},
+    {"fitting", "foreign"},
+    {"report", "export"},
 ]
 WITHOUT_TORCH = ("data", "space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
 
@@ -128,6 +132,12 @@ def test_counting_whole_spaces_does_not_need_torch() -> None:
 def test_reports_do_not_need_torch() -> None:
     assert "torch" not in _loaded("import mvt_nas.report.plot, mvt_nas.report.tables, mvt_nas.engine.run, mvt_nas.engine.dashboard")
     assert {"torch", "optuna"} & _loaded("import mvt_nas.report.watch.view, mvt_nas.cli.watch_frame") == set()
+
+
+def test_recipes_and_configurations_of_trainings_need_neither_torch_nor_lightning() -> None:
+    light = "import mvt_nas.fitting.config, mvt_nas.fitting.sampler\nfrom mvt_nas.fitting.preset import RECIPES, preset\n"
+    loaded = _loaded(light + "[preset(name, 'mobilevit_s', 256) for name in RECIPES]")
+    assert {"torch", "lightning_fabric", "matplotlib"} & loaded == set()
 
 
 def test_the_public_names_are_what_they_claim() -> None:

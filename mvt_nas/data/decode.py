@@ -1,4 +1,4 @@
-"""One picture, as it may lie on a disk, to a square of RGB pixels.
+"""One picture, as it may lie on a disk, to a square of RGB pixels: the whole of it, or a part.
 
 Whatever pillow reads is taken: grey-scale, 16 bits, palettes, CMYK; transparent parts become white. The orientation that a camera noted
 is applied. The short side is brought to the size asked for, with anti-aliasing, and the middle is cut out.
@@ -7,8 +7,9 @@ is applied. The short side is brought to the size asked for, with anti-aliasing,
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _SLOPPY = 2  # a JPEG is decoded at no less than this times the size asked for, then resized with care
+_LYING = (5, 6, 7, 8)  # orientations in which a camera was turned by a quarter
+_ORIENTATION = 0x0112
+_STREAM = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # pillow's word for the file; it would be another each time
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
 
 
 class Unreadable(Exception):
@@ -48,17 +55,61 @@ def decode(data: bytes | NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
         Unreadable: it cannot be decoded.
         TooLarge: it has more pixels than pillow takes for honest.
     """
-    from PIL import Image
-
-    try:
-        image = Image.open(io.BytesIO(data)) if isinstance(data, bytes) else Image.fromarray(data)
+    with _told():
+        image = _opened(data)
         if image.format == "JPEG":
             image.draft(None, (_SLOPPY * pixels, _SLOPPY * pixels))
         return np.asarray(_square(_rgb(_upright(image)), pixels))
+
+
+def decode_part(data: bytes | NDArray[np.uint8], pixels: int, part: Callable[[int, int], Box], *, bicubic: bool = False) -> Image:
+    """Return a part of a picture, brought to a side, with anti-aliasing.
+
+    A JPEG is decoded no larger than that takes, so that photographs of many megapixels cost little.
+
+    Args:
+        data: a picture's file, or its pixels.
+        pixels: side of what comes back, whatever the shape of the part.
+        part: returns the part of a picture of some width and height, upright.
+        bicubic: whether it is resized with cubic polynomials; else with linear ones.
+
+    Raises:
+        Unreadable: it cannot be decoded.
+        TooLarge: it has more pixels than pillow takes for honest.
+    """
+    from PIL import Image
+
+    with _told():
+        image = _opened(data)
+        lies = image.getexif().get(_ORIENTATION) in _LYING if "exif" in image.info else False
+        width, height = image.size[::-1] if lies else image.size
+        box = part(width, height)
+        if image.format == "JPEG":
+            spare = max(1.0, min(box[2] - box[0], box[3] - box[1]) / (_SLOPPY * pixels))
+            image.draft(None, (int(-(-image.width // spare)), int(-(-image.height // spare))))
+        upright = _rgb(_upright(image))
+        across, down = upright.width / width, upright.height / height
+        scaled = (box[0] * across, box[1] * down, min(box[2] * across, upright.width), min(box[3] * down, upright.height))
+        return upright.resize((pixels, pixels), Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR, box=scaled)
+
+
+def _opened(data: bytes | NDArray[np.uint8]) -> Image:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data)) if isinstance(data, bytes) else Image.fromarray(data)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn whatever goes wrong within the block into :class:`TooLarge` or :class:`Unreadable`."""
+    from PIL import Image
+
+    try:
+        yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLarge(str(error).split(",")[0]) from None
     except Exception as error:  # pillow's decoders raise whatever they stumble over, up to struct.error
-        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
+        raise Unreadable(_STREAM.sub("", " ".join(str(error).split())) or type(error).__name__) from None
 
 
 def _upright(image: Image) -> Image:

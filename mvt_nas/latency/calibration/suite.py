@@ -81,4 +81,5 @@ def _write(name: str, architecture: Architecture, folder: Path, formats: Sequenc
 
         settings = Settings(runtime="litert", batch_size=batch_size, seed=seed)
         job = job_for(architecture, settings, usable_runtime("litert"), folder / f"{name}.onnx")
-        (folder / f"{name}.tflite").write_bytes(flatbuffer(job))
+        assert job.module is not None
+        (folder / f"{name}.tflite").write_bytes(flatbuffer(job.module, job.input_shape))

@@ -132,11 +132,11 @@ def missing(modules: tuple[str, ...], extra: str) -> str | None:
 
 
 @contextmanager
-def refusal(what: str) -> Iterator[None]:
+def refusal(what: str, kind: type[MvtNasError] = LatencyError) -> Iterator[None]:
     """Turn whatever a library raises inside the block into one line that begins with ``what``.
 
     Raises:
-        LatencyError: the block raised something.
+        MvtNasError: the block raised something; it is of this kind, unless the block raised one itself.
     """
     try:
         yield
@@ -144,4 +144,4 @@ def refusal(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise LatencyError(f"{what}: {lines[0][:300]}") from error
+        raise kind(f"{what}: {lines[0][:300]}") from error

@@ -6,15 +6,19 @@ pool wait for each other (a quarter slower on one core); so the pool itself is m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing, refusal
 from mvt_nas.latency.runtimes.quiet import quiet
 from mvt_nas.latency.runtimes.torch import TorchSession
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @contextmanager
@@ -29,7 +33,8 @@ def open_session(job: Job) -> Iterator[Session]:
     from mvt_nas.latency.measuring.random_input import random_images
 
     with refusal("executorch cannot run the network"):
-        content = program(job)
+        assert job.module is not None
+        content = program(job.module, job.input_shape)
     with pool_of_threads(job.threads):
         with refusal("executorch cannot run the network"):
             # Emptied on leaving: the pool is gone then, and a call would write to freed memory.
@@ -42,19 +47,29 @@ def open_session(job: Job) -> Iterator[Session]:
             loaded.clear()
 
 
-def program(job: Job) -> bytes:
-    """Return the job's network as the content of a ``.pte`` file."""
+def program(module: nn.Module, input_shape: tuple[int, int, int, int], texts: Mapping[str, str] | None = None) -> bytes:
+    """Return a network as the content of a ``.pte`` file.
+
+    Args:
+        module: in evaluation mode.
+        input_shape: of the images, (B, C, H, W).
+        texts: what further methods of the program return, by their names.
+    """
     import torch
 
-    assert job.module is not None
     with quiet():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
-        exported = torch.export.export(job.module, (torch.zeros(job.input_shape),))
-        lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        exported = torch.export.export(module, (torch.zeros(input_shape),))
+        lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(texts or {}))
         content: bytes = lowered.to_executorch().buffer
     return content
+
+
+def load(path: Path) -> Any:
+    """Return ExecuTorch's module of a ``.pte`` file; it runs on ExecuTorch's pool of threads as that is."""
+    return _library()._load_for_executorch(str(path))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from mvt_nas.latency.runtimes.quiet import quiet
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
 
 class LiteRtSession:
@@ -45,19 +46,21 @@ def open_session(job: Job) -> Iterator[Session]:
     from mvt_nas.latency.measuring.random_input import random_images
 
     with refusal("litert cannot run the network"):
-        session = LiteRtSession(interpreter(flatbuffer(job), job.threads), random_images(job.input_shape))
+        assert job.module is not None
+        content = flatbuffer(job.module, job.input_shape)
+        session = LiteRtSession(interpreter(content, job.threads), random_images(job.input_shape))
         session()
     yield session
 
 
-def flatbuffer(job: Job) -> bytes:
-    """Return the job's network as the content of a ``.tflite`` file, its input (B, C, H, W) like torch's."""
+def flatbuffer(module: nn.Module, input_shape: tuple[int, int, int, int]) -> bytes:
+    """Return a network as the content of a ``.tflite`` file, its input of one shape (B, C, H, W) like torch's."""
     import torch
 
     with quiet():
         import litert_torch
 
-        converted = litert_torch.convert(job.module, (torch.zeros(job.input_shape),))
+        converted = litert_torch.convert(module, (torch.zeros(input_shape),))
         content: bytes = converted.model_content()
     return content
 

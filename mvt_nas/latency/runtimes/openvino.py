@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvt_nas.latency.runtimes.array_session import ArraySession
@@ -37,18 +38,30 @@ def open_session(job: Job) -> Iterator[Session]:
 
 def compiled(job: Job) -> Any:
     """Return OpenVINO's compiled model of a job: its input shape, its number of threads, lowest latency."""
+    assert job.model is not None
+    model = read(job.model)
+    model.reshape(list(job.input_shape))
+    return compile_model(model, job.threads)
+
+
+def read(path: Path) -> Any:
+    """Return the model in an ONNX file or an ``.xml`` of OpenVINO's."""
+    import openvino
+
+    return openvino.Core().read_model(path)
+
+
+def compile_model(model: Any, threads: int) -> Any:
+    """Return the compiled model: for the processor, in fp32, on so many threads, lowest latency."""
     import openvino
 
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": job.threads,
+        "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
         "ENABLE_CPU_PINNING": False,  # the operating system may leave a core that another program uses
     }
-    core = openvino.Core()
-    model = core.read_model(job.model)
-    model.reshape(list(job.input_shape))
-    return core.compile_model(model, "CPU", settings)
+    return openvino.Core().compile_model(model, "CPU", settings)
 
 
 RUNTIMES.register("openvino")(

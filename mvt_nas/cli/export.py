@@ -1,0 +1,141 @@
+"""``mvt-nas export`` and ``mvt-nas import``: networks for trainers and devices, and back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mvt_nas.cli.paths import FILE, FILE_OR_FOLDER, FOLDER
+from mvt_nas.cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from mvt_nas.export.check import Exported
+    from mvt_nas.latency.measuring.stopwatch import Timing
+
+
+@click.command("export")
+@click.argument("network", metavar="RUN:ID|NAME|FILE", required=False)
+@click.option("--to", "targets", multiple=True, metavar="TARGET", help="Form to export to; repeatable.  [--to list shows them]")
+@click.option("--out", type=FOLDER, metavar="DIR", help="Where each target gets a folder of its own.  [default: exported/NAME]")
+@click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint with its weights.  [default: initial weights]")
+@click.option(
+    "--num-classes", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Outputs of the classifier."
+)
+@click.option(
+    "--measure-seconds", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="S", help="Timing per runtime; 0: none."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def export_command(
+    network: str | None,
+    targets: tuple[str, ...],
+    out: Path | None,
+    weights: Path | None,
+    num_classes: int,
+    measure_seconds: float,
+    as_json: bool,
+) -> None:
+    """Export a network for a device or a trainer, and check that what was written is the same network.
+
+    The network is a candidate of a run (results/phone:19), a published model (mobilevit_s) or an architecture file.
+
+    An example:  mvt-nas export results/phone:19 --to onnx --to python
+
+    Each target is read back from its files: parameters have to be equal, outputs are compared on random images, in batches of one and,
+    where the form takes any, three. Latencies of runtimes are measured again, in turn with PyTorch's. The command ends with 1 where a
+    check fails.
+    """
+    from mvt_nas.cli.resolve import resolve
+    from mvt_nas.errors import ExportError, listing
+    from mvt_nas.export.check import export_all, usable_target
+    from mvt_nas.export.contract import TARGETS
+    from mvt_nas.export.subject import subject
+    from mvt_nas.export.timing import latencies
+
+    if "list" in targets:
+        _print_targets(as_json)
+        return
+    if not targets:
+        raise ExportError(f"--to is missing; one or several of {listing(TARGETS.names())}")
+    for name in targets:
+        usable_target(name)
+    if network is None:
+        raise ExportError("a network is missing; a published model, an architecture file or a candidate RUN:NUMBER")
+    title, architecture = resolve(network)
+    found = subject(title.replace(", candidate ", "-"), architecture, num_classes=num_classes, weights=weights)
+    exported = export_all(found, targets, out or Path("exported") / found.name)
+    timings = latencies(found, exported, seconds=measure_seconds) if measure_seconds else {}
+    if as_json:
+        print_json([_as_data(one, timings) for one in exported])
+    else:
+        _print_exported(exported, timings, found.weights)
+    if not all(one.same for one in exported):
+        sys.exit(1)
+
+
+def _print_targets(as_json: bool) -> None:
+    from mvt_nas.export.contract import TARGETS
+
+    targets = [TARGETS.get(name) for name in TARGETS]
+    if as_json:
+        print_json([{"target": one.name, "summary": one.summary, "trouble": one.trouble()} for one in targets])
+        return
+    print_table(["target", "what it is", "here"], [[one.name, one.summary, one.trouble() or "ready"] for one in targets], text_columns=3)
+
+
+def _as_data(one: Exported, timings: dict[str, Timing]) -> dict[str, Any]:
+    checks = {name: getattr(one, name) for name in ("same", "params", "params_equal", "max_abs_diff", "largest")}
+    ms = timings[one.target].ms if one.target in timings else None
+    told = {"batches": list(one.batches), "latency_ms": ms, "notes": list(one.notes)}
+    return {"target": one.target, "files": list(map(str, one.files))} | checks | told
+
+
+def _print_exported(exported: list[Exported], timings: dict[str, Timing], weights: str) -> None:
+    rows = [
+        [
+            one.target,
+            {True: "same", False: "OTHER"}[one.same] if one.max_abs_diff is not None or one.params_equal is not None else "not checked",
+            {True: f"{one.params:,}", False: "differ", None: "-"}[one.params_equal],
+            "-" if one.max_abs_diff is None else f"{one.max_abs_diff:.1e} of {one.largest:.2g}",
+            f"{timings[one.target].ms:.2f}" if one.target in timings else "-",
+            _files(one),
+        ]
+        for one in exported
+    ]
+    click.echo(f"Weights: {weights}.")
+    print_table(["target", "network", "params", "largest difference", "ms", "files"], rows, text_columns=2)
+    if timings:
+        click.echo(f"PyTorch itself takes {timings['PyTorch'].ms:.2f} ms, one thread, in the same rounds.")
+    for one in exported:
+        for note in one.notes:
+            click.echo(f"{one.target}: {note}")
+
+
+def _files(one: Exported) -> str:
+    """Return the first file with its folder, of the others what differs."""
+    first, *others = one.files
+    return ", ".join([str(first), *(other.suffix if other.stem == first.stem else other.name for other in others)])
+
+
+@click.command("import")
+@click.argument("file", type=FILE_OR_FOLDER)
+@click.option("--out", type=FILE, metavar="FILE", help="Where to write the architecture.  [default: printed]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document with form and settings, too.")
+def import_command(file: Path, out: Path | None, as_json: bool) -> None:
+    """Read the architecture out of FILE: what export wrote, an ml-cvnets YAML, a configuration of transformers.
+
+    What is printed, or written, is the architecture as JSON, which every command takes that takes a network.
+    """
+    from mvt_nas.export.reading import read_architecture
+
+    found = read_architecture(file)
+    if as_json:
+        network = found.architecture
+        print_json({"form": found.form, "key": network.key, "settings": dict(found.settings), "architecture": network.to_dict()})
+    elif out is None:
+        click.echo(found.architecture.to_json())
+    if out is not None:
+        out.write_text(found.architecture.to_json() + "\n", encoding="utf-8")
+        click.echo(f"{out}: {found.form}, key {found.architecture.key}", err=as_json)

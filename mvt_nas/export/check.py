@@ -1,0 +1,154 @@
+"""Exporting with proof: what was written is read back, and has to be the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mvt_nas.cost.folds import total
+from mvt_nas.errors import ExportError
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written
+from mvt_nas.latency.runtimes.contract import refusal
+from mvt_nas.lowering import lower
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mvt_nas.export.contract import Run
+
+_BATCHES = (1, 3)
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of an export.
+
+    Attributes:
+        target: name of the form.
+        files: that were written.
+        params: of the network.
+        params_equal: whether what was read back has as many, or as many as are left of them where batch norms are folded into
+            convolutions; ``None`` where they cannot be counted here.
+        max_abs_diff: largest difference of logits between the network and what was read back, over batches of the sizes in ``batches``;
+            ``None`` where it cannot run here.
+        largest: the largest absolute logit of the network on the same images.
+        batches: sizes of the batches that were compared.
+        notes: what people have to know.
+        run: gives its logits; ``None`` where it cannot run here.
+    """
+
+    target: str
+    files: tuple[Path, ...]
+    params: int
+    params_equal: bool | None
+    max_abs_diff: float | None
+    largest: float
+    batches: tuple[int, ...]
+    notes: tuple[str, ...]
+    run: Run | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing speaks against it being the same network."""
+        close = self.max_abs_diff is None or self.max_abs_diff <= TARGETS.get(self.target).tolerance * self.largest
+        return self.params_equal is not False and close
+
+
+def usable_target(name: str) -> Target:
+    """Return the target called ``name``, if it can be written here.
+
+    Raises:
+        PluginError: there is none.
+        ExportError: it cannot be written here.
+    """
+    target = TARGETS.get(name)
+    trouble = target.trouble()
+    if trouble:
+        raise ExportError(f"target {name} cannot be written here: {trouble}")
+    return target
+
+
+def export_all(subject: Subject, targets: Sequence[str], folder: Path) -> list[Exported]:
+    """Export to several targets, each into its own folder below ``folder``; nothing is written before all of them are known to work here.
+
+    Raises:
+        PluginError: there is no such target.
+        ExportError: see :func:`export`.
+    """
+    names = list(dict.fromkeys(targets))
+    for name in names:
+        usable_target(name)
+    return [export(subject, name, folder / name) for name in names]
+
+
+def export(subject: Subject, target: str, folder: Path) -> Exported:
+    """Write a network in one form, read it back and compare.
+
+    Args:
+        subject: the network.
+        target: name of the form.
+        folder: where its files go; made where it is missing.
+
+    Raises:
+        PluginError: there is no such target.
+        ExportError: it cannot be written here, cannot express the architecture, the folder cannot be written, or the network's own
+            outputs are no numbers.
+    """
+    found = usable_target(target)
+    _check_finite(subject)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    with refusal(f"target {target}: {folder}", ExportError), torch.random.fork_rng(devices=[]):  # what is read back draws first weights
+        return _compared(subject, found, found.write(subject, folder))
+
+
+def reference(subject: Subject, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logits (B, classes) of the network itself."""
+    with torch.inference_mode():
+        out: NDArray[np.float32] = subject.module(torch.from_numpy(images)).numpy()
+    return out
+
+
+def _check_finite(subject: Subject) -> None:
+    if not np.isfinite(reference(subject, _images(subject, 1))).all():
+        raise ExportError(f"{subject.weights}: with these weights the network's outputs are no finite numbers")
+
+
+def _compared(subject: Subject, target: Target, written: Written) -> Exported:
+    params = sum(weight.numel() for weight in subject.module.parameters())
+    expected = _after_folding(subject) if written.folded else params
+    equal = None if written.params is None else written.params == expected
+    batches = _BATCHES if written.any_batch else _BATCHES[:1]
+    differences = [_difference(subject, written.run, size) for size in batches]
+    worst = None if written.run is None else max(difference for difference, _ in differences)
+    largest = max(size for _, size in differences)
+    return Exported(target.name, written.files, params, equal, worst, largest, batches if written.run else (), written.notes, written.run)
+
+
+def _after_folding(subject: Subject) -> int:
+    """Return the number of weights that kernels read where batch norms are folded into convolutions."""
+    weights: int = total(lower(subject.architecture, num_classes=subject.num_classes).ops, "weights")
+    return weights
+
+
+def _difference(subject: Subject, run: Run | None, batch: int) -> tuple[float, float]:
+    """Return the largest difference of logits on random images, and the largest absolute logit."""
+    images = _images(subject, batch)
+    logits = reference(subject, images)
+    there = logits if run is None else run(images)
+    if there.shape != logits.shape:
+        raise ExportError(f"what was read back gives {there.shape} for {images.shape}, not {logits.shape}")
+    return float(np.abs(there - logits).max()), float(np.abs(logits).max())
+
+
+def _images(subject: Subject, batch: int) -> NDArray[np.float32]:
+    shape = (batch, *subject.input_shape[1:])
+    return np.random.default_rng([_SEED, batch]).standard_normal(shape, dtype=np.float32)

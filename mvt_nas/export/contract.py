@@ -1,0 +1,133 @@
+"""What is exported, what a target makes of it, and what a reader finds again.
+
+A target is one file in ``targets``, a reader one in ``readers``. Both import their libraries inside functions, so that they can be listed
+without loading any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvt_nas.latency.runtimes.contract import missing as missing
+from mvt_nas.plugins import Registry
+from mvt_nas.space.architecture import Architecture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mvt_nas.network import Network
+
+    Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    """Logits (B, classes) of images (B, 3, H, W)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The network that is exported.
+
+    Attributes:
+        name: a Python identifier; the stem of files and the name of classes and models.
+        architecture: what it is.
+        module: itself, in evaluation mode, fp32, on the processor.
+        num_classes: outputs of its classifier.
+        weights: in words, where its weights come from.
+        nearest: the published model that it is most like, whose recipe it is trained by.
+    """
+
+    name: str
+    architecture: Architecture
+    module: Network
+    num_classes: int
+    weights: str
+    nearest: str
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """The shape of one image, (1, 3, H, W)."""
+        side = self.architecture.resolution_px
+        return 1, 3, side, side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """What a target has written, read back from its files.
+
+    Attributes:
+        files: in the order in which people need them.
+        params: of what was read back; ``None`` where it cannot be read back here.
+        run: gives its logits; ``None`` where it cannot run here.
+        any_batch: whether it takes batches of any size; else single images.
+        folded: whether batch norms are folded into their convolutions, so that each leaves one bias of its two parameters a channel.
+        notes: what people have to know, a line each.
+    """
+
+    files: tuple[Path, ...]
+    params: int | None
+    run: Run | None
+    any_batch: bool = True
+    folded: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A form to export to.
+
+    Attributes:
+        name: in the registry, which is the name of the module too.
+        summary: what it is, in one line.
+        write: writes into an empty folder. Raises ``ExportError`` where the form cannot express the architecture, saying what of it.
+        trouble: returns why it cannot be written here and how to mend that; ``None`` if it can.
+        runtime: whether what is read back runs in a runtime for devices, so that its latency is worth measuring again.
+        tolerance: largest difference of logits that is still the same network, as a share of the logits' largest absolute value.
+    """
+
+    name: str
+    summary: str
+    write: Callable[[Subject, Path], Written]
+    trouble: Callable[[], str | None] = lambda: None
+    runtime: bool = False
+    tolerance: float = 1e-4
+
+
+TARGETS: Registry[Target] = Registry("export target", "mvt_nas.export.targets")
+"""Forms to export to, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a reader has found in a file.
+
+    Attributes:
+        architecture: of the network.
+        form: what the file is, in words.
+        settings: what the file says beside, such as the number of classes.
+    """
+
+    architecture: Architecture
+    form: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Something that finds an architecture in a file.
+
+    Attributes:
+        name: in the registry, which is the name of the module too.
+        summary: what it reads, in one line.
+        read: returns what it found; ``None`` where the file is of another form. Raises ``ExportError`` where the form is its own, but the
+            file is damaged or says what this package cannot express.
+    """
+
+    name: str
+    summary: str
+    read: Callable[[Path], Found | None]
+
+
+READERS: Registry[Reader] = Registry("reader of architectures", "mvt_nas.export.readers")
+"""What ``mvt-nas import`` reads, by name."""

@@ -1,0 +1,1 @@
+"""Readers of architectures, one file each."""

@@ -1,0 +1,59 @@
+"""A ``config.json`` of transformers: of its MobileViT and MobileViTV2, or of an exported package; or a folder with one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mvt_nas.errors import ArchitectureError, ExportError
+from mvt_nas.export.contract import READERS, Found, Reader
+from mvt_nas.export.huggingface.configuration import DEFAULTS, architecture_of
+from mvt_nas.export.huggingface.package import MODEL_TYPE
+from mvt_nas.space.architecture import Architecture
+
+_FILE = "config.json"
+_LARGEST = 10_000_000
+
+
+def read(path: Path) -> Found | None:
+    """Return the architecture of a configuration; ``None`` for other files, and for configurations of other models."""
+    if path.is_dir():
+        return read(path / _FILE) if (path / _FILE).is_file() else None
+    if path.suffix != ".json":
+        return None
+    configuration = _configuration(path)
+    kind = configuration.get("model_type")
+    if kind not in (*DEFAULTS, MODEL_TYPE):
+        return None
+    try:
+        if kind == MODEL_TYPE:
+            architecture = Architecture.from_dict(configuration.get("architecture"), f"{path}: architecture")
+        else:
+            architecture = architecture_of(configuration, str(path))
+    except ArchitectureError as error:
+        text = str(error)
+        raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    return Found(architecture, f"configuration of transformers, {kind}", _settings(configuration))
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise ExportError(f"{path}: {size} bytes; a configuration has at most {_LARGEST}")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: truncated, or no JSON ({error})") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _settings(configuration: dict[str, Any]) -> dict[str, object]:
+    labels, channels = configuration.get("id2label"), configuration.get("num_channels")
+    found: dict[str, object] = {"num_classes": len(labels)} if isinstance(labels, dict) else {}
+    return found | ({"in_channels": channels} if type(channels) is int and channels != 3 else {})
+
+
+READERS.register("transformers")(
+    Reader(name="transformers", summary="a config.json of transformers for MobileViT or MobileViTV2, or an exported one", read=read)
+)

@@ -1,0 +1,87 @@
+"""What a template of a block is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mvt_nas.errors import ExportError, listing
+from mvt_nas.export.source.piece import Piece
+from mvt_nas.plugins import Registry
+from mvt_nas.space.architecture import Architecture, Block
+from mvt_nas.space.fields import specs
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A block where it stands.
+
+    Attributes:
+        width: channels of its stage.
+        block: its configuration.
+    """
+
+    width: int
+    block: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a block is made in the file.
+
+    Attributes:
+        text: the call, such as ``MobileViTBlock(128, dim=64)``.
+        piece: the class that it calls.
+    """
+
+    text: str
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How the blocks of one kind are written.
+
+    Attributes:
+        fields: that it expresses; a block that has others is refused.
+        write: returns the calls of a network's blocks, by the number of their stage; gets all that are of this kind.
+        sources: returns the papers of a block, such as ``MobileViT v1, arXiv 2110.02178``.
+    """
+
+    fields: tuple[str, ...]
+    write: Callable[[Mapping[int, Place]], Mapping[int, Call]]
+    sources: Callable[[Any], tuple[str, ...]]
+
+
+TEMPLATES: Registry[Template] = Registry("template of a block", "mvt_nas.export.source.blocks")
+"""Templates by the name of the block."""
+
+
+def template(number: int, block: Block) -> Template:
+    """Return the template of a stage's block.
+
+    Raises:
+        ExportError: there is none, or the block has fields that it does not know.
+    """
+    if block.kind not in TEMPLATES:
+        raise ExportError(f"stage {number} cannot be written in PyTorch: no template of block {block.kind!r} (known: {listing(TEMPLATES)})")
+    found = TEMPLATES.get(block.kind)
+    unknown = [name for name in specs(type(block)) if name not in found.fields]
+    if unknown:
+        raise ExportError(f"stage {number} cannot be written in PyTorch: the template of {block.kind} does not know {listing(unknown)}")
+    return found
+
+
+def calls(architecture: Architecture) -> dict[int, Call]:
+    """Return the calls of all blocks, by the number of their stage, from 1.
+
+    Raises:
+        ExportError: a block that no template expresses.
+    """
+    places: dict[str, dict[int, Place]] = {}
+    for number, stage in enumerate(architecture.stages, start=1):
+        if stage.block is not None:
+            template(number, stage.block)
+            places.setdefault(stage.kind, {})[number] = Place(stage.width, stage.block)
+    return {number: call for kind, found in places.items() for number, call in TEMPLATES.get(kind).write(found).items()}

@@ -1,0 +1,70 @@
+"""The whole file: what it is, imports, constants, classes, function."""
+
+from __future__ import annotations
+
+import mvt_nas
+from mvt_nas.cost.counts import count
+from mvt_nas.export.contract import Subject
+from mvt_nas.export.embedded import constants
+from mvt_nas.export.source.contract import template
+from mvt_nas.export.source.network import maker
+from mvt_nas.export.source.piece import COLUMNS
+from mvt_nas.export.torch_text import classes
+from mvt_nas.space.architecture import Architecture
+
+_ALWAYS = "MobileNetV2, arXiv 1801.04381"
+
+
+def source(subject: Subject) -> str:
+    """Return the network as a Python file that needs torch alone; its weights are expected in ``NAME.pt`` beside it.
+
+    Raises:
+        ExportError: it has a block that no template expresses.
+    """
+    text = classes(subject)
+    return f"{_docstring(subject)}\n{_imports(text)}\n{constants(subject, COLUMNS)}\n\n\n{text}\n\n\n{maker(subject.name)}\n"
+
+
+def _docstring(subject: Subject) -> str:
+    architecture, name, side = subject.architecture, subject.name, subject.architecture.resolution_px
+    counts = count(architecture, num_classes=subject.num_classes)
+    return f'''\
+"""{name}: a network for images of {side} x {side} pixels, in PyTorch alone.
+
+{counts.params:,} parameters, {counts.macs:,} multiply-adds for one image, {subject.num_classes} classes.
+
+    from {name} import {name}
+
+    model = {name}().eval()  # with the weights of {name}.pt, beside this file
+    logits = model(images)  # (B, {subject.num_classes}) for images (B, 3, {side}, {side})
+
+Sources:
+{_indented(_sources(architecture))}
+
+Written by mvt-nas {mvt_nas.__version__} from ARCHITECTURE, by which it also reads this file again.
+"""
+'''
+
+
+def _sources(architecture: Architecture) -> list[str]:
+    found = [_ALWAYS]
+    for number, stage in enumerate(architecture.stages, start=1):
+        if stage.block is not None:
+            found += template(number, stage.block).sources(stage.block)
+    return list(dict.fromkeys(found))
+
+
+def _indented(lines: list[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _imports(code: str) -> str:
+    functional = "from torch.nn import functional as F\n" if "F." in code else ""
+    return f"""\
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+{functional}"""

@@ -1,0 +1,81 @@
+"""The class of the whole network, stage by stage with its own numbers, and the function that returns it with its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mvt_nas.cost.stages import summarise
+from mvt_nas.export.source.contract import Call
+from mvt_nas.export.source.layers import CONV_NORM, STAGE, residual_piece, residuals
+from mvt_nas.export.source.piece import Piece
+from mvt_nas.space.architecture import Architecture, Stage
+
+_INITIALISE = Piece(
+    "_initialise",
+    '''\
+def _initialise(module: nn.Module) -> None:
+    """Give a layer its first weights, as the papers say."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    elif isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)''',
+)
+
+
+def network(architecture: Architecture, calls: Mapping[int, Call]) -> Piece:
+    """Return the class of a network; ``calls`` makes its blocks, by the number of their stage."""
+    last = architecture.stages[-1].width
+    features = architecture.head_width or last
+    stages = list(architecture.stages)
+    widths = [architecture.stem_width, *(stage.width for stage in stages)]
+    shapes = _shapes(architecture)
+    head = [f"        self.head_conv = ConvNorm({last}, {features})"] if architecture.head_width else []
+    lines = [
+        "class Network(nn.Module):",
+        '    """The network; comments are channels x height x width of what a part returns."""',
+        "",
+        "    def __init__(self, num_classes: int = NUM_CLASSES) -> None:",
+        "        super().__init__()",
+        f"        self.stem = ConvNorm(3, {widths[0]}, 3, stride=2)  # {shapes['stem']}",
+        "        self.stages = nn.Sequential(",
+        *(line for n, stage in enumerate(stages, 1) for line in _stage(widths[n - 1], stage, calls.get(n), shapes[f"stage{n}"])),
+        "        )",
+        *head,
+        f"        self.classifier = nn.Linear({features}, num_classes)",
+        "        self.apply(_initialise)",
+        "",
+        "    def forward(self, x: Tensor) -> Tensor:",
+        '        """Return the logits, (B, num_classes), of images (B, 3, H, W)."""',
+        f"        x = {'self.head_conv(self.stages(self.stem(x)))' if head else 'self.stages(self.stem(x))'}",
+        "        return self.classifier(x.mean(dim=(2, 3)))",
+    ]
+    blocks = [calls[number].piece for number in sorted(calls)]
+    return Piece("Network", "\n".join(lines), (CONV_NORM, *map(residual_piece, stages), *blocks, STAGE, _INITIALISE))
+
+
+def maker(name: str) -> str:
+    """Return the function that returns a network with its weights."""
+    return f'''\
+def {name}(pretrained: bool = True) -> Network:
+    """Return the network, with the weights that lie beside this file unless told otherwise."""
+    model = Network()
+    if pretrained:
+        path = Path(__file__).with_name("{name}.pt")
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return model'''
+
+
+def _stage(in_width: int, stage: Stage, call: Call | None, shape: str) -> list[str]:
+    block = [f"block={call.text}"] if call else []
+    return [
+        f"            Stage(  # {shape}",
+        *(f"                {part}," for part in (*residuals(in_width, stage), *block)),
+        "            ),",
+    ]
+
+
+def _shapes(architecture: Architecture) -> dict[str, str]:
+    """Return the shape of what stem and stages return, by their name."""
+    return {part.name.partition(".")[0]: part.shape for part in summarise(architecture).parts}

@@ -1,0 +1,67 @@
+"""The network to export: an architecture with weights, a name for files, and the published model that it is most like."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import math
+import re
+import sys
+from pathlib import Path
+
+from mvt_nas.checkpoints.load import load_checkpoint
+from mvt_nas.cost.counts import count
+from mvt_nas.export.contract import Subject
+from mvt_nas.network import build_model
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.published import published_names, zoo
+
+_SEED = 0
+_OTHERS = ("nn", "numpy", "torch")
+"""Names that a file called so would hide from code in it and beside it, as it would those of Python's own modules and functions."""
+
+
+def subject(title: str, architecture: Architecture, *, num_classes: int = 1000, weights: Path | None = None) -> Subject:
+    """Return the network to export.
+
+    Args:
+        title: what it is called; files get the identifier nearest to it.
+        architecture: what it is.
+        num_classes: outputs of its classifier.
+        weights: a checkpoint; without one, the papers' initial weights.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read, or is another network's.
+        ArchitectureError: a number of classes that is not allowed.
+    """
+    module = build_model(architecture, num_classes=num_classes, seed=_SEED).eval()
+    words = f"initial weights, seed {_SEED}"
+    if weights is not None:
+        words = f"{weights}, in the names of {load_checkpoint(module, weights)}"
+    return Subject(identifier(title), architecture, module, num_classes, words, nearest(architecture))
+
+
+def identifier(title: str) -> str:
+    """Return the identifier nearest to a title, in lower case: letters, digits and underscores, and no name that files need otherwise."""
+    name = re.sub(r"\W+", "_", title.rpartition("/")[2].removesuffix(".json"), flags=re.ASCII).strip("_").lower() or "network"
+    taken = keyword.iskeyword(name) or name in sys.stdlib_module_names or hasattr(builtins, name) or name in _OTHERS
+    return f"network_{name}" if taken or name[0].isdigit() else name
+
+
+def nearest(architecture: Architecture) -> str:
+    """Return the published model of the most similar kind and size: same attention in most stages, then nearest in parameters."""
+    kinds, params = _kinds(architecture), count(architecture).params
+    return min(published_names(), key=lambda name: _distance(kinds, params, zoo(name)))
+
+
+def _kinds(architecture: Architecture) -> tuple[tuple[str, str], ...]:
+    """Return attention and fusion of each block with any."""
+    blocks = [stage.block for stage in architecture.stages if stage.block is not None]
+    return tuple((str(getattr(block, "attention", "")), str(getattr(block, "fusion", ""))) for block in blocks)
+
+
+def _distance(kinds: tuple[tuple[str, str], ...], params: int, model: Architecture) -> tuple[float, float]:
+    """Return how unlike a model is: the share of blocks of another kind than its own, then the ratio of the sizes."""
+    (own, *_) = _kinds(model)
+    unlike = sum((kind[0] != own[0]) + (kind[1] != own[1]) for kind in kinds)
+    return unlike / max(len(kinds), 1), abs(math.log(params / count(model).params))

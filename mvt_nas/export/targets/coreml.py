@@ -1,0 +1,48 @@
+"""Core ML: a ``.mlpackage`` for single images (1, 3, H, W). It is converted on any machine and runs on Apple's only."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr
+from pathlib import Path
+
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written, missing
+from mvt_nas.export.stamp import KEY, stamp
+
+_OF_THE_CONVERTER = "executorch_debug_handle_mapping.json"
+"""A file for debuggers of ExecuTorch, which no package of Core ML needs."""
+
+_NOTES = (
+    "needs iOS 16 or macOS 13; takes one float32 image (1, 3, H, W) and returns logits (1, classes)",
+    "runs on Apple's devices only, so its outputs were not compared here",
+    "computes in fp16, Core ML's default, which its Neural Engine needs",
+)
+
+
+def write(subject: Subject, folder: Path) -> Written:
+    """Write ``NAME.mlpackage``, a folder."""
+    import torch
+
+    from mvt_nas.latency.runtimes.quiet import quiet
+
+    path = folder / f"{subject.name}.mlpackage"
+    with quiet(), redirect_stderr(io.StringIO()):  # of progress, and of what is only there on Apple's machines
+        import coremltools
+
+        exported = torch.export.export(subject.module, (torch.zeros(subject.input_shape),)).run_decompositions({})
+        outputs = [coremltools.TensorType(name="logits")]
+        model = coremltools.convert(exported, outputs=outputs, minimum_deployment_target=coremltools.target.iOS16)
+        model.user_defined_metadata[KEY] = stamp(subject)
+        model.save(str(path))
+    (path / _OF_THE_CONVERTER).unlink(missing_ok=True)
+    return Written((path,), None, None, any_batch=False, notes=_NOTES)
+
+
+TARGETS.register("coreml")(
+    Target(
+        name="coreml",
+        summary="a .mlpackage for Core ML, fp16, single images; converts here, runs on Apple's devices",
+        write=write,
+        trouble=lambda: missing(("coremltools",), "coreml"),
+    )
+)

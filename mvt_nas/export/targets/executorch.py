@@ -1,0 +1,48 @@
+"""ExecuTorch: a ``.pte`` for single images (1, 3, H, W), in fp32, with what XNNPACK has kernels for handed to XNNPACK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written, missing
+from mvt_nas.export.stamp import KEY, stamp
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mvt_nas.export.contract import Run
+
+
+def write(subject: Subject, folder: Path) -> Written:
+    """Write ``NAME.pte`` and return what ExecuTorch makes of it."""
+    from mvt_nas.latency.runtimes.executorch import program
+
+    path = folder / f"{subject.name}.pte"
+    path.write_bytes(program(subject.module, subject.input_shape, {KEY: stamp(subject)}))
+    return Written((path,), None, _run(path), any_batch=False, notes=(f"the method {KEY} returns the architecture as JSON",))
+
+
+def _run(path: Path) -> Run:
+    import torch
+
+    from mvt_nas.latency.runtimes.executorch import load
+
+    loaded = load(path)
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        out: NDArray[np.float32] = loaded.forward([torch.from_numpy(images)])[0].numpy().copy()
+        return out
+
+    return run
+
+
+TARGETS.register("executorch")(
+    Target(
+        name="executorch",
+        summary="a .pte for ExecuTorch with XNNPACK, fp32, single images; takes 20 s and more",
+        write=write,
+        trouble=lambda: missing(("executorch",), "executorch"),
+    )
+)

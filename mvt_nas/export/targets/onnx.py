@@ -1,0 +1,62 @@
+"""ONNX, for batches of any size, with the architecture among the model's properties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written, missing
+from mvt_nas.export.stamp import KEY, stamp
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mvt_nas.export.contract import Run
+
+
+def write(subject: Subject, folder: Path) -> Written:
+    """Write ``NAME.onnx`` and return what ONNX Runtime makes of it."""
+    import onnx
+
+    from mvt_nas.foreign.onnx_weights import count_weights
+
+    path = folder / f"{subject.name}.onnx"
+    trace(subject, path)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {KEY: stamp(subject)})
+    onnx.save(model, path)
+    return Written((path,), count_weights(onnx.load(path).graph), _run(path, subject), folded=True)
+
+
+def trace(subject: Subject, path: Path) -> None:
+    """Write the network alone, for batches of any size."""
+    from mvt_nas.latency.measuring.onnx_export import trace_to_onnx
+
+    # Two images: a trace of one could take the batch for an axis that is always of size one.
+    trace_to_onnx(subject.module, (2, *subject.input_shape[1:]), path, any_batch=True)
+
+
+def _run(path: Path, subject: Subject) -> Run:
+    from mvt_nas.latency.runtimes.contract import Job
+    from mvt_nas.latency.runtimes.onnxruntime import inference_session
+
+    session = inference_session(Job(subject.input_shape, threads=1, model=path))
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        (logits,) = session.run(None, {"images": images})
+        out: NDArray[np.float32] = logits
+        return out
+
+    return run
+
+
+TARGETS.register("onnx")(
+    Target(
+        name="onnx",
+        summary="an ONNX file for batches of any size, checked in ONNX Runtime",
+        write=write,
+        trouble=lambda: missing(("onnx", "onnxruntime"), "onnx"),
+        runtime=True,
+    )
+)

@@ -1,0 +1,56 @@
+"""OpenVINO's own form, an ``.xml`` with its weights in a ``.bin``, in fp32 and for batches of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written, missing
+from mvt_nas.export.stamp import KEY, stamp
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mvt_nas.export.contract import Run
+
+
+def write(subject: Subject, folder: Path) -> Written:
+    """Write ``NAME.xml`` and ``NAME.bin`` and return what OpenVINO makes of them."""
+    import openvino
+
+    from mvt_nas.export.targets.onnx import trace
+    from mvt_nas.latency.runtimes.openvino import read
+
+    path = folder / f"{subject.name}.xml"
+    with TemporaryDirectory(prefix="mvt-nas-openvino-") as temporary:
+        source = Path(temporary) / f"{subject.name}.onnx"
+        trace(subject, source)
+        model = read(source)
+        model.set_rt_info(stamp(subject), [KEY])
+        openvino.save_model(model, path, compress_to_fp16=False)
+    return Written((path, path.with_suffix(".bin")), None, _run(path))
+
+
+def _run(path: Path) -> Run:
+    from mvt_nas.latency.runtimes.openvino import compile_model, read
+
+    request = compile_model(read(path), threads=1).create_infer_request()
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        out: NDArray[np.float32] = request.infer([images])[0].copy()
+        return out
+
+    return run
+
+
+TARGETS.register("openvino")(
+    Target(
+        name="openvino",
+        summary="OpenVINO's .xml and .bin, fp32, for batches of any size",
+        write=write,
+        trouble=lambda: missing(("onnx", "openvino"), "openvino"),
+        runtime=True,
+    )
+)

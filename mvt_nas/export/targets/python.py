@@ -1,0 +1,59 @@
+"""One Python file that needs torch alone, written for this very network, with its weights beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from mvt_nas.export.contract import Run
+
+
+def write(subject: Subject, folder: Path) -> Written:
+    """Write ``NAME.py`` and ``NAME.pt`` and return the network that they make."""
+    import torch
+
+    from mvt_nas.export.source.file import source
+
+    path, weights = folder / f"{subject.name}.py", folder / f"{subject.name}.pt"
+    text = source(subject)
+    torch.save(subject.module.state_dict(), weights)
+    path.write_text(text, encoding="utf-8")
+    model = _made(path, subject.name)
+    return Written((path, weights), sum(weight.numel() for weight in model.parameters()), _run(model))
+
+
+def _made(path: Path, name: str) -> nn.Module:
+    """Return the network of a file that has just been written here."""
+    made = ModuleType(name)
+    made.__file__ = str(path)
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(made))  # an import would leave compiled code beside it
+    model: nn.Module = getattr(made, name)().eval()
+    return model
+
+
+def _run(model: nn.Module) -> Run:
+    import torch
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            out: NDArray[np.float32] = model(torch.from_numpy(images)).numpy()
+        return out
+
+    return run
+
+
+TARGETS.register("python")(
+    Target(
+        name="python",
+        summary="one readable Python file that needs torch alone, and its weights",
+        write=write,
+    )
+)

@@ -1,0 +1,81 @@
+"""A configuration for ``mvt-nas train``: architecture, all values of the nearest published model's recipe, and weights if there are any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvt_nas.export.contract import TARGETS, Subject, Target, Written
+from mvt_nas.fitting.config import Config
+from mvt_nas.fitting.preset import family, preset
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mvt_nas.export.contract import Run
+    from mvt_nas.network import Network
+
+_SEED = 0
+
+
+def write(subject: Subject, folder: Path) -> Written:
+    """Write ``NAME.yaml``, and ``NAME.pt`` unless the weights are initial ones; return the network that both say."""
+    import torch
+
+    path, weights = folder / f"{subject.name}.yaml", folder / f"{subject.name}.pt"
+    begun = not _is_initial(subject)
+    if begun:
+        torch.save(subject.module.state_dict(), weights)
+    config = Config(
+        name=subject.name,
+        nearest=subject.nearest,
+        num_classes=subject.num_classes,
+        weights=weights if begun else None,
+        recipe=preset(family(subject.nearest), subject.nearest, subject.architecture.resolution_px),
+        architecture=subject.architecture,
+    )
+    path.write_text(config.to_yaml(path), encoding="utf-8")
+    module = _network(Config.load(path))
+    note = f"Train it with:  mvt-nas train {path} --data DIR  (the recipe is that of {subject.nearest})"
+    return Written((path, weights) if begun else (path,), sum(p.numel() for p in module.parameters()), _run(module), notes=(note,))
+
+
+def _is_initial(subject: Subject) -> bool:
+    """Return whether the weights are those that networks are exported with by default: a training draws its own."""
+    import torch
+
+    from mvt_nas.network import build_model
+
+    initial = build_model(subject.architecture, num_classes=subject.num_classes, seed=_SEED).state_dict()
+    return all(torch.equal(value, initial[name]) for name, value in subject.module.state_dict().items())
+
+
+def _network(config: Config) -> Network:
+    from mvt_nas.checkpoints.load import load_checkpoint
+    from mvt_nas.network import build_model
+
+    module = build_model(config.architecture, num_classes=config.num_classes, seed=_SEED).eval()
+    if config.weights is not None:
+        load_checkpoint(module, config.weights)
+    return module
+
+
+def _run(module: Network) -> Run:
+    import torch
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return module(torch.from_numpy(images)).numpy()  # type: ignore[no-any-return]  # a network's
+
+    return run
+
+
+TARGETS.register("trainer")(
+    Target(
+        name="trainer",
+        summary="a configuration for mvt-nas train (.yaml): the architecture and the nearest published model's recipe, value by value",
+        write=write,
+        tolerance=0.0,
+    )
+)

@@ -1,0 +1,1 @@
+"""Networks as models of timm: one file that registers itself."""

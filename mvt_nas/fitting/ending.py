@@ -1,0 +1,65 @@
+"""What is left when a training has ended: the best weights, what they make of the validation pictures, and a picture of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mvt_nas.errors import TrainingError
+from mvt_nas.fitting.confusion import draw
+from mvt_nas.fitting.folder import Folder
+from mvt_nas.fitting.job import Job
+from mvt_nas.fitting.judging import Judged, judge
+from mvt_nas.fitting.rows import Row, write
+from mvt_nas.fitting.sitting import Sitting
+from mvt_nas.fitting.state import State
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A training that has ended.
+
+    Attributes:
+        folder: its files.
+        job: what was asked for.
+        rows: its epochs.
+        best: the best epoch, whose weights were kept.
+        averaged: whether those are averaged weights.
+        judged: what the weights that were kept make of the validation pictures.
+        last: what the averaged weights of the last epoch make of them.
+        class_names: by label.
+        unreadable: pictures that could not be read, each with the reason.
+        first: whether this process is the one that tells and writes.
+    """
+
+    folder: Folder
+    job: Job
+    rows: tuple[Row, ...]
+    best: Row
+    averaged: bool
+    judged: Judged
+    last: Judged
+    class_names: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    first: bool
+
+
+def finished(sitting: Sitting, now: State) -> Fitted:
+    """Judge the best weights and the averaged ones of the last epoch once more, keep the best; return what came of the training.
+
+    Raises:
+        TrainingError: the best checkpoint cannot be read any more, or nothing can be written.
+    """
+    rows, best, folder = tuple(now.rows), now.best, sitting.folder
+    assert best is not None  # there is one epoch at least
+    ((last,), _) = judge([now.average], sitting.loaders.judged, len(sitting.class_names), sitting.fabric)
+    if not sitting.restore(now, folder.best):
+        raise TrainingError(f"{folder.best}: is missing; restore it, or delete {folder.last} to begin anew")
+    averaged = best.ema_top1 > best.top1
+    network = now.average if averaged else now.network
+    ((judged,), unreadable) = judge([network], sitting.loaders.judged, len(sitting.class_names), sitting.fabric)
+    if sitting.fabric.is_global_zero:
+        folder.write_weights(network.state_dict())
+        write(folder.metrics, rows)
+        draw(judged.confusion.numpy(), sitting.class_names, folder.confusion)
+    names = tuple(dict.fromkeys([*now.unreadable, *unreadable]))
+    return Fitted(folder, sitting.job, rows, best, averaged, judged, last, sitting.class_names, names, sitting.fabric.is_global_zero)

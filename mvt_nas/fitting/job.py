@@ -1,0 +1,64 @@
+"""What is to be trained, how, on what: all that decides the weights that come out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mvt_nas.errors import TrainingError
+from mvt_nas.fitting.recipe import Recipe
+from mvt_nas.fitting.start import INITIAL, Start
+from mvt_nas.space.architecture import Architecture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A training that is asked for.
+
+    Attributes:
+        name: a Python identifier.
+        nearest: the published model that the network is most like.
+        architecture: of the network; its resolution is that which the recipe judges at.
+        recipe: how it is trained.
+        data: source of the pictures, see :func:`mvt_nas.data.load_images`; a path becomes absolute.
+        validation_share: of the pictures that are judged by, where the source keeps none for it.
+        seed: of weights, order, augmentation and split.
+        start: weights to begin with.
+
+    Raises:
+        TrainingError: a share or a seed that is not allowed.
+    """
+
+    name: str
+    nearest: str
+    architecture: Architecture
+    recipe: Recipe
+    data: str
+    validation_share: float = 0.2
+    seed: int = 0
+    start: Start = INITIAL
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.validation_share, float) or not 0 < self.validation_share < 1:
+            raise TrainingError(f"validation_share = {self.validation_share!r} is not allowed; a number above 0 and below 1")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**31:
+            raise TrainingError(f"seed = {self.seed!r} is not allowed; an integer from 0 to {2**31 - 1}")
+        path = self.start.path
+        object.__setattr__(self, "start", dataclasses.replace(self.start, path=None if path is None else path.resolve()))
+        object.__setattr__(self, "data", str(Path(self.data).resolve()) if Path(self.data).exists() else self.data)
+        used = dataclasses.replace(self.architecture, resolution_px=self.recipe.images.px)
+        object.__setattr__(self, "architecture", used)
+
+    def identity(self, pictures: str, devices: int, precision: str) -> dict[str, Any]:
+        """Return what has to be equal for a checkpoint to be of the same training.
+
+        Args:
+            pictures: hash of the pictures and their split.
+            devices: that take part; order and dropout depend on their number.
+            precision: of the arithmetic.
+        """
+        own = {"architecture": self.architecture.key, "pictures": pictures, "seed": self.seed, "start": self.start.words}
+        recipe = {f"recipe.{group}.{name}": value for group, values in self.recipe.to_dict().items() for name, value in values.items()}
+        return own | recipe | {"devices": devices, "precision": precision}

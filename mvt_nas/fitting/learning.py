@@ -1,0 +1,153 @@
+"""Learning from one epoch of pictures, step by step, from wherever it was left.
+
+All that is random in a step is drawn from the seed and the number of the step, dropout included, so that a training that was broken off
+goes on to the last bit as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mvt_nas.errors import DataError, TrainingError
+from mvt_nas.fitting.augment.mixing import mixed
+from mvt_nas.fitting.drawing import Purpose, generator
+from mvt_nas.fitting.judging import prepared
+from mvt_nas.fitting.pictures import Batch, most_unreadable
+from mvt_nas.fitting.recipe import Recipe
+from mvt_nas.fitting.sampler import Sampler, Step
+from mvt_nas.fitting.schedule import learning_rate
+from mvt_nas.fitting.state import State
+from mvt_nas.training.average import decay_at, state, update
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+_CHECK_EVERY = 32  # steps between two looks at the loss, each of which waits for an accelerator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """What learns, and by what.
+
+    Attributes:
+        fabric: devices and precision.
+        forward: the network as Fabric runs it.
+        optimiser: as Fabric steps it.
+        sampler: which pictures come when.
+        batches: the loader over that sampler.
+        recipe: how.
+        seed: of all that is random.
+        num_classes: outputs of the network.
+        learnt: pictures in an epoch.
+        checkpoint_steps: steps between two checkpoints within an epoch.
+    """
+
+    fabric: Fabric
+    forward: nn.Module
+    optimiser: torch.optim.Optimizer
+    sampler: Sampler
+    batches: Iterable[Batch]
+    recipe: Recipe
+    seed: int
+    num_classes: int
+    learnt: int
+    checkpoint_steps: int
+
+
+def learn(now: State, learner: Learner, keep: Callable[[], None], listener: Callable[[int, float, float], None]) -> float:
+    """Make the steps of an epoch that are left; return the learning rate of the last.
+
+    Args:
+        now: is moved on.
+        learner: what learns.
+        keep: writes a checkpoint.
+        listener: is told after every step how many the epoch has, the mean loss in it so far (every few steps), the learning rate.
+
+    Raises:
+        TrainingError: the loss is no finite number any more.
+        DataError: too many pictures cannot be read.
+    """
+    steps = learner.sampler.steps(now.epoch)
+    learner.sampler.go_to(now.epoch, now.step)
+    batches, loss, rate = iter(learner.batches), math.nan, 0.0
+    learner.forward.train()
+    before = now.seconds - time.perf_counter()
+    for step in steps[now.step :]:
+        rate = _advance(now, learner, step, batches)
+        now.seconds = before + time.perf_counter()
+        due = now.step % learner.checkpoint_steps == 0 and now.step < len(steps)
+        if due or now.step % _CHECK_EVERY == 1 or now.step == len(steps):
+            loss = _mean_loss(now)
+        if due:
+            keep()
+        listener(len(steps), loss, rate)
+    return rate
+
+
+def _advance(now: State, learner: Learner, step: Step, batches: Iterator[Batch]) -> float:
+    """Make one step; return its learning rate."""
+    rate = learning_rate(now.epoch + min(1.0, now.pictures / learner.learnt), learner.recipe.optimisation)
+    for group in learner.optimiser.param_groups:
+        group["lr"] = rate
+    learner.optimiser.zero_grad(set_to_none=True)
+    parts = len(step.positions)
+    for part in range(parts):
+        batch = next(batches)
+        _note(now, batch, learner.learnt)
+        with learner.fabric.no_backward_sync(learner.forward, enabled=part < parts - 1):  # type: ignore[arg-type]  # it is Fabric's
+            loss = _loss(now, learner, batch, part)
+            learner.fabric.backward(loss / parts)
+        now.loss_sum += loss.detach().double() * (step.images / parts)
+    _clip(now, learner)
+    learner.optimiser.step()
+    momentum = learner.recipe.regularisation.ema_momentum
+    update(state(now.average), state(now.network), decay_at(now.steps, 1 - momentum))
+    now.step, now.steps, now.pictures = now.step + 1, now.steps + 1, now.pictures + step.images
+    return rate
+
+
+def _loss(now: State, learner: Learner, batch: Batch, part: int) -> Tensor:
+    """Return the mean cross-entropy over a part of a step, on this device."""
+    fabric, recipe = learner.fabric, learner.recipe
+    place = (learner.seed, now.steps, fabric.global_rank, part)
+    images, labels = prepared(batch, fabric.device)
+    images, targets = mixed(images, labels, learner.num_classes, recipe.augmentation, generator(Purpose.MIXING, *place))
+    seed = int(generator(Purpose.DROPOUT, *place).integers(2**63))
+    with torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
+        torch.manual_seed(seed)  # of dropout; outside of the block, torch's state is what it was
+        logits = learner.forward(images)
+    return functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.regularisation.label_smoothing)
+
+
+def _clip(now: State, learner: Learner) -> None:
+    largest = learner.recipe.optimisation.clip_norm
+    if largest:
+        learner.fabric.clip_gradients(learner.forward, learner.optimiser, max_norm=largest, error_if_nonfinite=False)
+
+
+def _mean_loss(now: State) -> float:
+    """Return the mean loss of the epoch so far on this device.
+
+    Raises:
+        TrainingError: it is no finite number.
+    """
+    loss = float(now.loss_sum) / now.pictures
+    if not math.isfinite(loss):
+        advice = "a smaller optimisation.largest_learning_rate or an optimisation.clip_norm of 1 may help"
+        raise TrainingError(f"loss {loss} in epoch {now.epoch + 1}, by step {now.step}; {advice}")
+    return loss
+
+
+def _note(now: State, batch: Batch, learnt: int) -> None:
+    now.unreadable.update(dict.fromkeys(batch.unreadable))
+    most = most_unreadable(learnt)
+    if batch.unreadable and len(now.unreadable) > most:
+        raise DataError(f"{len(now.unreadable)} pictures are unreadable, such as {next(iter(now.unreadable))}; at most {most} may be")

@@ -1,0 +1,159 @@
+"""The pictures of a source, each read and decoded when it is asked for: a data set may be larger than memory.
+
+What is done to a picture depends on the seed, the epoch and its position in the epoch alone, not on which worker does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mvt_nas.data.decode import TooLarge, Unreadable, decode_part, strict_warnings
+from mvt_nas.data.load import SMALL_SHARE, find_source
+from mvt_nas.data.sources.contract import Catalogue
+from mvt_nas.fitting.augment.crop import middle, random_part
+from mvt_nas.fitting.augment.erase import erase
+from mvt_nas.fitting.augment.rand_augment import rand_augment
+from mvt_nas.fitting.drawing import Purpose, generator
+from mvt_nas.fitting.recipe import Augmentation, Images
+from mvt_nas.fitting.sampler import Wanted
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+UNREADABLE = -1
+"""The label of a picture that could not be read."""
+
+
+def most_unreadable(count: int) -> int:
+    """Return how many of some pictures may be unreadable before a training is broken off."""
+    return max(1, int(SMALL_SHARE * count))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures of one size.
+
+    Attributes:
+        images: (B, 3, H, W), uint8.
+        labels: (B,), int64.
+        unreadable: pictures that could not be read, each with the reason.
+    """
+
+    images: Tensor
+    labels: Tensor
+    unreadable: tuple[str, ...]
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in memory that an accelerator can read by itself; torch's loader calls this."""
+        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.unreadable)
+
+
+Sample = tuple[NDArray[np.uint8], int, tuple[str, ...]]
+"""Pixels (H, W, 3), label, and what could not be read."""
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Return samples as a batch."""
+    images = torch.from_numpy(np.stack([pixels for pixels, _, _ in samples])).permute(0, 3, 1, 2)
+    return Batch(images, torch.tensor([label for _, label, _ in samples]), tuple(name for _, _, names in samples for name in names))
+
+
+class _Source:
+    """A source that is opened anew in every process that gets it."""
+
+    def __init__(self, source: str, catalogue: Catalogue | None = None) -> None:
+        self._source = source
+        self._catalogue = catalogue
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_catalogue": None}
+
+    @property
+    def catalogue(self) -> Catalogue:
+        if self._catalogue is None:
+            self._catalogue = find_source(self._source).catalogue(self._source)
+        return self._catalogue
+
+    def trouble(self, row: int, error: Exception) -> str:
+        return f"{self.catalogue.name(row)} ({getattr(error, 'strerror', None) or error})"
+
+
+class LearntPictures(_Source, Dataset[Sample]):
+    """Pictures to learn from: a random part, mirrored and changed at random.
+
+    One that cannot be read is replaced by the next of ``rows`` that can.
+    """
+
+    def __init__(
+        self, source: str, catalogue: Catalogue, rows: NDArray[np.int64], images: Images, augmentation: Augmentation, seed: int
+    ) -> None:
+        super().__init__(source, catalogue)
+        self._rows, self._images, self._augmentation, self._seed = rows, images, augmentation, seed
+
+    def __getitem__(self, wanted: Wanted) -> Sample:
+        row, unreadable = wanted.row, list[str]()
+        place = int(np.searchsorted(self._rows, row))
+        for _ in range(most_unreadable(len(self._rows)) + 1):
+            try:
+                return self._augmented(row, wanted), int(self.catalogue.labels[row]), tuple(unreadable)
+            except (Unreadable, TooLarge, OSError) as error:
+                unreadable.append(self.trouble(row, error))
+            place = (place + 1) % len(self._rows)
+            row = int(self._rows[place])
+        return np.zeros((wanted.px, wanted.px, 3), np.uint8), 0, tuple(unreadable)  # by then too many are
+
+    def _augmented(self, row: int, wanted: Wanted) -> NDArray[np.uint8]:
+        how, random = self._augmentation, generator(Purpose.PICTURE, self._seed, wanted.epoch, wanted.position)
+        with strict_warnings():
+            image = decode_part(
+                self.catalogue.picture(row),
+                wanted.px,
+                lambda width, height: random_part(width, height, how.crop_smallest_share, random),
+                bicubic=self._images.interpolation == "bicubic",
+            )
+        image = _mirrored(image) if random.uniform() < how.flip_probability else image
+        image = rand_augment(image, how.rand_augment_operations, how.rand_augment_magnitude, random)
+        pixels = np.array(image)
+        erase(pixels, how.erase_probability, random)
+        return _ordered(pixels, self._images)
+
+
+class JudgedPictures(_Source, Dataset[Sample]):
+    """Pictures to judge by: the middle of each, at the size that the network is used with. One that cannot be read has no label."""
+
+    def __init__(self, source: str, catalogue: Catalogue, images: Images) -> None:
+        super().__init__(source, catalogue)
+        self._images = images
+
+    def __getitem__(self, row: int) -> Sample:
+        images = self._images
+        share = images.px / images.validation_resize_px
+        try:
+            with strict_warnings():
+                image = decode_part(
+                    self.catalogue.picture(row),
+                    images.px,
+                    lambda width, height: middle(width, height, share),
+                    bicubic=images.interpolation == "bicubic",
+                )
+        except (Unreadable, TooLarge, OSError) as error:
+            return np.zeros((images.px, images.px, 3), np.uint8), UNREADABLE, (self.trouble(row, error),)
+        return _ordered(np.asarray(image), images), int(self.catalogue.labels[row]), ()
+
+
+def _mirrored(image: Image) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.mirror(image)
+
+
+def _ordered(pixels: NDArray[np.uint8], images: Images) -> NDArray[np.uint8]:
+    return pixels[..., ::-1] if images.channel_order == "bgr" else pixels

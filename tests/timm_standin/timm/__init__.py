@@ -1,0 +1,8 @@
+"""A stand-in for the interfaces of timm 1.0 that exported models use: the same signatures, and what models see of them.
+
+Written from the facts about that project, which needs torchvision.
+"""
+
+from timm.models import create_model, list_models
+
+__all__ = ["create_model", "list_models"]
