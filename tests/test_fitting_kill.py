@@ -42,11 +42,11 @@ def kill_once(folder: Path, steps: int, delay_s: float, workers: int) -> bool:
     return process.exitcode == -9
 
 
-def kill_and_go_on(seed: int, folder: Path, times: int) -> int:
+def kill_and_go_on(seed: int, folder: Path, times: int, longest_s: float = 0.1) -> int:
     """Kill a training some times at random moments, then let it end; return how often it was really killed."""
     chance, killed = random.Random(seed), 0
     for _ in range(times):
-        killed += kill_once(folder, chance.randrange(STEPS // 2), 0.1 * chance.random(), seed % 2)
+        killed += kill_once(folder, chance.randrange(STEPS // 2), longest_s * chance.random(), seed % 2)
     run(folder)
     assert left(folder) == uninterrupted()
     assert not list(folder.rglob("*.new"))
@@ -55,7 +55,7 @@ def kill_and_go_on(seed: int, folder: Path, times: int) -> int:
 
 @pytest.mark.slow
 def test_a_training_killed_at_three_moments_ends_with_the_same_weights(tmp_path: Path) -> None:
-    assert kill_and_go_on(1, tmp_path / "training", 3) >= 2
+    assert kill_and_go_on(1, tmp_path / "training", 3, longest_s=0.02) >= 2
 
 
 @pytest.mark.soak

@@ -94,6 +94,7 @@ _COMPLETED: dict[str, tuple[Names, str]] = {
     "networks": (models, "file"),
     "network": (models, "file"),
     "targets": (targets, "plain"),
+    "recipe": (lambda: [*registered("fitting/recipes"), "list"], "plain"),
     "run": (runs, "dir"),
     "baselines": (list, "file"),
 }
@@ -134,7 +135,7 @@ def complete_names(command: click.Command) -> click.Command:
 
 def _completing(parameter: click.Parameter) -> click.Parameter:
     found = _COMPLETED.get(parameter.metavar or "") or _COMPLETED.get(parameter.name or "")
-    if not found or parameter.metavar == _FREE or isinstance(parameter.type, click.IntRange):
+    if not found or parameter.metavar == _FREE or isinstance(parameter.type, click.IntRange | click.Choice):
         return parameter
     completing = copy(parameter)
     completing.type = Known(*found)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from mvt_nas.export.contract import Run
 
+_TOLERANCE = 1e-3
+"""Of its kernels, that of group norm rounds coarsely: over 256 x 4096 numbers of order one it is 0.0016 off where torch's is 0.0000004."""
+
 
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.pte`` and return what ExecuTorch makes of it."""
@@ -44,5 +47,6 @@ TARGETS.register("executorch")(
         summary="a .pte for ExecuTorch with XNNPACK, fp32, single images; takes 20 s and more",
         write=write,
         trouble=lambda: missing(("executorch",), "executorch"),
+        tolerance=_TOLERANCE,
     )
 )
