@@ -13,14 +13,15 @@ _OF_THE_CONVERTER = "executorch_debug_handle_mapping.json"
 """A file for debuggers of ExecuTorch, which no package of Core ML needs."""
 
 _NOTES = (
-    "needs iOS 16 or macOS 13; takes one float32 image (1, 3, H, W) and returns logits (1, classes)",
+    "needs iOS 16 or macOS 13; takes images (1, 3, H, W) and returns logits (1, classes), both float32",
     "runs on Apple's devices only, so its outputs were not compared here",
-    "computes in fp16, Core ML's default, which its Neural Engine needs",
+    "computes in fp16 in between, Core ML's default, which its Neural Engine needs",
 )
 
 
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.mlpackage``, a folder."""
+    import numpy
     import torch
 
     from mvt_nas.latency.runtimes.quiet import quiet
@@ -30,8 +31,9 @@ def write(subject: Subject, folder: Path) -> Written:
         import coremltools
 
         exported = torch.export.export(subject.module, (torch.zeros(subject.input_shape),)).run_decompositions({})
-        outputs = [coremltools.TensorType(name="logits")]
-        model = coremltools.convert(exported, outputs=outputs, minimum_deployment_target=coremltools.target.iOS16)
+        images = coremltools.TensorType(name="images", shape=subject.input_shape, dtype=numpy.float32)
+        logits = coremltools.TensorType(name="logits", dtype=numpy.float32)
+        model = coremltools.convert(exported, inputs=[images], outputs=[logits], minimum_deployment_target=coremltools.target.iOS16)
         model.user_defined_metadata[KEY] = stamp(subject)
         model.save(str(path))
     (path / _OF_THE_CONVERTER).unlink(missing_ok=True)
