@@ -18,7 +18,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Job:
     """Return what is to be trained, from a configuration or the name of a network."""
-    from mvt_nas.cli.resolve import resolve
+    from mvt_nas.cli.resolve import named
     from mvt_nas.export.subject import identifier, nearest
     from mvt_nas.fitting.config import Config
     from mvt_nas.fitting.job import Job
@@ -27,13 +27,17 @@ def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Job
     if network is None:
         raise click.UsageError("CONFIG is missing: a file of mvt-nas export --to trainer, or a network such as mobilevit_xs with --recipe")
     start = _start(given)
+    how: Recipe | None
     if Path(network).suffix in _SUFFIXES:
         config = Config.load(Path(network))
         name, like, architecture, how = config.name, config.nearest, config.architecture, config.recipe
         start = start if start.path is not None or config.weights is None else replace(start, path=config.weights)
     else:
-        title, architecture = resolve(network)
-        name, like, how = identifier(title.replace(", candidate ", "-")), nearest(architecture), None
+        own = named(network)
+        name, architecture = identifier(own.stem), own.architecture
+        like = own.config.nearest if own.config else nearest(architecture)
+        how = own.config.recipe if own.config else None
+        start = replace(start, path=own.weights) if own.folder and start.path is None else start
     if recipe is not None or how is None:
         how = preset(recipe or family(like), like, architecture.resolution_px)
     if "data" not in given:
