@@ -6,12 +6,16 @@ and v2-based v3 checkpoints were trained from those. We follow the papers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
 
-def initialise(model: nn.Module, seed: int | None) -> None:
+def initialise(model: nn.Module, seed: int | None, *, xavier: Iterable[nn.Module] = ()) -> None:
     """Set all weights and buffers of ``model`` in place; without a seed, torch's global random state is used.
+
+    The convolutions of the ``xavier`` parts, such as the head of a detector, are Xavier-uniform, as in the authors' release.
 
     Source: arXiv 2110.02178 and 2206.02680, released configurations (``kaiming_normal``, ``trunc_normal`` with 0.02).
     """
@@ -21,6 +25,10 @@ def initialise(model: nn.Module, seed: int | None) -> None:
         generator.manual_seed(seed)
     for module in model.modules():
         _initialise(module, generator)
+    for part in xavier:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight, generator=generator)
 
 
 def _initialise(module: nn.Module, generator: torch.Generator | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, overload, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +12,45 @@ from mvt_nas.blocks.inverted_residual.module import InvertedResidual
 from mvt_nas.blocks.layers import conv_norm
 from mvt_nas.blocks.modules import MODULES
 from mvt_nas.initialisation import initialise
-from mvt_nas.lowering import check_use
+from mvt_nas.lowering import backbone_steps, check_use, fitted, map_sides, tapped
 from mvt_nas.space.architecture import Architecture, Stage
+from mvt_nas.tasks.contract import Task, at_resolution
+from mvt_nas.tasks.modules import HEAD_MODULES
+from mvt_nas.tasks.strides import Step
+
+
+@runtime_checkable
+class Dilated(Protocol):
+    """A block that can see further when stages in front of it have lost their strides; others stay as they are."""
+
+    def dilate(self, dilation: int) -> None:
+        """Let the block's convolutions skip ``dilation - 1`` positions between those that they see."""
+
+
+@runtime_checkable
+class Anchored(Protocol):
+    """A head that looks for objects around anchors."""
+
+    def anchors(self, maps: Sequence[tuple[int, int]]) -> Tensor:
+        """Return them in centre form, (A, 4), from height and width of the backbone's maps."""
 
 
 class StageModule(nn.Module):
-    """The inverted residuals of a stage and what follows them."""
+    """The inverted residuals of a stage and what follows them; ``step`` says what they do to the map."""
 
-    def __init__(self, in_channels: int, stage: Stage, dropout: float) -> None:
+    def __init__(self, in_channels: int, stage: Stage, dropout: float, step: Step) -> None:
         super().__init__()
         widths = [in_channels, *[stage.width] * stage.depth]
-        strides = [stage.stride, *[1] * (stage.depth - 1)]
+        moves = [(step.stride, step.dilation_before), *[(1, step.dilation)] * (stage.depth - 1)]
         self.convolutions = nn.Sequential(
             *(
-                InvertedResidual(before, after, stride=stride, expansion=stage.expansion)
-                for before, after, stride in zip(widths, widths[1:], strides, strict=False)
+                InvertedResidual(before, after, stride=stride, expansion=stage.expansion, dilation=dilation)
+                for before, after, (stride, dilation) in zip(widths, widths[1:], moves, strict=False)
             )
         )
         self.block = nn.Identity() if stage.block is None else MODULES.get(stage.kind)(stage.width, stage.block, dropout)
+        if step.dilation > 1 and isinstance(self.block, Dilated):
+            self.block.dilate(step.dilation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width, H', W') for (B, C, H, W)."""
@@ -36,31 +58,24 @@ class StageModule(nn.Module):
         return out
 
 
-class Network(nn.Module):
-    """A classifier of images.
+class Backbone(nn.Module):
+    """The stem and the stages, whatever follows them.
 
     Attributes:
         architecture: what it was built from.
+        task: what it is for; ``None`` for classification.
     """
 
-    def __init__(self, architecture: Architecture, num_classes: int, in_channels: int, dropout: float, head_dropout: float) -> None:
+    def __init__(self, architecture: Architecture, task: Task | None, in_channels: int, dropout: float) -> None:
         super().__init__()
         self.architecture = architecture
+        self.task = task
         widths = [architecture.stem_width, *(stage.width for stage in architecture.stages)]
+        plan = backbone_steps(architecture, task)
         self.stem = conv_norm(in_channels, widths[0], 3, stride=2)
         self.stages = nn.Sequential(
-            *(StageModule(before, stage, dropout) for before, stage in zip(widths, architecture.stages, strict=False))
+            *(StageModule(before, stage, dropout, step) for before, stage, step in zip(widths, architecture.stages, plan, strict=False))
         )
-        features = architecture.head_width or widths[-1]
-        self.head_conv = nn.Identity() if architecture.head_width is None else conv_norm(widths[-1], features)
-        self.head_dropout = nn.Dropout(head_dropout)
-        self.classifier = nn.Linear(features, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits, (B, num_classes), of images (B, in_channels, H, W)."""
-        x = self.head_conv(self.stages(self.stem(x)))
-        out: Tensor = self.classifier(self.head_dropout(x.mean(dim=(2, 3))))
-        return out
 
     def feature_blocks(self) -> list[nn.Module]:
         """Return the modules whose outputs, (B, C, H, W), are the network's features: every inverted residual and every block."""
@@ -74,21 +89,114 @@ class Network(nn.Module):
                 yield stage.block
 
 
+class Network(Backbone):
+    """A classifier of images."""
+
+    def __init__(self, architecture: Architecture, num_classes: int, in_channels: int, dropout: float, head_dropout: float) -> None:
+        super().__init__(architecture, None, in_channels, dropout)
+        last = architecture.stages[-1].width
+        features = architecture.head_width or last
+        self.head_conv = nn.Identity() if architecture.head_width is None else conv_norm(last, features)
+        self.head_dropout = nn.Dropout(head_dropout)
+        self.classifier = nn.Linear(features, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits, (B, num_classes), of images (B, in_channels, H, W)."""
+        x = self.head_conv(self.stages(self.stem(x)))
+        out: Tensor = self.classifier(self.head_dropout(x.mean(dim=(2, 3))))
+        return out
+
+
+class TaskNetwork(Backbone):
+    """A backbone with the head of a task; its weights have the names of the classifier's, but for the head."""
+
+    task: Task
+
+    def __init__(self, architecture: Architecture, task: Task, in_channels: int, dropout: float, head_dropout: float) -> None:
+        super().__init__(architecture, task, in_channels, dropout)
+        self.taps = tapped(task, backbone_steps(architecture, task))
+        widths = [architecture.stages[tap].width for tap in self.taps]
+        self.head = HEAD_MODULES.get(task.kind)(fitted(task, architecture), widths, head_dropout)
+
+    def forward(self, images: Tensor) -> Any:
+        """Return what the head makes of images, (B, in_channels, H, W)."""
+        return self.head(images, self.maps(images))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return the maps, each (B, C, h, w), that the head reads of images, (B, in_channels, H, W)."""
+        x, found = self.stem(images), []
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            if number in self.taps:
+                found.append(x)
+        return found
+
+    def anchors(self, px: int) -> Tensor:
+        """Return a detector's anchors in centre form, (A, 4), for pictures of a side (see :mod:`mvt_nas.tasks.detection.anchors`)."""
+        sides = map_sides(self.architecture, at_resolution(self.task, px))
+        assert isinstance(self.head, Anchored)
+        return self.head.anchors([(side, side) for side in sides])
+
+
+@overload
 def build_model(
     architecture: Architecture,
     *,
+    task: None = None,
     num_classes: int = 1000,
     in_channels: int = 3,
     dropout: float = 0.0,
     head_dropout: float = 0.0,
     seed: int | None = None,
     device: torch.device | str = "cpu",
-) -> Network:
+) -> Network: ...
+
+
+@overload
+def build_model(
+    architecture: Architecture,
+    *,
+    task: Task,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
+    seed: int | None = None,
+    device: torch.device | str = "cpu",
+) -> TaskNetwork: ...
+
+
+@overload
+def build_model(
+    architecture: Architecture,
+    *,
+    task: Task | None,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
+    seed: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Network | TaskNetwork: ...
+
+
+def build_model(
+    architecture: Architecture,
+    *,
+    task: Task | None = None,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
+    seed: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Network | TaskNetwork:
     """Return the network of an architecture, initialised as the papers say.
 
     Args:
         architecture: what to build.
-        num_classes: outputs of the classifier.
+        task: what it is for; ``None`` for a classifier.
+        num_classes: outputs of the classifier; a task has its own.
         in_channels: channels of the images.
         dropout: probability inside the transformer layers while training.
         head_dropout: probability before the classifier while training.
@@ -96,12 +204,16 @@ def build_model(
         device: where the weights live; on ``"meta"`` they have shapes only.
 
     Raises:
-        ArchitectureError: a number of classes or channels that is not allowed.
+        ArchitectureError: a number of classes or channels that is not allowed, or a task that the backbone cannot serve.
     """
     check_use(num_classes=num_classes, in_channels=in_channels)
+    model: Network | TaskNetwork
     with torch.device("meta"):
-        model = Network(architecture, num_classes, in_channels, dropout, head_dropout)
+        if task is None:
+            model = Network(architecture, num_classes, in_channels, dropout, head_dropout)
+        else:
+            model = TaskNetwork(architecture, task, in_channels, dropout, head_dropout)
     if torch.device(device).type == "meta":
         return model
-    initialise(model.to_empty(device=device), seed)
+    initialise(model.to_empty(device=device), seed, xavier=(model.head,) if isinstance(model, TaskNetwork) else ())
     return model

@@ -45,6 +45,7 @@ class Op(NamedTuple):
         kernel: side of the kernel window.
         stride: its step.
         groups: channel groups of a convolution.
+        dilation: distance of the window's elements.
         scope: where in the network, such as ``stage3.block``.
     """
 
@@ -58,6 +59,7 @@ class Op(NamedTuple):
     kernel: int = 1
     stride: int = 1
     groups: Size = 1
+    dilation: int = 1
     scope: str = ""
 
     @property
@@ -94,6 +96,7 @@ class Graph:
         kernel: int = 1,
         *,
         stride: int = 1,
+        dilation: int = 1,
         depthwise: bool = False,
         norm: bool = False,
         bias: bool = False,
@@ -113,6 +116,7 @@ class Graph:
             kernel=kernel,
             stride=stride,
             groups=in_channels if depthwise else 1,
+            dilation=dilation,
         )
 
     def linear(self, x: Tensor, features: Size) -> Tensor:
@@ -156,9 +160,13 @@ class Graph:
         """Append the global mean of (B, C, H, W) over H and W."""
         return self._append("mean", "mean", (x,), x.shape[:2])
 
-    def concat(self, a: Tensor, b: Tensor) -> Tensor:
-        """Append a concatenation of two maps along the channels."""
-        return self._append("concat", "concat", (a, b), (a.shape[0], a.shape[1] + b.shape[1], *a.shape[2:]))
+    def concat(self, *parts: Tensor) -> Tensor:
+        """Append a concatenation along the second axis, such as that of maps along their channels."""
+        length: Size = 0
+        for part in parts:
+            length = length + part.shape[1]
+        first = parts[0].shape
+        return self._append("concat", "concat", parts, (first[0], length, *first[2:]))
 
     def transpose(self, x: Tensor, *shape: Size) -> Tensor:
         """Append a copy of ``x`` with its axes in another order."""

@@ -1,18 +1,34 @@
-"""The convolution layer that all blocks are made of."""
+"""The layers that all blocks and heads are made of."""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
 
 
 def conv_norm(
-    in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, activation: str = "silu"
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 1,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    activation: str = "silu",
 ) -> nn.Sequential:
-    """Return a "same"-padded convolution, batch norm and, unless ``activation`` is ``"linear"``, SiLU."""
+    """Return a "same"-padded convolution, batch norm and, unless ``activation`` is ``"linear"``, SiLU or ReLU."""
+    padding = (kernel - 1) // 2 * dilation
     layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=(kernel - 1) // 2, groups=groups, bias=False),
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False),
         nn.BatchNorm2d(out_channels),
     ]
-    if activation == "silu":
-        layers.append(nn.SiLU())
+    if activation in _ACTIVATIONS:
+        layers.append(_ACTIVATIONS[activation]())
     return nn.Sequential(*layers)
+
+
+def copy(x: Tensor) -> Tensor:
+    """Return ``x`` in contiguous memory of its own, so that the copy is a kernel wherever the lowering has one."""
+    return x.clone(memory_format=torch.contiguous_format)

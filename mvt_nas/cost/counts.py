@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mvt_nas.cost.folds import BYTES, peak_elements, total
 from mvt_nas.lowering import lower
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,11 @@ class Counts:
         return self.moved_bytes / 1e6
 
 
-def count(architecture: Architecture, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000) -> Counts:
-    """Return the exact counts of an architecture at its resolution."""
-    graph = lower(architecture, batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
+def count(
+    architecture: Architecture, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000, task: Task | None = None
+) -> Counts:
+    """Return the exact counts of an architecture at its resolution; with a ``task``, of the task's network at the task's."""
+    graph = lower(architecture, batch_size=batch_size, in_channels=in_channels, num_classes=num_classes, task=task)
     return Counts(
         params=total(graph.ops, "params"),
         macs=total(graph.ops, "macs"),

@@ -14,11 +14,11 @@ class InvertedResidual(nn.Module):
     Source: MobileNetV2, arXiv 1801.04381.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int, expansion: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int, expansion: float, dilation: int = 1) -> None:
         super().__init__()
         hidden = hidden_width(expansion, in_channels)
         self.expand = conv_norm(in_channels, hidden) if expansion != 1 else nn.Identity()
-        self.depthwise = conv_norm(hidden, hidden, 3, stride=stride, groups=hidden)
+        self.depthwise = conv_norm(hidden, hidden, 3, stride=stride, groups=hidden, dilation=dilation)
         self.project = conv_norm(hidden, out_channels, activation="linear")
         self.adds = stride == 1 and in_channels == out_channels
 

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-def copy(x: Tensor) -> Tensor:
-    """Return ``x`` in contiguous memory of its own."""
-    return x.clone(memory_format=torch.contiguous_format)
+from mvt_nas.blocks.layers import copy
 
 
 class TokenNorm(nn.Module):

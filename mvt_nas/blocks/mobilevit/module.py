@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mvt_nas.blocks.layers import conv_norm
+from mvt_nas.blocks.layers import conv_norm, copy
 from mvt_nas.blocks.mobilevit.config import MobileViT
-from mvt_nas.blocks.mobilevit.layers import MultiHeadAttention, SeparableAttention, TokenNorm, TransformerLayer, copy
+from mvt_nas.blocks.mobilevit.layers import MultiHeadAttention, SeparableAttention, TokenNorm, TransformerLayer
 from mvt_nas.blocks.mobilevit.ops import round_up
 from mvt_nas.blocks.modules import MODULES
 
@@ -97,6 +97,17 @@ class MobileViTBlock(nn.Module):
             parts = (x if self.block.fusion == "input" else local, y)
             y = self.fuse(torch.cat(parts if self.block.concat_order == "global_last" else parts[::-1], dim=1))
         return x + y if self.block.residual else y
+
+    def dilate(self, dilation: int) -> None:
+        """Let the local convolution see as far as it did before stages in front of the block lost their strides.
+
+        Source: the releases of MobileViT and MobileViTv2, of which only the second does so.
+        """
+        if self.block.attention == "separable":
+            convolution = self.local_conv[0]
+            assert isinstance(convolution, nn.Conv2d)
+            convolution.dilation = (dilation, dilation)
+            convolution.padding = ((self.block.local_kernel - 1) // 2 * dilation,) * 2
 
     def _global(self, local: Tensor) -> Tensor:
         grown, side = self._grown(local), (local.shape[2], local.shape[3])

@@ -1,0 +1,51 @@
+"""Boxes around every position of the maps (anchors), and what a network says of each: how to shift and stretch it.
+
+Corners are (x1, y1, x2, y2), centre forms (cx, cy, w, h), both in sides of the picture.
+
+Source: arXiv 1512.02325, Section 2.2, Eq. 2; variances as in the released configurations of MobileViT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mvt_nas.tasks.detection.layout import shapes
+
+CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
+"""By which a network's figures are multiplied, so that it gives numbers around one."""
+
+
+def anchors(sides: Sequence[tuple[int, int]]) -> Tensor:
+    """Return all anchors in centre form, (A, 4), cut to the picture's size, map by map, row by row.
+
+    Args:
+        sides: height and width of each map.
+    """
+    return torch.cat([_of_map(level, height, width) for level, (height, width) in enumerate(sides)])
+
+
+def decode(offsets: Tensor, boxes: Tensor) -> Tensor:
+    """Return corners, (..., A, 4), from a network's offsets, (..., A, 4), and the anchors, (A, 4)."""
+    centres = offsets[..., :2] * CENTRE_VARIANCE * boxes[:, 2:] + boxes[:, :2]
+    halves = torch.exp(offsets[..., 2:] * SIZE_VARIANCE) * boxes[:, 2:] / 2
+    return torch.cat([centres - halves, centres + halves], dim=-1)
+
+
+def encode(corners: Tensor, boxes: Tensor) -> Tensor:
+    """Return the offsets, (..., A, 4), by which anchors, (A, 4), become corners, (..., A, 4); the inverse of :func:`decode`."""
+    centres, sizes = (corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]
+    shifts = (centres - boxes[:, :2]) / boxes[:, 2:] / CENTRE_VARIANCE
+    return torch.cat([shifts, torch.log(sizes / boxes[:, 2:]) / SIZE_VARIANCE], dim=-1)
+
+
+def _of_map(level: int, height: int, width: int) -> Tensor:
+    rows = (torch.arange(height, dtype=torch.float64) + 0.5) / height
+    columns = (torch.arange(width, dtype=torch.float64) + 0.5) / width
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    sizes = torch.tensor(shapes(level), dtype=torch.float64)
+    centres = torch.stack([x, y], dim=-1)[:, :, None].expand(-1, -1, len(sizes), -1)
+    boxes = torch.cat([centres, sizes.expand(height, width, -1, -1)], dim=-1)
+    return boxes.reshape(-1, 4).clamp(0, 1).float()

@@ -1,0 +1,48 @@
+"""Forward of the DeepLabv3 head (see ``ops.py`` for its lowering).
+
+Source: arXiv 1706.05587, Section 3.3; ReLU within the head and resizing with aligned corners as in the release of MobileViT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mvt_nas.blocks.layers import conv_norm
+from mvt_nas.tasks.modules import HEAD_MODULES
+from mvt_nas.tasks.segmentation.config import Segmentation
+from mvt_nas.tasks.segmentation.ops import RATES
+
+
+@HEAD_MODULES.register("segmentation")
+class DeepLab(nn.Module):
+    """The pyramid of dilated convolutions, and the classes of pixels.
+
+    Args:
+        task: fitted to the backbone.
+        widths: channels of the one map that it reads.
+        dropout: probability before the last convolution, in training.
+    """
+
+    def __init__(self, task: Segmentation, widths: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        (in_channels,), width = widths, task.pyramid_width
+        branches = [conv_norm(in_channels, width, activation="relu")]
+        branches += [conv_norm(in_channels, width, 3, dilation=task.rate * times, activation="relu") for times in RATES]
+        self.branches = nn.ModuleList(branches)
+        self.pooled = conv_norm(in_channels, width, activation="relu")
+        self.project = conv_norm((len(branches) + 1) * width, width, activation="relu")
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Conv2d(width, task.num_classes, 1)
+
+    def forward(self, images: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """Return the logits of every pixel, (B, classes, H, W), for the last map, (B, C, h, w), of images (B, 3, H, W)."""
+        (x,) = maps
+        seen = [branch(x) for branch in self.branches]
+        pooled = self.pooled(x.mean(dim=(2, 3))[:, :, None, None])
+        spread = functional.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
+        y = self.classifier(self.dropout(self.project(torch.cat([*seen, spread], dim=1))))
+        return functional.interpolate(y, size=images.shape[2:], mode="bilinear", align_corners=True)
