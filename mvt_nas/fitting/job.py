@@ -74,7 +74,8 @@ class Job:
             DataError: it asks for another number.
         """
         if self.num_classes not in (None, len(names)):
-            raise DataError(f"{where}: {len(names)} classes ({listing(names[:5])}{', …' if len(names) > 5 else ''}), not num_classes = {self.num_classes}")
+            some = f"{listing(names[:5])}{', …' if len(names) > 5 else ''}"
+            raise DataError(f"{where}: has {len(names)} classes ({some}), not num_classes = {self.num_classes} as the task says")
         task = None if self.task is None else dataclasses.replace(self.task, num_classes=len(names))  # type: ignore[type-var]  # a dataclass
         return dataclasses.replace(self, task=task)
 

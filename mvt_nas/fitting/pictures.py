@@ -108,9 +108,12 @@ class Reopened(Generic[C]):
         return f"{self.catalogue.name(row)} ({getattr(error, 'strerror', None) or error})"
 
     def first_readable(self, row: int, rows: NDArray[np.int64], read: Callable[[int], R]) -> tuple[R | None, tuple[str, ...]]:
-        """Return what ``read`` makes of a row, or of the next of ``rows`` that can be read, and those that cannot; nothing if many cannot."""
+        """Return what ``read`` makes of a row, or of the next of ``rows`` that can be read, and those that cannot.
+
+        Where more cannot than is allowed, nothing is.
+        """
         unreadable, place = list[str](), int(np.searchsorted(rows, row))
-        for _ in range(most_unreadable(len(rows)) + 1):
+        for _ in range(min(most_unreadable(len(rows)) + 1, len(rows))):
             try:
                 return read(row), tuple(unreadable)
             except (Unreadable, TooLarge, OSError) as error:

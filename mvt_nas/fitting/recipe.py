@@ -142,7 +142,9 @@ class Recipe:
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return all values as plain data, group by group; those without effect are left out."""
-        return {name: {field: value for field, value in _values(getattr(self, name)).items() if value is not None} for name in self._groups()}
+        return {
+            name: {field: value for field, value in _values(getattr(self, name)).items() if value is not None} for name in self._groups()
+        }
 
     @staticmethod
     def from_dict(data: object, where: str = "recipe") -> Recipe:

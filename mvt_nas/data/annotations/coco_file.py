@@ -36,7 +36,9 @@ def read_coco(path: Path) -> CocoFile:
         DataError: it cannot be read, or a part of it is missing or not allowed; the message names file, key and value.
     """
     data = _json(path)
-    categories = sorted((_field(found, "id", int, place), _field(found, "name", str, place)) for place, found in _list(data, "categories", path))
+    categories = sorted(
+        (_field(found, "id", int, place), _field(found, "name", str, place)) for place, found in _list(data, "categories", path)
+    )
     known = {number for number, _ in categories}
     if len(known) < len(categories) or not categories:
         raise DataError(f"{path}: categories: every one needs an id of its own, and there has to be one")

@@ -49,12 +49,16 @@ def annotated(source: str, kind: str) -> Annotated:
     if kind == SEGMENTATION:
         classes = classes or ("background", *OBJECTS)
         masks = [root / _MASKS / f"{stem}.png" for stem in stems]
-        return Annotated(source, classes, held_out, digest(repr(stems).encode("utf-8", "surrogatepass")), *rest, mask=lambda row: read_mask(masks[row]))
+        return Annotated(
+            source, classes, held_out, digest(repr(stems).encode("utf-8", "surrogatepass")), *rest, mask=lambda row: read_mask(masks[row])
+        )
     files = [root / _BOXES / f"{stem}.xml" for stem in stems]
     objects = [_objects(file, classes) for file in files]
     classes = classes or tuple(sorted({name for found in objects for _, name, _ in found}))
     boxes = [_boxes(found, classes) for found in objects]
-    return Annotated(source, classes, held_out, digest(repr((stems, objects)).encode("utf-8", "surrogatepass")), *rest, boxes=boxes.__getitem__)
+    return Annotated(
+        source, classes, held_out, digest(repr((stems, objects)).encode("utf-8", "surrogatepass")), *rest, boxes=boxes.__getitem__
+    )
 
 
 def _listed(root: Path, kind: str) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
@@ -84,7 +88,11 @@ def _list(path: Path) -> list[str]:
 
 def _pictures(root: Path, stems: Sequence[str]) -> list[Path]:
     try:
-        there = {os.path.splitext(name)[0]: name for name in sorted(os.listdir(root / _PICTURES)) if os.path.splitext(name)[1].lower() in SUFFIXES}
+        there = {
+            os.path.splitext(name)[0]: name
+            for name in sorted(os.listdir(root / _PICTURES))
+            if os.path.splitext(name)[1].lower() in SUFFIXES
+        }
     except OSError as error:
         raise DataError(f"{root / _PICTURES}: cannot be read ({error.strerror})") from None
     missing = next((stem for stem in stems if stem not in there), None)

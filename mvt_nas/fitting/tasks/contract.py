@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from mvt_nas.fitting.folder import Folder
@@ -16,7 +16,7 @@ from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.judging import Tally
 from mvt_nas.fitting.shares import SHARES
 from mvt_nas.fitting.split import Parts
-from mvt_nas.network import build_model
+from mvt_nas.network import Backbone, build_model
 from mvt_nas.plugins import Registry
 
 
@@ -50,11 +50,12 @@ class TaskFit(ABC):
         """What is counted beside the loss: names of columns, and titles; the best epoch is chosen by the first."""
         return SHARES[self.kind]
 
-    def network(self) -> nn.Module:
+    def network(self) -> Backbone:
         """Return the network with initial weights."""
         job, how = self.job, self.job.recipe.regularisation
         return build_model(
             job.architecture,
+            task=job.task,
             num_classes=len(self.class_names),
             dropout=how.dropout,
             head_dropout=how.classifier_dropout,
