@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mvt_nas.data.annotations.contract import ANNOTATIONS, DETECTION, SEGMENTATION, Annotated, AnnotatedSource, Boxes
 
 CLASSES = ("disc", "square", "triangle")
-LEARNT, JUDGED = 800, 200
-WIDTH, HEIGHT = 128, 96
-_MOST = 3
-_SMALLEST, _LARGEST = 0.3, 0.6  # of the height
+LEARNT, JUDGED = 800, 100
+WIDTH, HEIGHT = 112, 96
+_MOST = 2
+_SMALLEST, _LARGEST = 0.4, 0.7  # of the height
 _KEPT_APART = 0.1  # largest share of a shape that another may cover
 _SEED = 20260101
 

@@ -26,9 +26,10 @@ OBJECTS = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-"""The classes of VOC's own pictures; in its masks, the background comes first."""
+"""The classes of VOC's own pictures. In masks, the background comes first, whether ``classes.txt`` names it or not."""
 
 _PICTURES, _BOXES, _MASKS = "JPEGImages", "Annotations", "SegmentationClass"
+_BACKGROUND = "background"
 _LISTS = {DETECTION: "Main", SEGMENTATION: "Segmentation"}
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -44,10 +45,10 @@ def annotated(source: str, kind: str) -> Annotated:
     root = Path(source)
     stems, held_out = _listed(root, kind)
     paths = _pictures(root, stems)
-    classes = named_classes(root)
+    classes = tuple(name for name in named_classes(root) if name != _BACKGROUND)
     rest = (lambda row: paths[row].read_bytes(), lambda row: str(paths[row]))
     if kind == SEGMENTATION:
-        classes = classes or ("background", *OBJECTS)
+        classes = (_BACKGROUND, *(classes or OBJECTS))
         masks = [root / _MASKS / f"{stem}.png" for stem in stems]
         return Annotated(
             source, classes, held_out, digest(repr(stems).encode("utf-8", "surrogatepass")), *rest, mask=lambda row: read_mask(masks[row])
