@@ -159,9 +159,11 @@ def _print(fitted: Fitted, exported: list[str]) -> None:
     for name in fitted.unreadable:
         click.echo(f"Unreadable: {name}", err=True)
     folder = fitted.folder
-    click.echo(f"\nThe best weights are in {folder.weights}; curves, checkpoints and confusion.png beside it.")
+    pictures = " and ".join(path.name for path in fitted.pictures)
+    click.echo(f"\nThe best weights are in {folder.weights}; curves, checkpoints and {pictures} beside it.")
     for file in exported:
         click.echo(f"  {file}")
     if not exported:
-        classes = len(fitted.class_names)
-        click.echo(f"Export them:  mvt-nas export {folder.network} --weights {folder.weights} --num-classes {classes} --to onnx")
+        task = fitted.job.task
+        use = f"--num-classes {len(fitted.class_names)}" if task is None else f"--task {task}"
+        click.echo(f"Export them:  mvt-nas export {folder.network} --weights {folder.weights} {use} --to onnx")
