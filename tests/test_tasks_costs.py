@@ -112,6 +112,11 @@ def test_of_a_task_nothing_but_costs_is_known(name: str) -> None:
         metric_direction(name)
 
 
+def test_a_slip_in_the_name_of_a_task_is_seen() -> None:
+    with pytest.raises(MetricError, match=r"^unknown metric 'detecton.macs': 'detecton' is no task; did you mean 'detection'\? \(tasks: "):
+        metric_direction("detecton.macs")
+
+
 @pytest.fixture
 def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "devices", profile("slow", 1), profile("fast", 2, batch_size=2))

@@ -52,6 +52,8 @@ def measure_command(
     from mvt_nas.latency.runtimes.contract import usable_runtime
     from mvt_nas.tasks.contract import task_from_text
 
+    if task is not None and any(name.endswith(".onnx") for name in networks):
+        raise click.UsageError("--task gives architectures a head; an ONNX file is measured as it is, so leave out one of the two")
     settings = Settings(
         runtime=runtime or ("command" if command is not None else "onnxruntime"),
         threads=threads,

@@ -8,6 +8,7 @@ from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, IMAGENET, PREDICTE
 from mvt_nas.cost.names import COST_NAMES, LATENCY, bare, is_cost, task_of
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.proxies.contract import PROXIES
+from mvt_nas.tasks.contract import TASKS
 
 Direction = Literal["min", "max"]
 
@@ -33,6 +34,9 @@ def metric_direction(name: str) -> Direction:
         raise MetricError(f"unknown metric {name!r}: of a task its costs are known{nearest(bare(name), costs)} ({listing(costs)})")
     if name in (*PREDICTED, IMAGENET, TRAINED):
         return "max"
+    kind, dot, rest = name.partition(".")
+    if dot and is_cost(rest):
+        raise MetricError(f"unknown metric {name!r}: {kind!r} is no task{nearest(kind, TASKS)} (tasks: {listing(TASKS)})")
     if name not in PROXIES:
         known = dict.fromkeys([*NAMES, *PROXIES])
         raise MetricError(f"unknown metric {name!r}{nearest(name, known)} (known: {listing(known)})")
