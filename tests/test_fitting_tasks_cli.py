@@ -94,7 +94,9 @@ def test_mistakes_are_one_line(network: str, capsys: pytest.CaptureFixture[str])
     assert "recipe.batches.images = 128 is not allowed; at most 18" in refused(*detect, "--data", "voc", capsys=capsys)
     flat = '{"resolution_px": 32, "stem_width": 8, "stages": [{"width": 16, "stride": 1, "expansion": 2.0}]}'
     Path("flat.json").write_text(flat)
-    assert "task detection: a stage of stride 2 behind another stage is needed" in refused("flat.json", "--task", "detection", *SHAPES, capsys=capsys)
+    assert "task detection: a stage of stride 2 behind another stage is needed" in refused(
+        "flat.json", "--task", "detection", *SHAPES, capsys=capsys
+    )
 
 
 def test_the_resolution_is_that_which_is_asked_for(network: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from mvt_nas.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from mvt_nas.fitting.ending import Fitted
+    from mvt_nas.fitting.job import Job
     from mvt_nas.fitting.machine import Machine
 
 
@@ -77,7 +78,7 @@ def train_command(
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
     job, threads = resumed(out, given) if resume and network is None else (asked(network, recipe, given), 0)
     folder = out or Path("trained") / job.name
-    _check_targets(targets)
+    _check_targets(targets, job)
     with Progress() as progress:
         fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs, job.kind))
     if not fitted.first:
@@ -102,8 +103,12 @@ def _machine(given: dict[str, Any], threads: int) -> Machine:
     return Machine(**({"threads": threads} | {name: given[name] for name in names if name in given}))
 
 
-def _check_targets(targets: tuple[str, ...]) -> None:
+def _check_targets(targets: tuple[str, ...], job: Job) -> None:
     """Refuse targets that there are not before the training, not after it."""
+    if targets and job.task is not None:
+        raise click.UsageError(
+            f"--to is for classifiers; the weights of a {job.kind} network are exported by themselves, after the training"
+        )
     from mvt_nas.errors import ExportError
     from mvt_nas.export.contract import TARGETS
 
