@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command("train")
-@click.argument("network", metavar="[CONFIG|RUN:ID|NAME|FILE]", required=False)
+@click.argument("network", metavar="[CONFIG|RUN:ID|FOLDER|NAME|FILE]", required=False)
 @click.option(
     "--data", metavar="SOURCE", help="Pictures: digits, a folder by class, .npz, Parquet; for other tasks shapes, or a VOC or COCO folder."
 )
-@click.option("--task", metavar="TASK", help="classification, detection or segmentation.  [default: CONFIG's, or classification]")
-@click.option("--recipe", metavar="NAME", help="v1, v2, v3, ssdlite, deeplabv3, ...; list shows them.  [default: CONFIG's, or the paper's]")
+@click.option("--task", metavar="TASK", help="classification, detection or segmentation.  [default: CONFIG's, FOLDER's or classification]")
+@click.option(
+    "--recipe", metavar="NAME", help="v1, v2, v3, ssdlite, deeplabv3, ...; list shows them.  [default: CONFIG's, FOLDER's or the paper's]"
+)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Folder of the training.  [default: trained/NAME]")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out; what it was started with may be left out.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint of this network to begin with, in any dialect.")
@@ -63,8 +65,10 @@ def train_command(
 ) -> None:
     """Train a network to its end, and keep its best weights.
 
-    CONFIG is what mvt-nas export --to trainer wrote; any other network takes --recipe. The same command goes on where it was broken off, to
-    the same weights. The folder gets config.yaml, network.json, metrics.csv, weights.pt, checkpoints, and pictures of what was learnt.
+    CONFIG is what mvt-nas export --to trainer wrote; any other network takes --recipe: a candidate of a run (results/phone:19,
+    results/phone:knee), a published model, an architecture file. FOLDER is another training, whose weights it begins with. The same command
+    goes on where it was broken off, to the same weights. --out gets config.yaml, network.json, metrics.csv, weights.pt, checkpoints,
+    and pictures of what was learnt.
     """
     if recipe == "list":
         _print_recipes()
@@ -169,6 +173,4 @@ def _print(fitted: Fitted, exported: list[str]) -> None:
     for file in exported:
         click.echo(f"  {file}")
     if not exported:
-        task = fitted.job.task
-        use = f"--num-classes {len(fitted.class_names)}" if task is None else f"--task {task}"
-        click.echo(f"Export them:  mvt-nas export {folder.network} --weights {folder.weights} {use} --to onnx")
+        click.echo(f"Export them:  mvt-nas export {folder.path} --to onnx")

@@ -28,10 +28,12 @@ class Chosen:
     Attributes:
         number: of the candidate.
         why: in words.
+        name: what it is called on the command line, behind the colon of ``RUN:NAME``.
     """
 
     number: int
     why: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,11 @@ class Habit:
 def choices(run: Run) -> list[Chosen]:
     """Return the knee of the front, and the best in each objective."""
     front, knee = run.front(), run.knee()
-    found = [Chosen(knee, "the knee: giving up a little of one objective gains most of another")] if knee is not None else []
+    found = [Chosen(knee, "the knee: giving up a little of one objective gains most of another", "knee")] if knee is not None else []
     for objective in run.config.objectives if front else ():
         sign = SIGN_AS_COST[objective.direction]
         best = min(front, key=lambda c: (sign * c.scores[objective.metric], c.number))
-        found.append(Chosen(best.number, f"best {objective.metric}"))
+        found.append(Chosen(best.number, f"best {objective.metric}", objective.metric))
     return found
 
 
