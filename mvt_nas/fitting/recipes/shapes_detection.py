@@ -6,7 +6,8 @@ An overlap of 0.4 is enough for an anchor, since the maps of small pictures have
 from __future__ import annotations
 
 from mvt_nas.fitting.preset import RECIPES, Preset
-from mvt_nas.fitting.recipe import Augmentation, Batches, DetectionValues, Images, Optimisation, Recipe, Regularisation
+from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation
+from mvt_nas.fitting.task_values import DetectionValues
 
 
 def recipe(model: str) -> Recipe:

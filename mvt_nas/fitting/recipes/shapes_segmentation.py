@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mvt_nas.fitting.preset import RECIPES, Preset
-from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation, SegmentationValues
+from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation
+from mvt_nas.fitting.task_values import SegmentationValues
 
 
 def recipe(model: str) -> Recipe:
@@ -13,7 +14,7 @@ def recipe(model: str) -> Recipe:
         batches=Batches(images=16, images_per_device=16),
         augmentation=Augmentation(crop_smallest_share=1.0),
         optimisation=Optimisation(
-            epochs=6,
+            epochs=5,
             warmup_epochs=1.0,
             first_learning_rate=0.0002,
             largest_learning_rate=0.003,
@@ -29,7 +30,7 @@ def recipe(model: str) -> Recipe:
 RECIPES.register("shapes_segmentation")(
     Preset(
         name="shapes_segmentation",
-        summary="segmentation: 64 px and 6 epochs, for a first try: the shapes drawn on the fly in a minute",
+        summary="segmentation: 64 px and 5 epochs, for a first try: the shapes drawn on the fly in a minute",
         source="this project",
         recipe=recipe,
         fixed_px=True,

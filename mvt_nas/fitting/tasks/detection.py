@@ -22,10 +22,10 @@ from mvt_nas.fitting.folder import Folder
 from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.judging import Tally, on_device
 from mvt_nas.fitting.pictures import ordered
-from mvt_nas.fitting.recipe import DetectionValues
 from mvt_nas.fitting.rows import Scores
 from mvt_nas.fitting.sampler import sides
 from mvt_nas.fitting.split import annotated_parts
+from mvt_nas.fitting.task_values import DetectionValues
 from mvt_nas.fitting.tasks.contract import TASK_FITS, TaskFit
 from mvt_nas.network import build_model
 
