@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas.errors import ArchitectureError, TrainingError, listing, nearest
+from mvt_nas.fitting.task_values import OF_TASKS, WHOLE, DetectionValues, SegmentationValues
 from mvt_nas.space.fields import choice, complete, flag, integer, number, specs
 
 _SCALED = {"sampler": ("multi_scale",)}
@@ -84,7 +85,7 @@ class Regularisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A training recipe.
+    """A training recipe: for classification, unless it has values for another task.
 
     Raises:
         TrainingError: values that do not fit together.
@@ -95,11 +96,21 @@ class Recipe:
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation = Optimisation()
     regularisation: Regularisation = Regularisation()
+    detection: DetectionValues | None = None
+    segmentation: SegmentationValues | None = None
 
     def __post_init__(self) -> None:
-        for name, group in GROUPS.items():
-            object.__setattr__(self, name, _group(group, _values(getattr(self, name)), f"recipe.{name}"))
+        for name in self._groups():
+            object.__setattr__(self, name, _group(GROUPS[name], _values(getattr(self, name)), f"recipe.{name}"))
         _check(self)
+
+    @property
+    def kind(self) -> str:
+        """The task that it is for."""
+        return next((name for name in OF_TASKS if getattr(self, name) is not None), "classification")
+
+    def _groups(self) -> list[str]:
+        return [name for name in GROUPS if getattr(self, name) is not None]
 
     @property
     def key(self) -> str:
@@ -108,7 +119,9 @@ class Recipe:
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return all values as plain data, group by group; those without effect are left out."""
-        return {name: {field: value for field, value in _values(getattr(self, name)).items() if value is not None} for name in GROUPS}
+        return {
+            name: {field: value for field, value in _values(getattr(self, name)).items() if value is not None} for name in self._groups()
+        }
 
     @staticmethod
     def from_dict(data: object, where: str = "recipe") -> Recipe:
@@ -135,9 +148,11 @@ class Recipe:
         data: dict[str, dict[str, Any]] = self.to_dict()
         for name, value in values.items():
             group, _, field = name.partition(".")
-            known = [f"{group}.{field}" for group in GROUPS for field in specs(GROUPS[group])]
+            known = [f"{group}.{field}" for group in (data if group in data else GROUPS) for field in specs(GROUPS[group])]
             if name not in known:
                 raise TrainingError(f"{where}: unknown field {name!r}{nearest(name, known)} (known: {listing(known)})")
+            if group not in data:
+                raise TrainingError(f"{where}: field {name!r} is for {group}; this recipe is for {self.kind}")
             data[group][field] = value
         return Recipe.from_dict(data, where)
 
@@ -168,6 +183,8 @@ GROUPS: dict[str, type] = {
     "augmentation": Augmentation,
     "optimisation": Optimisation,
     "regularisation": Regularisation,
+    "detection": DetectionValues,
+    "segmentation": SegmentationValues,
 }
 """The parts of a recipe."""
 
@@ -207,9 +224,30 @@ def _check(recipe: Recipe) -> None:
             raise _unfit("batches.largest_px", batches.largest_px, f"at least images.px = {images.px}")
     if steps.warmup_epochs > steps.epochs:
         raise _unfit("optimisation.warmup_epochs", steps.warmup_epochs, f"at most optimisation.epochs = {steps.epochs}")
+    if recipe.kind in OF_TASKS:
+        _check_task(recipe)
     for name in ("first_learning_rate", "last_learning_rate"):
         if getattr(steps, name) > steps.largest_learning_rate:
             raise _unfit(f"optimisation.{name}", getattr(steps, name), f"at most largest_learning_rate = {steps.largest_learning_rate:g}")
+
+
+def _check_task(recipe: Recipe) -> None:
+    """Check what holds for recipes with boxes or masks only."""
+    if recipe.detection is not None and recipe.segmentation is not None:
+        raise TrainingError("recipe: values for detection and for segmentation; a recipe is for one task")
+    kind, images = recipe.kind, recipe.images
+    for name, value in WHOLE.items():
+        if getattr(recipe.augmentation, name) != value:
+            raise _unfit(f"augmentation.{name}", getattr(recipe.augmentation, name), f"{value:g} in a recipe for {kind}")
+    if images.validation_resize_px != images.px:
+        raise _unfit(
+            "images.validation_resize_px", images.validation_resize_px, f"images.px = {images.px}: in {kind}, whole pictures are judged"
+        )
+    smoothing, scales = recipe.regularisation.label_smoothing, recipe.segmentation
+    if recipe.detection is not None and smoothing:
+        raise _unfit("regularisation.label_smoothing", smoothing, "0 in a recipe for detection")
+    if scales is not None and scales.smallest_scale > scales.largest_scale:
+        raise _unfit("segmentation.smallest_scale", scales.smallest_scale, f"at most largest_scale = {scales.largest_scale:g}")
 
 
 def _unfit(name: str, value: float, allowed: str) -> TrainingError:
