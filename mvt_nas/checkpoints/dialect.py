@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mvt_nas.network import Network
+from mvt_nas.network import Backbone
 from mvt_nas.plugins import Registry
 from mvt_nas.space.architecture import Architecture
 
@@ -28,7 +28,7 @@ DIALECTS: Registry[Dialect] = Registry("checkpoint dialect", "mvt_nas.checkpoint
 """Whose names are understood."""
 
 
-def translations(model: Network, dialect: str) -> dict[str, tuple[str, ...]]:
+def translations(model: Backbone, dialect: str) -> dict[str, tuple[str, ...]]:
     """Return what a dialect calls every tensor of ``model``, by our name; empty where it cannot name them all.
 
     Raises:

@@ -11,7 +11,7 @@ from torch import Tensor
 from mvt_nas.checkpoints.dialect import DIALECTS, translations
 from mvt_nas.checkpoints.files import read_file
 from mvt_nas.errors import CheckpointError, listing
-from mvt_nas.network import Network
+from mvt_nas.network import Backbone
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
@@ -20,7 +20,7 @@ _OPTIONAL = "num_batches_tracked"
 Table = Mapping[str, tuple[str, ...]]
 
 
-def load_checkpoint(model: Network, source: Mapping[str, Tensor] | str | Path) -> str:
+def load_checkpoint(model: Backbone, source: Mapping[str, Tensor] | str | Path) -> str:
     """Copy weights into ``model``, all or nothing, and return the name of the dialect that they were in.
 
     Only names and shapes can be compared: that the weights were trained in a network of the same arithmetic (heads, activations,
@@ -64,7 +64,7 @@ def _tensors(state: object, where: str) -> dict[str, Tensor]:
     return given
 
 
-def _recognise(model: Network, given: Mapping[str, Tensor], where: str) -> tuple[str, Table]:
+def _recognise(model: Backbone, given: Mapping[str, Tensor], where: str) -> tuple[str, Table]:
     """Return the dialect that knows most of the given names, and its names for the model's tensors."""
     tables = {dialect: translations(model, dialect) for dialect in DIALECTS}
     unknown = {dialect: _unknown(given, dialect, table) for dialect, table in tables.items()}

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @click.option("--to", "targets", multiple=True, metavar="TARGET", help="Form to export to; repeatable.  [--to list shows them]")
 @click.option("--out", type=FOLDER, metavar="DIR", help="Where each target gets a folder of its own.  [default: exported/NAME]")
 @click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint with its weights.  [default: initial weights]")
+@click.option("--task", metavar="TASK[,FIELD=VALUE...]", help="Head: detection, segmentation.  [default: classification]")
 @click.option(
-    "--num-classes", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Outputs of the classifier."
+    "--num-classes", type=click.IntRange(1, 1_000_000), metavar="N", help="Outputs of the classifier.  [default: 1000, or the task's]"
 )
 @click.option(
     "--measure-seconds", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="S", help="Timing per runtime; 0: none."
@@ -33,7 +34,8 @@ def export_command(
     targets: tuple[str, ...],
     out: Path | None,
     weights: Path | None,
-    num_classes: int,
+    task: str | None,
+    num_classes: int | None,
     measure_seconds: float,
     as_json: bool,
 ) -> None:
@@ -43,6 +45,8 @@ def export_command(
 
     An example:  mvt-nas export results/phone:19 --to onnx --to python
 
+    With --task detection,num_classes=3 it has the head of a task instead of the classifier; a detector is exported with scores and boxes.
+
     Each target is read back from its files: parameters have to be equal, outputs are compared on random images, in batches of one and,
     where the form takes any, three. Latencies of runtimes are measured again, in turn with PyTorch's. The command ends with 1 where a
     check fails.
@@ -51,7 +55,7 @@ def export_command(
     from mvt_nas.errors import ExportError, listing
     from mvt_nas.export.check import export_all, usable_target
     from mvt_nas.export.contract import TARGETS
-    from mvt_nas.export.subject import subject
+    from mvt_nas.export.subject import subject, task_with_classes
     from mvt_nas.export.timing import latencies
 
     if "list" in targets:
@@ -59,12 +63,13 @@ def export_command(
         return
     if not targets:
         raise ExportError(f"--to is missing; one or several of {listing(TARGETS.names())}")
+    wanted = task_with_classes(task, num_classes)
     for name in targets:
-        usable_target(name)
+        usable_target(name, wanted)
     if network is None:
         raise ExportError("a network is missing; a published model, an architecture file or a candidate RUN:NUMBER")
     title, architecture = resolve(network)
-    found = subject(title.replace(", candidate ", "-"), architecture, num_classes=num_classes, weights=weights)
+    found = subject(title.replace(", candidate ", "-"), architecture, num_classes=num_classes or 1000, weights=weights, task=wanted)
     exported = export_all(found, targets, out or Path("exported") / found.name)
     timings = latencies(found, exported, seconds=measure_seconds) if measure_seconds else {}
     if as_json:
@@ -133,9 +138,13 @@ def import_command(file: Path, out: Path | None, as_json: bool) -> None:
     found = read_architecture(file)
     if as_json:
         network = found.architecture
-        print_json({"form": found.form, "key": network.key, "settings": dict(found.settings), "architecture": network.to_dict()})
+        told = {"form": found.form, "key": network.key, "task": found.task and found.task.to_dict(), "settings": dict(found.settings)}
+        print_json(told | {"architecture": network.to_dict()})
     elif out is None:
         click.echo(found.architecture.to_json())
+        if found.task is not None:
+            click.echo(f"It is for the task {found.task}.", err=True)
     if out is not None:
         out.write_text(found.architecture.to_json() + "\n", encoding="utf-8")
-        click.echo(f"{out}: {found.form}, key {found.architecture.key}", err=as_json)
+        task = "" if found.task is None else f", task {found.task}"
+        click.echo(f"{out}: {found.form}, key {found.architecture.key}{task}", err=as_json)

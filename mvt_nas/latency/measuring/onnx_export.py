@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -59,9 +60,16 @@ def export_onnx(architecture: Architecture, path: str | Path, *, batch_size: int
     return Path(path)
 
 
-def trace_to_onnx(model: nn.Module, input_shape: tuple[int, int, int, int], path: Path, *, any_batch: bool = False) -> None:
+def trace_to_onnx(
+    model: nn.Module,
+    input_shape: tuple[int, int, int, int],
+    path: Path,
+    *,
+    any_batch: bool = False,
+    outputs: Sequence[str] = ("logits",),
+) -> None:
     """Write a network in evaluation mode for images of one shape (B, C, H, W), or of any number B, into one file."""
-    open_axes = {"images": {0: "batch"}, "logits": {0: "batch"}} if any_batch else None
+    open_axes = {name: {0: "batch"} for name in ("images", *outputs)} if any_batch else None
     images = torch.from_numpy(random_images(input_shape))
     with warnings.catch_warnings():  # of torch about itself: deprecated calls, and that a trace keeps the sizes it saw
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -74,7 +82,7 @@ def trace_to_onnx(model: nn.Module, input_shape: tuple[int, int, int, int], path
             dynamo=False,
             opset_version=OPSET,
             input_names=["images"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_axes=open_axes,
         )
 
