@@ -44,15 +44,6 @@ def _decoded(offsets: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat([centres - halves, centres + halves], dim=-1)''',
 )
 
-XAVIER = Piece(
-    "_xavier",
-    '''\
-def _xavier(module: nn.Module) -> None:
-    """Give a convolution of the head its first weights, as the authors do."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.xavier_uniform_(module.weight)''',
-)
-
 _OVERLAPS = Piece(
     "_overlaps",
     '''\

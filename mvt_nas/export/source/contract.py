@@ -88,7 +88,6 @@ class HeadText:
         usage: lines that show how the network is called.
         sources: papers, as those of blocks.
         functions: names of pieces that whoever calls the network may want.
-        first_weights: lines of the network's ``__init__``, after those that give all its layers their first weights.
     """
 
     call: str
@@ -97,7 +96,6 @@ class HeadText:
     usage: tuple[str, ...]
     sources: tuple[str, ...]
     functions: tuple[str, ...] = ()
-    first_weights: tuple[str, ...] = ()
 
 
 HEAD_TEMPLATES: Registry[Callable[[Any, Sequence[int], Sequence[int]], HeadText]] = Registry(

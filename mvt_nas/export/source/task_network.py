@@ -12,6 +12,15 @@ from mvt_nas.lowering import backbone_steps, fitted, tapped
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.contract import Task
 
+_XAVIER = Piece(
+    "_xavier",
+    '''\
+def _xavier(module: nn.Module) -> None:
+    """Give a convolution of the head its first weights, as the authors do."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)''',
+)
+
 
 def task_network(architecture: Architecture, task: Task, calls: Mapping[int, Call]) -> Piece:
     """Return the class of a network with the task's head; ``calls`` makes its blocks, by the number of their stage.
@@ -29,11 +38,11 @@ def task_network(architecture: Architecture, task: Task, calls: Mapping[int, Cal
         *backbone(architecture, calls, task),
         f"        self.head = {head.call}",
         "        self.apply(_initialise)",
-        *(f"        {line}" for line in head.first_weights),
+        "        self.head.apply(_xavier)",
         "",
         *(f"    {line}" if line else "" for line in head.methods),
     ]
-    return Piece("Network", "\n".join(lines), (*backbone_pieces(architecture, calls, task), *head.pieces))
+    return Piece("Network", "\n".join(lines), (*backbone_pieces(architecture, calls, task), *head.pieces, _XAVIER))
 
 
 def head_text(architecture: Architecture, task: Task) -> HeadText:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mvt_nas.export.source.boxes import ANCHORS, DECODED, OBJECTS, XAVIER
+from mvt_nas.export.source.boxes import ANCHORS, DECODED, OBJECTS
 from mvt_nas.export.source.contract import HEAD_TEMPLATES, HeadText
 from mvt_nas.export.source.layers import CONV_NORM, CONV_NORM_RELU
 from mvt_nas.export.source.piece import Piece
@@ -59,7 +59,7 @@ class Smaller(nn.Sequential):
 
 _METHODS = '''\
 def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits (B, A, 1 + num_classes), offsets (B, A, 4) and anchors (A, 4), for trainings.
+    """Return logits (B, A, 1 + num_classes), offsets (B, A, 4), anchors (A, 4), for trainings.
 
     The background is the first class. Anchors are centre and size in sides of the picture.
     """
@@ -82,7 +82,7 @@ def write(task: Detection, widths: Sequence[int], taps: Sequence[int]) -> HeadTe
     side, classes = task.resolution_px, task.num_classes
     return HeadText(
         call=f"SSDLite({', '.join(map(str, widths))}, num_classes)",
-        pieces=(_ssdlite(), ANCHORS, DECODED, XAVIER, OBJECTS),
+        pieces=(_ssdlite(), ANCHORS, DECODED, OBJECTS),
         methods=tuple(_METHODS.replace("@FIRST@", str(taps[0] + 1)).splitlines()),
         usage=(
             f"scores, boxes = model(images)  # (B, A, {classes}), (B, A, 4) for images (B, 3, {side}, {side})",
@@ -90,7 +90,6 @@ def write(task: Detection, widths: Sequence[int], taps: Sequence[int]) -> HeadTe
         ),
         sources=("SSD, arXiv 1512.02325",),
         functions=("objects",),
-        first_weights=("self.head.apply(_xavier)",),
     )
 
 
