@@ -419,3 +419,37 @@ def test_targets_that_take_no_such_network_say_so_before_anything_is_written(tmp
     with pytest.raises(ExportError, match=r"^target timm takes no networks for detection: timm trains classifiers only$"):
         export_all(found, ["python", "timm"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def takes(name: str, text: str) -> bool:
+    """Return whether a target can be written here and takes networks of a task."""
+    task = task_from_text(text)
+    return TARGETS.get(name).trouble() is None and task is not None and TARGETS.get(name).refusal(task) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name in TARGETS for text in TEXTS if takes(name, text)])
+def test_every_target_writes_what_reads_back(name: str, text: str, tmp_path: Path) -> None:
+    found = subject_like("net", SMALL, task=text)
+    exported = export(found, name, tmp_path)
+    assert exported.same
+    assert exported.params_equal is not False
+    read = read_architecture(exported.files[0])
+    assert (read.architecture.key, read.task) == (SMALL.key, found.task)
+    if name == "coreml":
+        assert named_shapes(exported.files[0]) == dict(zip(output_names(found), shapes_of(found), strict=True))
+
+
+def shapes_of(found: Subject) -> list[list[int]]:
+    return [list(value.shape) for value in expected(found, images_for(found, 1))]
+
+
+def named_shapes(package: Path) -> dict[str, list[int]]:
+    """Return the shapes of a Core ML package's outputs by their names: it does not run here, but they tell which is which."""
+    import coremltools
+
+    spec = coremltools.models.MLModel(str(package), skip_model_load=True).get_spec()
+    (block,) = spec.mlProgram.functions["main"].block_specializations.values()
+    values = {value.name: value.type.tensorType.dimensions for operation in block.operations for value in operation.outputs}
+    names = [output.name for output in spec.description.output]
+    return {name: [dimension.constant.size for dimension in values[name]] for name in names}
