@@ -72,7 +72,7 @@ def test_what_a_training_leaves_belongs_together(whole: tuple[Fitted, dict[str, 
     assert int(fitted.judged.confusion.sum()) == PICTURES - LEARNT
     assert fitted.judged.top1 == pytest.approx(float(fitted.judged.confusion.trace()) / (PICTURES - LEARNT))
     assert fitted.judged.top1 == max(row.best for row in fitted.rows)
-    assert fitted.averaged is (fitted.best.ema_top1 > fitted.best.top1)
+    assert fitted.averaged is (fitted.best.average.main > fitted.best.plain.main)
     best, weights = (torch.load(path, weights_only=True) for path in (files.best, files.weights))
     assert all(torch.equal(value, best["average" if fitted.averaged else "network"][name]) for name, value in weights.items())
 

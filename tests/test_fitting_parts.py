@@ -27,11 +27,12 @@ from mvt_nas.fitting.judging import judge
 from mvt_nas.fitting.machine import Machine, fabric_for, workers_for
 from mvt_nas.fitting.pictures import UNREADABLE, Batch, JudgedPictures, LearntPictures, collate
 from mvt_nas.fitting.recipe import Recipe
-from mvt_nas.fitting.rows import Row
+from mvt_nas.fitting.rows import Row, Scores
 from mvt_nas.fitting.sampler import Wanted
 from mvt_nas.fitting.schedule import learning_rate
 from mvt_nas.fitting.split import parts
 from mvt_nas.fitting.start import Start, load_start
+from mvt_nas.fitting.tasks.classification import ClassTally
 from mvt_nas.network import build_model
 from mvt_nas.space.published import zoo
 from tests.fitting_work import ALL_RANDOM
@@ -109,7 +110,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
     unreadable = torch.cat([labels[:20], torch.tensor([UNREADABLE]), labels[20:]])
     given = Fixed(torch.cat([logits[:20], torch.full((1, 8), 9.0), logits[20:]]))
     batches = [Batch(torch.zeros(len(part), 3, 4, 4, dtype=torch.uint8), part, ()) for part in unreadable.split(17)]
-    ((found,), _) = judge([given.train()], batches, 8, fabric_for(CPU))
+    ((found,), _) = judge([given.train()], batches, [ClassTally(8, torch.device("cpu"))], fabric_for(CPU))
     truth, shares = labels.numpy(), logits.softmax(1).numpy()
     assert found.top1 == pytest.approx(accuracy_score(truth, shares.argmax(1)))
     assert found.top5 == pytest.approx(top_k_accuracy_score(truth, shares, k=5))
@@ -121,7 +122,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
 def test_nothing_to_judge_by_is_an_error() -> None:
     batch = Batch(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.tensor([UNREADABLE]), ("x",))
     with pytest.raises(DataError, match=r"^none of the validation pictures can be read$"):
-        judge([Fixed(torch.zeros(1, 2))], [batch], 2, fabric_for(CPU))
+        judge([Fixed(torch.zeros(1, 2))], [batch], [ClassTally(2, torch.device("cpu"))], fabric_for(CPU))
 
 
 def test_pictures_do_not_depend_on_who_reads_them_and_travel_to_other_processes() -> None:
@@ -235,12 +236,18 @@ def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
 
 
 def test_rows_are_written_whole(tmp_path: Path) -> None:
-    row = Row(1, 10, 0.1, 2.0, 1.5, 0.5, 0.9, 1.6, 0.6, 0.8, 3.0)
+    row = Row(1, 10, 0.1, 2.0, Scores(1.5, {"top1": 0.5, "top5": 0.9}), Scores(1.6, {"top1": 0.6, "top5": 0.8}), 3.0)
     rows.write(tmp_path / "m.csv", [row])
     with (tmp_path / "m.csv").open(newline="") as file:
         (found,) = csv.DictReader(file)
     assert (found["epoch"], found["ema_top1"], found["seconds"]) == ("1", "0.6", "3.0")
     assert row.best == 0.6
+    columns = "epoch,steps,learning_rate,train_loss,validation_loss,top1,top5,ema_loss,ema_top1,ema_top5,seconds"
+    assert ",".join(found) == columns
+    assert row.to_values() == (1, 10, 0.1, 2.0, 1.5, 0.5, 0.9, 1.6, 0.6, 0.8, 3.0)
+    assert Row.from_values(row.to_values(), ("top1", "top5")) == row
+    with pytest.raises(ValueError, match=r"^a row of 11 values$"):
+        Row.from_values(row.to_values(), ("top1",))
     assert set(rows.scalars(row)) == set(found) - {"epoch", "steps", "seconds"}
 
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @click.argument("network", metavar="[CONFIG|RUN:ID|NAME|FILE]", required=False)
-@click.option("--data", metavar="SOURCE", help="Pictures: digits, a folder by class (train/ and val/, or one), .npz or Parquet.")
-@click.option("--recipe", metavar="NAME", help="v1, v2, v3, digits; list shows them.  [default: CONFIG's, or the nearest model's]")
+@click.option(
+    "--data", metavar="SOURCE", help="Pictures: digits, a folder by class, .npz, Parquet; for other tasks shapes, or a VOC or COCO folder."
+)
+@click.option("--task", metavar="TASK", help="classification, detection or segmentation.  [default: CONFIG's, or classification]")
+@click.option("--recipe", metavar="NAME", help="v1, v2, v3, ssdlite, deeplabv3, ...; list shows them.  [default: CONFIG's, or the paper's]")
 @click.option("--out", type=FOLDER, metavar="DIR", help="Folder of the training.  [default: trained/NAME]")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out; what it was started with may be left out.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint of this network to begin with, in any dialect.")
@@ -60,7 +63,7 @@ def train_command(
     """Train a network to its end, and keep its best weights.
 
     CONFIG is what mvt-nas export --to trainer wrote; any other network takes --recipe. The same command goes on where it was broken off, to
-    the same weights. The folder gets config.yaml, network.json, metrics.csv, weights.pt, confusion.png and checkpoints.
+    the same weights. The folder gets config.yaml, network.json, metrics.csv, weights.pt, checkpoints, and pictures of what was learnt.
     """
     if recipe == "list":
         _print_recipes()
@@ -76,7 +79,7 @@ def train_command(
     folder = out or Path("trained") / job.name
     _check_targets(targets)
     with Progress() as progress:
-        fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs))
+        fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs, job.kind))
     if not fitted.first:
         return
     exported = _export(fitted, targets)
@@ -128,7 +131,7 @@ def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
 
 def _as_data(fitted: Fitted) -> dict[str, Any]:
     best = {"epoch": fitted.best.epoch, "averaged": fitted.averaged}
-    weights = {name: {"loss": found.loss, "top1": found.top1, "top5": found.top5} for name, found in _found(fitted).items()}
+    weights = {name: {"loss": found.loss, **found.shares} for name, found in _found(fitted).items()}
     files = {"folder": str(fitted.folder.path), "weights": str(fitted.folder.weights), "network": str(fitted.folder.network)}
     return {
         "name": fitted.job.name,
@@ -141,16 +144,18 @@ def _as_data(fitted: Fitted) -> dict[str, Any]:
 
 
 def _found(fitted: Fitted) -> dict[str, Any]:
-    return {"best": fitted.judged, "last_averaged": fitted.last}
+    return {"best": fitted.judged.scores, "last_averaged": fitted.last.scores}
 
 
 def _print(fitted: Fitted, exported: list[str]) -> None:
+    from mvt_nas.fitting.shares import SHARES
+
     kinds = [f"best: epoch {fitted.best.epoch}{', averaged' if fitted.averaged else ''}", f"last: epoch {len(fitted.rows)}, averaged"]
     rows = [
-        [kind, f"{one.loss:.4f}", f"{100 * one.top1:.2f}", f"{100 * one.top5:.2f}"]
+        [kind, f"{one.loss:.4f}", *(f"{100 * share:.2f}" for share in one.shares.values())]
         for kind, one in zip(kinds, _found(fitted).values(), strict=True)
     ]
-    print_table(["weights", "loss", "top-1 %", "top-5 %"], rows)
+    print_table(["weights", "loss", *(f"{title} %" for title in SHARES[fitted.job.kind].values())], rows)
     for name in fitted.unreadable:
         click.echo(f"Unreadable: {name}", err=True)
     folder = fitted.folder

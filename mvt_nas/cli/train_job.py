@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from mvt_nas.fitting.job import Job
     from mvt_nas.fitting.recipe import Recipe
     from mvt_nas.fitting.start import Start
+    from mvt_nas.tasks.contract import Task
 
 _SUFFIXES = (".yaml", ".yml")
+_DATA = {
+    True: "digits, a folder of pictures by class, .npz or Parquet",
+    False: "shapes, a folder in the form of Pascal VOC or COCO, or of images/ and masks/",
+}
+"""What is learnt from, by whether it is for classification."""
 
 
 def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Job:
@@ -22,25 +28,48 @@ def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Job
     from mvt_nas.export.subject import identifier, nearest
     from mvt_nas.fitting.config import Config
     from mvt_nas.fitting.job import Job
-    from mvt_nas.fitting.preset import family, preset
 
     if network is None:
         raise click.UsageError("CONFIG is missing: a file of mvt-nas export --to trainer, or a network such as mobilevit_xs with --recipe")
     start = _start(given)
     if Path(network).suffix in _SUFFIXES:
         config = Config.load(Path(network))
-        name, like, architecture, how = config.name, config.nearest, config.architecture, config.recipe
+        name, like, architecture, how, task = config.name, config.nearest, config.architecture, config.recipe, config.task
         start = start if start.path is not None or config.weights is None else replace(start, path=config.weights)
     else:
         title, architecture = resolve(network)
-        name, like, how = identifier(title.replace(", candidate ", "-")), nearest(architecture), None
-    if recipe is not None or how is None:
-        how = preset(recipe or family(like), like, architecture.resolution_px)
+        name, like, how, task = identifier(title.replace(", candidate ", "-")), nearest(architecture), None, None
+    task, num_classes = _task(task, given)
+    how = _changed(_recipe(recipe, how, "classification" if task is None else task.kind, like, architecture.resolution_px), given)
     if "data" not in given:
-        raise click.UsageError("--data is missing: digits, a folder of pictures by class, .npz or Parquet")
-    how = _changed(how, given)
-    rest = {name: given[name] for name in ("seed", "validation_share") if name in given}
+        raise click.UsageError(f"--data is missing: {_DATA[task is None]}")
+    rest: dict[str, Any] = {name: given[name] for name in ("seed", "validation_share") if name in given}
+    rest |= {"task": task, "num_classes": num_classes}
     return Job(name=name, nearest=like, architecture=architecture, recipe=how, data=given["data"], start=start, **rest)
+
+
+def _task(own: Task | None, given: dict[str, Any]) -> tuple[Task | None, int | None]:
+    """Return the task, ``None`` for classification, and how many classes the pictures have to have, if that is said."""
+    from mvt_nas.tasks.contract import task_from_text
+
+    text = given.get("task")
+    if text is None:
+        return own, None
+    task = task_from_text(text)
+    if task is not None and "resolution_px" in text:
+        given.setdefault("px", task.resolution_px)
+    return task, task.num_classes if task is not None and "num_classes" in text else None
+
+
+def _recipe(name: str | None, own: Recipe | None, kind: str, like: str, px: int) -> Recipe:
+    """Return the recipe of a name, or the configuration's own if it is for the task, or else the papers'."""
+    from mvt_nas.fitting.preset import check_kind, default_recipe, preset
+
+    if name is None and own is not None and own.kind == kind:
+        return own
+    if name is not None:
+        check_kind(name, kind)
+    return preset(name or default_recipe(kind, like), like, px)
 
 
 def resumed(out: Path | None, given: dict[str, Any]) -> tuple[Job, int]:
@@ -59,6 +88,8 @@ def resumed(out: Path | None, given: dict[str, Any]) -> tuple[Job, int]:
         raise TrainingError(f"{path}: is of no training that was begun (no key training); leave out --resume")
     start = _start({"weights": kept.weights, "warm_start": kept.warm_start} | given)
     own = {name: given.get(name, getattr(kept, name)) for name in ("data", "seed", "validation_share")}
+    task, num_classes = _task(config.task, given)
+    own |= {"task": task, "num_classes": num_classes or (None if task is None else task.num_classes)}
     recipe = _changed(config.recipe, given)
     return Job(name=config.name, nearest=config.nearest, architecture=config.architecture, recipe=recipe, start=start, **own), kept.threads
 

@@ -19,7 +19,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._epochs = 0
+        self._epochs, self._title = 0, ""
 
     def __enter__(self) -> Progress:
         return self
@@ -29,11 +29,12 @@ class Progress:
         if kind is KeyboardInterrupt:
             click.echo("Interrupted; the same command goes on from the last checkpoint.", err=True)
 
-    def heard(self, epochs: int) -> Heard:
-        """Return what a training of so many epochs tells this."""
+    def heard(self, epochs: int, kind: str) -> Heard:
+        """Return what a training of so many epochs for a task tells this."""
         from mvt_nas.fitting.heard import Heard
+        from mvt_nas.fitting.shares import SHARES
 
-        self._epochs = epochs
+        self._epochs, self._title = epochs, next(iter(SHARES[kind].values()))
         return Heard(begun=lambda words: click.echo(f"Training: {words}", err=True), step=self._step, epoch=self._epoch)
 
     def _step(self, now: State, steps: int, loss: float, rate: float) -> None:
@@ -49,8 +50,8 @@ class Progress:
 
     def _epoch(self, row: Row) -> None:
         self._close()
-        found = f"loss {row.train_loss:.3f}, validation {row.validation_loss:.3f}"
-        shares = f"top-1 {100 * row.top1:.2f} %, averaged weights {100 * row.ema_top1:.2f} %"
+        found = f"loss {row.train_loss:.3f}, validation {row.plain.loss:.3f}"
+        shares = f"{self._title} {100 * row.plain.main:.2f} %, averaged weights {100 * row.average.main:.2f} %"
         click.echo(f"epoch {row.epoch}/{self._epochs}: {found}, {shares}, {row.seconds:.0f} s", err=True)
 
     def _close(self) -> None:

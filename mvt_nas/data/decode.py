@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,15 +63,43 @@ def decode(data: bytes | NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
         return np.asarray(_square(_rgb(_upright(image)), pixels))
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is wanted of a picture.
+
+    Attributes:
+        part: of it, upright.
+        size: width and height that the part is brought to, in pixels.
+    """
+
+    part: Box
+    size: tuple[int, int]
+
+
 def decode_part(data: bytes | NDArray[np.uint8], pixels: int, part: Callable[[int, int], Box], *, bicubic: bool = False) -> Image:
     """Return a part of a picture, brought to a side, with anti-aliasing.
-
-    A JPEG is decoded no larger than that takes, so that photographs of many megapixels cost little.
 
     Args:
         data: a picture's file, or its pixels.
         pixels: side of what comes back, whatever the shape of the part.
         part: returns the part of a picture of some width and height, upright.
+        bicubic: whether it is resized with cubic polynomials; else with linear ones.
+
+    Raises:
+        Unreadable: it cannot be decoded.
+        TooLarge: it has more pixels than pillow takes for honest.
+    """
+    return decode_view(data, lambda width, height: View(part(width, height), (pixels, pixels)), bicubic=bicubic)
+
+
+def decode_view(data: bytes | NDArray[np.uint8], view: Callable[[int, int], View], *, bicubic: bool = False) -> Image:
+    """Return a part of a picture, brought to a width and a height, with anti-aliasing.
+
+    A JPEG is decoded no larger than that takes, so that photographs of many megapixels cost little.
+
+    Args:
+        data: a picture's file, or its pixels.
+        view: returns what is wanted of a picture of some width and height, upright.
         bicubic: whether it is resized with cubic polynomials; else with linear ones.
 
     Raises:
@@ -83,14 +112,15 @@ def decode_part(data: bytes | NDArray[np.uint8], pixels: int, part: Callable[[in
         image = _opened(data)
         lies = image.getexif().get(_ORIENTATION) in _LYING if "exif" in image.info else False
         width, height = image.size[::-1] if lies else image.size
-        box = part(width, height)
+        wanted = view(width, height)
+        box, size = wanted.part, wanted.size
         if image.format == "JPEG":
-            spare = max(1.0, min(box[2] - box[0], box[3] - box[1]) / (_SLOPPY * pixels))
+            spare = max(1.0, min((box[2] - box[0]) / (_SLOPPY * size[0]), (box[3] - box[1]) / (_SLOPPY * size[1])))
             image.draft(None, (int(-(-image.width // spare)), int(-(-image.height // spare))))
         upright = _rgb(_upright(image))
         across, down = upright.width / width, upright.height / height
         scaled = (box[0] * across, box[1] * down, min(box[2] * across, upright.width), min(box[3] * down, upright.height))
-        return upright.resize((pixels, pixels), Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR, box=scaled)
+        return upright.resize(size, Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR, box=scaled)
 
 
 def _opened(data: bytes | NDArray[np.uint8]) -> Image:

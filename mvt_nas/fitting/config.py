@@ -14,13 +14,14 @@ from mvt_nas.errors import ArchitectureError, SpaceError, TrainingError, listing
 from mvt_nas.fitting.recipe import Recipe
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names
+from mvt_nas.tasks.contract import CLASSIFICATION, Task, task_from_dict
 
 MARK = "mvt_nas_trainer"
 """The key by which such a file is known; its value is the version of the format."""
 
 FORMAT = 1
 
-_KEYS = (MARK, "name", "nearest", "num_classes", "weights", "recipe", "architecture", "training")
+_KEYS = (MARK, "name", "nearest", "num_classes", "weights", "task", "recipe", "architecture", "training")
 _HEAD = "# Read by: mvt-nas train {name} --data DIR. All values may be changed; names carry units, shares are from 0 to 1.\n"
 _MOST_CLASSES = 1_000_000
 
@@ -63,6 +64,7 @@ class Config:
         weights: a checkpoint to begin with; ``None`` for initial weights.
         recipe: how.
         architecture: what.
+        task: what the network is used for; ``None`` for classification.
         training: what it was started with, in the folder of a training; else ``None``.
     """
 
@@ -72,6 +74,7 @@ class Config:
     weights: Path | None
     recipe: Recipe
     architecture: Architecture
+    task: Task | None = None
     training: Training | None = None
 
     def to_yaml(self, path: Path) -> str:
@@ -80,6 +83,7 @@ class Config:
 
         weights = None if self.weights is None else _from(self.weights, path.parent)
         data = {MARK: FORMAT, "name": self.name, "nearest": self.nearest, "num_classes": self.num_classes, "weights": weights}
+        data |= {} if self.task is None else {"task": self.task.to_dict()}
         data |= {"recipe": self.recipe.to_dict(), "architecture": self.architecture.to_dict()}
         data |= {} if self.training is None else {"training": self.training.to_dict()}
         return _HEAD.format(name=path.name) + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
@@ -125,15 +129,20 @@ def _config(data: Mapping[str, Any], path: Path) -> Config:
         raise TrainingError(f"{path}: {listing(missing)} is missing")
     try:
         architecture = Architecture.from_dict(data["architecture"], f"{path}: architecture")
+        task = None if data.get("task") is None else task_from_dict(data["task"], f"{path}: task")
     except ArchitectureError as error:
         raise TrainingError(str(error)) from None
+    recipe = Recipe.from_dict(data["recipe"], f"{path}: recipe")
+    if recipe.kind != (CLASSIFICATION if task is None else task.kind):
+        raise TrainingError(f"{path}: recipe: is for {recipe.kind}, task is {CLASSIFICATION if task is None else task.kind}")
     return Config(
         name=_name(data["name"], f"{path}: name"),
         nearest=_nearest(data["nearest"], f"{path}: nearest"),
         num_classes=_integer(data.get("num_classes", 1000), 1, _MOST_CLASSES, f"{path}: num_classes"),
         weights=_weights(data.get("weights"), path),
-        recipe=Recipe.from_dict(data["recipe"], f"{path}: recipe"),
+        recipe=recipe,
         architecture=architecture,
+        task=task,
         training=None if data.get("training") is None else _training(data["training"], f"{path}: training"),
     )
 

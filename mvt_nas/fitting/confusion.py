@@ -20,8 +20,8 @@ _MOST_FIGURES = 20
 _LONGEST_NAME = 24
 
 
-def draw(confusion: NDArray[np.int64], class_names: Sequence[str], path: Path) -> None:
-    """Draw pictures by true class (rows, each adding up to 100 %) and by that which they were taken for, in one step.
+def draw(confusion: NDArray[np.int64], class_names: Sequence[str], path: Path, counted: str = "pictures") -> None:
+    """Draw what is counted by true class (rows, each adding up to 100 %) and by that which it was taken for, in one step.
 
     Raises:
         TrainingError: the picture cannot be written.
@@ -35,10 +35,10 @@ def draw(confusion: NDArray[np.int64], class_names: Sequence[str], path: Path) -
     shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, vmin=0, vmax=100, cmap="Blues", interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the true class, %", shrink=0.8)
-    axes.set(xlabel="taken for", ylabel="true class", title=_title(confusion))
+    axes.set(xlabel="taken for", ylabel="true class", title=_title(confusion, counted))
     _name(axes, class_names)
     if count <= _MOST_FIGURES:
-        _write_figures(axes, confusion, shares)
+        _write_figures(axes, confusion, shares, in_shares=counted == "pixels")  # of which there are millions
     building = path.with_name(f".{path.name}.new")
     try:
         figure.savefig(building, format="png", dpi=120)
@@ -47,9 +47,9 @@ def draw(confusion: NDArray[np.int64], class_names: Sequence[str], path: Path) -
         raise TrainingError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def _title(confusion: NDArray[np.int64]) -> str:
+def _title(confusion: NDArray[np.int64], counted: str) -> str:
     right, total = int(np.trace(confusion)), int(confusion.sum())
-    return f"{right} of {total} validation pictures are right ({100 * right / max(total, 1):.1f} %)"
+    return f"{right} of {total} validation {counted} are right ({100 * right / max(total, 1):.1f} %)"
 
 
 def _name(axes: Axes, class_names: Sequence[str]) -> None:
@@ -66,7 +66,8 @@ def _short(name: str) -> str:
     return plain if len(name) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 1]}…"
 
 
-def _write_figures(axes: Axes, confusion: NDArray[np.int64], shares: NDArray[Any]) -> None:
+def _write_figures(axes: Axes, confusion: NDArray[np.int64], shares: NDArray[Any], *, in_shares: bool) -> None:
     for row, column in zip(*np.nonzero(confusion), strict=True):
         colour = "white" if shares[row, column] > 55 else "black"
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=8)
+        figure = f"{shares[row, column]:.1f}" if in_shares else str(confusion[row, column])
+        axes.text(column, row, figure, ha="center", va="center", color=colour, fontsize=8)

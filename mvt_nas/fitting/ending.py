@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mvt_nas.errors import TrainingError
-from mvt_nas.fitting.confusion import draw
 from mvt_nas.fitting.folder import Folder
 from mvt_nas.fitting.job import Job
-from mvt_nas.fitting.judging import Judged, judge
 from mvt_nas.fitting.rows import Row, write
 from mvt_nas.fitting.sitting import Sitting
 from mvt_nas.fitting.state import State
@@ -24,7 +23,7 @@ class Fitted:
         rows: its epochs.
         best: the best epoch, whose weights were kept.
         averaged: whether those are averaged weights.
-        judged: what the weights that were kept make of the validation pictures.
+        judged: what the weights that were kept make of the validation pictures; loss and shares as attributes, and what the task counts.
         last: what the averaged weights of the last epoch make of them.
         class_names: by label.
         unreadable: pictures that could not be read, each with the reason.
@@ -36,8 +35,8 @@ class Fitted:
     rows: tuple[Row, ...]
     best: Row
     averaged: bool
-    judged: Judged
-    last: Judged
+    judged: Any
+    last: Any
     class_names: tuple[str, ...]
     unreadable: tuple[str, ...]
     first: bool
@@ -51,15 +50,15 @@ def finished(sitting: Sitting, now: State) -> Fitted:
     """
     rows, best, folder = tuple(now.rows), now.best, sitting.folder
     assert best is not None  # there is one epoch at least
-    ((last,), _) = judge([now.average], sitting.loaders.judged, len(sitting.class_names), sitting.fabric)
+    ((last,), _) = sitting.judged(now.average)
     if not sitting.restore(now, folder.best):
         raise TrainingError(f"{folder.best}: is missing; restore it, or delete {folder.last} to begin anew")
-    averaged = best.ema_top1 > best.top1
+    averaged = best.average.main > best.plain.main
     network = now.average if averaged else now.network
-    ((judged,), unreadable) = judge([network], sitting.loaders.judged, len(sitting.class_names), sitting.fabric)
+    ((judged,), unreadable) = sitting.judged(network)
     if sitting.fabric.is_global_zero:
         folder.write_weights(network.state_dict())
         write(folder.metrics, rows)
-        draw(judged.confusion.numpy(), sitting.class_names, folder.confusion)
+        sitting.task.draw(judged, folder)
     names = tuple(dict.fromkeys([*now.unreadable, *unreadable]))
-    return Fitted(folder, sitting.job, rows, best, averaged, judged, last, sitting.class_names, names, sitting.fabric.is_global_zero)
+    return Fitted(folder, sitting.job, rows, best, averaged, judged, last, sitting.task.class_names, names, sitting.fabric.is_global_zero)

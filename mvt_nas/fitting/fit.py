@@ -7,8 +7,6 @@ from pathlib import Path
 
 import torch
 
-from mvt_nas.data.load import find_source
-from mvt_nas.data.sources.contract import Catalogue
 from mvt_nas.errors import TrainingError
 from mvt_nas.fitting.ending import Fitted, finished
 from mvt_nas.fitting.folder import Folder
@@ -17,7 +15,7 @@ from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.loaders import loaders
 from mvt_nas.fitting.machine import Machine, fabric_for
 from mvt_nas.fitting.sitting import Sitting
-from mvt_nas.fitting.split import Parts, parts
+from mvt_nas.fitting.tasks.contract import TASK_FITS, TaskFit
 from mvt_nas.threads import torch_threads
 
 
@@ -39,22 +37,20 @@ def fit(job: Job, folder: Path, machine: Machine | None = None, heard: Heard | N
         DataError: the pictures cannot be used.
     """
     machine, place = machine or Machine(), Folder(folder)
-    catalogue = find_source(job.data).catalogue(job.data)
-    split = parts(catalogue, job.validation_share, job.seed)
-    _check(job, split, catalogue)
+    task = TASK_FITS.get(job.kind)(job)
+    _check(task)
     fabric = fabric_for(machine)
     fabric.launch()
     threads = torch_threads(machine.threads or torch.get_num_threads())
     with threads, place.held() if fabric.is_global_zero else nullcontext():
-        own = loaders(job, split, catalogue, machine, fabric)
-        sitting = Sitting(job, place, machine, heard or Heard(), fabric, own, split, catalogue.class_names)
+        sitting = Sitting(task, place, machine, heard or Heard(), fabric, loaders(task, machine, fabric))
         return finished(sitting, sitting.run())
 
 
-def _check(job: Job, split: Parts, catalogue: Catalogue) -> None:
-    images = job.recipe.batches.images
-    if images > len(split.learnt):
+def _check(task: TaskFit) -> None:
+    images, most = task.job.recipe.batches.images, len(task.parts.learnt)
+    if images > most:
         raise TrainingError(
-            f"recipe.batches.images = {images} is not allowed; at most {len(split.learnt)}, the pictures to learn from in {catalogue.where}"
+            f"recipe.batches.images = {images} is not allowed; at most {most}, the pictures to learn from in {task.where}"
             " (--batch N takes fewer per step)"
         )

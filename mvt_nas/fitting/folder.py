@@ -48,6 +48,16 @@ class Folder:
         return self.path / "confusion.png"
 
     @property
+    def detections(self) -> Path:
+        """What the best weights of a detector find in some validation pictures."""
+        return self.path / "detections.png"
+
+    @property
+    def curves(self) -> Path:
+        """Precision by recall of a detector's best weights."""
+        return self.path / "precision_recall.png"
+
+    @property
     def last(self) -> Path:
         """The checkpoint that a training goes on from."""
         return self.path / "checkpoints" / "last.ckpt"

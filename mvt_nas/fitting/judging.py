@@ -1,57 +1,65 @@
-"""How good a network is: loss, top-1, top-5 and which classes it takes for which."""
+"""How good networks are by the validation pictures: the pass over them, whatever the task counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mvt_nas.errors import DataError
-from mvt_nas.fitting.pictures import UNREADABLE, Batch
+from mvt_nas.fitting.pictures import Batch
+from mvt_nas.fitting.rows import Scores
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """What a network made of the validation pictures.
+class Judged(Protocol):
+    """What a network made of the validation pictures."""
 
-    Attributes:
-        loss: mean cross-entropy, nats.
-        top1: share of pictures whose likeliest class is right, 0 to 1.
-        top5: the same of the five likeliest.
-        confusion: (classes, classes), int64, pictures by true class and by that which they were taken for.
-    """
-
-    loss: float
-    top1: float
-    top5: float
-    confusion: Tensor
+    @property
+    def scores(self) -> Scores:
+        """The figures of it that are written down."""
 
 
-def prepared(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return images (B, 3, H, W), float32 from 0 to 1, and labels (B,) on a device."""
-    images = batch.images.to(device, non_blocking=True)
-    return images.float().div_(255).contiguous(memory_format=torch.channels_last), batch.labels.to(device, non_blocking=True)
+J = TypeVar("J", bound=Judged)
+
+
+class Tally(ABC, Generic[J]):
+    """Counts what one network makes of batch after batch."""
+
+    @abstractmethod
+    def add(self, outputs: Any, batch: Any) -> None:
+        """Count what a network gave for a batch."""
+
+    @abstractmethod
+    def result(self, fabric: Fabric) -> J:
+        """Return what all devices counted.
+
+        Raises:
+            DataError: no picture could be read.
+        """
+
+
+def on_device(images: Tensor, device: torch.device) -> Tensor:
+    """Return images, (B, 3, H, W) in uint8, on a device as float32 from 0 to 1."""
+    return images.to(device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
-def judge(networks: list[nn.Module], batches: Iterable[Batch], num_classes: int, fabric: Fabric) -> tuple[list[Judged], list[str]]:
+def judge(
+    networks: Sequence[nn.Module], batches: Iterable[Batch], tallies: Sequence[Tally[J]], fabric: Fabric
+) -> tuple[list[J], list[str]]:
     """Return what each of several networks makes of the same pictures, and those that could not be read.
 
-    Every device judges its own batches; the counts are summed over all.
+    Every device judges its own batches; the counts are of all.
 
     Raises:
-        DataError: no picture could be read.
+        DataError: no picture could be read, or an annotation is not allowed.
     """
-    device = fabric.device
-    sums = [torch.zeros(3, dtype=torch.float64, device=device) for _ in networks]
-    confusions = [torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device) for _ in networks]
     modes = [network.training for network in networks]
     unreadable: list[str] = []
     try:
@@ -59,40 +67,31 @@ def judge(networks: list[nn.Module], batches: Iterable[Batch], num_classes: int,
             network.eval()
         for batch in batches:
             unreadable += batch.unreadable
-            images, labels = prepared(batch, device)
-            for network, summed, confusion in zip(networks, sums, confusions, strict=True):
+            refuse_wrong(batch)
+            images = on_device(batch.images, fabric.device)
+            for network, tally in zip(networks, tallies, strict=True):
                 with fabric.autocast():
-                    logits = network(images)
-                _count(logits.float(), labels, summed, confusion)
+                    outputs = network(images)
+                tally.add(outputs, batch)
     finally:
         for network, mode in zip(networks, modes, strict=True):
             network.train(mode)
-    found = [_judged(_sum(summed, fabric), _sum(confusion, fabric)) for summed, confusion in zip(sums, confusions, strict=True)]
-    return found, unreadable
+    return [tally.result(fabric) for tally in tallies], unreadable
 
 
-def _count(logits: Tensor, labels: Tensor, summed: Tensor, confusion: Tensor) -> None:
-    known = labels != UNREADABLE
-    logits, labels = logits[known], labels[known]
-    classes = logits.shape[1]
-    summed[0] += functional.cross_entropy(logits, labels, reduction="sum").double()
-    likeliest = logits.topk(min(5, classes), dim=1).indices
-    hits = likeliest == labels[:, None]
-    summed[1] += hits[:, 0].sum()
-    summed[2] += hits.any(1).sum()
-    confusion += torch.bincount(labels * classes + likeliest[:, 0], minlength=classes * classes).view(classes, classes)
+def refuse_wrong(batch: Batch) -> None:
+    """Raise what the process that read a batch found wrong with its annotations.
+
+    Raises:
+        DataError: an annotation is not allowed.
+    """
+    if batch.wrong:
+        raise DataError(batch.wrong[0])
 
 
-def _sum(values: Tensor, fabric: Fabric) -> Tensor:
+def summed(values: Tensor, fabric: Fabric) -> Tensor:
+    """Return the sum of a tensor over all devices, on the processor."""
     if fabric.world_size == 1:
         return values.cpu()
     total: Tensor = fabric.all_reduce(values, reduce_op="sum")  # type: ignore[assignment]  # a tensor for a tensor
     return total.cpu()
-
-
-def _judged(summed: Tensor, confusion: Tensor) -> Judged:
-    count = int(confusion.sum())
-    if not count:
-        raise DataError("none of the validation pictures can be read")
-    loss, first, five = (float(value) / count for value in summed)
-    return Judged(loss, first, five, confusion)

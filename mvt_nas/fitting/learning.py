@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mvt_nas.errors import DataError, TrainingError
-from mvt_nas.fitting.augment.mixing import mixed
 from mvt_nas.fitting.drawing import Purpose, generator
-from mvt_nas.fitting.judging import prepared
+from mvt_nas.fitting.judging import refuse_wrong
 from mvt_nas.fitting.pictures import Batch, most_unreadable
 from mvt_nas.fitting.recipe import Recipe
 from mvt_nas.fitting.sampler import Sampler, Step
 from mvt_nas.fitting.schedule import learning_rate
 from mvt_nas.fitting.state import State
+from mvt_nas.fitting.tasks.contract import TaskFit
 from mvt_nas.training.average import decay_at, state, update
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Learner:
         batches: the loader over that sampler.
         recipe: how.
         seed: of all that is random.
-        num_classes: outputs of the network.
+        task: what is learnt.
         learnt: pictures in an epoch.
         checkpoint_steps: steps between two checkpoints within an epoch.
     """
@@ -57,7 +56,7 @@ class Learner:
     batches: Iterable[Batch]
     recipe: Recipe
     seed: int
-    num_classes: int
+    task: TaskFit
     learnt: int
     checkpoint_steps: int
 
@@ -73,7 +72,7 @@ def learn(now: State, learner: Learner, keep: Callable[[], None], listener: Call
 
     Raises:
         TrainingError: the loss is no finite number any more.
-        DataError: too many pictures cannot be read.
+        DataError: too many pictures cannot be read, or an annotation is not allowed.
     """
     steps = learner.sampler.steps(now.epoch)
     learner.sampler.go_to(now.epoch, now.step)
@@ -115,16 +114,15 @@ def _advance(now: State, learner: Learner, step: Step, batches: Iterator[Batch])
 
 
 def _loss(now: State, learner: Learner, batch: Batch, part: int) -> Tensor:
-    """Return the mean cross-entropy over a part of a step, on this device."""
-    fabric, recipe = learner.fabric, learner.recipe
+    """Return the mean loss over a part of a step, on this device."""
+    fabric, task = learner.fabric, learner.task
     place = (learner.seed, now.steps, fabric.global_rank, part)
-    images, labels = prepared(batch, fabric.device)
-    images, targets = mixed(images, labels, learner.num_classes, recipe.augmentation, generator(Purpose.MIXING, *place))
+    images, targets = task.lesson(batch, fabric.device, generator(Purpose.MIXING, *place))
     seed = int(generator(Purpose.DROPOUT, *place).integers(2**63))
     with torch.random.fork_rng([fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(seed)  # of dropout; outside of the block, torch's state is what it was
-        logits = learner.forward(images)
-    return functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.regularisation.label_smoothing)
+        outputs = learner.forward(images)
+    return task.loss(outputs, targets)
 
 
 def _clip(now: State, learner: Learner) -> None:
@@ -147,6 +145,7 @@ def _mean_loss(now: State) -> float:
 
 
 def _note(now: State, batch: Batch, learnt: int) -> None:
+    refuse_wrong(batch)
     now.unreadable.update(dict.fromkeys(batch.unreadable))
     most = most_unreadable(learnt)
     if batch.unreadable and len(now.unreadable) > most:

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from mvt_nas.data.sources.contract import Catalogue
-from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.machine import Machine, workers_for
-from mvt_nas.fitting.pictures import Batch, JudgedPictures, LearntPictures, collate
 from mvt_nas.fitting.sampler import Sampler
-from mvt_nas.fitting.split import Parts
+from mvt_nas.fitting.tasks.contract import TaskFit
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,28 +31,26 @@ class Loaders:
     judged: DataLoader[Any]
 
 
-def loaders(job: Job, split: Parts, catalogue: Catalogue, machine: Machine, fabric: Fabric) -> Loaders:
+def loaders(task: TaskFit, machine: Machine, fabric: Fabric) -> Loaders:
     """Return what hands the pictures of a training to one device."""
-    recipe, devices, device = job.recipe, fabric.world_size, fabric.global_rank
-    sampler = Sampler(recipe.batches, recipe.images.px, split.learnt, seed=job.seed, devices=devices, device=device)
-    workers = workers_for(machine, devices, at_hand=not catalogue.cached)
-    learnt = LearntPictures(job.data, catalogue, split.learnt, recipe.images, recipe.augmentation, job.seed)
-    judged = JudgedPictures(job.data, catalogue, recipe.images)
-    own, at_once = split.judged[device::devices].tolist(), recipe.batches.images_per_device
+    recipe, devices, device = task.job.recipe, fabric.world_size, fabric.global_rank
+    sampler = Sampler(recipe.batches, recipe.images.px, task.parts.learnt, seed=task.job.seed, devices=devices, device=device)
+    workers = workers_for(machine, devices, at_hand=task.at_hand)
+    own, at_once = task.parts.judged[device::devices].tolist(), recipe.batches.images_per_device
     rows = [own[start : start + at_once] for start in range(0, len(own), at_once)]
     return Loaders(
         sampler,
-        _loader(learnt, sampler, workers, fabric.device, persistent=workers > 0),
-        _loader(judged, rows, min(workers, len(rows)), fabric.device, persistent=False),
+        _loader(task, task.learnt, sampler, workers, fabric.device, persistent=workers > 0),
+        _loader(task, task.judged, rows, min(workers, len(rows)), fabric.device, persistent=False),
     )
 
 
-def _loader(pictures: Any, batches: Any, workers: int, device: torch.device, *, persistent: bool) -> DataLoader[Batch]:
+def _loader(task: TaskFit, pictures: Any, batches: Any, workers: int, device: torch.device, *, persistent: bool) -> DataLoader[Any]:
     return DataLoader(
         pictures,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=task.collate,
         pin_memory=device.type == "cuda",
         persistent_workers=persistent,
         generator=torch.Generator(),  # else it draws from torch's global one

@@ -5,9 +5,10 @@ What is done to a picture depends on the seed, the epoch and its position in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -45,15 +46,17 @@ class Batch:
         images: (B, 3, H, W), uint8.
         labels: (B,), int64.
         unreadable: pictures that could not be read, each with the reason.
+        wrong: annotations that are not allowed, each with the reason.
     """
 
     images: Tensor
     labels: Tensor
     unreadable: tuple[str, ...]
+    wrong: tuple[str, ...] = ()
 
     def pin_memory(self) -> Batch:
         """Return the batch in memory that an accelerator can read by itself; torch's loader calls this."""
-        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.unreadable)
+        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.unreadable, self.wrong)
 
 
 Sample = tuple[NDArray[np.uint8], int, tuple[str, ...]]
@@ -66,27 +69,65 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(images, torch.tensor([label for _, label, _ in samples]), tuple(name for _, _, names in samples for name in names))
 
 
-class _Source:
-    """A source that is opened anew in every process that gets it."""
+class Named(Protocol):
+    """What holds pictures that have names."""
 
-    def __init__(self, source: str, catalogue: Catalogue | None = None) -> None:
-        self._source = source
+    @property
+    def name(self) -> Callable[[int], str]:
+        """Returns what to call the picture with an index."""
+
+
+C = TypeVar("C", bound=Named)
+R = TypeVar("R")
+
+
+class Reopened(Generic[C]):
+    """A source that is opened anew in every process that gets it.
+
+    Args:
+        opened: opens it; travels to other processes.
+        catalogue: what it holds, where it is open already.
+    """
+
+    def __init__(self, opened: Callable[[], C], catalogue: C | None = None) -> None:
+        self._opened = opened
         self._catalogue = catalogue
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_catalogue": None}
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> C:
+        """What the source holds."""
         if self._catalogue is None:
-            self._catalogue = find_source(self._source).catalogue(self._source)
+            self._catalogue = self._opened()
         return self._catalogue
 
     def trouble(self, row: int, error: Exception) -> str:
+        """Return which picture cannot be read, and why."""
         return f"{self.catalogue.name(row)} ({getattr(error, 'strerror', None) or error})"
 
+    def first_readable(self, row: int, rows: NDArray[np.int64], read: Callable[[int], R]) -> tuple[R | None, tuple[str, ...]]:
+        """Return what ``read`` makes of a row, or of the next of ``rows`` that can be read, and those that cannot.
 
-class LearntPictures(_Source, Dataset[Sample]):
+        Where more cannot than is allowed, nothing is.
+        """
+        unreadable, place = list[str](), int(np.searchsorted(rows, row))
+        for _ in range(min(most_unreadable(len(rows)) + 1, len(rows))):
+            try:
+                return read(row), tuple(unreadable)
+            except (Unreadable, TooLarge, OSError) as error:
+                unreadable.append(self.trouble(row, error))
+            place = (place + 1) % len(rows)
+            row = int(rows[place])
+        return None, tuple(unreadable)
+
+
+def _open(source: str) -> Catalogue:
+    return find_source(source).catalogue(source)
+
+
+class LearntPictures(Reopened[Catalogue], Dataset[Sample]):
     """Pictures to learn from: a random part, mirrored and changed at random.
 
     One that cannot be read is replaced by the next of ``rows`` that can.
@@ -95,22 +136,15 @@ class LearntPictures(_Source, Dataset[Sample]):
     def __init__(
         self, source: str, catalogue: Catalogue, rows: NDArray[np.int64], images: Images, augmentation: Augmentation, seed: int
     ) -> None:
-        super().__init__(source, catalogue)
+        super().__init__(partial(_open, source), catalogue)
         self._rows, self._images, self._augmentation, self._seed = rows, images, augmentation, seed
 
     def __getitem__(self, wanted: Wanted) -> Sample:
-        row, unreadable = wanted.row, list[str]()
-        place = int(np.searchsorted(self._rows, row))
-        for _ in range(most_unreadable(len(self._rows)) + 1):
-            try:
-                return self._augmented(row, wanted), int(self.catalogue.labels[row]), tuple(unreadable)
-            except (Unreadable, TooLarge, OSError) as error:
-                unreadable.append(self.trouble(row, error))
-            place = (place + 1) % len(self._rows)
-            row = int(self._rows[place])
-        return np.zeros((wanted.px, wanted.px, 3), np.uint8), 0, tuple(unreadable)  # by then too many are
+        found, unreadable = self.first_readable(wanted.row, self._rows, lambda row: self._augmented(row, wanted))
+        pixels, label = found or (np.zeros((wanted.px, wanted.px, 3), np.uint8), 0)  # by then too many are
+        return pixels, label, unreadable
 
-    def _augmented(self, row: int, wanted: Wanted) -> NDArray[np.uint8]:
+    def _augmented(self, row: int, wanted: Wanted) -> tuple[NDArray[np.uint8], int]:
         how, random = self._augmentation, generator(Purpose.PICTURE, self._seed, wanted.epoch, wanted.position)
         with strict_warnings():
             image = decode_part(
@@ -119,18 +153,18 @@ class LearntPictures(_Source, Dataset[Sample]):
                 lambda width, height: random_part(width, height, how.crop_smallest_share, random),
                 bicubic=self._images.interpolation == "bicubic",
             )
-        image = _mirrored(image) if random.uniform() < how.flip_probability else image
+        image = mirrored(image) if random.uniform() < how.flip_probability else image
         image = rand_augment(image, how.rand_augment_operations, how.rand_augment_magnitude, random)
         pixels = np.array(image)
         erase(pixels, how.erase_probability, random)
-        return _ordered(pixels, self._images)
+        return ordered(pixels, self._images), int(self.catalogue.labels[row])
 
 
-class JudgedPictures(_Source, Dataset[Sample]):
+class JudgedPictures(Reopened[Catalogue], Dataset[Sample]):
     """Pictures to judge by: the middle of each, at the size that the network is used with. One that cannot be read has no label."""
 
     def __init__(self, source: str, catalogue: Catalogue, images: Images) -> None:
-        super().__init__(source, catalogue)
+        super().__init__(partial(_open, source), catalogue)
         self._images = images
 
     def __getitem__(self, row: int) -> Sample:
@@ -146,14 +180,16 @@ class JudgedPictures(_Source, Dataset[Sample]):
                 )
         except (Unreadable, TooLarge, OSError) as error:
             return np.zeros((images.px, images.px, 3), np.uint8), UNREADABLE, (self.trouble(row, error),)
-        return _ordered(np.asarray(image), images), int(self.catalogue.labels[row]), ()
+        return ordered(np.asarray(image), images), int(self.catalogue.labels[row]), ()
 
 
-def _mirrored(image: Image) -> Image:
+def mirrored(image: Image) -> Image:
+    """Return a picture with left and right changed."""
     from PIL import ImageOps
 
     return ImageOps.mirror(image)
 
 
-def _ordered(pixels: NDArray[np.uint8], images: Images) -> NDArray[np.uint8]:
+def ordered(pixels: NDArray[np.uint8], images: Images) -> NDArray[np.uint8]:
+    """Return pixels (H, W, 3) with the channels in the order that the network takes."""
     return pixels[..., ::-1] if images.channel_order == "bgr" else pixels

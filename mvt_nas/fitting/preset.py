@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from mvt_nas.errors import TrainingError, listing
 from mvt_nas.fitting.recipe import Recipe
 from mvt_nas.plugins import Registry
 from mvt_nas.space.published import published
@@ -24,6 +25,7 @@ class Preset:
         source: where its values come from.
         recipe: returns it for a published model, at 256 px unless it says otherwise.
         fixed_px: whether its pictures keep their size whatever the network's own is.
+        kind: the task that it is for.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Preset:
     source: str
     recipe: Callable[[str], Recipe]
     fixed_px: bool = False
+    kind: str = "classification"
 
 
 RECIPES: Registry[Preset] = Registry("recipe", "mvt_nas.fitting.recipes")
@@ -58,11 +61,29 @@ def family(model: str) -> str:
     return next((name for name in ("v2", "v3") if model.startswith(f"mobilevit{name}")), "v1")
 
 
+def default_recipe(kind: str, model: str) -> str:
+    """Return the name of the recipe for a task and networks like a published model, where none is asked for."""
+    return {"detection": "ssdlite", "segmentation": "deeplabv3"}.get(kind) or family(model)
+
+
+def check_kind(name: str, kind: str) -> None:
+    """Refuse a recipe that is for another task.
+
+    Raises:
+        TrainingError: it is; the message names those that are not.
+        PluginError: there is no such recipe.
+    """
+    found = RECIPES.get(name).kind
+    if found != kind:
+        fit = [other for other in RECIPES if RECIPES.get(other).kind == kind]
+        raise TrainingError(f"recipe {name!r} is for {found}, not for {kind}; one of {listing(fit)}")
+
+
 def most_like(model: str, others: Iterable[str]) -> str:
     """Return that of other published models which is nearest to one in parameters."""
     return min(others, key=lambda other: abs(math.log(published(other).params_m / published(model).params_m)))
 
 
-def as_epochs(iterations: int, images: int) -> float:
-    """Return iterations on ImageNet-1k, each of so many images, as epochs, to a tenth: so they fit data sets of any size."""
-    return round(iterations * images / IMAGENET_IMAGES, 1)
+def as_epochs(iterations: int, images: int, data_set: int = IMAGENET_IMAGES) -> float:
+    """Return iterations, each of so many images, on a data set as epochs, to a tenth: so they fit data sets of any size."""
+    return round(iterations * images / data_set, 1)

@@ -83,8 +83,32 @@ class Regularisation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionValues:
+    """What only a training of object detection has."""
+
+    crop_probability: float = number(0.0, 1.0, doc="of cutting out a part that holds enough of an object", default=0.85)
+    crop_smallest_side: float = number(0.05, 1.0, doc="smallest side of that part, in sides of the picture", default=0.3)
+    distortion_probability: float = number(0.0, 1.0, doc="of changing brightness, contrast, saturation and hue, each", default=0.5)
+    match_iou: float = number(0.05, 0.95, doc="overlap from which on an anchor belongs to an object", default=0.5)
+    negatives_per_positive: int = integer(1, 1000, doc="anchors of the background that are learnt from, per anchor of an object", default=3)
+    score_threshold: float = number(0.0, 0.99, doc="smallest score of what counts as found", default=0.01)
+    nms_iou: float = number(0.05, 0.95, doc="overlap from which on the weaker of two boxes of a class is dropped", default=0.5)
+    nms_candidates: int = integer(1, 10_000, doc="boxes per class and picture that are looked at for that", default=400)
+    most_detections: int = integer(1, 10_000, doc="boxes per picture that are left", default=200)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationValues:
+    """What only a training of semantic segmentation has."""
+
+    smallest_scale: float = number(0.1, 10.0, doc="smallest short side that pictures are brought to, in images.px", default=0.5)
+    largest_scale: float = number(0.1, 10.0, doc="largest such side; images.px of it are cut out", default=1.5)
+    distortion_probability: float = number(0.0, 1.0, doc="of changing brightness, contrast, saturation and hue, each", default=0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A training recipe.
+    """A training recipe: for classification, unless it has values for another task.
 
     Raises:
         TrainingError: values that do not fit together.
@@ -95,11 +119,21 @@ class Recipe:
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation = Optimisation()
     regularisation: Regularisation = Regularisation()
+    detection: DetectionValues | None = None
+    segmentation: SegmentationValues | None = None
 
     def __post_init__(self) -> None:
-        for name, group in GROUPS.items():
-            object.__setattr__(self, name, _group(group, _values(getattr(self, name)), f"recipe.{name}"))
+        for name in self._groups():
+            object.__setattr__(self, name, _group(GROUPS[name], _values(getattr(self, name)), f"recipe.{name}"))
         _check(self)
+
+    @property
+    def kind(self) -> str:
+        """The task that it is for."""
+        return next((name for name in OF_TASKS if getattr(self, name) is not None), "classification")
+
+    def _groups(self) -> list[str]:
+        return [name for name in GROUPS if getattr(self, name) is not None]
 
     @property
     def key(self) -> str:
@@ -108,7 +142,9 @@ class Recipe:
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return all values as plain data, group by group; those without effect are left out."""
-        return {name: {field: value for field, value in _values(getattr(self, name)).items() if value is not None} for name in GROUPS}
+        return {
+            name: {field: value for field, value in _values(getattr(self, name)).items() if value is not None} for name in self._groups()
+        }
 
     @staticmethod
     def from_dict(data: object, where: str = "recipe") -> Recipe:
@@ -135,9 +171,11 @@ class Recipe:
         data: dict[str, dict[str, Any]] = self.to_dict()
         for name, value in values.items():
             group, _, field = name.partition(".")
-            known = [f"{group}.{field}" for group in GROUPS for field in specs(GROUPS[group])]
+            known = [f"{group}.{field}" for group in (data if group in data else GROUPS) for field in specs(GROUPS[group])]
             if name not in known:
                 raise TrainingError(f"{where}: unknown field {name!r}{nearest(name, known)} (known: {listing(known)})")
+            if group not in data:
+                raise TrainingError(f"{where}: field {name!r} is for {group}; this recipe is for {self.kind}")
             data[group][field] = value
         return Recipe.from_dict(data, where)
 
@@ -168,8 +206,22 @@ GROUPS: dict[str, type] = {
     "augmentation": Augmentation,
     "optimisation": Optimisation,
     "regularisation": Regularisation,
+    "detection": DetectionValues,
+    "segmentation": SegmentationValues,
 }
 """The parts of a recipe."""
+
+OF_TASKS = ("detection", "segmentation")
+"""Those that only recipes for the task of this name have."""
+
+_WHOLE = {
+    "crop_smallest_share": 1.0,
+    "rand_augment_operations": 0,
+    "erase_probability": 0.0,
+    "mixup_alpha": 0.0,
+    "cutmix_alpha": 0.0,
+}
+"""What has no meaning for pictures with boxes or masks, and the values that leave it out."""
 
 
 def _values(group: Any) -> dict[str, Any]:
@@ -207,9 +259,29 @@ def _check(recipe: Recipe) -> None:
             raise _unfit("batches.largest_px", batches.largest_px, f"at least images.px = {images.px}")
     if steps.warmup_epochs > steps.epochs:
         raise _unfit("optimisation.warmup_epochs", steps.warmup_epochs, f"at most optimisation.epochs = {steps.epochs}")
+    if recipe.kind in OF_TASKS:
+        _check_task(recipe)
     for name in ("first_learning_rate", "last_learning_rate"):
         if getattr(steps, name) > steps.largest_learning_rate:
             raise _unfit(f"optimisation.{name}", getattr(steps, name), f"at most largest_learning_rate = {steps.largest_learning_rate:g}")
+
+
+def _check_task(recipe: Recipe) -> None:
+    """Check what holds for recipes with boxes or masks only."""
+    if recipe.detection is not None and recipe.segmentation is not None:
+        raise TrainingError("recipe: values for detection and for segmentation; a recipe is for one task")
+    kind, images = recipe.kind, recipe.images
+    for name, value in _WHOLE.items():
+        if getattr(recipe.augmentation, name) != value:
+            raise _unfit(f"augmentation.{name}", getattr(recipe.augmentation, name), f"{value:g} in a recipe for {kind}")
+    if images.validation_resize_px != images.px:
+        allowed = f"images.px = {images.px}: in {kind}, whole pictures are judged"
+        raise _unfit("images.validation_resize_px", images.validation_resize_px, allowed)
+    if recipe.detection is not None and recipe.regularisation.label_smoothing:
+        raise _unfit("regularisation.label_smoothing", recipe.regularisation.label_smoothing, "0 in a recipe for detection")
+    scales = recipe.segmentation
+    if scales is not None and scales.smallest_scale > scales.largest_scale:
+        raise _unfit("segmentation.smallest_scale", scales.smallest_scale, f"at most largest_scale = {scales.largest_scale:g}")
 
 
 def _unfit(name: str, value: float, allowed: str) -> TrainingError:

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mvt_nas.errors import TrainingError
+
+_OURS = ("epoch", "steps", "learning_rate", "train_loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What weights make of the validation pictures.
+
+    Attributes:
+        loss: the mean, in nats.
+        shares: by name, 0 to 1, such as ``top1``; by the first, the best epoch is chosen.
+    """
+
+    loss: float
+    shares: Mapping[str, float]
+
+    @property
+    def main(self) -> float:
+        """The share that the best epoch is chosen by."""
+        return next(iter(self.shares.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +40,8 @@ class Row:
         steps: of the optimiser in it.
         learning_rate: of its last step.
         train_loss: mean over what was learnt from, with augmentation and label smoothing, nats.
-        validation_loss: mean cross-entropy afterwards, nats.
-        top1: share of validation pictures whose likeliest class is right, 0 to 1.
-        top5: the same of the five likeliest.
-        ema_loss: ``validation_loss`` with averaged weights.
-        ema_top1: ``top1`` with averaged weights.
-        ema_top5: ``top5`` with averaged weights.
+        plain: how good the weights are afterwards.
+        average: how good averaged weights are.
         seconds: of the training so far, over all sittings.
     """
 
@@ -33,22 +49,43 @@ class Row:
     steps: int
     learning_rate: float
     train_loss: float
-    validation_loss: float
-    top1: float
-    top5: float
-    ema_loss: float
-    ema_top1: float
-    ema_top5: float
+    plain: Scores
+    average: Scores
     seconds: float
 
     @property
     def best(self) -> float:
         """The better of both shares."""
-        return max(self.top1, self.ema_top1)
+        return max(self.plain.main, self.average.main)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the row by column."""
+        ours = {name: getattr(self, name) for name in _OURS}
+        plain = {"validation_loss": self.plain.loss, **self.plain.shares}
+        average = {"ema_loss": self.average.loss, **{f"ema_{name}": value for name, value in self.average.shares.items()}}
+        return ours | plain | average | {"seconds": self.seconds}
+
+    def to_values(self) -> tuple[float, ...]:
+        """Return the row without the names of its columns."""
+        return tuple(self.to_dict().values())
+
+    @staticmethod
+    def from_values(values: Sequence[float], shares: Sequence[str]) -> Row:
+        """Return the row of :meth:`to_values`, given the names of its shares.
+
+        Raises:
+            ValueError: it has another number of columns.
+        """
+        epoch, steps, rate, train_loss, *found, seconds = values
+        each = 1 + len(shares)
+        if len(found) != 2 * each:
+            raise ValueError(f"a row of {len(values)} values")
+        plain, average = (Scores(part[0], dict(zip(shares, part[1:], strict=True))) for part in (found[:each], found[each:]))
+        return Row(int(epoch), int(steps), rate, train_loss, plain, average, seconds)
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write all epochs as CSV, in one step.
+    """Write all epochs, of which there is one at least, as CSV, in one step.
 
     Raises:
         TrainingError: it cannot be written.
@@ -57,8 +94,8 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     try:
         with building.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow([field.name for field in fields(Row)])
-            table.writerows(astuple(row) for row in rows)
+            table.writerow(rows[0].to_dict())
+            table.writerows(row.to_values() for row in rows)
         os.replace(building, path)
     except OSError as error:
         raise TrainingError(f"{path}: cannot be written ({error.strerror or error})") from None
@@ -66,4 +103,4 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 def scalars(row: Row) -> dict[str, float]:
     """Return what of an epoch is worth a curve, by name."""
-    return {name: value for name, value in asdict(row).items() if name not in ("epoch", "steps", "seconds")}
+    return {name: value for name, value in row.to_dict().items() if name not in ("epoch", "steps", "seconds")}

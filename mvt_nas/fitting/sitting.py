@@ -6,23 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from mvt_nas.errors import TrainingError
 from mvt_nas.fitting import checkpoint
 from mvt_nas.fitting.config import Config, Training
 from mvt_nas.fitting.folder import Folder
 from mvt_nas.fitting.heard import Heard
-from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.judging import judge
 from mvt_nas.fitting.learning import Learner, learn
 from mvt_nas.fitting.loaders import Loaders
 from mvt_nas.fitting.log import curves
 from mvt_nas.fitting.machine import Machine
 from mvt_nas.fitting.rows import Row, scalars, write
-from mvt_nas.fitting.split import Parts
 from mvt_nas.fitting.start import load_start
 from mvt_nas.fitting.state import State, begin
-from mvt_nas.network import build_model
+from mvt_nas.fitting.tasks.contract import TaskFit
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -32,30 +31,18 @@ class Sitting:
     """A training under way in one process.
 
     Args:
-        job: what is trained.
+        task: what is trained, and its pictures.
         folder: its files.
         machine: what it runs on.
         heard: who is told.
         fabric: the machine, launched.
-        loaders: its pictures.
-        split: which of them are for what.
-        class_names: by label.
+        loaders: what hands the pictures to the network.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        folder: Folder,
-        machine: Machine,
-        heard: Heard,
-        fabric: Fabric,
-        loaders: Loaders,
-        split: Parts,
-        class_names: tuple[str, ...],
-    ) -> None:
-        self.job, self.folder, self.fabric, self.loaders, self.class_names = job, folder, fabric, loaders, class_names
-        self.identity = job.identity(split.mark, fabric.world_size, str(fabric.strategy.precision.precision))
-        self._machine, self._heard, self._learnt = machine, heard if fabric.is_global_zero else Heard(), len(split.learnt)
+    def __init__(self, task: TaskFit, folder: Folder, machine: Machine, heard: Heard, fabric: Fabric, loaders: Loaders) -> None:
+        self.task, self.job, self.folder, self.fabric, self.loaders = task, task.job, folder, fabric, loaders
+        self.identity = self.job.identity(task.parts.mark, fabric.world_size, str(fabric.strategy.precision.precision))
+        self._machine, self._heard = machine, heard if fabric.is_global_zero else Heard()
 
     def run(self) -> State:
         """Train to the end; return the last state."""
@@ -72,6 +59,11 @@ class Sitting:
             for log in logs:
                 log.finalize("success")
         return now
+
+    def judged(self, *networks: nn.Module) -> tuple[list[Any], list[str]]:
+        """Return what each network makes of the validation pictures, and those that could not be read."""
+        tallies = [self.task.tally(self.fabric.device) for _ in networks]
+        return judge(networks, self.loaders.judged, tallies, self.fabric)
 
     def restore(self, now: State, path: Path) -> bool:
         """Go back to a checkpoint of this training; return whether there is one.
@@ -92,18 +84,11 @@ class Sitting:
 
     def _begin(self) -> tuple[State, str]:
         """Return the state to go on from, and in words what it is; what the folder begins with is written."""
-        how, job = self.job.recipe.regularisation, self.job
-        network = build_model(
-            job.architecture,
-            num_classes=len(self.class_names),
-            dropout=how.dropout,
-            head_dropout=how.classifier_dropout,
-            seed=job.seed,
-        )
+        job, network = self.job, self.task.network()
         anew = not self.folder.last.exists()
         words = load_start(network, job.start) if anew else ""
         fused = self.identity["precision"] != "16-mixed"  # Fabric cannot clip what a fused optimiser unscales by itself
-        now = begin(network, job.recipe.optimisation, self.fabric.device, fused=fused)
+        now = begin(network, job.recipe.optimisation, self.fabric.device, tuple(self.task.shares), fused=fused)
         if not anew and self.restore(now, self.folder.last):
             words = _where(now, job.recipe.optimisation.epochs)
         self.fabric.barrier()
@@ -121,15 +106,16 @@ class Sitting:
             threads=torch.get_num_threads(),
             weights=begins if job.start.same else None,
             warm_start=None if job.start.same else begins,
-            class_names=self.class_names,
+            class_names=self.task.class_names,
         )
         config = Config(
             name=job.name,
             nearest=job.nearest,
-            num_classes=len(self.class_names),
+            num_classes=len(self.task.class_names),
             weights=None,
             recipe=job.recipe,
             architecture=job.architecture,
+            task=job.task,
             training=training,
         )
         self.folder.write(self.folder.config, config.to_yaml(self.folder.config))
@@ -146,8 +132,8 @@ class Sitting:
             batches=self.loaders.learnt,
             recipe=self.job.recipe,
             seed=self.job.seed,
-            num_classes=len(self.class_names),
-            learnt=self._learnt,
+            task=self.task,
+            learnt=len(self.task.parts.learnt),
             checkpoint_steps=self._machine.checkpoint_steps,
         )
 
@@ -155,19 +141,15 @@ class Sitting:
         """Bring an epoch to its end, judge by the validation pictures, and keep all that."""
         rate = learn(now, learner, lambda: self._keep(now), lambda steps, loss, rate: self._heard.step(now, steps, loss, rate))
         self._share_statistics(now)
-        (plain, average), unreadable = judge([now.network, now.average], self.loaders.judged, len(self.class_names), self.fabric)
+        (plain, average), unreadable = self.judged(now.network, now.average)
         now.unreadable.update(dict.fromkeys(unreadable))
         row = Row(
             epoch=now.epoch + 1,
             steps=now.step,
             learning_rate=rate,
             train_loss=self._train_loss(now),
-            validation_loss=plain.loss,
-            top1=plain.top1,
-            top5=plain.top5,
-            ema_loss=average.loss,
-            ema_top1=average.top1,
-            ema_top5=average.top5,
+            plain=plain.scores,
+            average=average.scores,
             seconds=now.seconds,
         )
         now.rows.append(row)

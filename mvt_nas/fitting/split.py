@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas.data.annotations.contract import Annotated
 from mvt_nas.data.image_set import digest
 from mvt_nas.data.sources.contract import Catalogue
 from mvt_nas.data.stratify import draw
@@ -45,6 +47,24 @@ def parts(catalogue: Catalogue, validation_share: float, seed: int) -> Parts:
     if not len(learnt):
         raise DataError(f"{catalogue.where}: only pictures for validation; others to learn from are needed")
     mark = digest(repr(names).encode(), labels.astype(np.int64), learnt.astype(np.int64), judged.astype(np.int64))
+    return Parts(learnt.astype(np.int64), judged.astype(np.int64), mark)
+
+
+def annotated_parts(annotated: Annotated, class_names: Sequence[str], validation_share: float, seed: int) -> Parts:
+    """Return the parts of a source of annotated pictures: its own validation pictures, or else a share of all.
+
+    Raises:
+        DataError: none left to learn from, or none to judge by.
+    """
+    count = len(annotated.held_out)
+    judged = np.flatnonzero(annotated.held_out)
+    if not len(judged):
+        judged = np.sort(np.random.default_rng(seed).permutation(count)[: max(1, round(validation_share * count))])
+    learnt = np.setdiff1d(np.arange(count), judged)
+    if not len(learnt):
+        raise DataError(f"{annotated.where}: only {len(judged)} pictures for validation; others to learn from are needed")
+    names = repr(tuple(class_names)).encode("utf-8", "surrogatepass")
+    mark = digest(names, annotated.mark.encode(), learnt.astype(np.int64), judged.astype(np.int64))
     return Parts(learnt.astype(np.int64), judged.astype(np.int64), mark)
 
 

@@ -13,7 +13,7 @@ from mvt_nas.checkpoints.dialect import DIALECTS
 from mvt_nas.checkpoints.files import read_file
 from mvt_nas.checkpoints.load import load_checkpoint
 from mvt_nas.errors import CheckpointError
-from mvt_nas.network import Network, build_model
+from mvt_nas.network import Backbone, Network, build_model
 
 WEIGHTS = "weights.pt"
 """What the weights are called in the folder of a training."""
@@ -45,7 +45,7 @@ INITIAL = Start()
 """No weights but the papers' initial ones."""
 
 
-def load_start(network: Network, start: Start) -> str:
+def load_start(network: Backbone, start: Start) -> str:
     """Copy the weights to begin with into a network with initial weights; return in words what was done.
 
     Raises:
@@ -57,8 +57,10 @@ def load_start(network: Network, start: Start) -> str:
     return _same(network, path) if start.same else _other(network, path)
 
 
-def _same(network: Network, path: Path) -> str:
+def _same(network: Backbone, path: Path) -> str:
     """Load a checkpoint of the same network; its classifier is left out where it has other classes."""
+    if not isinstance(network, Network):
+        return _whole(network, path)
     own = int(network.classifier.out_features)
     classes = _classes(network, path) or own
     if classes == own:
@@ -73,6 +75,14 @@ def _same(network: Network, path: Path) -> str:
     return f"{path}, in the names of {dialect}, with a new classifier for {own} classes instead of its {classes}"
 
 
+def _whole(network: Backbone, path: Path) -> str:
+    """Load a checkpoint of a network for the same task."""
+    try:
+        return f"{path}, in the names of {load_checkpoint(network, path)}"
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; --warm-start takes what fits, such as the backbone of a classifier") from None
+
+
 def _classes(network: Network, path: Path) -> int | None:
     """Return how many classes a checkpoint tells apart: the rows of what any dialect calls the classifier's weight."""
     said = {(dialect, name) for dialect in DIALECTS for name in DIALECTS.get(dialect).names("classifier.weight", network.architecture)}
@@ -81,7 +91,7 @@ def _classes(network: Network, path: Path) -> int | None:
     return int(found[0].shape[0]) if len(found) == 1 and found[0].shape[0] <= _MOST_CLASSES else None
 
 
-def _other(network: Network, path: Path) -> str:
+def _other(network: Backbone, path: Path) -> str:
     """Copy what fits by name and shape out of another network's checkpoint, in the dialect of which most fits."""
     given, own = _tensors(path), {name: value for name, value in network.state_dict().items() if not name.endswith(_COUNTER)}
     fitting = {dialect: _fitting(network, own, given, dialect) for dialect in DIALECTS}
@@ -95,7 +105,7 @@ def _other(network: Network, path: Path) -> str:
     return f"{path}, in the names of {dialect}: {len(fitting[dialect])} of {len(own)} tensors fit, {100 * share:.0f} % of the values"
 
 
-def _fitting(network: Network, own: Mapping[str, Tensor], given: Mapping[str, Tensor], dialect: str) -> dict[str, Tensor]:
+def _fitting(network: Backbone, own: Mapping[str, Tensor], given: Mapping[str, Tensor], dialect: str) -> dict[str, Tensor]:
     """Return by our names what of a checkpoint, read as a dialect, has the shape of the network's own."""
     result = {}
     for name, value in own.items():

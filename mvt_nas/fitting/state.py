@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from mvt_nas.fitting.recipe import Optimisation
 from mvt_nas.fitting.rows import Row
-from mvt_nas.network import Network
 from mvt_nas.training.average import twin
 
 
@@ -22,6 +21,7 @@ class State:
         network: with the weights of now.
         average: with averaged weights.
         optimiser: AdamW.
+        shares: names of what is counted beside the loss.
         epoch: that is under way, from 0.
         step: of it that comes next, from 0.
         steps: that were made in all epochs.
@@ -32,9 +32,10 @@ class State:
         seconds: spent, over all sittings.
     """
 
-    network: Network
-    average: Network
+    network: nn.Module
+    average: nn.Module
     optimiser: torch.optim.AdamW
+    shares: tuple[str, ...]
     epoch: int = 0
     step: int = 0
     steps: int = 0
@@ -56,7 +57,7 @@ class State:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "loss_sum": self.loss_sum,
-            "rows": [astuple(row) for row in self.rows],
+            "rows": [row.to_values() for row in self.rows],
             "unreadable": list(self.unreadable),
             **{name: getattr(self, name) for name in _PLAIN},
         }
@@ -67,7 +68,7 @@ class State:
         self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.loss_sum = content["loss_sum"].to(self.loss_sum.device)
-        self.rows = [Row(*values) for values in content["rows"]]
+        self.rows = [Row.from_values(values, self.shares) for values in content["rows"]]
         self.unreadable = dict.fromkeys(content["unreadable"])
         for name in _PLAIN:
             setattr(self, name, content[name])
@@ -76,10 +77,10 @@ class State:
 _PLAIN = ("epoch", "step", "steps", "pictures", "seconds")
 
 
-def begin(network: Network, how: Optimisation, device: torch.device, *, fused: bool = True) -> State:
+def begin(network: nn.Module, how: Optimisation, device: torch.device, shares: tuple[str, ...], *, fused: bool = True) -> State:
     """Return the state before the first step of a training on a device."""
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's annotations
-    state = State(network, twin(network), _optimiser(network, how, fused))
+    state = State(network, twin(network), _optimiser(network, how, fused), shares)
     state.loss_sum = state.loss_sum.to(device)
     return state
 

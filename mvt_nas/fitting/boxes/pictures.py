@@ -1,0 +1,155 @@
+"""Pictures with boxes around objects: cropped, mirrored and recoloured to learn from, whole to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mvt_nas.data.annotations.contract import DETECTION, Annotated, Boxes
+from mvt_nas.data.decode import Box, decode_part, strict_warnings
+from mvt_nas.fitting.annotated import AnnotatedPictures, Sample, square
+from mvt_nas.fitting.augment.box_crop import box_part, boxes_in, mirrored_boxes
+from mvt_nas.fitting.augment.distortion import distort
+from mvt_nas.fitting.boxes.matching import NEITHER, Targets, match
+from mvt_nas.fitting.drawing import Purpose, generator
+from mvt_nas.fitting.pictures import mirrored, ordered
+from mvt_nas.fitting.recipe import Recipe
+from mvt_nas.fitting.sampler import Wanted
+
+
+class Objects(NamedTuple):
+    """What is in a picture: targets of all anchors, and the objects, in sides of the picture."""
+
+    targets: Targets
+    boxes: Boxes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxBatch:
+    """Pictures of one size with their objects.
+
+    Attributes:
+        images: (B, 3, H, W), uint8.
+        classes: (B, A), int64, see :class:`mvt_nas.fitting.boxes.matching.Targets`.
+        offsets: (B, A, 4).
+        boxes: of each picture, in its sides.
+        rows: of each picture in its source; -1 where it could not be read.
+        unreadable: pictures that could not be read, each with the reason.
+        wrong: annotations that are not allowed, each with the reason.
+    """
+
+    images: Tensor
+    classes: Tensor
+    offsets: Tensor
+    boxes: tuple[Boxes, ...]
+    rows: tuple[int, ...]
+    unreadable: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+    def pin_memory(self) -> BoxBatch:
+        """Return the batch in memory that an accelerator can read by itself; torch's loader calls this."""
+        images, classes, offsets = (tensor.pin_memory() for tensor in (self.images, self.classes, self.offsets))
+        return replace(self, images=images, classes=classes, offsets=offsets)
+
+
+def collate(samples: Sequence[Sample[Objects]]) -> BoxBatch:
+    """Return samples as a batch."""
+    return BoxBatch(
+        images=torch.from_numpy(np.stack([sample.pixels for sample in samples])).permute(0, 3, 1, 2),
+        classes=torch.stack([sample.target.targets.classes for sample in samples]),
+        offsets=torch.stack([sample.target.targets.offsets for sample in samples]),
+        boxes=tuple(sample.target.boxes for sample in samples),
+        rows=tuple(sample.row for sample in samples),
+        unreadable=tuple(name for sample in samples for name in sample.unreadable),
+        wrong=tuple(name for sample in samples for name in sample.wrong),
+    )
+
+
+class _BoxPictures:
+    """What both parts have: the recipe, and the anchors by the side of pictures."""
+
+    recipe: Recipe
+    anchors: Mapping[int, Tensor]
+
+    def objects(self, boxes: Boxes, size: tuple[float, float], px: int) -> Objects:
+        """Return the objects of a part of a picture with width and height, as targets for a side."""
+        corners = boxes.corners / np.tile(size, 2)
+        how = self.recipe.detection
+        assert how is not None  # the recipe is one for detection
+        given = (torch.from_numpy(corners).float(), torch.from_numpy(boxes.labels), torch.from_numpy(boxes.ignored))
+        return Objects(match(*given, self.anchors[px], how.match_iou), Boxes(corners, boxes.labels, boxes.ignored))
+
+    def nothing(self, px: int) -> Objects:
+        """Return what teaches and counts nothing."""
+        count = len(self.anchors[px])
+        none = Boxes(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, bool))
+        return Objects(Targets(torch.full((count,), NEITHER), torch.zeros(count, 4)), none)
+
+
+class LearntBoxes(_BoxPictures, AnnotatedPictures[Wanted, Objects]):
+    """Pictures to learn from: a random part that holds enough of an object, mirrored and changed at random."""
+
+    def __init__(
+        self, source: str, annotated: Annotated, rows: NDArray[np.int64], recipe: Recipe, anchors: Mapping[int, Tensor], seed: int
+    ) -> None:
+        super().__init__(source, DETECTION, annotated)
+        self.recipe, self.anchors, self._own, self._seed = recipe, anchors, rows, seed
+
+    def _rows(self, wanted: Wanted) -> tuple[int, NDArray[np.int64]]:
+        return wanted.row, self._own
+
+    def _read(self, row: int, wanted: Wanted) -> tuple[NDArray[np.uint8], Objects]:
+        how, random = self.recipe.detection, generator(Purpose.PICTURE, self._seed, wanted.epoch, wanted.position)
+        assert how is not None and self.catalogue.boxes is not None  # noqa: PT018  # the recipe and the source are for detection
+        boxes, part = self.catalogue.boxes(row), list[Box]()
+
+        def random_part(width: int, height: int) -> Box:
+            crops = random.uniform() < how.crop_probability
+            part.append(
+                box_part(width, height, boxes, how.crop_smallest_side, random) if crops else (0.0, 0.0, float(width), float(height))
+            )
+            return part[0]
+
+        with strict_warnings():
+            image = decode_part(self.catalogue.picture(row), wanted.px, random_part, bicubic=self.recipe.images.interpolation == "bicubic")
+        size = (part[0][2] - part[0][0], part[0][3] - part[0][1])
+        own = boxes_in(boxes, part[0])
+        if random.uniform() < self.recipe.augmentation.flip_probability:
+            image, own = mirrored(image), mirrored_boxes(own, size[0])
+        pixels = ordered(np.array(distort(image, how.distortion_probability, random)), self.recipe.images)
+        return pixels, self.objects(own, size, wanted.px)
+
+    def _blank(self, wanted: Wanted) -> tuple[NDArray[np.uint8], Objects]:
+        return square(wanted.px), self.nothing(wanted.px)
+
+
+class JudgedBoxes(_BoxPictures, AnnotatedPictures[int, Objects]):
+    """Pictures to judge by: the whole of each, brought to the square that the network is used with."""
+
+    def __init__(self, source: str, annotated: Annotated, recipe: Recipe, anchors: Mapping[int, Tensor]) -> None:
+        super().__init__(source, DETECTION, annotated)
+        self.recipe, self.anchors = recipe, anchors
+
+    def _rows(self, wanted: int) -> tuple[int, NDArray[np.int64]]:
+        return wanted, np.array([wanted])
+
+    def _read(self, row: int, wanted: int) -> tuple[NDArray[np.uint8], Objects]:
+        assert self.catalogue.boxes is not None  # the source is for detection
+        images, size = self.recipe.images, list[tuple[int, int]]()
+
+        def whole(width: int, height: int) -> Box:
+            size.append((width, height))
+            return 0.0, 0.0, float(width), float(height)
+
+        with strict_warnings():
+            image = decode_part(self.catalogue.picture(row), images.px, whole, bicubic=images.interpolation == "bicubic")
+        return ordered(np.asarray(image), images), self.objects(self.catalogue.boxes(row), size[0], images.px)
+
+    def _blank(self, wanted: int) -> tuple[NDArray[np.uint8], Objects]:
+        return square(self.recipe.images.px), self.nothing(self.recipe.images.px)

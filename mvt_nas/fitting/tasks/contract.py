@@ -1,0 +1,87 @@
+"""What a training has to know of its task: pictures, network, loss, figures, and what is drawn at the end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mvt_nas.fitting.folder import Folder
+from mvt_nas.fitting.job import Job
+from mvt_nas.fitting.judging import Tally
+from mvt_nas.fitting.shares import SHARES
+from mvt_nas.fitting.split import Parts
+from mvt_nas.network import Backbone, build_model
+from mvt_nas.plugins import Registry
+
+
+class TaskFit(ABC):
+    """What is particular to its task in one training, with the pictures opened.
+
+    Attributes:
+        kind: name of the task.
+        job: what is trained; a task has as many classes as the pictures.
+        class_names: by label.
+        parts: which pictures are for what.
+        where: the pictures' source in words.
+        at_hand: whether pictures cost nothing to read.
+        learnt: the pictures to learn from, indexed by what the sampler wants.
+        judged: the pictures to judge by, indexed by row.
+        collate: makes a batch of some.
+    """
+
+    kind: ClassVar[str]
+    job: Job
+    class_names: tuple[str, ...]
+    parts: Parts
+    where: str
+    at_hand: bool
+    learnt: Dataset[Any]
+    judged: Dataset[Any]
+    collate: Callable[[Any], Any]
+
+    @property
+    def shares(self) -> Mapping[str, str]:
+        """What is counted beside the loss: names of columns, and titles; the best epoch is chosen by the first."""
+        return SHARES[self.kind]
+
+    def network(self) -> Backbone:
+        """Return the network with initial weights."""
+        job, how = self.job, self.job.recipe.regularisation
+        return build_model(
+            job.architecture,
+            task=job.task,
+            num_classes=len(self.class_names),
+            dropout=how.dropout,
+            head_dropout=how.classifier_dropout,
+            seed=job.seed,
+        )
+
+    @abstractmethod
+    def lesson(self, batch: Any, device: torch.device, random: np.random.Generator) -> tuple[Tensor, Any]:
+        """Return images (B, 3, H, W), float32 from 0 to 1, and targets on a device, mixed where the recipe says so."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, targets: Any) -> Tensor:
+        """Return the mean loss of what the network gave."""
+
+    @abstractmethod
+    def tally(self, device: torch.device) -> Tally[Any]:
+        """Return what counts how good one network is."""
+
+    @abstractmethod
+    def draw(self, judged: Any, folder: Folder) -> None:
+        """Draw what the best weights make of the validation pictures into a folder.
+
+        Raises:
+            TrainingError: a picture cannot be written.
+        """
+
+
+TASK_FITS: Registry[Callable[[Job], TaskFit]] = Registry("task of a training", "mvt_nas.fitting.tasks")
+"""``job -> TaskFit``, by the task's name; raises ``DataError`` and ``TrainingError``."""
