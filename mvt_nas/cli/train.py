@@ -13,6 +13,7 @@ from mvt_nas.cli.tables import print_json, print_table
 if TYPE_CHECKING:
     from mvt_nas.fitting.ending import Fitted
     from mvt_nas.fitting.machine import Machine
+    from mvt_nas.tasks.contract import Task
 
 
 @click.command("train")
@@ -77,7 +78,7 @@ def train_command(
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
     job, threads = resumed(out, given) if resume and network is None else (asked(network, recipe, given), 0)
     folder = out or Path("trained") / job.name
-    _check_targets(targets)
+    _check_targets(targets, job.task)
     with Progress() as progress:
         fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs, job.kind))
     if not fitted.first:
@@ -102,15 +103,12 @@ def _machine(given: dict[str, Any], threads: int) -> Machine:
     return Machine(**({"threads": threads} | {name: given[name] for name in names if name in given}))
 
 
-def _check_targets(targets: tuple[str, ...]) -> None:
-    """Refuse targets that there are not before the training, not after it."""
-    from mvt_nas.errors import ExportError
-    from mvt_nas.export.contract import TARGETS
+def _check_targets(targets: tuple[str, ...], task: Task | None) -> None:
+    """Refuse targets that there are not, or that take no such networks, before the training, not after it."""
+    from mvt_nas.export.check import usable_target
 
     for name in targets:
-        trouble = TARGETS.get(name).trouble()
-        if trouble:
-            raise ExportError(f"target {name} cannot be written here: {trouble}")
+        usable_target(name, task)
 
 
 def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
@@ -121,7 +119,7 @@ def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
     from mvt_nas.export.subject import subject
 
     job, folder = fitted.job, fitted.folder
-    found = subject(job.name, job.architecture, num_classes=len(fitted.class_names), weights=folder.weights)
+    found = subject(job.name, job.architecture, num_classes=len(fitted.class_names), weights=folder.weights, task=job.task)
     exported = export_all(found, targets, folder.path / "exported")
     wrong = [one.target for one in exported if not one.same]
     if wrong:
@@ -163,5 +161,6 @@ def _print(fitted: Fitted, exported: list[str]) -> None:
     for file in exported:
         click.echo(f"  {file}")
     if not exported:
-        classes = len(fitted.class_names)
-        click.echo(f"Export them:  mvt-nas export {folder.network} --weights {folder.weights} --num-classes {classes} --to onnx")
+        task = fitted.job.task
+        use = f"--num-classes {len(fitted.class_names)}" if task is None else f"--task {task}"
+        click.echo(f"Export them:  mvt-nas export {folder.network} --weights {folder.weights} {use} --to onnx")

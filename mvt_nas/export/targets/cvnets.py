@@ -85,5 +85,10 @@ def _built(subject: Subject, name: str, files: tuple[Path, Path, Path]) -> tuple
 
 
 TARGETS.register("cvnets")(
-    Target(name="cvnets", summary="settings (.yaml), model (.py) and weights to train it in apple/ml-cvnets", write=write)
+    Target(
+        name="cvnets",
+        summary="settings (.yaml), model (.py) and weights to train it in apple/ml-cvnets",
+        write=write,
+        refusal=lambda _: "only classifiers are written for ml-cvnets so far",
+    )
 )

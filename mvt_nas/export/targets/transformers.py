@@ -130,5 +130,6 @@ TARGETS.register("transformers")(
         summary="a folder that AutoModelForImageClassification of transformers loads",
         write=write,
         trouble=lambda: missing(("safetensors",), "transformers"),
+        refusal=lambda _: "only classifiers are written for transformers so far",
     )
 )
