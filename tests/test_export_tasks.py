@@ -64,7 +64,8 @@ def expected(found: Subject, images: Tensor) -> Arrays:
         if isinstance(outputs, Tensor):
             return (outputs.numpy(),)
         logits, offsets = outputs
-        shares = torch.exp(logits) / torch.exp(logits).sum(dim=2, keepdim=True)
+        raised = torch.exp(logits.double() - logits.double().amax(dim=2, keepdim=True))
+        shares = (raised / raised.sum(dim=2, keepdim=True)).float()
         corners = decode(offsets, network.anchors(found.resolution_px))
     return shares[:, :, 1:].numpy(), corners.clip(0, 1).numpy()
 

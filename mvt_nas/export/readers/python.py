@@ -27,14 +27,19 @@ def read(path: Path) -> Found | None:
         return None
     try:
         architecture = Architecture.from_json(text, f"{path}: ARCHITECTURE")
-        task = _task(constants.get("TASK"), f"{path}: TASK")
+        task = task_from_json(constants.get("TASK"), f"{path}: TASK")
     except ArchitectureError as error:
         raise ExportError(str(error)) from None
     classes = constants.get("NUM_CLASSES")
     return Found(architecture, _FORM, {"num_classes": classes} if isinstance(classes, int) else {}, task)
 
 
-def _task(text: object, where: str) -> Task | None:
+def task_from_json(text: object, where: str) -> Task | None:
+    """Return the task that a text says, ``None`` without one.
+
+    Raises:
+        ArchitectureError: it is damaged; ``where`` begins the message.
+    """
     if text is None:
         return None
     try:
