@@ -70,7 +70,7 @@ def test_what_is_told_is_read(text: str, expected: Wanted) -> None:
         ("x.onnx,name=", r"name='' is not allowed; one line of text"),
         (
             "x.onnx,accurac=61",
-            r"unknown metric 'accurac'; did you mean 'accuracy'\? .*; beside metrics, resolution_px= and name= are",
+            r"unknown metric 'accurac'; did you mean 'accuracy'\? .*; beside metrics, resolution_px=, task= and name= are",
         ),
         ("x.onnx,accuracy=high", r"accuracy=high is not allowed; a number$"),
         ("x.onnx,accuracy=nan", r"accuracy=nan is not allowed; a finite number$"),

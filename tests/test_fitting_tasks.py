@@ -175,17 +175,16 @@ def test_without_a_pixel_to_judge_by_it_is_refused() -> None:
         judge([Fixed(torch.zeros(1, 2, 4, 4))], [batch], [PixelTally(2, torch.device("cpu"))], fabric_for(MACHINE))
 
 
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_trainings_begin_with_the_backbone_of_a_classifier(kind: str, tmp_path: Path) -> None:
     torch.save(build_model(TINY, num_classes=10, seed=7).state_dict(), tmp_path / "w.pt")
     told: list[str] = []
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        heard = Heard(begun=told.append, step=stop)
-        task_run(tmp_path / "t", kind, heard, data=data(), start=Start(tmp_path / "w.pt", same=False))
+        task_run(tmp_path / "t", kind, Heard(begun=told.append, step=stop), data=data(), start=Start(tmp_path / "w.pt", same=False))
     assert told[0].startswith(f"{tmp_path}/w.pt, in the names of mvt-nas: ")
     kept = torch.load(Folder(tmp_path / "t").last, weights_only=True)["network"]
     given = torch.load(tmp_path / "w.pt", weights_only=True)
@@ -202,7 +201,8 @@ def test_trained_weights_are_taken_whole(tmp_path: Path) -> None:
     network = build_model(TINY, task=task, seed=3)
     torch.save(network.state_dict(), tmp_path / "w.pt")
     told: list[str] = []
-    task_run(tmp_path / "t", "detection", Heard(begun=told.append), data=data(), start=Start(tmp_path / "w.pt"))
+    with pytest.raises(KeyboardInterrupt):
+        task_run(tmp_path / "t", "detection", Heard(begun=told.append, step=stop), data=data(), start=Start(tmp_path / "w.pt"))
     assert told == [f"{tmp_path}/w.pt, in the names of mvt-nas"]
 
 

@@ -51,6 +51,7 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
 @click.option(
     "--num-classes", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Outputs of the classifier."
 )
+@click.option("--task", metavar="NAME[,FIELD=VALUE]", help="With the head of detection or segmentation.  [default: classification]")
 @click.option(
     "--device",
     "devices",
@@ -66,6 +67,7 @@ def show_command(
     resolution: int | None,
     batch_size: int,
     num_classes: int,
+    task: str | None,
     devices: tuple[str, ...],
     counters: bool,
     arch_json: bool,
@@ -75,19 +77,27 @@ def show_command(
     from mvt_nas.cli.predicted import predicted_latencies, print_latencies
     from mvt_nas.cli.resolve import resolve
     from mvt_nas.cost.stages import summarise
+    from mvt_nas.tasks.contract import at_resolution, task_from_text
 
     if as_json and arch_json:
         raise click.UsageError("--json and --arch-json exclude each other: each prints one document")
+    if task is not None and counters:
+        raise click.UsageError("--counters and --task exclude each other: the other counters are for classifiers")
     title, found = resolve(architecture)
-    found = found if resolution is None else replace(found, resolution_px=resolution)
+    found, purpose = (
+        found if resolution is None else replace(found, resolution_px=resolution),
+        None if task is None else task_from_text(task),
+    )
+    purpose = purpose if purpose is None or resolution is None else at_resolution(purpose, resolution)
     if arch_json:
         print_json(found.to_dict())
         return
-    summary = summarise(found, batch_size=batch_size, num_classes=num_classes)
-    latencies = predicted_latencies(found, devices, num_classes)
+    summary = summarise(found, batch_size=batch_size, num_classes=num_classes, task=purpose)
+    latencies = predicted_latencies(found, devices, num_classes, purpose)
     counted = _counters(found, batch_size) if counters else []
     if as_json:
-        document = {"name": title, "key": found.key, "architecture": found.to_dict()} | summary.to_dict()
+        told = {} if purpose is None else {"task": purpose.to_dict()}
+        document = {"name": title, "key": found.key, "architecture": found.to_dict()} | told | summary.to_dict()
         print_json(document | {"latency": latencies, "counters": counted})
         return
     _print_summary(title, summary)
@@ -105,7 +115,8 @@ def _counters(architecture: Any, batch_size: int) -> list[dict[str, Any]]:
 
 def _print_summary(title: str, summary: Any) -> None:
     counts = summary.counts
-    click.echo(f"{title}  (key {summary.key}, {summary.resolution_px} px, batch {summary.batch_size})\n")
+    purpose = "" if summary.task is None else f"{summary.task.kind}, "
+    click.echo(f"{title}  (key {summary.key}, {purpose}{summary.resolution_px} px, batch {summary.batch_size})\n")
     rows = [
         [part.name, part.what, part.shape, short(part.params), short(part.macs), f"{100 * part.macs / max(counts.macs, 1):.1f} %"]
         for part in summary.parts

@@ -36,7 +36,10 @@ def told_before(folder: Path | None, texts: Sequence[str]) -> list[Told]:
     from mvt_nas.engine.devices import read_devices
     from mvt_nas.engine.folder import read_config
 
-    return _told(texts, read_devices(folder, read_config(folder).devices) if folder is not None else {})
+    if folder is None:
+        return _told(texts, {})
+    config = read_config(folder)
+    return _told(texts, read_devices(folder, config.devices, config.metrics))
 
 
 def with_told(run: Run, told: Sequence[Told], *, seconds: float | None) -> tuple[Run, bool]:

@@ -65,6 +65,13 @@ def objectives() -> list[str]:
     return list(dict.fromkeys([ACCURACY, ACCURACY_LOW, TRAINED, IMAGENET, *COST_NAMES, LATENCY, *latencies, *registered("proxies")]))
 
 
+def tasks() -> list[str]:
+    """Return the names of the tasks."""
+    from mvt_nas.tasks.contract import task_names
+
+    return task_names()
+
+
 def models() -> list[str]:
     """Return the names of the published models."""
     from mvt_nas.space.published import published_names
@@ -88,6 +95,8 @@ _COMPLETED: dict[str, tuple[Names, str]] = {
     "runtime": (runtimes, "plain"),
     "runner": (lambda: registered("engine/runners"), "plain"),
     "objectives": (objectives, "plain"),
+    "task": (tasks, "plain"),
+    "tasks": (tasks, "plain"),
     "names": (lambda: registered("proxies"), "plain"),  # of mvt-nas proxy score
     "architecture": (models, "file"),
     "architectures": (models, "file"),

@@ -11,7 +11,7 @@ from mvt_nas.accuracy.names import ACCURACY, IMAGENET, TRAINED
 from mvt_nas.cli.accuracies import accuracy_in_words, with_interval
 from mvt_nas.cli.baselines import baseline_lines, baselines_document
 from mvt_nas.cli.tables import print_table, short
-from mvt_nas.cost.names import COST_NAMES, device_of, is_cost, is_latency
+from mvt_nas.cost.names import COST_NAMES, device_of, is_cost, is_latency, of_task, task_of
 
 if TYPE_CHECKING:
     from mvt_nas.engine.candidates import Candidate
@@ -62,7 +62,8 @@ def print_front(run: Run) -> None:
         return
     objectives = [objective.metric for objective in run.config.objectives]
     guessed = [IMAGENET] if any(IMAGENET in candidate.scores for candidate in front) else []
-    metrics = list(dict.fromkeys([*objectives, *run.devices, *COST_NAMES, *guessed]))
+    of_tasks = [of_task(kind, name) for kind in run.config.tasks for name in COST_NAMES]
+    metrics = list(dict.fromkeys([*objectives, *run.devices, *of_tasks, *COST_NAMES, *guessed]))
     columns = [(name, kind) for name in metrics for kind in ("predicted", *(["measured"] if run.measured.get(name) else []))]
     place = next(index for index, candidate in enumerate(front) if candidate.number == knee)
     shown = [front[index] for index in evenly_spread(len(front), _MOST_ROWS, place)]
@@ -82,7 +83,7 @@ def _say_of_latency(run: Run) -> None:
     from mvt_nas.cli.measuring import agreement_in_words
 
     if run.devices:
-        click.echo(f"Milliseconds are predicted for {', '.join(profile.name for profile in run.devices.values())}.")
+        click.echo(f"Milliseconds are predicted for {', '.join(dict.fromkeys(profile.name for profile in run.devices.values()))}.")
     for sentence in agreement_in_words(run):
         click.echo(sentence)
 
@@ -95,7 +96,8 @@ def _header(run: Run, name: str, kind: str) -> str:
     """Return what stands above a column; the device only where there are several."""
     if not is_latency(name):
         return _HEADERS.get(name, name)
-    return f"{kind} ms" if len(run.devices) == 1 else f"{kind} ms@{device_of(name)}"
+    words = f"{kind} ms" if len(set(map(device_of, run.devices))) == 1 else f"{kind} ms@{device_of(name)}"
+    return of_task(task_of(name), words)
 
 
 def _cell(run: Run, name: str, kind: str, candidate: Candidate, complete: list[Candidate]) -> str:

@@ -25,6 +25,7 @@ def latency_group() -> None:
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images per inference.  [default: 1]")
 @click.option("--seconds", type=float, default=5.0, show_default=True, metavar="S", help="Seconds of timing per network.")
 @click.option("--resolution", type=click.IntRange(8, 8192), metavar="PX", help="Side of the image instead of the architecture's own.")
+@click.option("--task", metavar="NAME[,FIELD=VALUE]", help="With the head of detection or segmentation.  [default: classification]")
 @click.option("--command", metavar="'... {model}'", help="A shell command that runs the ONNX file {model} and prints milliseconds.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, metavar="S", help="Seconds that one call of the command may take.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
@@ -36,6 +37,7 @@ def measure_command(
     batch_size: int | None,
     seconds: float,
     resolution: int | None,
+    task: str | None,
     command: str | None,
     timeout: float,
     as_json: bool,
@@ -48,12 +50,16 @@ def measure_command(
     from mvt_nas.latency.measuring.measure import measure
     from mvt_nas.latency.measuring.settings import Settings
     from mvt_nas.latency.runtimes.contract import usable_runtime
+    from mvt_nas.tasks.contract import task_from_text
 
+    if task is not None and any(name.endswith(".onnx") for name in networks):
+        raise click.UsageError("--task gives architectures a head; an ONNX file is measured as it is, so leave out one of the two")
     settings = Settings(
         runtime=runtime or ("command" if command is not None else "onnxruntime"),
         threads=threads,
         batch_size=batch_size,
         resolution_px=resolution,
+        task=None if task is None else task_from_text(task),
         seconds=seconds,
         command=command,
         timeout_s=timeout,

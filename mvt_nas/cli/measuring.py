@@ -59,6 +59,7 @@ def worth_measuring(run: Run) -> bool:
 
 def agreement_in_words(run: Run) -> list[str]:
     """Return one sentence per device on how what was measured compares with what was predicted."""
+    from mvt_nas.cost.names import task_of
     from mvt_nas.engine.measured import agreement
 
     sentences = []
@@ -67,9 +68,10 @@ def agreement_in_words(run: Run) -> list[str]:
         found = agreement(measured)
         if found is None:
             continue
-        text = (
-            f"Measured on {profile.name}: {_slower(found.factor)} than predicted (median of {found.n}{_probe(profile.probe_ms, measured)})"
-        )
+        task = task_of(metric)
+        where = profile.name if task is None else f"{profile.name}, for {task}"
+        median_of = f"median of {found.n}{_probe(profile.probe_ms, measured)}"
+        text = f"Measured on {where}: {_slower(found.factor)} than predicted ({median_of})"
         sentences.append(f"{text}; that one factor apart, predictions are {100 * found.rest:.1f} % off at the median.")
     return sentences
 

@@ -8,9 +8,12 @@ import click
 
 if TYPE_CHECKING:
     from mvt_nas.space.architecture import Architecture
+    from mvt_nas.tasks.contract import Task
 
 
-def predicted_latencies(architecture: Architecture, devices: tuple[str, ...], num_classes: int) -> list[dict[str, Any]]:
+def predicted_latencies(
+    architecture: Architecture, devices: tuple[str, ...], num_classes: int, task: Task | None = None
+) -> list[dict[str, Any]]:
     """Return the latency on each device as plain data; on the default one, where there is one, if none is named.
 
     Raises:
@@ -22,7 +25,7 @@ def predicted_latencies(architecture: Architecture, devices: tuple[str, ...], nu
     entries = []
     for name in devices or ((default,) if default in profile_files() else ()):
         profile = load_profile(name)
-        found = profile.predictor.predict(architecture, batch_size=profile.batch_size, num_classes=num_classes)
+        found = profile.predictor.predict(architecture, batch_size=profile.batch_size, num_classes=num_classes, task=task)
         figures = {field: getattr(found, field) for field in ("ms", "low_ms", "high_ms", "outside")}
         entries.append({"device": profile.name, "batch_size": profile.batch_size} | figures | {"strange": list(found.strange)})
     return entries

@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 @click.option(
     "--budget", "budgets", multiple=True, metavar="'NAME<=VALUE'", help="What is allowed, such as 'latency_ms<=15'; may be repeated."
 )
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME[,FIELD=VALUE]",
+    help="Know the costs with the head of detection or segmentation, too: segmentation.latency_ms and so on; fields are num_classes and "
+    "resolution_px, for example. May be repeated.",
+)
 @click.option("--trials", type=click.IntRange(1), metavar="N", help="Candidates to evaluate, published models included.  [default: 200]")
 @click.option("--sampler", metavar="NAME", help="mvt, nsga2, nsga3, tpe, gp, random, qmc or exhaustive.  [default: mvt]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="S", help="Of everything random.  [default: 0]")

@@ -23,6 +23,13 @@ def space_group() -> None:
     metavar="'NAME<=VALUE'",
     help="A bound on a cost, such as 'macs<=1.2G' or 'latency_ms<=15'. May be repeated.",
 )
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME[,FIELD=VALUE]",
+    help="Also the costs with this task's head, detection or segmentation. May be repeated.",
+)
 @click.option("--fix", "fixed", multiple=True, metavar="DIM=VALUE", help="Give a dimension one value. May be repeated.")
 @click.option(
     "--samples",
@@ -34,7 +41,9 @@ def space_group() -> None:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-def check_command(space: str, budgets: tuple[str, ...], fixed: tuple[str, ...], samples: int, seed: int, as_json: bool) -> None:
+def check_command(
+    space: str, budgets: tuple[str, ...], tasks: tuple[str, ...], fixed: tuple[str, ...], samples: int, seed: int, as_json: bool
+) -> None:
     """Check a space file; print its size, its costs, and how tight budgets can be.
 
     SPACE is a file or the name of a space that ships, such as mobilevit.
@@ -44,7 +53,7 @@ def check_command(space: str, budgets: tuple[str, ...], fixed: tuple[str, ...], 
     from mvt_nas.space.search_space import load_space
 
     loaded = load_space(space)
-    report = survey(loaded.fix(parse_fixed(fixed)) if fixed else loaded, budgets, samples=samples, seed=seed)
+    report = survey(loaded.fix(parse_fixed(fixed)) if fixed else loaded, budgets, tasks=tasks, samples=samples, seed=seed)
     if as_json:
         print_json(report)
         return

@@ -157,7 +157,8 @@ def _print(fitted: Fitted, exported: list[str]) -> None:
     for name in fitted.unreadable:
         click.echo(f"Unreadable: {name}", err=True)
     folder = fitted.folder
-    click.echo(f"\nThe best weights are in {folder.weights}; curves, checkpoints and confusion.png beside it.")
+    pictures = " and ".join(path.name for path in fitted.pictures)
+    click.echo(f"\nThe best weights are in {folder.weights}; curves, checkpoints and {pictures} beside it.")
     for file in exported:
         click.echo(f"  {file}")
     if not exported:

@@ -12,7 +12,7 @@ from rich.text import Text
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_HIGH, IMAGENET, TRAINED, extrapolated
 from mvt_nas.cli.accuracies import with_interval
 from mvt_nas.cli.tables import short
-from mvt_nas.cost.names import device_of, is_latency
+from mvt_nas.cost.names import device_of, is_latency, of_task, task_of
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.spread import evenly_spread
 from mvt_nas.report.watch.chart import area_chart
@@ -117,7 +117,7 @@ def _front(view: View, rows: int) -> RenderableType:
 
 def _header(metric: str, several: bool) -> str:
     if is_latency(metric):
-        return f"predicted ms@{device_of(metric)}" if several else "predicted ms"
+        return of_task(task_of(metric), f"predicted ms@{device_of(metric)}" if several else "predicted ms")
     return _NAMES.get(metric, metric)
 
 

@@ -16,6 +16,7 @@ from mvt_nas.blocks.graph import Graph
 from mvt_nas.blocks.graph import Tensor as GraphTensor
 from mvt_nas.blocks.lowering import LOWERINGS, Lowering, Segment
 from mvt_nas.cost.parts import Fields, Part, Setting, grid, tabulate
+from mvt_nas.cost.task_use import Use
 from mvt_nas.lowering import lower_convolutions, lower_head, lower_stem
 from mvt_nas.space.architecture import CONV
 from mvt_nas.space.search_space import SearchSpace
@@ -38,23 +39,26 @@ class StageParts:
     next_side: Part
 
 
-def first_side(space: SearchSpace) -> tuple[Part, list[int]]:
+def first_side(space: SearchSpace, use: Use | None) -> tuple[Part, list[int]]:
     """Return the index of the side that leaves the stem, and those sides."""
+    if use is not None:
+        return Part((), (), 1, np.zeros(1, dtype=np.intp)), [-(-use.task.resolution_px // 2)]
     dimensions, strides, columns = grid(space, ["resolution_px"])
     after = -(-columns.value("resolution_px") // 2)
     sides = sorted({int(side) for side in after})
     return Part(dimensions, strides, len(columns), np.searchsorted(sides, after)), sides
 
 
-def stem_part(space: SearchSpace, setting: Setting) -> Part:
+def stem_part(space: SearchSpace, setting: Setting, use: Use | None) -> Part:
     """Return the table of the stem."""
 
     def lower(batch_size: int, _: int, fields: dict[str, Any]) -> Lowered:
-        graph, side = Graph(), fields["resolution_px"]
+        graph, side = Graph(), fields["resolution_px"] if use is None else use.task.resolution_px
         lower_stem(graph, graph.input(batch_size, setting.in_channels, side, side), width=fields["width"])
         return graph, ()
 
-    return tabulate(space, setting, Fields({"resolution_px": "resolution_px"}, {"width": "stem.width"}), [0], lower)
+    scalars = {"resolution_px": "resolution_px"} if use is None else {}
+    return tabulate(space, setting, Fields(scalars, {"width": "stem.width"}), [0], lower)
 
 
 def head_part(space: SearchSpace, setting: Setting, sides: list[int]) -> Part:
@@ -70,14 +74,16 @@ def head_part(space: SearchSpace, setting: Setting, sides: list[int]) -> Part:
     return tabulate(space, setting, Fields({"head_width": "head.width"}, {"width": last}), sides, lower)
 
 
-def stage_parts(space: SearchSpace, setting: Setting, number: int, sides: list[int]) -> tuple[StageParts, list[int]]:
+def stage_parts(space: SearchSpace, setting: Setting, number: int, sides: list[int], use: Use | None) -> tuple[StageParts, list[int]]:
     """Return the tables of a stage, and the sides of the maps that may leave it."""
+    stride = None if use is None else use.steps[number - 1].stride
     scope = f"stage{number}"
     before = "stem.width" if number == 1 else f"stage{number - 1}.width"
     kinds = [str(kind) for kind in np.unique(_all_values(space, f"{scope}.block")) if kind != CONV]
-    convolutions = _convolutions_part(space, setting, scope, before, sides)
-    blocks = tuple(_block_parts(space, setting, scope, kind, sides) for kind in kinds)
-    next_side, after = _next_side(space, scope, kinds, sides)
+    holds = use is not None and number - 2 in use.taps
+    convolutions = _convolutions_part(space, setting, scope, before, sides, stride, holds)
+    blocks = tuple(_block_parts(space, setting, scope, kind, sides, stride) for kind in kinds)
+    next_side, after = _next_side(space, scope, kinds, sides, stride)
     return StageParts(convolutions, blocks, next_side), after
 
 
@@ -85,25 +91,31 @@ def _all_values(space: SearchSpace, path: str) -> NDArray[Any]:
     return grid(space, [path])[2].value(path)
 
 
-def _convolutions_part(space: SearchSpace, setting: Setting, scope: str, before: str, sides: list[int]) -> Part:
+def _convolutions_part(
+    space: SearchSpace, setting: Setting, scope: str, before: str, sides: list[int], stride: int | None, holds: bool
+) -> Part:
+    """Return the table of a stage's inverted residuals; ``stride`` stands for the stage's own, ``holds`` keeps their input alive."""
+
     def lower(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
         graph = Graph()
         x = graph.input(batch_size, fields["before"], side, side)
-        adds = fields["same"] and fields["stride"] == 1
-        choices = {name: fields[name] for name in ("width", "stride", "depth", "expansion")}
-        lower_convolutions(graph, x, first_adds=adds, **choices)
-        return graph, ()
+        step = stride or fields["stride"]
+        choices = {name: fields[name] for name in ("width", "depth", "expansion")}
+        lower_convolutions(graph, x, stride=step, first_adds=fields["same"] and step == 1, **choices)
+        return graph, (x,) if holds else ()
 
     scalars = {name: f"{scope}.{name}" for name in ("stride", "expansion")}
     arrays = {"before": before, "width": f"{scope}.width"}
     return tabulate(space, setting, Fields(scalars, arrays, ("depth", f"{scope}.depth"), same=(before, f"{scope}.width")), sides, lower)
 
 
-def _block_parts(space: SearchSpace, setting: Setting, scope: str, kind: str, sides: list[int]) -> tuple[Part, Part | None]:
+def _block_parts(
+    space: SearchSpace, setting: Setting, scope: str, kind: str, sides: list[int], stride: int | None
+) -> tuple[Part, Part | None]:
     lowering = LOWERINGS.get(kind)
 
     def outer_side(side: int, fields: dict[str, Any]) -> int:
-        return int(-(-side // fields["stride"]))
+        return int(-(-side // (stride or fields["stride"])))
 
     def inner_side(side: int, fields: dict[str, Any]) -> int:
         return _grown(lowering, fields, outer_side(side, fields))
@@ -142,7 +154,7 @@ def _grown(lowering: Lowering, fields: dict[str, Any], side: int) -> int:
     return lowering.output_side(side, *(fields[name] for name in lowering.output_side_fields))
 
 
-def _next_side(space: SearchSpace, scope: str, kinds: list[str], sides: list[int]) -> tuple[Part, list[int]]:
+def _next_side(space: SearchSpace, scope: str, kinds: list[str], sides: list[int], stride: int | None) -> tuple[Part, list[int]]:
     """Return the table of the side that leaves a stage, and those sides, ascending."""
     fields = {kind: LOWERINGS.get(kind).output_side_fields for kind in kinds}
     names = dict.fromkeys(["stride", "block", *(name for group in fields.values() for name in group)])
@@ -153,7 +165,7 @@ def _next_side(space: SearchSpace, scope: str, kinds: list[str], sides: list[int
         here = {name: column[cell].item() for name, column in values.items()}
         kind = here["block"]
         for index, side in enumerate(sides):
-            halved = -(-side // here["stride"])
+            halved = -(-side // (stride or here["stride"]))
             after[index, cell] = halved if kind == CONV else _grown(LOWERINGS.get(kind), here, halved)
     leaving = sorted({int(side) for side in after.ravel()})
     return Part(dimensions, strides, len(columns), np.searchsorted(leaving, after).ravel()), leaving

@@ -184,10 +184,10 @@ def _groups(columns: Columns, fields: Fields, cells: NDArray[np.intp]) -> list[t
 def _costs(setting: Setting, fields: Fields, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
     """Return the costs of a group's cells, (n, columns)."""
     if fields.repeat is None:
-        return _folded(setting, side, values, lower, n)
+        return folded(setting, side, values, lower, n)
     name = fields.repeat[0]
-    one = _folded(setting, side, values | {name: 1}, lower, n)
-    two = _folded(setting, side, values | {name: 2}, lower, n)
+    one = folded(setting, side, values | {name: 1}, lower, n)
+    two = folded(setting, side, values | {name: 2}, lower, n)
     repeats = values[name][:, None]
     result = np.where(repeats > 1, two, one)
     added = setting.added
@@ -195,7 +195,7 @@ def _costs(setting: Setting, fields: Fields, side: int, values: dict[str, Any], 
     return result
 
 
-def _folded(setting: Setting, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
+def folded(setting: Setting, side: int, values: dict[str, Any], lower: Lower, n: int) -> NDArray[Any]:
     """Return the sums, the peak and the background of a part, (n, columns); it is lowered once per batch size."""
     result = np.zeros((n, setting.columns))
     graph, held = lower(setting.batch_size, side, values)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas.cost.counts import Counts, count
 from mvt_nas.cost.folds import total
-from mvt_nas.lowering import lower
+from mvt_nas.lowering import backbone_steps, lower
 from mvt_nas.space.architecture import Architecture, Block, Stage
 from mvt_nas.space.fields import Value, holds, specs
+from mvt_nas.tasks.contract import HEADS, Task
+from mvt_nas.tasks.strides import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Summary:
     batch_size: int
     counts: Counts
     parts: tuple[PartCosts, ...]
+    task: Task | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain data."""
@@ -49,30 +52,39 @@ class Summary:
         return counts | {"batch_size": self.batch_size, "parts": parts}
 
 
-def summarise(architecture: Architecture, *, batch_size: int = 1, num_classes: int = 1000) -> Summary:
-    """Return the costs of an architecture part by part."""
-    graph = lower(architecture, batch_size=batch_size, num_classes=num_classes)
+def summarise(architecture: Architecture, *, batch_size: int = 1, num_classes: int = 1000, task: Task | None = None) -> Summary:
+    """Return the costs of an architecture part by part; with a ``task``, of the task's network at the task's resolution."""
+    graph = lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
+    plan = backbone_steps(architecture, task)
     parts = []
     for scope in dict.fromkeys(op.scope for op in graph.ops):
         ops = [op for op in graph.ops if op.scope == scope]
         shape = " x ".join(str(size) for size in ops[-1].output.shape[1:])
-        parts.append(PartCosts(scope, _words(architecture, scope), shape, total(ops, "params"), total(ops, "macs")))
-    counts = count(architecture, batch_size=batch_size, num_classes=num_classes)
-    return Summary(architecture.key, architecture.resolution_px, batch_size, counts, tuple(parts))
+        words = _of_head(task, scope) if task is not None and scope.startswith("head.") else _words(architecture, scope, plan)
+        parts.append(PartCosts(scope, words, shape, total(ops, "params"), total(ops, "macs")))
+    counts = count(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
+    return Summary(architecture.key, (task or architecture).resolution_px, batch_size, counts, tuple(parts), task)
 
 
-def _words(architecture: Architecture, scope: str) -> str:
+def _of_head(task: Task, scope: str) -> str:
+    """Return what a part of a task's head is, in words: that of its scope without the number behind it."""
+    return HEADS.get(task.kind).words[scope.removeprefix("head.").rstrip("0123456789")]
+
+
+def _words(architecture: Architecture, scope: str, plan: Sequence[Step]) -> str:
     name, _, part = scope.partition(".")
     if name == "stem":
         return "3x3 convolution, stride 2"
     if name == "head":
         return "1x1 convolution, mean, classifier" if architecture.head_width else "mean, classifier"
-    stage = architecture.stages[int(name.removeprefix("stage")) - 1]
-    return _convolutions(stage) if part == "conv" else _block(stage)
+    number = int(name.removeprefix("stage")) - 1
+    stage = architecture.stages[number]
+    return _convolutions(stage, plan[number]) if part == "conv" else _block(stage)
 
 
-def _convolutions(stage: Stage) -> str:
-    return f"{stage.depth} x inverted residual, expansion {stage.expansion:g}, stride {stage.stride}"
+def _convolutions(stage: Stage, step: Step) -> str:
+    kept = "" if step.stride == stage.stride else f" (not {stage.stride}: the task wants a larger map)"
+    return f"{stage.depth} x inverted residual, expansion {stage.expansion:g}, stride {step.stride}{kept}"
 
 
 def _block(stage: Stage) -> str:

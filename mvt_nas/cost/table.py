@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvt_nas.cost.compile import StageParts, first_side, head_part, stage_parts, stem_part
+from mvt_nas.cost.compiled import Compiled
 from mvt_nas.cost.folds import BYTES, Fold
 from mvt_nas.cost.names import COST_NAMES
-from mvt_nas.cost.parts import ADDITIVE, Part, Setting
+from mvt_nas.cost.parts import ADDITIVE, Setting
+from mvt_nas.cost.task_use import uses, variants
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.lowering import check_use
 from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.tasks.contract import Task
 
 _CHUNK = 8192
 
@@ -64,6 +66,7 @@ class CostTable:
         in_channels: channels of an image.
         num_classes: outputs of the classifier.
         folds: further costs that are sums over the kernels, such as predicted latencies.
+        task: what the networks are for; ``None`` for classification. It has its own resolution and classes.
 
     Attributes:
         space: as given.
@@ -72,11 +75,18 @@ class CostTable:
 
     Raises:
         SpaceError: a part depends on more choices than can be tabulated.
-        ArchitectureError: a number of images, channels or classes that is not allowed.
+        ArchitectureError: a number of images, channels or classes that is not allowed, or a task that the backbones cannot serve.
     """
 
     def __init__(
-        self, space: SearchSpace, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000, folds: Sequence[Fold] = ()
+        self,
+        space: SearchSpace,
+        *,
+        batch_size: int = 1,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        folds: Sequence[Fold] = (),
+        task: Task | None = None,
     ) -> None:
         check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
         setting = Setting(batch_size, in_channels, num_classes, tuple(folds))
@@ -84,13 +94,8 @@ class CostTable:
         self.num_classes = num_classes
         self.names = (*COST_NAMES, *(fold.name for fold in folds))
         self._setting = setting
-        self._stem = stem_part(space, setting)
-        self._first_side, sides = first_side(space)
-        self._stages: list[StageParts] = []
-        for number in range(1, space.plan.stages + 1):
-            parts, sides = stage_parts(space, setting, number, sides)
-            self._stages.append(parts)
-        self._head = head_part(space, setting, sides)
+        self._compiled = [Compiled(space, setting, None)] if task is None else [Compiled(space, setting, use) for use in uses(space, task)]
+        self._variant = variants(space) if len(self._compiled) > 1 else None
 
     def costs(self, rows: ArrayLike) -> Costs:
         """Return the costs of encoded architectures, (n, dimensions); rows need not be canonical, rules are not looked at.
@@ -110,25 +115,13 @@ class CostTable:
 
     def _fold(self, codes: NDArray[np.intp], sums: NDArray[Any], peak: NDArray[Any]) -> None:
         """Write the sums and the peak of live elements of one chunk."""
-        entry = self._stem.table[self._stem.index(codes, None)]
-        sums[:], peak[:] = entry[:, :-2], entry[:, -2]
-        side = self._first_side.table[self._first_side.index(codes, None)]
-        for stage in self._stages:
-            _add(stage.convolutions, codes, side, sums, peak)
-            for outer, inner in stage.blocks:
-                background = _add(outer, codes, side, sums, peak)
-                if inner is not None:
-                    _add(inner, codes, side, sums, peak, background)
-            side = stage.next_side.table[stage.next_side.index(codes, side)]
-        _add(self._head, codes, side, sums, peak)
-
-
-def _add(
-    part: Part, codes: NDArray[np.intp], side: NDArray[np.intp], sums: NDArray[Any], peak: NDArray[Any], background: Any = 0.0
-) -> NDArray[Any]:
-    """Add a part's sums, raise the peak to its own above the ``background``; return the background that it gives an inner part."""
-    entry = part.table.take(part.index(codes, side), axis=0)
-    sums += entry[:, :-2]
-    np.maximum(peak, entry[:, -2] + background, out=peak)
-    result: NDArray[Any] = entry[:, -1]
-    return result
+        if self._variant is None:
+            self._compiled[0].fold(codes, sums, peak)
+            return
+        found = self._variant.table[self._variant.index(codes, None)]
+        for number, compiled in enumerate(self._compiled):
+            members = np.flatnonzero(found == number)
+            if len(members):
+                part, top = np.empty((len(members), sums.shape[1])), np.empty(len(members))
+                compiled.fold(np.ascontiguousarray(codes[:, members]), part, top)
+                sums[members], peak[members] = part, top

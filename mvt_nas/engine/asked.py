@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mvt_nas.accuracy.names import TRAINED, is_predicted
+from mvt_nas.cost.names import task_of
 from mvt_nas.engine.accuracy import AccuracyTable, load_accuracy
 from mvt_nas.engine.config import RunConfig
 from mvt_nas.engine.devices import DeviceNames
 from mvt_nas.engine.inputs import Inputs, read_inputs
 from mvt_nas.engine.objectives import Budget, Objective, parse_budgets, parse_objectives
 from mvt_nas.engine.training import KEEP, Training
-from mvt_nas.errors import MetricError
+from mvt_nas.errors import ArchitectureError, MetricError
+from mvt_nas.tasks.contract import TASKS, Task, task_from_text
 from mvt_nas.training.protocol import Protocol
 
 
@@ -62,6 +64,7 @@ class Asked:
             objectives=self.objectives,
             budgets=self.budgets,
             devices=recorded["devices"],
+            tasks=recorded["tasks"],
             accuracy=recorded["accuracy"],
             training=self.training,
         )
@@ -71,6 +74,7 @@ def understood(
     objectives: Sequence[str | Objective],
     budgets: Sequence[str | Budget],
     *,
+    tasks: Sequence[str] = (),
     accuracy_table: str | Path | None = None,
     pictures: Pictures = Pictures(),
     old: tuple[Path, RunConfig] | None = None,
@@ -80,12 +84,14 @@ def understood(
     Args:
         objectives: as texts.
         budgets: as texts.
+        tasks: as texts; those that metrics name need not be among them.
         accuracy_table: file of trained networks; by default the run's own, else the one that ships.
         pictures: with which candidates are trained.
         old: folder and configuration of a run that goes on.
 
     Raises:
         MetricError: a text cannot be read, or something is given that nothing needs.
+        ArchitectureError: there is no such task, or it is given twice.
         LatencyError: there is no such device.
         AccuracyError: the table cannot be used.
         DataError: the pictures cannot be used.
@@ -100,13 +106,32 @@ def understood(
             names.keep(one.metric)
     aims, bounds = tuple(parse_objectives(objectives, names.metric)), tuple(parse_budgets(budgets, names.metric))
     metrics = [aim.metric for aim in aims] + [bound.metric for bound in bounds]
-    inputs = Inputs(names.found, _accuracy(metrics, accuracy_table, kept.accuracy))
+    inputs = Inputs(names.found, _accuracy(metrics, accuracy_table, kept.accuracy), tasks_of(metrics, tasks, kept.tasks))
     return Asked(aims, bounds, inputs, _training(metrics, pictures, old[1].training if old else None))
 
 
 def _check_kinds(name: str, texts: object, kind: type) -> None:
     if isinstance(texts, str) or not isinstance(texts, Sequence) or not all(isinstance(text, str | kind) for text in texts):
         raise MetricError(f"{name} = {texts!r} is not allowed; a list of texts")
+
+
+def tasks_of(metrics: Sequence[str], texts: Sequence[str], kept: Mapping[str, Task] | None = None) -> dict[str, Task]:
+    """Return the tasks by name: those in texts, or those of the run that goes on, and with its defaults whatever metrics name else.
+
+    Raises:
+        ArchitectureError: there is no such task, or it is given twice.
+    """
+    found: dict[str, Task] = {}
+    for text in texts:
+        task = task_from_text(text)
+        if task is not None and found.setdefault(task.kind, task) is not task:
+            raise ArchitectureError(f"--task {task.kind} is given twice")
+    found = found or dict(kept or {})
+    for metric in metrics:
+        kind = task_of(metric)
+        if kind is not None and kind not in found:
+            found[kind] = TASKS.get(kind)()
+    return dict(sorted(found.items()))
 
 
 def _accuracy(metrics: Sequence[str], path: str | Path | None, kept: AccuracyTable | None) -> AccuracyTable | None:

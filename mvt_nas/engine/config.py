@@ -9,13 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import mvt_nas
+from mvt_nas.cost.names import task_of
 from mvt_nas.engine.devices import unknown_devices
 from mvt_nas.engine.metrics import is_known
 from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
 from mvt_nas.engine.stop_when import NEVER, StopWhen
 from mvt_nas.engine.training import Training
-from mvt_nas.errors import MetricError, RunError, TrainingError, listing
+from mvt_nas.errors import ArchitectureError, MetricError, RunError, TrainingError, listing
 from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.tasks.contract import Task, task_from_dict
 
 FORMAT = 1
 """Version of the format of run folders."""
@@ -56,6 +58,7 @@ class RunConfig:
         scoring: how proxies are evaluated.
         reference: the point from which hypervolume is measured, by metric.
         devices: content hash of the profile of each device on which latency is predicted, by its name.
+        tasks: for which the backbones' costs are known beside classification: their fields, by name.
         accuracy: name and content hash of the table of trained networks by which accuracy is predicted; empty where it is not.
         training: how candidates are trained; ``None`` where they are not.
         stop_when: by which rule it ends before its trials are done.
@@ -76,6 +79,7 @@ class RunConfig:
     scoring: Scoring = Scoring()
     reference: Mapping[str, float] = field(default_factory=dict)
     devices: Mapping[str, str] = field(default_factory=dict)
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     accuracy: Mapping[str, str] = field(default_factory=dict)
     training: Training | None = None
     stop_when: StopWhen = NEVER
@@ -96,6 +100,19 @@ class RunConfig:
     def costly_budgets(self) -> list[Budget]:
         """The budgets that only an evaluation can check."""
         return [budget for budget in self.budgets if not is_known(budget.metric)]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of objectives and budgets, each once."""
+        return list(dict.fromkeys([*(o.metric for o in self.objectives), *(b.metric for b in self.budgets)]))
+
+    def task(self, kind: str | None) -> Task | None:
+        """Return a task of the run by its name; ``None`` stands for classification.
+
+        Raises:
+            ArchitectureError: it is damaged.
+        """
+        return None if kind is None else task_from_dict({"task": kind} | dict(self.tasks[kind]), f"tasks.{kind}")
 
     @property
     def name(self) -> str:
@@ -130,6 +147,7 @@ class RunConfig:
             "scoring": {name: getattr(self.scoring, name) for name in Scoring.__slots__},
             "reference": dict(self.reference),
             "devices": dict(self.devices),
+            "tasks": {kind: dict(fields) for kind, fields in self.tasks.items()},
             "accuracy": dict(self.accuracy),
             "training": self.training.to_dict() if self.training else {},
             "stop_when": str(self.stop_when),
@@ -155,9 +173,7 @@ class RunConfig:
             _check_kinds(data)
             objectives = tuple(Objective.parse(text) for text in data["objectives"])
             budgets = tuple(Budget.parse(text) for text in data["budgets"])
-            for metric in unknown_devices([*(o.metric for o in objectives), *(b.metric for b in budgets)], data["devices"]):
-                raise MetricError(f"{metric} is none of the devices ({listing(data['devices']) or 'none'})")
-            return RunConfig(
+            config = RunConfig(
                 objectives=objectives,
                 budgets=budgets,
                 scoring=Scoring(**data["scoring"]),
@@ -165,15 +181,17 @@ class RunConfig:
                 stop_when=StopWhen.parse(data["stop_when"]),
                 **{name: data[name] for name in _KINDS},
             )
-        except (KeyError, TypeError, AttributeError, MetricError, TrainingError) as error:
+            _check_names(config)
+            return config
+        except (KeyError, TypeError, AttributeError, ArchitectureError, MetricError, TrainingError) as error:
             raise RunError(f"{where}: damaged ({type(error).__name__}: {error}); restore it or start a new run") from None
 
 
-_LATER: dict[str, object] = {"devices": {}, "accuracy": {}, "training": {}, "stop_when": "never", "source": ""}
+_LATER: dict[str, object] = {"devices": {}, "tasks": {}, "accuracy": {}, "training": {}, "stop_when": "never", "source": ""}
 """What the first runs did not have."""
 
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(("space", "reference", "devices", "accuracy", "versions"), dict),
+    **dict.fromkeys(("space", "reference", "devices", "tasks", "accuracy", "versions"), dict),
     **dict.fromkeys(("trials", "seed", "batch", "num_classes"), int),
     **dict.fromkeys(("space_hash", "sampler", "source"), str),
     "warm_start": bool,
@@ -184,6 +202,14 @@ def _check_kinds(data: Mapping[str, Any]) -> None:
     for name, kind in _KINDS.items():
         if type(data[name]) is not kind:
             raise TypeError(f"{name} = {data[name]!r} is no {kind.__name__}")
+
+
+def _check_names(config: RunConfig) -> None:
+    """Check that all that the metrics name is there."""
+    for metric in unknown_devices(config.metrics, config.devices):
+        raise MetricError(f"{metric} is none of the devices ({listing(config.devices) or 'none'})")
+    for kind in (*config.tasks, *map(task_of, config.metrics)):
+        config.task(kind)
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mvt_nas.cost.folds import Fold
-from mvt_nas.cost.names import device_of, is_latency
+from mvt_nas.cost.names import bare, device_of, is_latency, of_task, task_of
 from mvt_nas.errors import LatencyError, MetricError, RunError
 from mvt_nas.latency.model.stacked import stacked_ms
 from mvt_nas.latency.profile import Profile
@@ -18,7 +18,7 @@ from mvt_nas.latency.profiles import default_profile_name, load_profile
 FOLDER = "devices"
 
 Devices = Mapping[str, Profile]
-"""Metric (``latency_ms@NAME``) to the profile that predicts it."""
+"""Metric (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``) to the profile that predicts it."""
 
 
 class DeviceNames:
@@ -44,12 +44,12 @@ class DeviceNames:
         """
         if not is_latency(name):
             return name
-        return self._note(self._profile(name))
+        return self._note(task_of(name), self._profile(name))
 
     def keep(self, metric: str) -> None:
         """Take a device from the run that goes on."""
         if metric in self._kept:
-            self._note(self._kept[metric])
+            self._note(task_of(metric), self._kept[metric])
 
     def _profile(self, name: str) -> Profile:
         try:
@@ -59,8 +59,8 @@ class DeviceNames:
                 return self._kept[name]
             raise
 
-    def _note(self, profile: Profile) -> str:
-        metric = profile.metric
+    def _note(self, task: str | None, profile: Profile) -> str:
+        metric = of_task(task, profile.metric)
         other = self.found.setdefault(metric, profile)
         if other.hash == profile.hash:
             return metric
@@ -72,10 +72,12 @@ class DeviceNames:
         return metric
 
 
-def folds(devices: Devices) -> list[Fold]:
-    """Return what cost tables sum to predict the latencies."""
+def folds(devices: Devices, task: str | None = None) -> list[Fold]:
+    """Return what cost tables sum to predict the latencies of classification or of a task; they bear the devices' names only."""
     return [
-        Fold(metric, stacked_ms(profile.predictor), profile.predictor.fixed_ms, profile.batch_size) for metric, profile in devices.items()
+        Fold(bare(metric), stacked_ms(profile.predictor), profile.predictor.fixed_ms, profile.batch_size)
+        for metric, profile in devices.items()
+        if task_of(metric) == task
     ]
 
 
@@ -97,14 +99,14 @@ def write_devices(folder: Path, devices: Devices) -> None:
             raise RunError(str(error)) from None
 
 
-def read_devices(folder: Path, expected: Mapping[str, str]) -> dict[str, Profile]:
-    """Return the profiles in a run folder whose names and hashes its configuration records.
+def read_devices(folder: Path, expected: Mapping[str, str], metrics: Iterable[str]) -> dict[str, Profile]:
+    """Return, for the latencies among a run's metrics, the profiles in its folder whose names and hashes its configuration records.
 
     Raises:
         RunError: a copy is missing, damaged, or not the one that the run was started with.
     """
-    profiles = [_read(_copy(folder, name), digest) for name, digest in expected.items()]
-    return {profile.metric: profile for profile in profiles}
+    profiles = {name: _read(_copy(folder, name), digest) for name, digest in expected.items()}
+    return {metric: profiles[device_of(metric) or ""] for metric in metrics if is_latency(metric)}
 
 
 def unknown_devices(metrics: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.engine.accuracy import AccuracyTable, read_accuracy, write_accuracy
 from mvt_nas.engine.devices import Devices, folds, hashes, read_devices, write_devices
 from mvt_nas.engine.known import Known
 from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.tasks.contract import Task
 
 if TYPE_CHECKING:
     from mvt_nas.engine.config import RunConfig
@@ -24,19 +25,23 @@ class Inputs:
     Attributes:
         devices: on which latency is predicted, by metric.
         accuracy: by which accuracy is predicted, where it is.
+        tasks: for which costs are known beside those of classification, by name.
     """
 
     devices: Devices = field(default_factory=dict)
     accuracy: AccuracyTable | None = None
+    tasks: Mapping[str, Task] = field(default_factory=dict)
 
-    def recorded(self) -> dict[str, Mapping[str, str]]:
+    def recorded(self) -> dict[str, Mapping[str, Any]]:
         """Return what a run's configuration says of them."""
-        return {"devices": hashes(self.devices), "accuracy": self.accuracy.about() if self.accuracy else {}}
+        tasks = {kind: {name: value for name, value in task.to_dict().items() if name != "task"} for kind, task in self.tasks.items()}
+        return {"devices": hashes(self.devices), "accuracy": self.accuracy.about() if self.accuracy else {}, "tasks": tasks}
 
     def known(self, space: SearchSpace, num_classes: int) -> Known:
         """Return all that they tell of a space."""
         table = CostTable(space, num_classes=num_classes, folds=folds(self.devices))
-        return Known(table, self.accuracy.in_space(space) if self.accuracy else None)
+        of_tasks = {kind: CostTable(space, folds=folds(self.devices, kind), task=task) for kind, task in self.tasks.items()}
+        return Known(table, self.accuracy.in_space(space) if self.accuracy else None, of_tasks)
 
 
 def write_inputs(folder: Path, inputs: Inputs) -> None:
@@ -55,4 +60,6 @@ def read_inputs(folder: Path, config: RunConfig) -> Inputs:
     Raises:
         RunError: a copy is missing, damaged, or not the one that the run was started with.
     """
-    return Inputs(read_devices(folder, config.devices), read_accuracy(folder, config.accuracy))
+    devices = read_devices(folder, config.devices, config.metrics)
+    tasks = {kind: task for kind in config.tasks if (task := config.task(kind)) is not None}
+    return Inputs(devices, read_accuracy(folder, config.accuracy), tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from mvt_nas.accuracy.imagenet import imagenet_top1_of_rows
 from mvt_nas.accuracy.names import IMAGENET, PREDICTED, is_predicted
 from mvt_nas.accuracy.predicted import PredictedAccuracy
+from mvt_nas.cost.names import bare, of_task, task_of
 from mvt_nas.cost.table import Costs, CostTable
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
@@ -23,16 +25,19 @@ class Known:
     Args:
         table: its costs.
         predicted: its accuracies, where trained networks predict them.
+        tasks: its costs with the heads of tasks, by the task's name.
 
     Attributes:
         space: that of the table.
         names: of all metrics that are known.
     """
 
-    def __init__(self, table: CostTable, predicted: PredictedAccuracy | None = None) -> None:
+    def __init__(self, table: CostTable, predicted: PredictedAccuracy | None = None, tasks: Mapping[str, CostTable] | None = None) -> None:
         self.space: SearchSpace = table.space
-        self.names = (*table.names, *(PREDICTED if predicted else ()), IMAGENET)
+        of_tasks = [of_task(kind, name) for kind, costs in (tasks or {}).items() for name in costs.names]
+        self.names = (*table.names, *of_tasks, *(PREDICTED if predicted else ()), IMAGENET)
         self._table = table
+        self._tasks = dict(tasks or {})
         self._predicted = predicted
         self._imagenet_table: CostTable | None = None
 
@@ -40,9 +45,9 @@ class Known:
         """Return what is known of rows, (n, dimensions)."""
         return Values(self, rows)
 
-    def costs(self, rows: Rows) -> Costs:
-        """Return their costs."""
-        return self._table.costs(rows)
+    def costs(self, rows: Rows, task: str | None = None) -> Costs:
+        """Return their costs, those of classification or of a task of the run."""
+        return (self._table if task is None else self._tasks[task]).costs(rows)
 
     def predicted(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         """Return their predicted accuracies; only where trained networks predict them."""
@@ -69,7 +74,7 @@ class Values:
     def __init__(self, known: Known, rows: Rows) -> None:
         self._known = known
         self._rows = rows
-        self._costs: Costs | None = None
+        self._costs: dict[str | None, Costs] = {}
         self._found: dict[str, NDArray[Any]] = {}
 
     def __len__(self) -> int:
@@ -83,6 +88,8 @@ class Values:
         elif name == IMAGENET:
             self._found[name] = self._known.imagenet(self._rows)
         else:
-            self._costs = self._costs or self._known.costs(self._rows)
-            self._found[name] = self._costs[name]
+            task = task_of(name)
+            if task not in self._costs:
+                self._costs[task] = self._known.costs(self._rows, task)
+            self._found[name] = self._costs[task][bare(name)]
         return self._found[name]

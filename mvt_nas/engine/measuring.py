@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas.cost.names import task_of
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.folder import locked
 from mvt_nas.engine.measured import MeasuredStore, Measurement, read_measured
@@ -62,14 +63,14 @@ def measure_front(run: Run, *, most: int = MOST, seconds: float = SECONDS, liste
         LatencyError: none of its devices is this machine, or the runtime fails.
         RunError: another process works on the folder, or it cannot be written.
     """
-    tasks = [(profile, group) for profile in _checked(run).values() for group in _groups(run, profile.metric, most)]
-    total, done = sum(len(group) for _, group in tasks), 0
+    work = [(metric, profile, group) for metric, profile in _checked(run).items() for group in _groups(run, metric, most)]
+    total, done = sum(len(group) for *_, group in work), 0
     interrupted = False
-    if tasks:
+    if work:
         with locked(run.folder), closing(MeasuredStore(run.folder)) as store:
             try:
-                for profile, group in tasks:
-                    store.add(_measure(run, profile, group, seconds))
+                for metric, profile, group in work:
+                    store.add(_measure(run, metric, profile, group, seconds))
                     done += len(group)
                     if listener:
                         listener(done, total)
@@ -127,20 +128,20 @@ def fingerprint_of(profile: Profile) -> dict[str, Any]:
     return fingerprint(runtime, threads=profile.threads, dtype=profile.dtype)
 
 
-def _measure(run: Run, profile: Profile, group: Sequence[Candidate], seconds: float) -> list[Measurement]:
+def _measure(run: Run, metric: str, profile: Profile, group: Sequence[Candidate], seconds: float) -> list[Measurement]:
     from mvt_nas.latency.measuring.measure import measure
 
     found = fingerprint_of(profile)
-    settings = as_profiled(profile, run.config.num_classes, seconds)
+    settings = replace(as_profiled(profile, run.config.num_classes, seconds), task=run.config.task(task_of(metric)))
     timed = measure([(str(candidate.number), run.architecture(candidate.number)) for candidate in group], settings)
     return [
         Measurement(
             candidate.key,
-            profile.metric,
+            metric,
             one.timing.ms,
             one.timing.low_ms,
             one.timing.high_ms,
-            candidate.scores[profile.metric],
+            candidate.scores[metric],
             one.timing.probe_ms,
             one.timing.warnings,
             found,

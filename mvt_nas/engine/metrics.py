@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, IMAGENET, PREDICTED, TRAINED, is_predicted
-from mvt_nas.cost.names import COST_NAMES, LATENCY, is_cost
+from mvt_nas.cost.names import COST_NAMES, LATENCY, bare, is_cost, task_of
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.proxies.contract import PROXIES
+from mvt_nas.tasks.contract import TASKS
 
 Direction = Literal["min", "max"]
 
@@ -28,8 +29,14 @@ def metric_direction(name: str) -> Direction:
     """
     if (is_cost(name) and not name.endswith("@")) or name == ACCURACY_BEYOND:
         return "min"
+    if task_of(name) is not None:
+        costs = (*COST_NAMES, LATENCY)
+        raise MetricError(f"unknown metric {name!r}: of a task its costs are known{nearest(bare(name), costs)} ({listing(costs)})")
     if name in (*PREDICTED, IMAGENET, TRAINED):
         return "max"
+    kind, dot, rest = name.partition(".")
+    if dot and is_cost(rest):
+        raise MetricError(f"unknown metric {name!r}: {kind!r} is no task{nearest(kind, TASKS)} (tasks: {listing(TASKS)})")
     if name not in PROXIES:
         known = dict.fromkeys([*NAMES, *PROXIES])
         raise MetricError(f"unknown metric {name!r}{nearest(name, known)} (known: {listing(known)})")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mvt_nas.cost.names import of_task
 from mvt_nas.engine.asked import Pictures, understood
 from mvt_nas.engine.baselines import read_baselines
 from mvt_nas.engine.cache import Cache, cache_path, wanted
@@ -34,6 +35,7 @@ from mvt_nas.engine.stop_when import NEVER, StopWhen
 from mvt_nas.engine.stopping import ended
 from mvt_nas.engine.store import Store
 from mvt_nas.space.search_space import SearchSpace, load_space
+from mvt_nas.tasks.contract import task_from_text
 
 DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
 DEFAULT_TRIALS = 200
@@ -45,8 +47,9 @@ _NO_PICTURES = Pictures()
 def search(
     space: SearchSpace | str | Path,
     *,
-    objectives: Sequence[str | Objective] = DEFAULT_OBJECTIVES,
+    objectives: Sequence[str | Objective] | None = None,
     budgets: Sequence[str | Budget] = (),
+    tasks: Sequence[str] = (),
     trials: int | None = None,
     sampler: str | None = None,
     seed: int = 0,
@@ -74,8 +77,10 @@ def search(
     Args:
         space: the space, its file, or the name of one that ships.
         objectives: ``NAME``, ``NAME:min`` or ``NAME:max``; the latency on a device is ``latency_ms@DEVICE``. By default predicted
-            accuracy, latency on the default device, and parameters.
+            accuracy, latency on the default device, and parameters; where there are tasks, the latter are theirs.
         budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
+        tasks: heads with which the costs of backbones are known too, ``detection`` or ``segmentation,num_classes=4``; their metrics bear
+            the name of the task, ``segmentation.macs``.
         trials: candidates to evaluate, warm start included; by default 200, or what the run was started with where it is resumed.
         sampler: name of the sampler; by default ``mvt``, or what the run was started with where it is resumed.
         seed: of everything random.
@@ -106,7 +111,9 @@ def search(
     loaded = loaded.fix(fix) if fix else loaded
     folder = Path(out) if out is not None else default_folder(loaded.name)
     old = read_config(folder) if resume and exists(folder) else None
-    asked = understood(objectives, budgets, accuracy_table=accuracy_table, pictures=pictures, old=(folder, old) if old else None)
+    aims = default_objectives(tasks) if objectives is None else objectives
+    kept = (folder, old) if old else None
+    asked = understood(aims, budgets, tasks=tasks, accuracy_table=accuracy_table, pictures=pictures, old=kept)
     config = RunConfig(
         space=loaded.document,
         space_hash=loaded.hash,
@@ -126,6 +133,15 @@ def search(
     resources = Resources(workers, ray_address, cpus_per_trial, gpus_per_trial)
     how = Execution(resources, runner, cache, deadline_s(minutes), listener)
     return run_config(asked.into(config), folder, how, resume=resume, space=loaded, inputs=asked.inputs)
+
+
+def default_objectives(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Return what is optimised where nobody says: accuracy, latency and parameters; of several tasks the latency of each."""
+    kinds = [task.kind for task in map(task_from_text, tasks) if task is not None]
+    if not kinds:
+        return DEFAULT_OBJECTIVES
+    costs = ("latency_ms", "params") if len(kinds) == 1 else ("latency_ms",)
+    return (DEFAULT_OBJECTIVES[0], *(f"{of_task(kind, cost)}:min" for kind in kinds for cost in costs))
 
 
 def run_config(

@@ -10,6 +10,7 @@ import numpy as np
 from mvt_nas.accuracy.names import ACCURACY, IMAGENET, is_predicted
 from mvt_nas.cost.names import COST_NAMES, LATENCY, is_cost
 from mvt_nas.engine.accuracy import load_accuracy
+from mvt_nas.engine.asked import tasks_of
 from mvt_nas.engine.devices import DeviceNames
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.inputs import Inputs
@@ -22,8 +23,10 @@ from mvt_nas.space.search_space import SearchSpace
 _NUM_CLASSES = 1000
 
 
-def survey(space: SearchSpace, budgets: Sequence[str] = (), *, samples: int = 100_000, seed: int = 0) -> dict[str, Any]:
-    """Return the figures of a space as plain data; those of latency and accuracy where budgets name them.
+def survey(
+    space: SearchSpace, budgets: Sequence[str] = (), *, tasks: Sequence[str] = (), samples: int = 100_000, seed: int = 0
+) -> dict[str, Any]:
+    """Return the figures of a space as plain data; those of latency and accuracy where budgets name them, of tasks where asked for.
 
     Smallest and largest costs are found by descent (exactly in spaces that are small enough to list); medians and shares come from
     architectures drawn uniformly.
@@ -39,7 +42,8 @@ def survey(space: SearchSpace, budgets: Sequence[str] = (), *, samples: int = 10
             those = listing([*COST_NAMES, LATENCY, ACCURACY, IMAGENET])
             raise MetricError(f"--budget {budget}: only what is counted or predicted is known before a search ({those})")
     accuracy = load_accuracy() if any(is_predicted(budget.metric) for budget in parsed) else None
-    known = Inputs(devices.found, accuracy).known(space, _NUM_CLASSES)
+    purposes = tasks_of([budget.metric for budget in parsed], tasks)
+    known = Inputs(devices.found, accuracy, purposes).known(space, _NUM_CLASSES)
     rows = space.sample(samples, seed)
     drawn = known.of(rows)
     free, bound = Feasibility(known, []), Feasibility(known, parsed)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
-from mvt_nas.cost.names import is_cost
+from mvt_nas.cost.names import is_cost, of_task
 from mvt_nas.engine.baselines import Baseline
 from mvt_nas.engine.metrics import metric_direction
-from mvt_nas.errors import BaselineError, MvtNasError
+from mvt_nas.errors import BaselineError, MvtNasError, listing, nearest
 from mvt_nas.foreign.contract import Foreign, open_foreign
+from mvt_nas.tasks.contract import CLASSIFICATION, task_names
 
 _PARTS = re.compile(r",(?=\s*[A-Za-z_][\w.@/\\~-]*\s*=)")
 _PERCENT = (ACCURACY, ACCURACY_LOW, ACCURACY_HIGH, IMAGENET, TRAINED)
@@ -32,12 +33,14 @@ class Wanted:
         resolution_px: side of its picture.
         name: what to call it.
         given: metric to value.
+        task: what it is for; ``None`` for classification.
     """
 
     source: str
     resolution_px: int | None = None
     name: str | None = None
     given: Mapping[str, float] = field(default_factory=dict)
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,12 @@ class Told:
     Attributes:
         baseline: what is known of it.
         foreign: the network.
+        task: what it is for; ``None`` for classification.
     """
 
     baseline: Baseline
     foreign: Foreign
+    task: str | None = None
 
 
 def tell(texts: Sequence[str], full_name: Callable[[str], str] = str) -> list[Told]:
@@ -69,7 +74,7 @@ def tell(texts: Sequence[str], full_name: Callable[[str], str] = str) -> list[To
 
 
 def parse(text: str, full_name: Callable[[str], str] = str) -> Wanted:
-    """Return what ``SOURCE[,resolution_px=PX][,name=NAME][,METRIC=VALUE]...`` says.
+    """Return what ``SOURCE[,resolution_px=PX][,task=TASK][,name=NAME][,METRIC=VALUE]...`` says.
 
     Raises:
         BaselineError: it cannot be read, a value is not allowed, or there is no such metric.
@@ -77,16 +82,18 @@ def parse(text: str, full_name: Callable[[str], str] = str) -> Wanted:
     source, *parts = (part.strip() for part in _PARTS.split(text))
     if not source:
         raise BaselineError(f"--baseline {text!r}: no network is named; write for example today.onnx,resolution_px=224,name=today")
-    side, name, given = None, None, dict[str, float]()
+    side, name, task, given = None, None, None, dict[str, float]()
     for part in parts:
         key, value = (half.strip() for half in part.split("=", 1))
         if key == "resolution_px":
             side = _side(text, value)
         elif key == "name":
             name = _name(text, value)
+        elif key == "task":
+            task = _task(text, value)
         else:
             given[_metric(text, key, full_name)] = _value(text, key, value)
-    return Wanted(source, side, name, given)
+    return Wanted(source, side, name, given, task)
 
 
 def _told(text: str, wanted: Wanted) -> Told:
@@ -94,18 +101,26 @@ def _told(text: str, wanted: Wanted) -> Told:
         foreign = open_foreign(wanted.source, wanted.resolution_px)
     except BaselineError as error:
         raise BaselineError(f"--baseline {error}") from error.__cause__
+    costs = {of_task(wanted.task, metric): value for metric, value in foreign.costs.items()}
     for metric in wanted.given:
-        if metric in foreign.costs:
-            raise BaselineError(f"--baseline {text}: {metric} is not allowed here; it was counted ({foreign.costs[metric]:.10g})")
+        if metric in costs:
+            raise BaselineError(f"--baseline {text}: {metric} is not allowed here; it was counted ({costs[metric]:.10g})")
     name = wanted.name or foreign.name
-    scores = {**foreign.costs, **wanted.given}
-    return Told(Baseline(name, wanted.source, foreign.resolution_px, scores, tuple(wanted.given), foreign.notes), foreign)
+    scores = {**costs, **wanted.given}
+    baseline = Baseline(name, wanted.source, foreign.resolution_px, scores, tuple(wanted.given), foreign.notes)
+    return Told(baseline, foreign, wanted.task)
 
 
 def _side(text: str, value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= _MOST_PX:
         raise BaselineError(f"--baseline {text}: resolution_px={value} is not allowed; an integer from 1 to {_MOST_PX}")
     return int(value)
+
+
+def _task(text: str, value: str) -> str | None:
+    if value not in task_names():
+        raise BaselineError(f"--baseline {text}: task={value} is not allowed; one of {listing(task_names())}{nearest(value, task_names())}")
+    return None if value == CLASSIFICATION else value
 
 
 def _name(text: str, value: str) -> str:
@@ -119,7 +134,7 @@ def _metric(text: str, key: str, full_name: Callable[[str], str]) -> str:
         metric_direction(key)
         return full_name(key)
     except MvtNasError as error:
-        raise BaselineError(f"--baseline {text}: {error}; beside metrics, resolution_px= and name= are allowed") from None
+        raise BaselineError(f"--baseline {text}: {error}; beside metrics, resolution_px=, task= and name= are allowed") from None
 
 
 def _value(text: str, metric: str, value: str) -> float:

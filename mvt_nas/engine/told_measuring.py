@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from mvt_nas.cost.names import task_of
 from mvt_nas.engine.baselines import Baseline, merged, read_baselines, write_baselines
 from mvt_nas.engine.folder import locked
 from mvt_nas.engine.measuring import SECONDS, as_profiled, fingerprint_of
@@ -40,7 +41,7 @@ def measured(told: Told, run: Run, *, seconds: float = SECONDS) -> Baseline:
     """
     baseline = told.baseline
     for metric, profile in run.devices.items():
-        if metric in baseline.scores:
+        if metric in baseline.scores or task_of(metric) != told.task:
             continue
         if not profile.is_here():
             baseline = _noted(baseline, f"{metric} is left out: {profile.name} is not this machine; its owner may give it")
@@ -59,7 +60,7 @@ def unmeasured(told: Told, run: Run) -> Baseline:
     """Return a baseline whose latencies are left out, with a note that says so."""
     baseline = told.baseline
     for metric in run.devices:
-        if metric not in baseline.scores:
+        if metric not in baseline.scores and task_of(metric) == told.task:
             baseline = _noted(baseline, f"{metric} is left out: nothing was measured")
     return baseline
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mvt_nas.errors import TrainingError
@@ -26,6 +27,7 @@ class Fitted:
         judged: what the weights that were kept make of the validation pictures; loss and shares as attributes, and what the task counts.
         last: what the averaged weights of the last epoch make of them.
         class_names: by label.
+        pictures: that were drawn of what the weights make of the validation pictures.
         unreadable: pictures that could not be read, each with the reason.
         first: whether this process is the one that tells and writes.
     """
@@ -38,6 +40,7 @@ class Fitted:
     judged: Any
     last: Any
     class_names: tuple[str, ...]
+    pictures: tuple[Path, ...]
     unreadable: tuple[str, ...]
     first: bool
 
@@ -59,6 +62,16 @@ def finished(sitting: Sitting, now: State) -> Fitted:
     if sitting.fabric.is_global_zero:
         folder.write_weights(network.state_dict())
         write(folder.metrics, rows)
-        sitting.task.draw(judged, folder)
-    names = tuple(dict.fromkeys([*now.unreadable, *unreadable]))
-    return Fitted(folder, sitting.job, rows, best, averaged, judged, last, sitting.task.class_names, names, sitting.fabric.is_global_zero)
+    return Fitted(
+        folder=folder,
+        job=sitting.job,
+        rows=rows,
+        best=best,
+        averaged=averaged,
+        judged=judged,
+        last=last,
+        class_names=sitting.task.class_names,
+        pictures=sitting.task.draw(judged, folder) if sitting.fabric.is_global_zero else (),
+        unreadable=tuple(dict.fromkeys([*now.unreadable, *unreadable])),
+        first=sitting.fabric.is_global_zero,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
-from mvt_nas.cost.names import device_of
+from mvt_nas.cost.names import bare, device_of, task_of
 
 _LABELS = {
     "macs": "MACs",
@@ -30,12 +30,16 @@ _SHORT = {
 
 def label(metric: str) -> str:
     """Return the words for a metric, with its unit."""
+    if task_of(metric) is not None:
+        return f"{task_of(metric)}: {label(bare(metric))}"
     device = device_of(metric)
     return _LABELS.get(metric, f"{metric} (training-free score)") if device is None else f"predicted latency on {device} (ms)"
 
 
 def short_label(metric: str) -> str:
     """Return the words for a metric where there is little room, with its unit."""
+    if task_of(metric) is not None:
+        return f"{task_of(metric)}: {short_label(bare(metric))}"
     device = device_of(metric)
     return _SHORT.get(metric, _LABELS.get(metric, metric)) if device is None else f"{device} (ms)"
 

@@ -25,6 +25,7 @@ class Task:
     Attributes:
         kind: the name in files and in the registry.
         head: what follows the backbone, in words.
+        outputs: what the network's outputs are called.
         resolution_px: side of the square pictures.
         num_classes: as the task counts them.
     """
@@ -32,6 +33,7 @@ class Task:
     __slots__ = ()
     kind: ClassVar[str]
     head: ClassVar[str]
+    outputs: ClassVar[tuple[str, ...]]
     resolution_px: int
     num_classes: int
 
@@ -72,10 +74,12 @@ class Head:
         taps: ``(reductions) -> numbers of stages``, from 0, whose maps it reads, the last stage's last; ``reductions`` says by how much
             each stage's map is smaller than the picture.
         lower: ``(graph, maps, task) -> outputs``; each map is (B, C, H, W).
+        words: what its parts are, by the scopes that the lowering gives their kernels, without ``head.`` and the number behind.
     """
 
     taps: Callable[[Sequence[int]], tuple[int, ...]]
     lower: Callable[[Graph, Sequence[Tensor], Any], tuple[Tensor, ...]]
+    words: Mapping[str, str]
 
 
 HEADS: Registry[Head] = Registry("task head", "mvt_nas.tasks", suffix="ops")

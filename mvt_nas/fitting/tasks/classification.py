@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mvt_nas.data.annotations.contract import ANNOTATIONS, DETECTION
 from mvt_nas.data.load import find_source
-from mvt_nas.errors import DataError
+from mvt_nas.errors import DataError, listing
 from mvt_nas.fitting.augment.mixing import mixed
 from mvt_nas.fitting.confusion import draw
 from mvt_nas.fitting.folder import Folder
@@ -78,6 +80,13 @@ class ClassTally(Tally[Classified]):
         return Classified(loss, first, five, confusion)
 
 
+def _refuse_annotated(source: str) -> None:
+    """Refuse a source of boxes: its folders would be taken for classes."""
+    for found in (ANNOTATIONS.get(name) for name in ANNOTATIONS):
+        if DETECTION in found.kinds and found.claims(source):
+            raise DataError(f"{source}: {found.summary} is for {listing(found.kinds)}, not for classification; --task says so")
+
+
 @TASK_FITS.register("classification")
 class ClassificationFit(TaskFit):
     """Pictures with one class each."""
@@ -85,6 +94,7 @@ class ClassificationFit(TaskFit):
     kind: ClassVar[str] = "classification"
 
     def __init__(self, job: Job) -> None:
+        _refuse_annotated(job.data)
         catalogue, recipe = find_source(job.data).catalogue(job.data), job.recipe
         self.job, self.class_names, self.where = job, catalogue.class_names, catalogue.where
         self.parts = parts(catalogue, job.validation_share, job.seed)
@@ -106,6 +116,7 @@ class ClassificationFit(TaskFit):
         """Return a new one."""
         return ClassTally(len(self.class_names), device)
 
-    def draw(self, judged: Classified, folder: Folder) -> None:
+    def draw(self, judged: Classified, folder: Folder) -> tuple[Path, ...]:
         """Draw which classes are taken for which."""
         draw(judged.confusion.numpy(), self.class_names, folder.confusion)
+        return (folder.confusion,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -75,8 +76,8 @@ class TaskFit(ABC):
         """Return what counts how good one network is."""
 
     @abstractmethod
-    def draw(self, judged: Any, folder: Folder) -> None:
-        """Draw what the best weights make of the validation pictures into a folder.
+    def draw(self, judged: Any, folder: Folder) -> tuple[Path, ...]:
+        """Draw what the best weights make of the validation pictures into a folder; return the files.
 
         Raises:
             TrainingError: a picture cannot be written.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -151,11 +152,12 @@ class DetectionFit(TaskFit):
         """Return a new one."""
         return BoxTally(len(self.class_names), self._anchors[self.job.recipe.images.px], self._how, device)
 
-    def draw(self, judged: Detected, folder: Folder) -> None:
+    def draw(self, judged: Detected, folder: Folder) -> tuple[Path, ...]:
         """Draw what was found in some pictures, and how precision falls as more is found."""
         shown = {row: (self.judged[row].pixels, judged.pictures[row]) for row in list(judged.pictures)[:12]}
         draw_found(list(shown.values()), self.class_names, folder.detections)
         draw_curves(judged.precision, self.class_names, folder.curves)
+        return folder.detections, folder.curves
 
 
 def _anchors(job: Job) -> dict[int, Tensor]:

@@ -7,6 +7,7 @@ that are of the class or taken for it; the mean over the classes that occur.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -113,9 +114,10 @@ class SegmentationFit(TaskFit):
         """Return a new one."""
         return PixelTally(len(self.class_names), device)
 
-    def draw(self, judged: Segmented, folder: Folder) -> None:
+    def draw(self, judged: Segmented, folder: Folder) -> tuple[Path, ...]:
         """Draw which classes pixels are taken for."""
         draw(judged.confusion.numpy(), self.class_names, folder.confusion, "pixels")
+        return (folder.confusion,)
 
 
 def _names(found: tuple[str, ...], job: Job, where: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,8 +139,8 @@ def settings_of(profile: Profile, seed: int = 0) -> Settings:
 def compare(profile: Profile, networks: Sequence[tuple[str, Architecture]], results: Results) -> Evaluation:
     """Return what a profile predicts beside what was measured."""
     tied = results.tied()
-    use: Mapping[str, int] = {"batch_size": profile.batch_size, "num_classes": profile.num_classes}
-    predictions = [profile.predictor.predict(architecture, **use) for _, architecture in networks]
+    predict, batch_size, classes = profile.predictor.predict, profile.batch_size, profile.num_classes
+    predictions = [predict(architecture, batch_size=batch_size, num_classes=classes) for _, architecture in networks]
     measured = np.array([tied.ms[architecture.key] for _, architecture in networks])
     scale = scale_between([p.ms for p in predictions], measured)
     inside = [p.low_ms <= ms / scale <= p.high_ms for p, ms in zip(predictions, measured, strict=True)]

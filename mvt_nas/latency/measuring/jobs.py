@@ -53,16 +53,18 @@ def _of_file(path: Path, settings: Settings, runtime: Runtime) -> Job:
 
 
 def _of_architecture(architecture: Architecture, settings: Settings, runtime: Runtime, export_to: Path) -> Job:
-    found = at_resolution(architecture, settings.resolution_px)
+    found, task = at_resolution(architecture, settings.resolution_px), settings.sized_task
     batch_size = settings.batch_size or 1
-    shape = (batch_size, 3, found.resolution_px, found.resolution_px)
+    side = (task or found).resolution_px
+    shape = (batch_size, 3, side, side)
     if runtime.takes == "module":
         from mvt_nas.latency.measuring.plausible import plausible_network
 
-        return Job(shape, settings.threads, module=plausible_network(found, num_classes=settings.num_classes, seed=settings.seed))
+        module = plausible_network(found, num_classes=settings.num_classes, task=task, seed=settings.seed)
+        return Job(shape, settings.threads, module=module)
     from mvt_nas.latency.measuring.onnx_export import export_onnx
 
-    model = export_onnx(found, export_to, batch_size=batch_size, num_classes=settings.num_classes, seed=settings.seed)
+    model = export_onnx(found, export_to, batch_size=batch_size, num_classes=settings.num_classes, task=task, seed=settings.seed)
     return Job(shape, settings.threads, model=model)
 
 

@@ -85,7 +85,7 @@ def measure(
 def _probe(settings: Settings, runtime: Runtime, folder: Path, stack: ExitStack) -> Session | None:
     if not runtime.probe:
         return None
-    fixed = replace(settings, batch_size=1, resolution_px=PROBE_RESOLUTION_PX, num_classes=1000, seed=0, dtype="fp32")
+    fixed = replace(settings, batch_size=1, resolution_px=PROBE_RESOLUTION_PX, num_classes=1000, task=None, seed=0, dtype="fp32")
     return stack.enter_context(runtime.session(job_for(zoo(PROBE_NAME), fixed, runtime, folder / "probe.onnx")))
 
 
@@ -98,5 +98,5 @@ def _measured(title: str, network: Network, input_shape: tuple[int, int, int, in
     if not isinstance(network, Architecture):
         return Measured(title, file_key(network) if isinstance(network, Path) else "", input_shape, None, timing)
     found = at_resolution(network, settings.resolution_px)
-    macs = count(found, batch_size=input_shape[0], num_classes=settings.num_classes).macs
+    macs = count(found, batch_size=input_shape[0], num_classes=settings.num_classes, task=settings.sized_task).macs
     return Measured(title, found.key, input_shape, macs, timing)

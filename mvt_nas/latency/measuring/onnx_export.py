@@ -26,14 +26,26 @@ from mvt_nas.latency.measuring.plausible import plausible_network
 from mvt_nas.latency.measuring.random_input import random_images
 from mvt_nas.latency.runtimes.contract import missing, refusal
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task
 
 OPSET = 17
+OUTPUTS = ("logits",)
+"""What a classifier's output is called."""
+
 KEPT = 4
 
-_Key: TypeAlias = tuple[str, int, int, int]
+_Key: TypeAlias = tuple[str, int, int, str, int]
 
 
-def export_onnx(architecture: Architecture, path: str | Path, *, batch_size: int = 1, num_classes: int = 1000, seed: int = 0) -> Path:
+def export_onnx(
+    architecture: Architecture,
+    path: str | Path,
+    *,
+    batch_size: int = 1,
+    num_classes: int = 1000,
+    task: Task | None = None,
+    seed: int = 0,
+) -> Path:
     """Return the path after writing the network there, with plausible random weights and one input (B, 3, H, W) of fixed size.
 
     The last few exports are kept until the process ends, so that asking again is a copy.
@@ -44,14 +56,14 @@ def export_onnx(architecture: Architecture, path: str | Path, *, batch_size: int
     trouble = missing(("onnx",), "onnx")
     if trouble:
         raise LatencyError(f"no network can be exported: {trouble}")
-    key = (architecture.key, batch_size, num_classes, seed)
+    key = (architecture.key, batch_size, num_classes, str(task), seed)
     kept = _kept()
     if key in kept:
         kept.move_to_end(key)
     else:
-        model = plausible_network(architecture, num_classes=num_classes, seed=seed)
+        model, side = plausible_network(architecture, num_classes=num_classes, task=task, seed=seed), (task or architecture).resolution_px
         target = _folder() / f"{'-'.join(map(str, key))}.onnx"
-        trace_to_onnx(model, (batch_size, 3, architecture.resolution_px, architecture.resolution_px), target)
+        trace_to_onnx(model, (batch_size, 3, side, side), target, outputs=OUTPUTS if task is None else task.outputs)
         kept[key] = target
         if len(kept) > KEPT:
             kept.popitem(last=False)[1].unlink()
@@ -66,9 +78,17 @@ def trace_to_onnx(
     path: Path,
     *,
     any_batch: bool = False,
-    outputs: Sequence[str] = ("logits",),
+    outputs: Sequence[str] = OUTPUTS,
 ) -> None:
-    """Write a network in evaluation mode for images of one shape (B, C, H, W), or of any number B, into one file."""
+    """Write a network in evaluation mode for images of one shape (B, C, H, W), or of any number B, into one file.
+
+    Args:
+        model: the network.
+        input_shape: of the images.
+        path: of the file.
+        any_batch: whether any number of images can be given.
+        outputs: what the file calls what the network returns.
+    """
     open_axes = {name: {0: "batch"} for name in ("images", *outputs)} if any_batch else None
     images = torch.from_numpy(random_images(input_shape))
     with warnings.catch_warnings():  # of torch about itself: deprecated calls, and that a trace keeps the sizes it saw

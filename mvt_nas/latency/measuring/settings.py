@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mvt_nas.errors import LatencyError
+from mvt_nas.tasks.contract import Task, at_resolution
 
 DTYPES = ("fp32", "int8")
 """Data types that networks can be run in; which of them a runtime offers is its own matter."""
@@ -25,6 +26,7 @@ class Settings:
         command: for the runtime ``command``.
         timeout_s: for the runtime ``command``, seconds that a call may take.
         num_classes: outputs of an architecture's classifier.
+        task: what an architecture is used for, with its own classes and resolution; ``None`` for classification.
         seed: of weights and of the order of calls.
         dtype: one of :data:`DTYPES`; with ``int8``, a network is quantised before it is measured.
 
@@ -40,6 +42,7 @@ class Settings:
     command: str | None = None
     timeout_s: float = 60.0
     num_classes: int = 1000
+    task: Task | None = None
     seed: int = 0
     dtype: str = "fp32"
 
@@ -52,3 +55,8 @@ class Settings:
             raise LatencyError(f"dtype = {self.dtype!r} is not allowed; {' or '.join(DTYPES)}")
         if self.command is not None and self.runtime != "command":
             raise LatencyError(f"a command was given with the runtime {self.runtime}; only the runtime command takes one")
+
+    @property
+    def sized_task(self) -> Task | None:
+        """The task, for images of the side that is measured."""
+        return self.task if self.task is None or self.resolution_px is None else at_resolution(self.task, self.resolution_px)

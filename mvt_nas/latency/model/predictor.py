@@ -9,6 +9,7 @@ from mvt_nas.blocks.graph import Graph, Op, Size
 from mvt_nas.latency.model.kernels import TERMS, Kernel, kernels, term
 from mvt_nas.lowering import lower
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task
 
 Coefficients = Mapping[str, Mapping[str, float]]
 """Class of kernel to term to milliseconds per unit of the term; terms and classes that are not there cost nothing."""
@@ -64,13 +65,13 @@ class Predictor:
             result = result + self._kernel_ms(kernel)
         return result
 
-    def predict(self, architecture: Architecture, *, batch_size: int = 1, num_classes: int = 1000) -> Prediction:
-        """Return the latency of an architecture at its resolution.
+    def predict(self, architecture: Architecture, *, batch_size: int = 1, num_classes: int = 1000, task: Task | None = None) -> Prediction:
+        """Return the latency of an architecture at its resolution, or of a task's network at the task's.
 
         Raises:
-            ArchitectureError: a number of images or classes that is not allowed.
+            ArchitectureError: a number of images or classes that is not allowed, or a task that the backbone cannot serve.
         """
-        found = kernels(lower(architecture, batch_size=batch_size, num_classes=num_classes).ops)
+        found = kernels(lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task).ops)
         times = [float(self._kernel_ms(kernel)) for kernel in found]
         ms = sum(times) + self.fixed_ms
         strange = [(kernel.kind, time) for kernel, time in zip(found, times, strict=True) if time > 0 and self._is_outside(kernel)]

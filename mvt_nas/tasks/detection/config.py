@@ -19,6 +19,7 @@ class Detection(Task):
 
     kind: ClassVar[str] = "detection"
     head: ClassVar[str] = "SSDLite"
+    outputs: ClassVar[tuple[str, ...]] = ("logits", "offsets")
 
     resolution_px: int = integer(32, 8192, doc="side of the square picture", default=320)
     num_classes: int = integer(1, 1_000_000, doc="kinds of objects; the background is one more", default=80)

@@ -61,4 +61,9 @@ def _depthwise_then(graph: Graph, x: Tensor, width: Size, *, stride: int) -> Ten
     return graph.conv(graph.conv(x, x.shape[1], 3, stride=stride, depthwise=True, norm=True), width, norm=True)
 
 
-HEADS.register("detection")(Head(_taps, _lower))
+_WORDS = {
+    "map": "a map of half the size; the last is the mean",
+    "boxes": "classes and boxes at every position of a map",
+    "all": "all boxes in one list",
+}
+HEADS.register("detection")(Head(_taps, _lower, _WORDS))

@@ -22,6 +22,7 @@ class Segmentation(Task):
 
     kind: ClassVar[str] = "segmentation"
     head: ClassVar[str] = "DeepLabv3"
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
     resolution_px: int = integer(32, 8192, doc="side of the square picture", default=512)
     num_classes: int = integer(2, 1_000_000, doc="classes of a pixel, the background among them", default=21)

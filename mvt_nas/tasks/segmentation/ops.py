@@ -34,4 +34,5 @@ def _lower(graph: Graph, maps: Sequence[Tensor], task: Segmentation) -> tuple[Te
     return (graph.resize(y, task.resolution_px, task.resolution_px),)
 
 
-HEADS.register("segmentation")(Head(_taps, _lower))
+_WORDS = {"pyramid": "1x1, three dilated 3x3 and the mean, together", "classes": "classes of all pixels, at the picture's size"}
+HEADS.register("segmentation")(Head(_taps, _lower, _WORDS))
