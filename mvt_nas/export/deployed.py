@@ -50,7 +50,9 @@ def deployed(subject: Subject) -> nn.Module:
 
 def output_names(subject: Subject) -> tuple[str, ...]:
     """Return what its outputs are called, in their order."""
-    return ("scores", "boxes") if _detects(subject.module) else ("logits",)
+    if _detects(subject.module):
+        return "scores", "boxes"
+    return ("logits",) if subject.task is None else subject.task.outputs
 
 
 def module_run(module: nn.Module) -> Run:
