@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @click.option("--to", "targets", multiple=True, metavar="TARGET", help="Form to export to; repeatable.  [--to list shows them]")
 @click.option("--out", type=FOLDER, metavar="DIR", help="A folder for each target goes here.  [default: FOLDER/exported, or exported/NAME]")
 @click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint with its weights.  [default: those of FOLDER, or initial weights]")
-@click.option(
-    "--task", metavar="TASK[,FIELD=VALUE...]", help="Head: detection, segmentation.  [default: that of FOLDER, or classification]"
-)
+@click.option("--task", metavar="TASK[,FIELD=VALUE...]", help="detection or segmentation.  [default: that of FOLDER, or classification]")
 @click.option(
     "--num-classes",
     type=click.IntRange(1, 1_000_000),

@@ -76,7 +76,7 @@ def _classes(running: Sequence[Exported], images: NDArray[np.float32]) -> dict[s
 
 def _likeliest(logits: Outputs) -> NDArray[np.int64]:
     assert not isinstance(logits, tuple), "a classifier has one output"
-    return logits.argmax(1)
+    return np.asarray(logits.argmax(1), dtype=np.int64)
 
 
 def _batches(config: Config, most: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
