@@ -15,7 +15,8 @@ from mvt_nas.fitting.fit import fit
 from mvt_nas.fitting.heard import Heard
 from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.machine import Machine
-from mvt_nas.fitting.recipe import Augmentation, Batches, DetectionValues, Images, Optimisation, Recipe, Regularisation, SegmentationValues
+from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation
+from mvt_nas.fitting.task_values import DetectionValues, SegmentationValues
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.tasks.contract import task_from_text
 from tests.fitting_work import MACHINE

@@ -129,7 +129,7 @@ def registered(machine: Machine, name: str = "made_up", *, tells_kernels: bool =
         del RUNTIMES._entries[name]
 
 
-def without_weights(architecture: Architecture, *, num_classes: int, seed: int) -> Network:
+def without_weights(architecture: Architecture, *, num_classes: int, task: None, seed: int) -> Network:
     """Return a network that has shapes only, in place of one with plausible weights: a made-up device asks for no more."""
     return build_model(architecture, num_classes=num_classes, device="meta")
 

@@ -159,7 +159,7 @@ def test_the_command_line_reference_has_types_and_defaults(site: Site) -> None:
     assert "--out TABLE.csv file The table; it is appended to. required" in sections["mvt-nas-bench-train"]
     assert "--draw [choices|architectures] one of these" in sections["mvt-nas-bench-train"]
     assert "--minutes M number For everything, about. 8.0 " in sections["mvt-nas-latency-profile"]
-    assert "mvt-nas show [OPTIONS] NAME|FILE|RUN:NUMBER" in sections["mvt-nas-show"]
+    assert "mvt-nas show [OPTIONS] NAME|FILE|RUN:ID|FOLDER" in sections["mvt-nas-show"]
 
 
 def test_the_python_reference_has_every_public_name(site: Site) -> None:

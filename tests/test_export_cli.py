@@ -153,8 +153,14 @@ class Code:
         (("net.json",), "--to is missing; one or several of "),
         (("net.json", "--to", "onx"), "unknown export target 'onx'; did you mean 'onnx'? (known: "),
         (("net.json", "--to", "python", "--to", "onx"), "unknown export target 'onx'"),
-        (("--to", "python"), "a network is missing; a published model, an architecture file or a candidate RUN:NUMBER"),
-        (("mobilevit_x", "--to", "python"), "'mobilevit_x' is no published model, file or candidate RUN:NUMBER; did you mean 'mobilevit_x"),
+        (
+            ("--to", "python"),
+            "a network is missing; a training, a published model, an architecture file or a candidate RUN:ID",
+        ),
+        (
+            ("mobilevit_x", "--to", "python"),
+            "'mobilevit_x' is no published model, file, training or candidate RUN:ID; did you mean 'mobilevit_x",
+        ),
         (("none/run:3", "--to", "python"), "none/run"),
         (("net.json", "--to", "python", "--weights", "none.pt"), "none.pt: no such file"),
         (("net.json", "--to", "python", "--weights", "code.pt"), "code.pt: refused: it would run "),

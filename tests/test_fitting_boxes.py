@@ -15,7 +15,7 @@ from mvt_nas.fitting.boxes.found import best_of_each_place, found_in
 from mvt_nas.fitting.boxes.loss import detection_loss
 from mvt_nas.fitting.boxes.matching import match
 from mvt_nas.fitting.boxes.overlap import iou
-from mvt_nas.fitting.recipe import DetectionValues
+from mvt_nas.fitting.task_values import DetectionValues
 from mvt_nas.tasks.detection.anchors import decode, encode
 
 

@@ -62,9 +62,7 @@ def test_a_network_becomes_weights_that_can_be_exported(network: str, capsys: py
     assert {entry.name for entry in made.iterdir()} == names
     assert {entry.name for entry in (made / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
     advised = out.splitlines()[-1]
-    assert (
-        advised == "Export them:  mvt-nas export trained/small/network.json --weights trained/small/weights.pt --num-classes 10 --to onnx"
-    )
+    assert advised == "Export them:  mvt-nas export trained/small --to onnx"
     command = advised.partition("mvt-nas ")[2].replace("--to onnx", "--to trainer --measure-seconds 0").split()
     code, out, err = run(*command, capsys=capsys)
     assert (code, err) == (0, "")
@@ -138,7 +136,9 @@ def test_mistakes_are_one_line(network: str, capsys: pytest.CaptureFixture[str])
     digits = (network, "--data", data(), "--recipe", "digits")
     assert "unknown recipe 'v9'" in refused(network, "--data", data(), "--recipe", "v9", capsys=capsys)
     assert "no such file or folder; did you mean 'digits'?" in refused(network, "--data", "digit", "--recipe", "digits", capsys=capsys)
-    assert "is no published model, file or candidate RUN:NUMBER; did you mean" in refused("mobilevit_x", "--data", data(), capsys=capsys)
+    assert "is no published model, file, training or candidate RUN:ID; did you mean" in refused(
+        "mobilevit_x", "--data", data(), capsys=capsys
+    )
     assert "--set 'epochs' cannot be read; write for example --set" in refused(*digits, "--set", "epochs", capsys=capsys)
     assert "--set.optimisation.epochs = 'x' is not allowed; an integer" in refused(*digits, "--set", "optimisation.epochs=x", capsys=capsys)
     assert "did you mean 'batches.images'?" in refused(*digits, "--set", "batches.image=3", capsys=capsys)

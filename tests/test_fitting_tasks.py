@@ -33,8 +33,9 @@ from mvt_nas.fitting.machine import fabric_for
 from mvt_nas.fitting.pictures import Batch
 from mvt_nas.fitting.preset import RECIPES as PRESETS
 from mvt_nas.fitting.preset import check_kind, default_recipe, preset
-from mvt_nas.fitting.recipe import DetectionValues, Recipe, SegmentationValues
+from mvt_nas.fitting.recipe import Recipe
 from mvt_nas.fitting.start import Start
+from mvt_nas.fitting.task_values import DetectionValues, SegmentationValues
 from mvt_nas.fitting.tasks.segmentation import PixelTally, mean_iou
 from mvt_nas.network import build_model
 from mvt_nas.tasks.contract import task_from_text
@@ -248,7 +249,11 @@ UNFIT: list[tuple[str, dict[str, Any], str]] = [
     ("segmentation", {"augmentation.mixup_alpha": 0.2}, r"mixup_alpha = 0.2 is not allowed; 0 in a recipe for segmentation$"),
     ("segmentation", {"augmentation.crop_smallest_share": 0.1}, r"crop_smallest_share = 0.1 is not allowed; 1 in a recipe for segm"),
     ("detection", {"regularisation.label_smoothing": 0.1}, r"label_smoothing = 0.1 is not allowed; 0 in a recipe for detection$"),
-    ("detection", {"images.validation_resize_px": 40}, r"resize_px = 40 is not allowed; images.px = 32: in detection, whole pictures are"),
+    (
+        "detection",
+        {"images.validation_resize_px": 40},
+        r"resize_px = 40 is not allowed; images.px = 32: in detection, whole pictures are judged$",
+    ),
     ("segmentation", {"segmentation.smallest_scale": 2.0}, r"smallest_scale = 2 is not allowed; at most largest_scale = 1.5$"),
     ("detection", {"detection.nms_iou": 1.5}, r"recipe.detection.nms_iou = 1.5 is not allowed; a number from 0.05 to 0.95$"),
     ("detection", {"detection.nms_iu": 0.5}, r"unknown field 'detection.nms_iu'; did you mean 'detection.nms_iou'\?"),

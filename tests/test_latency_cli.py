@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from mvt_nas import zoo
+from mvt_nas import Run, count, zoo
 from mvt_nas.cli.main import main
 from mvt_nas.latency.measuring.onnx_export import export_onnx
+from mvt_nas.latency.profiles import load_profile
 from mvt_nas.space.architecture import Architecture, Stage
 
 FIELDS = {"network", "key", "ms", "low_ms", "high_ms", "median_ms", "min_ms", "rounds", "cpu_per_wall", "runtime", "threads"} | {
@@ -72,6 +73,47 @@ def test_int8_is_measured_and_said(files: Path, capsys: pytest.CaptureFixture[st
     assert [line for line in err.splitlines() if not line.startswith("warning: small.onnx: ")] == []
 
 
+def test_what_a_device_predicts_stands_beside_it(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    device = ("--device", "x86-onnxruntime-1t", "--seconds", "0.2")
+    with pytest.raises(SystemExit):
+        main(["export", "small.json", "--to", "onnx", "--num-classes", "10", "--measure-seconds", "0", "--out", "exported"])
+    capsys.readouterr()
+    expected = load_profile("x86-onnxruntime-1t").predictor.predict(SMALL, batch_size=1, num_classes=10)
+    own, exported, elsewhere = run_json(
+        "measure", "small.json", "exported/onnx/small.onnx", "small.onnx", "--num-classes", "10", *device, capsys=capsys
+    )
+    assert own["predicted"] == exported["predicted"]
+    assert elsewhere["predicted"] is None
+    told = own["predicted"]
+    assert (told["device"], told["ms"], told["low_ms"]) == ("x86-onnxruntime-1t", expected.ms, expected.low_ms)
+    (two,) = run_json("measure", "exported/onnx/small.onnx", *device, "--batch-size", "2", capsys=capsys)
+    assert two["predicted"]["ms"] > expected.ms
+    code, out, err = run("measure", "exported/onnx/small.onnx", "small.onnx", *device, "--threads", "2", capsys=capsys)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].split()[5:12] == ["predicted", "ms", "90", "%", "interval", "measured", "is"]
+    assert f"  {expected.ms:.4g}  " in lines[2]
+    assert lines[3].split()[5:8] == ["-", "-", "-"]
+    assert lines[-1].startswith("predicted for x86-onnxruntime-1t: onnxruntime, fp32; ")
+    assert "warning: x86-onnxruntime-1t is of another runtime, data type or number of threads than was measured with\n" in err
+
+
+def test_classes_are_said_by_runs_and_have_to_be_equal(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for classes in ("7", "9"):
+        with pytest.raises(SystemExit):
+            main(["search", "tiny", "--objective", "macs", "--num-classes", classes, "--trials", "1", "--out", f"run{classes}"])
+    capsys.readouterr()
+    of_run, published = run_json("measure", "run7:knee", "small.json", "--seconds", "0.1", capsys=capsys)
+    assert of_run["macs"] == count(Run.load("run7").architecture(0), num_classes=7).macs
+    assert published["macs"] == count(SMALL, num_classes=7).macs
+    code, out, err = run("measure", "run7:0", "run9:0", capsys=capsys)
+    assert (code, out) == (2, "")
+    assert err == "mvt-nas: error: the networks have different numbers of classes (7, 9); --num-classes says one for all\n"
+    first, second = run_json("measure", "run7:0", "run9:0", "--num-classes", "3", "--seconds", "0.1", capsys=capsys)
+    for number, entry in ((7, first), (9, second)):
+        assert entry["macs"] == count(Run.load(f"run{number}").architecture(0), num_classes=3).macs
+
+
 def test_a_command_measures_elsewhere(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (entry,) = run_json("measure", "mobilevit_xxs", "--command", "test -s {model} && echo 4.25", "--seconds", "1", capsys=capsys)
     assert (entry["ms"], entry["low_ms"], entry["high_ms"], entry["cpu_per_wall"]) == (4.25, 4.25, 4.25, None)
@@ -102,6 +144,7 @@ def test_runtimes_are_listed_with_the_way_to_install_them(capsys: pytest.Capture
         (("mobilevit_xxs", "--timeout", "-1"), "timeout_s = -1.0 is not allowed"),
         (("mobilevit_xxs", "--runtime", "onnxrt"), "unknown runtime 'onnxrt'; did you mean 'onnxruntime'?"),
         (("mobilevit_xxs", "--dtype", "int4"), "dtype = 'int4' is not allowed; fp32 or int8"),
+        (("mobilevit_xxs", "--device", "x86-onnxruntime"), "unknown device 'x86-onnxruntime'; did you mean 'x86-onnx"),
         (("mobilevit_xxs", "--dtype", "int8", "--runtime", "torch"), "runtime torch runs fp32 only, not int8; for int8 use onnxruntime"),
         (("mobilevit_xx",), "did you mean 'mobilevit_xxs'?"),
         ((), "Missing argument"),

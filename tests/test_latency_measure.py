@@ -76,9 +76,12 @@ def test_sizes_that_a_file_leaves_open_are_filled_and_those_it_fixes_are_kept(tm
 
 def test_exports_are_kept_and_are_one_file_without_batch_norms_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[Path] = []
-    monkeypatch.setattr(
-        "mvt_nas.latency.measuring.onnx_export.trace_to_onnx", lambda *given: (traced.append(given[2]), trace_to_onnx(*given))
-    )
+
+    def noted(*given: Any, outputs: Any) -> None:
+        traced.append(given[2])
+        trace_to_onnx(*given, outputs=outputs)
+
+    monkeypatch.setattr("mvt_nas.latency.measuring.onnx_export.trace_to_onnx", noted)
     first = export_onnx(CONVOLUTIONAL, tmp_path / "a.onnx", seed=11).read_bytes()
     assert export_onnx(CONVOLUTIONAL, tmp_path / "b.onnx", seed=11).read_bytes() == first
     assert len(traced) == 1

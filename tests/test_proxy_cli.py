@@ -74,8 +74,8 @@ def test_a_score_without_value_is_null_and_has_a_reason(capsys: pytest.CaptureFi
     ("arguments", "message"),
     [
         (["score", "mobilevit_xxs", "--proxy", "snib"], "unknown proxy 'snib'; did you mean 'snip'?"),
-        (["score", "mobilevit_xss"], "'mobilevit_xss' is no published model, file or candidate"),
-        (["score"], "Missing argument 'NAME|FILE|RUN:NUMBER...'"),
+        (["score", "mobilevit_xss"], "'mobilevit_xss' is no published model, file, training or candidate"),
+        (["score"], "Missing argument 'NAME|FILE|RUN:ID|FOLDER...'"),
         (["score", "mobilevit_xxs", "--images", "1"], "Invalid value for '--images'"),
         (["score", "mobilevit_xxs", "--images", "1024", "--data", "dogs"], "Invalid value for '--data'"),
     ],

@@ -88,7 +88,7 @@ def agree_command(table: Path, other: Path, as_json: bool) -> None:
 
 
 @accuracy_group.command("predict")
-@click.argument("networks", metavar="NAME|FILE|RUN:NUMBER...", nargs=-1, required=True)
+@click.argument("networks", metavar="NAME|FILE|RUN:ID|FOLDER...", nargs=-1, required=True)
 @click.option("--table", type=_TABLE, metavar="TABLE", help="Of trained networks.  [default: the one that ships]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def predict_command(networks: tuple[str, ...], table: Path | None, as_json: bool) -> None:

@@ -45,11 +45,14 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
 
 
 @click.command("show")
-@click.argument("architecture", metavar="NAME|FILE|RUN:NUMBER")
+@click.argument("architecture", metavar="NAME|FILE|RUN:ID|FOLDER")
 @click.option("--resolution", type=click.IntRange(8, 8192), metavar="PX", help="Side of the image instead of the architecture's own.")
 @click.option("--batch-size", type=click.IntRange(1, 1_000_000), default=1, show_default=True, metavar="N", help="Images per inference.")
 @click.option(
-    "--num-classes", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N", help="Outputs of the classifier."
+    "--num-classes",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Outputs of the classifier.  [default: those of the run or the training, or 1000]",
 )
 @click.option("--task", metavar="NAME[,FIELD=VALUE]", help="With the head of detection or segmentation.  [default: classification]")
 @click.option(
@@ -66,16 +69,20 @@ def show_command(
     architecture: str,
     resolution: int | None,
     batch_size: int,
-    num_classes: int,
+    num_classes: int | None,
     task: str | None,
     devices: tuple[str, ...],
     counters: bool,
     arch_json: bool,
     as_json: bool,
 ) -> None:
-    """Show a network stage by stage: block, shape, params, MACs; and its predicted latency."""
+    """Show a network stage by stage: block, shape, params, MACs; and its predicted latency.
+
+    The network is a published model, an architecture file, the folder of a training, or a candidate of a run: results/phone:19,
+    results/phone:knee, results/phone:accuracy (the best in it), or the most accurate within a limit, 'results/phone:latency_ms<=5'.
+    """
     from mvt_nas.cli.predicted import predicted_latencies, print_latencies
-    from mvt_nas.cli.resolve import resolve
+    from mvt_nas.cli.resolve import DEFAULT_CLASSES, named
     from mvt_nas.cost.stages import summarise
     from mvt_nas.tasks.contract import at_resolution, task_from_text
 
@@ -83,24 +90,23 @@ def show_command(
         raise click.UsageError("--json and --arch-json exclude each other: each prints one document")
     if task is not None and counters:
         raise click.UsageError("--counters and --task exclude each other: the other counters are for classifiers")
-    title, found = resolve(architecture)
-    found, purpose = (
-        found if resolution is None else replace(found, resolution_px=resolution),
-        None if task is None else task_from_text(task),
-    )
-    purpose = purpose if purpose is None or resolution is None else at_resolution(purpose, resolution)
+    own = named(architecture)
+    classes = num_classes or own.num_classes or DEFAULT_CLASSES
+    found = own.architecture if resolution is None else replace(own.architecture, resolution_px=resolution)
     if arch_json:
         print_json(found.to_dict())
         return
-    summary = summarise(found, batch_size=batch_size, num_classes=num_classes, task=purpose)
-    latencies = predicted_latencies(found, devices, num_classes, purpose)
+    purpose = own.task if task is None else task_from_text(task)
+    purpose = purpose if purpose is None or resolution is None else at_resolution(purpose, resolution)
+    summary = summarise(found, batch_size=batch_size, num_classes=classes, task=purpose)
+    latencies = predicted_latencies(found, devices, classes, purpose)
     counted = _counters(found, batch_size) if counters else []
     if as_json:
         told = {} if purpose is None else {"task": purpose.to_dict()}
-        document = {"name": title, "key": found.key, "architecture": found.to_dict()} | told | summary.to_dict()
+        document = {"name": own.title, "key": found.key, "architecture": found.to_dict()} | told | summary.to_dict()
         print_json(document | {"latency": latencies, "counters": counted})
         return
-    _print_summary(title, summary)
+    _print_summary(own.title, summary)
     print_latencies(latencies)
     for entry in counted:
         click.echo(f"\n{entry['counter']}: {short(entry['macs'])} MACs, {short(entry['params'] or 0)} params; {entry['missing']}")

@@ -13,17 +13,33 @@ from mvt_nas.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from mvt_nas.export.check import Exported
+    from mvt_nas.export.contract import Subject
+    from mvt_nas.export.pictures import OnPictures
+    from mvt_nas.fitting.config import Config
     from mvt_nas.latency.measuring.stopwatch import Timing
 
 
 @click.command("export")
-@click.argument("network", metavar="RUN:ID|NAME|FILE", required=False)
+@click.argument("network", metavar="RUN:ID|FOLDER|NAME|FILE", required=False)
 @click.option("--to", "targets", multiple=True, metavar="TARGET", help="Form to export to; repeatable.  [--to list shows them]")
-@click.option("--out", type=FOLDER, metavar="DIR", help="Where each target gets a folder of its own.  [default: exported/NAME]")
-@click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint with its weights.  [default: initial weights]")
-@click.option("--task", metavar="TASK[,FIELD=VALUE...]", help="Head: detection, segmentation.  [default: classification]")
+@click.option("--out", type=FOLDER, metavar="DIR", help="A folder for each target goes here.  [default: FOLDER/exported, or exported/NAME]")
+@click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint with its weights.  [default: those of FOLDER, or initial weights]")
 @click.option(
-    "--num-classes", type=click.IntRange(1, 1_000_000), metavar="N", help="Outputs of the classifier.  [default: 1000, or the task's]"
+    "--task", metavar="TASK[,FIELD=VALUE...]", help="Head: detection, segmentation.  [default: that of FOLDER, or classification]"
+)
+@click.option(
+    "--num-classes",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Outputs of the classifier.  [default: those of the task, the training or the run, or 1000]",
+)
+@click.option(
+    "--pictures",
+    type=click.IntRange(0),
+    default=400,
+    show_default=True,
+    metavar="N",
+    help="Of those that judged the training in FOLDER, how many are compared on; 0: none.",
 )
 @click.option(
     "--measure-seconds", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="S", help="Timing per runtime; 0: none."
@@ -36,22 +52,26 @@ def export_command(
     weights: Path | None,
     task: str | None,
     num_classes: int | None,
+    pictures: int,
     measure_seconds: float,
     as_json: bool,
 ) -> None:
     """Export a network for a device or a trainer, and check that what was written is the same network.
 
-    The network is a candidate of a run (results/phone:19), a published model (mobilevit_s) or an architecture file.
+    The network is the FOLDER of a training (trained/phone_knee), with its weights and classes; a candidate of a run (results/phone:19,
+    results/phone:knee), a published model (mobilevit_s) or an architecture file, with initial weights or --weights.
 
     An example:  mvt-nas export results/phone:19 --to onnx --to python
 
     With --task detection,num_classes=3 it has the head of a task instead of the classifier; a detector is exported with scores and boxes.
 
     Each target is read back from its files: parameters have to be equal, outputs are compared on random images, in batches of one and,
-    where the form takes any, three. Latencies of runtimes are measured again, in turn with PyTorch's. The command ends with 1 where a
-    check fails.
+    where the form takes any, three; of a training, also on its validation pictures. Latencies of runtimes are measured again, in turn with
+    PyTorch's.
+
+    The command ends with 1 where a check fails.
     """
-    from mvt_nas.cli.resolve import resolve
+    from mvt_nas.cli.resolve import DEFAULT_CLASSES, named
     from mvt_nas.errors import ExportError, listing
     from mvt_nas.export.check import export_all, usable_target
     from mvt_nas.export.contract import TARGETS
@@ -67,15 +87,18 @@ def export_command(
     for name in targets:
         usable_target(name, wanted)
     if network is None:
-        raise ExportError("a network is missing; a published model, an architecture file or a candidate RUN:NUMBER")
-    title, architecture = resolve(network)
-    found = subject(title.replace(", candidate ", "-"), architecture, num_classes=num_classes or 1000, weights=weights, task=wanted)
-    exported = export_all(found, targets, out or Path("exported") / found.name)
+        raise ExportError("a network is missing; a training, a published model, an architecture file or a candidate RUN:ID")
+    own = named(network)
+    wanted = task_with_classes(str(own.task) if task is None and own.task else task, num_classes)
+    classes = num_classes or own.num_classes or DEFAULT_CLASSES
+    found = subject(own.stem, own.architecture, num_classes=classes, weights=weights or own.weights, task=wanted)
+    exported = export_all(found, targets, out or (own.folder / "exported" if own.folder else Path("exported") / found.name))
     timings = latencies(found, exported, seconds=measure_seconds) if measure_seconds else {}
+    judged = _judged(own.config, found, exported, pictures)
     if as_json:
-        print_json([_as_data(one, timings) for one in exported])
+        print_json([_as_data(one, timings, judged) for one in exported])
     else:
-        _print_exported(exported, timings, found.weights)
+        _print_exported(exported, timings, found.weights, judged)
     if not all(one.same for one in exported):
         sys.exit(1)
 
@@ -90,14 +113,34 @@ def _print_targets(as_json: bool) -> None:
     print_table(["target", "what it is", "here"], [[one.name, one.summary, one.trouble() or "ready"] for one in targets], text_columns=3)
 
 
-def _as_data(one: Exported, timings: dict[str, Timing]) -> dict[str, Any]:
+def _judged(config: Config | None, found: Subject, exported: list[Exported], most: int) -> OnPictures | None:
+    """Return what was made of the pictures that judged a classifier; ``None`` for others, or where they are no more to be had."""
+    if config is None or config.training is None or found.task is not None or not most:
+        return None
+    from mvt_nas.errors import DataError
+    from mvt_nas.export.pictures import on_pictures
+
+    try:
+        return on_pictures(found, exported, config, most)
+    except DataError as error:
+        click.echo(f"warning: not compared on the pictures of the training: {error}", err=True)
+        return None
+
+
+def _as_data(one: Exported, timings: dict[str, Timing], judged: OnPictures | None) -> dict[str, Any]:
     checks = {name: getattr(one, name) for name in ("same", "params", "params_equal", "max_abs_diff", "largest")}
     ms = timings[one.target].ms if one.target in timings else None
-    told = {"batches": list(one.batches), "latency_ms": ms, "notes": list(one.notes)}
+    told = {"batches": list(one.batches), "latency_ms": ms, "pictures": _on_pictures(one, judged), "notes": list(one.notes)}
     return {"target": one.target, "files": list(map(str, one.files))} | checks | told
 
 
-def _print_exported(exported: list[Exported], timings: dict[str, Timing], weights: str) -> None:
+def _on_pictures(one: Exported, judged: OnPictures | None) -> dict[str, Any] | None:
+    if judged is None or one.target not in judged.top1:
+        return None
+    return {"count": judged.count, "top1": judged.top1[one.target], "pytorch_top1": judged.own, "alike": judged.alike[one.target]}
+
+
+def _print_exported(exported: list[Exported], timings: dict[str, Timing], weights: str, judged: OnPictures | None) -> None:
     rows = [
         [
             one.target,
@@ -113,6 +156,10 @@ def _print_exported(exported: list[Exported], timings: dict[str, Timing], weight
     print_table(["target", "network", "params", "largest difference", "ms", "files"], rows, text_columns=2)
     if timings:
         click.echo(f"PyTorch itself takes {timings['PyTorch'].ms:.2f} ms, one thread, in the same rounds.")
+    if judged is not None:
+        click.echo(f"Of {judged.count} pictures that judged the training, {100 * judged.own:.2f} % are right in PyTorch;")
+        for name, share in judged.top1.items():
+            click.echo(f"  {name}: {100 * share:.2f} %, the same class as PyTorch for {judged.alike[name]}")
     for one in exported:
         for note in one.notes:
             click.echo(f"{one.target}: {note}")

@@ -11,7 +11,7 @@ from mvt_nas.accuracy.names import ACCURACY, IMAGENET, TRAINED
 from mvt_nas.cli.accuracies import accuracy_in_words, with_interval
 from mvt_nas.cli.baselines import baseline_lines, baselines_document
 from mvt_nas.cli.tables import print_table, short
-from mvt_nas.cost.names import COST_NAMES, device_of, is_cost, is_latency, of_task, task_of
+from mvt_nas.cost.names import COST_NAMES, LATENCY, device_of, is_cost, is_latency, of_task, task_of
 
 if TYPE_CHECKING:
     from mvt_nas.engine.candidates import Candidate
@@ -72,11 +72,24 @@ def print_front(run: Run) -> None:
     if len(shown) < len(front):
         click.echo(f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto {run.folder} --csv FILE")
     click.echo(f"\nThe knee of the front, where giving up a little of one objective gains most of another: candidate {knee}.")
+    click.echo(_names(run, knee))
     for sentence in accuracy_in_words(run):
         click.echo(sentence)
     _say_of_latency(run)
     for line in baseline_lines(run):
         click.echo(line)
+
+
+def _names(run: Run, knee: int | None) -> str:
+    """Return how other commands take a candidate of this run, in one line."""
+    from shlex import quote
+
+    limit = "params<=2M"
+    if len(run.devices) == 1 and knee is not None:
+        (metric,) = run.devices
+        limit = f"{of_task(task_of(metric), LATENCY)}<={run.candidates[knee].scores[metric]:.2g}"
+    names = [quote(f"{run.folder}:{name}") for name in ("ID", "knee", run.config.objectives[0].metric, limit)]
+    return f"Other commands take {names[0]}, {names[1]}, {names[2]} (the best in an objective), {names[3]} (the best within limits)."
 
 
 def _say_of_latency(run: Run) -> None:

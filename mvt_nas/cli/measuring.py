@@ -71,12 +71,12 @@ def agreement_in_words(run: Run) -> list[str]:
         task = task_of(metric)
         where = profile.name if task is None else f"{profile.name}, for {task}"
         median_of = f"median of {found.n}{_probe(profile.probe_ms, measured)}"
-        text = f"Measured on {where}: {_slower(found.factor)} than predicted ({median_of})"
+        text = f"Measured on {where}: {slower(found.factor)} than predicted ({median_of})"
         sentences.append(f"{text}; that one factor apart, predictions are {100 * found.rest:.1f} % off at the median.")
     return sentences
 
 
-def _slower(factor: float) -> str:
+def slower(factor: float) -> str:
     """Return a factor between two latencies as words that go on with "than"."""
     if factor >= 2:
         return f"{factor:.1f} times slower"
@@ -90,4 +90,4 @@ def _probe(then_ms: float | None, measured: Mapping[str, Measurement]) -> str:
     values = [one.probe_ms for one in measured.values() if one.probe_ms]
     if not then_ms or not values:
         return ""
-    return f"; the probe, always the same network, is {_slower(median(values) / then_ms)} than when the device was profiled"
+    return f"; the probe, always the same network, is {slower(median(values) / then_ms)} than when the device was profiled"

@@ -35,7 +35,7 @@ def list_command(as_json: bool) -> None:
 
 
 @proxy_group.command("score")
-@click.argument("architectures", nargs=-1, required=True, metavar="NAME|FILE|RUN:NUMBER...")
+@click.argument("architectures", nargs=-1, required=True, metavar="NAME|FILE|RUN:ID|FOLDER...")
 @click.option("--proxy", "names", multiple=True, metavar="NAME", help="A score; may be repeated.  [default: all]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the initial weights and of the batch.")
 @click.option(

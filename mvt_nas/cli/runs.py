@@ -74,7 +74,11 @@ def _row(entry: dict[str, object], names: tuple[str, ...]) -> list[str]:
 @MOST
 @SECONDS
 def pareto_command(run: Path, as_json: bool, csv: Path | None, measure: bool, measure_most: int, measure_seconds: float) -> None:
-    """Show the Pareto front of RUN, the folder of a run, and how your baselines stand against it."""
+    """Show the Pareto front of RUN, the folder of a run, and how your baselines stand against it.
+
+    Other commands take a candidate as RUN:ID, RUN:knee, RUN:OBJECTIVE (the best in it) or 'RUN:latency_ms<=5,params<=2M' (the best within
+    limits, by the first objective). Limits go by what was predicted and counted, not by what was measured.
+    """
     from mvt_nas.cli.front import front_document, print_front
     from mvt_nas.cli.measuring import measured_run
     from mvt_nas.engine.run import Run

@@ -12,17 +12,19 @@ from mvt_nas.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from mvt_nas.fitting.ending import Fitted
+    from mvt_nas.fitting.job import Job
     from mvt_nas.fitting.machine import Machine
-    from mvt_nas.tasks.contract import Task
 
 
 @click.command("train")
-@click.argument("network", metavar="[CONFIG|RUN:ID|NAME|FILE]", required=False)
+@click.argument("network", metavar="[CONFIG|RUN:ID|FOLDER|NAME|FILE]", required=False)
 @click.option(
     "--data", metavar="SOURCE", help="Pictures: digits, a folder by class, .npz, Parquet; for other tasks shapes, or a VOC or COCO folder."
 )
-@click.option("--task", metavar="TASK", help="classification, detection or segmentation.  [default: CONFIG's, or classification]")
-@click.option("--recipe", metavar="NAME", help="v1, v2, v3, ssdlite, deeplabv3, ...; list shows them.  [default: CONFIG's, or the paper's]")
+@click.option("--task", metavar="TASK", help="classification, detection or segmentation.  [default: CONFIG's, FOLDER's or classification]")
+@click.option(
+    "--recipe", metavar="NAME", help="v1, v2, v3, ssdlite, deeplabv3, ...; list shows them.  [default: CONFIG's, FOLDER's or the paper's]"
+)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Folder of the training.  [default: trained/NAME]")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out; what it was started with may be left out.")
 @click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint of this network to begin with, in any dialect.")
@@ -63,8 +65,10 @@ def train_command(
 ) -> None:
     """Train a network to its end, and keep its best weights.
 
-    CONFIG is what mvt-nas export --to trainer wrote; any other network takes --recipe. The same command goes on where it was broken off, to
-    the same weights. The folder gets config.yaml, network.json, metrics.csv, weights.pt, checkpoints, and pictures of what was learnt.
+    CONFIG is what mvt-nas export --to trainer wrote; any other network takes --recipe: a candidate of a run (results/phone:19,
+    results/phone:knee), a published model, an architecture file. FOLDER is another training, whose weights it begins with. The same command
+    goes on where it was broken off, to the same weights. --out gets config.yaml, network.json, metrics.csv, weights.pt, checkpoints,
+    and pictures of what was learnt.
     """
     if recipe == "list":
         _print_recipes()
@@ -78,7 +82,7 @@ def train_command(
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
     job, threads = resumed(out, given) if resume and network is None else (asked(network, recipe, given), 0)
     folder = out or Path("trained") / job.name
-    _check_targets(targets, job.task)
+    _check_targets(targets, job)
     with Progress() as progress:
         fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs, job.kind))
     if not fitted.first:
@@ -103,12 +107,12 @@ def _machine(given: dict[str, Any], threads: int) -> Machine:
     return Machine(**({"threads": threads} | {name: given[name] for name in names if name in given}))
 
 
-def _check_targets(targets: tuple[str, ...], task: Task | None) -> None:
+def _check_targets(targets: tuple[str, ...], job: Job) -> None:
     """Refuse targets that there are not, or that take no such networks, before the training, not after it."""
     from mvt_nas.export.check import usable_target
 
     for name in targets:
-        usable_target(name, task)
+        usable_target(name, job.task)
 
 
 def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
@@ -162,6 +166,4 @@ def _print(fitted: Fitted, exported: list[str]) -> None:
     for file in exported:
         click.echo(f"  {file}")
     if not exported:
-        task = fitted.job.task
-        use = f"--num-classes {len(fitted.class_names)}" if task is None else f"--task {task}"
-        click.echo(f"Export them:  mvt-nas export {folder.network} --weights {folder.weights} {use} --to onnx")
+        click.echo(f"Export them:  mvt-nas export {folder.path} --to onnx")

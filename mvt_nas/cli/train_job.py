@@ -24,7 +24,7 @@ _DATA = {
 
 def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Job:
     """Return what is to be trained, from a configuration or the name of a network."""
-    from mvt_nas.cli.resolve import resolve
+    from mvt_nas.cli.resolve import named
     from mvt_nas.export.subject import identifier, nearest
     from mvt_nas.fitting.config import Config
     from mvt_nas.fitting.job import Job
@@ -32,20 +32,29 @@ def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Job
     if network is None:
         raise click.UsageError("CONFIG is missing: a file of mvt-nas export --to trainer, or a network such as mobilevit_xs with --recipe")
     start = _start(given)
+    how: Recipe | None
     if Path(network).suffix in _SUFFIXES:
         config = Config.load(Path(network))
         name, like, architecture, how, task = config.name, config.nearest, config.architecture, config.recipe, config.task
         start = start if start.path is not None or config.weights is None else replace(start, path=config.weights)
     else:
-        title, architecture = resolve(network)
-        name, like, how, task = identifier(title.replace(", candidate ", "-")), nearest(architecture), None, None
+        own = named(network)
+        name, architecture = identifier(own.stem), own.architecture
+        like = own.config.nearest if own.config else nearest(architecture)
+        how, task = (own.config.recipe, own.config.task) if own.config else (None, None)
+        if own.folder and start.path is None:  # of another task's training, the backbone is taken
+            start = replace(start, path=own.weights, same=_kind(task) == _kind(_task(task, given)[0]))
     task, num_classes = _task(task, given)
-    how = _changed(_recipe(recipe, how, "classification" if task is None else task.kind, like, architecture.resolution_px), given)
+    how = _changed(_recipe(recipe, how, _kind(task), like, architecture.resolution_px), given)
     if "data" not in given:
         raise click.UsageError(f"--data is missing: {_DATA[task is None]}")
     rest: dict[str, Any] = {name: given[name] for name in ("seed", "validation_share") if name in given}
     rest |= {"task": task, "num_classes": num_classes}
     return Job(name=name, nearest=like, architecture=architecture, recipe=how, data=given["data"], start=start, **rest)
+
+
+def _kind(task: Task | None) -> str:
+    return "classification" if task is None else task.kind
 
 
 def _task(own: Task | None, given: dict[str, Any]) -> tuple[Task | None, int | None]:

@@ -191,5 +191,5 @@ def mirrored(image: Image) -> Image:
 
 
 def ordered(pixels: NDArray[np.uint8], images: Images) -> NDArray[np.uint8]:
-    """Return pixels (H, W, 3) with the channels in the order that the network takes."""
+    """Return pixels (H, W, 3) from RGB with the channels in the order that the network takes, and back."""
     return pixels[..., ::-1] if images.channel_order == "bgr" else pixels

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas.errors import ArchitectureError, TrainingError, listing, nearest
+from mvt_nas.fitting.task_values import OF_TASKS, WHOLE, DetectionValues, SegmentationValues
 from mvt_nas.space.fields import choice, complete, flag, integer, number, specs
 
 _SCALED = {"sampler": ("multi_scale",)}
@@ -80,30 +81,6 @@ class Regularisation:
     dropout: float = number(0.0, 0.95, doc="probability inside transformers", default=0.0)
     classifier_dropout: float = number(0.0, 0.95, doc="probability before the classifier", default=0.0)
     ema_momentum: float = number(1e-9, 1.0, doc="share of the new weights in their moving average, per step", default=0.0005)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectionValues:
-    """What only a training of object detection has."""
-
-    crop_probability: float = number(0.0, 1.0, doc="of cutting out a part that holds enough of an object", default=0.85)
-    crop_smallest_side: float = number(0.05, 1.0, doc="smallest side of that part, in sides of the picture", default=0.3)
-    distortion_probability: float = number(0.0, 1.0, doc="of changing brightness, contrast, saturation and hue, each", default=0.5)
-    match_iou: float = number(0.05, 0.95, doc="overlap from which on an anchor belongs to an object", default=0.5)
-    negatives_per_positive: int = integer(1, 1000, doc="anchors of the background that are learnt from, per anchor of an object", default=3)
-    score_threshold: float = number(0.0, 0.99, doc="smallest score of what counts as found", default=0.01)
-    nms_iou: float = number(0.05, 0.95, doc="overlap from which on the weaker of two boxes of a class is dropped", default=0.5)
-    nms_candidates: int = integer(1, 10_000, doc="boxes per class and picture that are looked at for that", default=400)
-    most_detections: int = integer(1, 10_000, doc="boxes per picture that are left", default=200)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentationValues:
-    """What only a training of semantic segmentation has."""
-
-    smallest_scale: float = number(0.1, 10.0, doc="smallest short side that pictures are brought to, in images.px", default=0.5)
-    largest_scale: float = number(0.1, 10.0, doc="largest such side; images.px of it are cut out", default=1.5)
-    distortion_probability: float = number(0.0, 1.0, doc="of changing brightness, contrast, saturation and hue, each", default=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,18 +188,6 @@ GROUPS: dict[str, type] = {
 }
 """The parts of a recipe."""
 
-OF_TASKS = ("detection", "segmentation")
-"""Those that only recipes for the task of this name have."""
-
-_WHOLE = {
-    "crop_smallest_share": 1.0,
-    "rand_augment_operations": 0,
-    "erase_probability": 0.0,
-    "mixup_alpha": 0.0,
-    "cutmix_alpha": 0.0,
-}
-"""What has no meaning for pictures with boxes or masks, and the values that leave it out."""
-
 
 def _values(group: Any) -> dict[str, Any]:
     return {name: getattr(group, name) for name in specs(type(group))}
@@ -271,15 +236,16 @@ def _check_task(recipe: Recipe) -> None:
     if recipe.detection is not None and recipe.segmentation is not None:
         raise TrainingError("recipe: values for detection and for segmentation; a recipe is for one task")
     kind, images = recipe.kind, recipe.images
-    for name, value in _WHOLE.items():
+    for name, value in WHOLE.items():
         if getattr(recipe.augmentation, name) != value:
             raise _unfit(f"augmentation.{name}", getattr(recipe.augmentation, name), f"{value:g} in a recipe for {kind}")
     if images.validation_resize_px != images.px:
-        allowed = f"images.px = {images.px}: in {kind}, whole pictures are judged"
-        raise _unfit("images.validation_resize_px", images.validation_resize_px, allowed)
-    if recipe.detection is not None and recipe.regularisation.label_smoothing:
-        raise _unfit("regularisation.label_smoothing", recipe.regularisation.label_smoothing, "0 in a recipe for detection")
-    scales = recipe.segmentation
+        raise _unfit(
+            "images.validation_resize_px", images.validation_resize_px, f"images.px = {images.px}: in {kind}, whole pictures are judged"
+        )
+    smoothing, scales = recipe.regularisation.label_smoothing, recipe.segmentation
+    if recipe.detection is not None and smoothing:
+        raise _unfit("regularisation.label_smoothing", smoothing, "0 in a recipe for detection")
     if scales is not None and scales.smallest_scale > scales.largest_scale:
         raise _unfit("segmentation.smallest_scale", scales.smallest_scale, f"at most largest_scale = {scales.largest_scale:g}")
 

@@ -18,7 +18,7 @@ from mvt_nas.space.search_space import SearchSpace
 
 _TREES = 100
 _OTHERS = 5000  # candidates beside the front that are looked at
-_LEAST, _MOST = 20, 4000  # candidates below which importance would be chance, and beyond which more would only take longer
+_LEAST, _MOST = 20, 2000  # candidates below which importance would be chance, and beyond which more would only take longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,12 @@ class Chosen:
     Attributes:
         number: of the candidate.
         why: in words.
+        name: what it is called on the command line, behind the colon of ``RUN:NAME``.
     """
 
     number: int
     why: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,11 @@ class Habit:
 def choices(run: Run) -> list[Chosen]:
     """Return the knee of the front, and the best in each objective."""
     front, knee = run.front(), run.knee()
-    found = [Chosen(knee, "the knee: giving up a little of one objective gains most of another")] if knee is not None else []
+    found = [Chosen(knee, "the knee: giving up a little of one objective gains most of another", "knee")] if knee is not None else []
     for objective in run.config.objectives if front else ():
         sign = SIGN_AS_COST[objective.direction]
         best = min(front, key=lambda c: (sign * c.scores[objective.metric], c.number))
-        found.append(Chosen(best.number, f"best {objective.metric}"))
+        found.append(Chosen(best.number, f"best {objective.metric}", objective.metric))
     return found
 
 
@@ -117,7 +119,7 @@ def habits(run: Run) -> list[Habit]:
 def importances(run: Run) -> dict[str, dict[str, float]]:
     """Return by objective how much of its variance among the candidates each dimension explains; shares that sum to 1.
 
-    Empty where there are too few candidates to tell; 4,000 drawn evenly stand for more. By the impurity decrease of extremely randomised
+    Empty where there are too few candidates to tell; 2,000 drawn evenly stand for more. By the impurity decrease of extremely randomised
     trees on the codes.
 
     Source: Geurts, Ernst and Wehenkel, "Extremely randomized trees" (2006).
@@ -127,7 +129,7 @@ def importances(run: Run) -> dict[str, dict[str, float]]:
     candidates = run.complete()
     if len(candidates) < _LEAST or not run.space.dimensions:
         return {}
-    if len(candidates) > _MOST:
+    if sampled(run) is not None:
         drawn = np.random.default_rng(0).choice(len(candidates), _MOST, replace=False)
         candidates = [candidates[place] for place in sorted(drawn.tolist())]
     codes = np.array([candidate.row for candidate in candidates], dtype=float)
@@ -139,6 +141,11 @@ def importances(run: Run) -> dict[str, dict[str, float]]:
             shares = dict(zip((dimension.name for dimension in run.space.dimensions), trees.feature_importances_.tolist(), strict=True))
             result[objective.metric] = dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
     return result
+
+
+def sampled(run: Run) -> int | None:
+    """Return how many candidates stand for all where it is asked what matters; ``None`` where all are looked at."""
+    return _MOST if len(run.complete()) > _MOST else None
 
 
 def failures(run: Run) -> list[tuple[str, int]]:

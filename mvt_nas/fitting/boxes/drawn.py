@@ -67,7 +67,7 @@ def _draw_picture(axes: Axes, pixels: NDArray[np.uint8], picture: Picture, class
 
     height, width = pixels.shape[:2]
     axes.imshow(pixels, interpolation="nearest")
-    sides = np.array([width, height, width, height]) - 0.0
+    sides = np.array([width, height, width, height])
     for left, top, right, bottom in picture.corners * sides - 0.5:
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="white", linestyle="--"))
     for row in picture.found[picture.found[:, 5] >= _SMALLEST_SCORE]:

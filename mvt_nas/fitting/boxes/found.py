@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mvt_nas.fitting.boxes.overlap import iou
-from mvt_nas.fitting.recipe import DetectionValues
+from mvt_nas.fitting.task_values import DetectionValues
 from mvt_nas.tasks.detection.anchors import decode
 
 

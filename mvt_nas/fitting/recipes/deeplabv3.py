@@ -8,8 +8,9 @@ Source: arXiv 2110.02178, Section 4.2 and its appendix, and 2206.02680, Section 
 from __future__ import annotations
 
 from mvt_nas.fitting.preset import RECIPES, Preset, as_epochs
-from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation, SegmentationValues
+from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation
 from mvt_nas.fitting.recipes.ssdlite import decay, linear
+from mvt_nas.fitting.task_values import SegmentationValues
 
 VOC_AND_COCO_IMAGES = 117_000
 """Pictures that the papers learn from, by which iterations become epochs."""

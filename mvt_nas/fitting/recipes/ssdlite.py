@@ -7,7 +7,8 @@ Source: arXiv 2110.02178, Section 4.2 and its appendix, and 2206.02680, Section 
 from __future__ import annotations
 
 from mvt_nas.fitting.preset import RECIPES, Preset, as_epochs, family
-from mvt_nas.fitting.recipe import Augmentation, Batches, DetectionValues, Images, Optimisation, Recipe, Regularisation
+from mvt_nas.fitting.recipe import Augmentation, Batches, Images, Optimisation, Recipe, Regularisation
+from mvt_nas.fitting.task_values import DetectionValues
 
 COCO_IMAGES = 117_266
 """Pictures of train2017 with objects, by which iterations become epochs."""

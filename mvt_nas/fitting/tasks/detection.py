@@ -21,15 +21,18 @@ from mvt_nas.fitting.boxes.pictures import BoxBatch, JudgedBoxes, LearntBoxes, c
 from mvt_nas.fitting.folder import Folder
 from mvt_nas.fitting.job import Job
 from mvt_nas.fitting.judging import Tally, on_device
-from mvt_nas.fitting.recipe import DetectionValues
+from mvt_nas.fitting.pictures import ordered
 from mvt_nas.fitting.rows import Scores
 from mvt_nas.fitting.sampler import sides
 from mvt_nas.fitting.split import annotated_parts
+from mvt_nas.fitting.task_values import DetectionValues
 from mvt_nas.fitting.tasks.contract import TASK_FITS, TaskFit
 from mvt_nas.network import build_model
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+_SHOWN = 12  # pictures that are drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +157,9 @@ class DetectionFit(TaskFit):
 
     def draw(self, judged: Detected, folder: Folder) -> tuple[Path, ...]:
         """Draw what was found in some pictures, and how precision falls as more is found."""
-        shown = {row: (self.judged[row].pixels, judged.pictures[row]) for row in list(judged.pictures)[:12]}
-        draw_found(list(shown.values()), self.class_names, folder.detections)
+        rows = list(judged.pictures)[:_SHOWN]
+        pixels = [ordered(self.judged[row].pixels, self.job.recipe.images) for row in rows]  # in RGB again
+        draw_found([(one, judged.pictures[row]) for one, row in zip(pixels, rows, strict=True)], self.class_names, folder.detections)
         draw_curves(judged.precision, self.class_names, folder.curves)
         return folder.detections, folder.curves
 
