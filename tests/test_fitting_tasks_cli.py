@@ -111,3 +111,23 @@ def test_help_names_the_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for name in ("--task", "detection", "segmentation", "ssdlite", "deeplabv3", "shapes"):
         assert name in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["detection", "segmentation"])
+def test_what_was_trained_for_a_task_goes_to_a_device(kind: str, network: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export", network, "--task", f"{kind},resolution_px=32,num_classes=3", "--to", "trainer", capsys=capsys)[0] == 0
+    recipe = ("--recipe", f"shapes_{kind}", "--data", "voc", "--out", "made")
+    code, out, err = run("train", "exported/tiny/trainer/tiny.yaml", *recipe, *QUICK, "--to", "python", capsys=capsys)
+    assert code == 0, err
+    assert "  made/exported/python/tiny.py\n" in out
+    code, out, err = run("export", "made", "--to", "onnx", "--measure-seconds", "0", "--json", capsys=capsys)
+    assert code == 0, err
+    (exported,) = json.loads(out)
+    assert (exported["same"], exported["pictures"], exported["files"]) == (True, None, ["made/exported/onnx/tiny.onnx"])
+    code, out, err = run("import", exported["files"][0], "--json", capsys=capsys)
+    task = Config.load(Path("made/config.yaml")).task
+    assert task is not None
+    assert (task.kind, json.loads(out)["task"]) == (kind, task.to_dict())
+    told = run("export", "made", "--to", "timm", capsys=capsys)
+    assert (told[0], told[2]) == (2, f"mvt-nas: error: target timm takes no networks for {kind}: timm trains classifiers only\n")

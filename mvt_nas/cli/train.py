@@ -12,8 +12,8 @@ from mvt_nas.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from mvt_nas.fitting.ending import Fitted
+    from mvt_nas.fitting.job import Job
     from mvt_nas.fitting.machine import Machine
-    from mvt_nas.tasks.contract import Task
 
 
 @click.command("train")
@@ -82,7 +82,7 @@ def train_command(
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
     job, threads = resumed(out, given) if resume and network is None else (asked(network, recipe, given), 0)
     folder = out or Path("trained") / job.name
-    _check_targets(targets, job.task)
+    _check_targets(targets, job)
     with Progress() as progress:
         fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs, job.kind))
     if not fitted.first:
@@ -107,12 +107,12 @@ def _machine(given: dict[str, Any], threads: int) -> Machine:
     return Machine(**({"threads": threads} | {name: given[name] for name in names if name in given}))
 
 
-def _check_targets(targets: tuple[str, ...], task: Task | None) -> None:
+def _check_targets(targets: tuple[str, ...], job: Job) -> None:
     """Refuse targets that there are not, or that take no such networks, before the training, not after it."""
     from mvt_nas.export.check import usable_target
 
     for name in targets:
-        usable_target(name, task)
+        usable_target(name, job.task)
 
 
 def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
