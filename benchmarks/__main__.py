@@ -1,6 +1,7 @@
-"""``python -m benchmarks [NAME...]``: run all benchmarks or those named.
+"""``python -m benchmarks [NAME[:PART]...]``: run all benchmarks or those named; of one that has parts, such as samplers, one of them.
 
-Prints a table of each and writes ``results/benchmarks/NAME.json``: the figures and the environment.
+Prints a table of each and writes ``results/benchmarks/NAME.json``: the figures and the environment. A part alone takes the place of its
+own figures there, all of which begin with its name, and says under ``parts`` when and where it was measured.
 """
 
 from __future__ import annotations
@@ -27,28 +28,34 @@ def names() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run the named benchmarks; return the exit status: 2 where a name is wrong."""
-    unknown = [name for name in arguments if name not in names()]
+    asked = [argument.partition(":") for argument in arguments or names()]
+    unknown = [name for name, _, _ in asked if name not in names()]
     if unknown:
         print(f"unknown benchmark {unknown[0]!r} (known: {', '.join(names())})", file=sys.stderr)
         return 2
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in arguments or names():
+    for name, _, part in asked:
+        module = importlib.import_module(f"benchmarks.{name}")
+        if part and not hasattr(module, "run_part"):
+            print(f"{name} has no parts", file=sys.stderr)
+            return 2
         start = time.perf_counter()
-        figures: list[Figure] = importlib.import_module(f"benchmarks.{name}").run()
+        figures: list[Figure] = module.run_part(part) if part else module.run()
         _print(name, figures)
-        _write(name, figures, time.perf_counter() - start)
+        _write(name, part, figures, time.perf_counter() - start)
     return 0
 
 
-def _write(name: str, figures: list[Figure], seconds: float) -> None:
-    content = {
-        "benchmark": name,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "environment": environment(),
-        "figures": [dataclasses.asdict(figure) for figure in figures],
-    }
-    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def _write(name: str, part: str, figures: list[Figure], seconds: float) -> None:
+    path = FOLDER / f"{name}.json"
+    about = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 1), "environment": environment()}
+    new = [dataclasses.asdict(figure) for figure in figures]
+    content = {"benchmark": name, **about, "figures": new}
+    if part and path.exists():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["figures"] = [one for one in content["figures"] if not one["name"].startswith(f"{part},")] + new
+        content["parts"] = content.get("parts", {}) | {part: about}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _print(name: str, figures: list[Figure]) -> None:

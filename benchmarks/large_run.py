@@ -4,6 +4,8 @@ The objectives are known, so nothing is evaluated and what is left is the engine
 process of its own, started as a user would, with one thread. The time per candidate is the processor's, between one size and the next,
 so that neither starting nor other programs count; where every further candidate takes as long as those before it, the ratio of late to
 early is 1. The steps that have to be quick are timed by the clock, with all that a process needs to start.
+
+``python -m benchmarks large_run:mvt`` measures one sampler only.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from benchmarks._figures import Figure, figure
 
-SAMPLERS = ("random", "nsga2")
+SAMPLERS = ("random", "nsga2", "mvt")
 SIZES = (1_000, 10_000, 100_000)
 OBJECTIVES = ("accuracy", "macs", "params")
 BATCH = 16
@@ -85,19 +87,30 @@ def measure(sampler: str, candidates: int, folder: Path) -> Size:
     many = ["--trials", str(candidates), "--sampler", sampler, "--out", str(folder)]
     search = took(["-m", "mvt_nas", "search", "mobilevit", *objectives, *many])
     size_mb = (folder / "candidates.jsonl").stat().st_size / 1e6
-    looks = {verb: took(["-m", "mvt_nas", verb, str(folder)]) for verb in ("pareto", "plot")}
+    looks = {verb: took(["-m", "mvt_nas", verb, str(folder)]) for verb in ("pareto", "plot", "report")}
     return Size(candidates, search, size_mb, looks | {"resume": took(["-c", _GO_ON.format(candidates + BATCH), str(folder)])})
 
 
-def run(sizes: Sequence[int] = SIZES) -> list[Figure]:
+def run(sizes: Sequence[int] = SIZES, samplers: Sequence[str] = SAMPLERS) -> list[Figure]:
     """Return the figures of runs of some sizes, which rise."""
     figures: list[Figure] = []
-    for sampler in SAMPLERS:
+    for sampler in samplers:
         with tempfile.TemporaryDirectory() as folder:
             measured = [measure(sampler, size, Path(folder) / str(size)) for size in sizes]
         figures += [one for size in measured for one in _of_size(sampler, size)]
         figures += _growth(sampler, measured)
     return figures
+
+
+def run_part(sampler: str) -> list[Figure]:
+    """Return the figures of one sampler, whose name they begin with.
+
+    Raises:
+        ValueError: it is none of those that are measured.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"unknown sampler {sampler!r} (known: {', '.join(SAMPLERS)})")
+    return run(samplers=[sampler])
 
 
 def _of_size(sampler: str, size: Size) -> list[Figure]:
@@ -107,6 +120,7 @@ def _of_size(sampler: str, size: Size) -> list[Figure]:
         "resume": "opened, the study rebuilt, one more batch",
         "pareto": "mvt-nas pareto",
         "plot": "mvt-nas plot",
+        "report": "mvt-nas report, HTML",
     }
     return [
         figure(f"{name}, the search", [search.wall_s], "s", note),

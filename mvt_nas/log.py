@@ -6,10 +6,12 @@ when the file is opened; damage anywhere else is refused.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -94,13 +96,26 @@ def read_log(path: Path, take: Callable[[Any], None], mend: str, start: int = 0)
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
     lines = data.split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            take(_record(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            before = path.read_bytes()[:start].count(b"\n")
-            raise RunError(f"{path}: line {before + number} is damaged ({error}); {mend}") from None
+    with _without_collecting():
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                take(_record(line))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                before = path.read_bytes()[:start].count(b"\n")
+                raise RunError(f"{path}: line {before + number} is damaged ({error}); {mend}") from None
     return start + len(data) - len(lines[-1])
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Keep Python from looking for garbage: records hold none, and all that were read would be looked through again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _record(line: bytes) -> Any:

@@ -49,3 +49,37 @@ def test_a_benchmark_prints_a_table_and_writes_its_figures(
     written = json.loads((tmp_path / "benchmarks" / "made_up.json").read_text())
     assert written["figures"] == [{"name": "speed", "value": 4.0, "unit": "1/s", "low": 2.0, "high": 9.0, "repeats": 3, "note": "downhill"}]
     assert {"python", "numpy", "torch", "processor", "cores", "system"} <= set(written["environment"])
+
+
+def test_a_part_takes_the_place_of_its_own_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = ModuleType("benchmarks.made_up")
+    module.run = lambda: [figures.figure(f"{part}, speed", [1.0], "1/s") for part in ("a", "b", "ab")]  # type: ignore[attr-defined]
+    module.run_part = lambda part: [figures.figure(f"{part}, speed", [2.0], "1/s")]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "benchmarks.made_up", module)
+    monkeypatch.setattr(runner, "names", lambda: ["made_up"])
+    monkeypatch.setattr(runner, "FOLDER", tmp_path)
+    assert runner.main(["made_up"]) == runner.main(["made_up:a"]) == runner.main(["made_up:c"]) == 0
+    written = json.loads((tmp_path / "made_up.json").read_text())
+    values = {one["name"]: one["value"] for one in written["figures"]}
+    assert values == {"b, speed": 1.0, "ab, speed": 1.0, "a, speed": 2.0, "c, speed": 2.0}
+    assert set(written["parts"]) == {"a", "c"}
+    assert written["parts"]["a"]["environment"] == written["environment"]
+    del module.run_part
+    assert runner.main(["made_up:a"]) == 2
+    assert "made_up has no parts" in capsys.readouterr().err
+
+
+def test_a_sampler_of_large_runs_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = importlib.import_module("benchmarks.large_run")
+    took = large.Took(1.0, 2.0, 3.0)
+    steps = dict.fromkeys(("resume", "pareto", "plot", "report"), took)
+    monkeypatch.setattr(large, "measure", lambda sampler, size, folder: large.Size(size, took, 1.0, steps))
+    found = [one.name for one in large.run_part("mvt")]
+    assert all(name.startswith("mvt, ") for name in found)
+    assert [name for name in found if name.endswith("report")] == [
+        f"mvt, {size} candidates, report" for size in ("1,000", "10,000", "100,000")
+    ]
+    with pytest.raises(ValueError, match="unknown sampler 'none'"):
+        large.run_part("none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,31 @@ def test_what_was_exported_is_imported(capsys: pytest.CaptureFixture[str]) -> No
     assert document["architecture"] == NETWORK.to_dict()
 
 
+def test_a_task_is_exported_and_imported(capsys: pytest.CaptureFixture[str]) -> None:
+    task, text = {"task": "detection", "resolution_px": 64, "num_classes": 3}, "detection,resolution_px=64,num_classes=3"
+    arguments = ("export", "net.json", "--to", "python", "--measure-seconds", "0", "--task", "detection,resolution_px=64")
+    (one,) = run_json(*arguments, "--num-classes", "3", capsys=capsys)
+    assert (one["target"], one["files"], one["params_equal"]) == (
+        "python",
+        ["exported/net/python/net.py", "exported/net/python/net.pt"],
+        True,
+    )
+    assert 0 <= one["max_abs_diff"] <= 1e-4 * one["largest"]
+    document = run_json("import", one["files"][0], capsys=capsys)
+    assert (document["key"], document["task"], document["settings"]) == (NETWORK.key, task, {"num_classes": 3})
+    code, out, err = run("import", one["files"][0], capsys=capsys)
+    assert (code, out, err) == (0, NETWORK.to_json() + "\n", f"It is for the task {text}.\n")
+    code, out, err = run("import", one["files"][0], "--out", "again.json", capsys=capsys)
+    assert (code, out, err) == (0, f"again.json: PyTorch source of mvt-nas, key {NETWORK.key}, task {text}\n", "")
+    assert run_json("import", "net.json", capsys=capsys)["task"] is None
+
+
+def test_classes_are_a_thousand_or_those_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, classes in (((), 1000), (("--task", "classification"), 1000), (("--task", "segmentation,resolution_px=64"), 21)):
+        (one,) = run_json("export", "net.json", "--to", "python", "--measure-seconds", "0", *arguments, capsys=capsys)
+        assert run_json("import", one["files"][0], capsys=capsys)["settings"] == {"num_classes": classes}
+
+
 class Code:
     """What touches a file when it is unpickled."""
 
@@ -145,10 +171,21 @@ class Code:
         (("net.json", "--to", "python", "--out", ""), "an empty text is no path"),
         (("broken.json", "--to", "python"), "broken.json: not JSON"),
         (("net.json", "--to", "python", "--num-classes", "0"), "0 is not in the range 1<=x<=1000000"),
+        (
+            ("net.json", "--to", "python", "--num-classes", "3", "--task", "detection,num_classes=4"),
+            "--task 'detection,num_classes=4' and --num-classes 3 contradict each other; say the number of classes once",
+        ),
+        (("net.json", "--to", "python", "--num-classes", "1", "--task", "segmentation"), "segmentation.num_classes = 1 is not allowed"),
+        (("net.json", "--to", "python", "--task", "segment"), "--task = 'segment' is not allowed; one of classification, detection, seg"),
+        (("net.json", "--to", "python", "--task", "detection,rate=3"), "--task detection: unknown field 'rate'"),
+        (("net.json", "--to", "timm", "--task", "detection"), "target timm takes no networks for detection: timm trains classifiers only"),
+        (("net.json", "--to", "python", "--task", "detection", "--weights", "other.pt"), "other.pt: names of mvt-nas, but "),
+        (("flat.json", "--to", "python", "--task", "detection"), "task detection: a stage of stride 2 behind another stage is needed"),
     ],
 )
 def test_wrong_input_is_one_line(arguments: tuple[str, ...], message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("broken.json").write_text("{")
+    Path("flat.json").write_text(replace(NETWORK, stages=NETWORK.stages[:1]).to_json())
     torch.save({"model": Code()}, "code.pt")
     torch.save(build_model(NETWORK, num_classes=7).state_dict(), "other.pt")
     Path("half.pt").write_bytes(Path("other.pt").read_bytes()[:3000])
@@ -203,7 +240,15 @@ def test_another_network_ends_with_one(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_help_says_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run("export", "--help", capsys=capsys)
     assert code == 0
-    for words in ("mvt-nas export results/phone:19 --to onnx", "--to TARGET", "--to list", "--weights FILE", "mobilevit_s", "ends with 1"):
+    for words in (
+        "mvt-nas export results/phone:19 --to onnx",
+        "--to TARGET",
+        "--to list",
+        "--weights FILE",
+        "--task TASK",
+        "mobilevit_s",
+        "ends with 1",
+    ):
         assert words in out
     _, out, _ = run("import", "--help", capsys=capsys)
     assert "--out FILE" in out

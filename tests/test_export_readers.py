@@ -15,10 +15,12 @@ from export_networks import architectures
 
 from mvt_nas.errors import ExportError
 from mvt_nas.export.contract import READERS, Subject
+from mvt_nas.export.embedded import constants
 from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.stamp import KEY, stamp
 from mvt_nas.network import build_model
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import task_from_text
 
 NETWORK = architectures()["seven stages"]
 STAMP = stamp(Subject("net", NETWORK, build_model(NETWORK, num_classes=5, device="meta"), 5, "", ""))
@@ -219,3 +221,42 @@ def test_a_later_version_may_say_more(tmp_path: Path) -> None:
     found = read_architecture(tmp_path / "net.onnx")
     assert found.architecture == Architecture.from_json(NETWORK.to_json())
     assert found.settings == {}
+
+
+@pytest.mark.parametrize("text", ["detection,num_classes=3", "segmentation,output_stride=8,rate=12"])
+def test_the_task_of_a_network_is_found_in_every_form(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_from_text(text)
+    found = Subject("net", NETWORK, build_model(NETWORK, task=task, device="meta"), 3, "", "", task)
+    monkeypatch.setitem(globals(), "STAMP", stamp(found))
+    files = written(tmp_path)
+    files["python"].write_text(f"{constants(found)}\nraise SystemExit\n")
+    for name, path in files.items():
+        read = read_architecture(path)
+        assert read.architecture.key == NETWORK.key
+        assert read.task == (None if name == "json" else task), name
+
+
+def test_a_task_that_is_damaged_is_named(tmp_path: Path) -> None:
+    entries = json.loads(STAMP)
+    for task, message in (
+        ({"task": "detection", "num_classes": -1}, r"net\.onnx: task detection\.num_classes = -1 is not allowed; an integer from 1"),
+        ({"task": "detecting"}, r"net\.onnx: task = 'detecting' is not allowed; one of classification, detection, segmentation"),
+        ({"task": "detection", "anchors": 3}, r"net\.onnx: task detection: unknown field 'anchors'"),
+        ({"task": 3}, r"net\.onnx: task: a mapping with the key task is expected"),
+        ("detection", r"net\.onnx: task: a mapping with the key task is expected"),
+        ([1], r"net\.onnx: task: a mapping with the key task is expected"),
+    ):
+        (tmp_path / "net.onnx").write_bytes(onnx_model({KEY: json.dumps(entries | {"task": task})}))
+        refused(tmp_path / "net.onnx", message)
+    for text in ("'{'", "3", "'3'", "'{}'", repr("[" * 100_000)):
+        (tmp_path / "net.py").write_text(f"ARCHITECTURE = {NETWORK.to_json()!r}\nTASK = {text}\n")
+        refused(tmp_path / "net.py", r"net\.py: TASK: a mapping with the key task is expected")
+
+
+def test_a_stamp_without_a_task_is_one_of_a_classifier(tmp_path: Path) -> None:
+    entries = json.loads(STAMP)
+    assert "task" not in entries
+    for more in ({}, {"task": None}, {"task": {"task": "classification"}}):
+        (tmp_path / "net.onnx").write_bytes(onnx_model({KEY: json.dumps(entries | more)}))
+        found = read_architecture(tmp_path / "net.onnx")
+        assert (found.architecture.key, found.task, found.settings) == (NETWORK.key, None, {"num_classes": 5})

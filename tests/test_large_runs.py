@@ -31,8 +31,9 @@ from mvt_nas.engine.repair import Repair
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.samplers.contract import SAMPLERS, SamplerContext
 from mvt_nas.engine.start import search
+from mvt_nas.engine.store import read
 from mvt_nas.engine.study import CandidateSampler, SearchStudy, distributions, optuna_directions, quiet_optuna
-from mvt_nas.engine.trials import Trials, as_seen
+from mvt_nas.engine.trials import Joined, Trials, all_trials, as_seen
 from mvt_nas.pareto import pareto_front
 from mvt_nas.report.plot import draw
 from mvt_nas.space.columns import Rows
@@ -247,3 +248,23 @@ def test_many_points_are_one_image_in_a_picture_of_shapes(
 ) -> None:
     monkeypatch.setattr("mvt_nas.report.plot._MOST_SHAPES", most)
     assert draw(finished, tmp_path / "front.svg").read_text().count("<image") == images
+
+
+def test_trials_are_joined_without_a_copy() -> None:
+    trials = [finished_trial(float(number)) for number in range(5)]
+    joined = Joined(trials[:4], 3, trials[4:])
+    assert [trial.values for trial in joined] == [[0.0], [1.0], [2.0], [4.0]]
+    assert [trial.values for trial in joined[1:]] == [[1.0], [2.0], [4.0]]
+    assert joined[-1] is trials[4]
+    assert len(joined) == 4
+    study, own = SearchStudy(small_space(), OBJECTIVES, []), optuna.create_study(sampler=RandomSampler(seed=0))
+    assert all_trials(study.study) is study.study._storage._studies[0].trials  # type: ignore[attr-defined]
+    assert all_trials(own) == own.trials
+
+
+def test_reading_a_run_leaves_the_collector_as_it_was(finished: Run) -> None:
+    for setting in (gc.disable, gc.enable):
+        setting()
+        before = gc.isenabled()
+        assert len(read(finished.folder).candidates) == 120
+        assert gc.isenabled() is before

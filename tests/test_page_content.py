@@ -82,7 +82,7 @@ def test_thinning_keeps_the_front_and_the_published_models(large: Run) -> None:
 
 
 def test_curves_are_those_of_the_run(large: Run) -> None:
-    own, chance = curves(large)
+    own, chance = curves(large, [1000, 2000])
     growth = content([large])["runs"][0]["growth"]
     assert growth["after"][0] == 1
     assert growth["after"][-1] == 2000
@@ -99,10 +99,10 @@ def test_runs_beside_each_other_share_one_box(tmp_path: Path) -> None:
     shown = content(runs)
     assert shown["run"] == [0] * 12 + [1] * 30
     assert [one["candidates"] for one in shown["compared"]] == [12, 30]
-    first, second = together(runs)
-    assert len(first) == 12
-    assert len(second) == 30
-    alone = curves(runs[0])[0]
+    first, second = together(runs, [[6, 12], [30]])
+    assert len(first) == 2
+    assert len(second) == 1
+    alone = curves(runs[0], [12])[0]
     assert first[-1] <= alone[-1] + 1e-12
     assert shown["runs"][1]["take"].endswith("2:ID --to trainer")
     assert shown["choices"] == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.known import Known
 from mvt_nas.engine.objectives import Budget, Objective
 from mvt_nas.engine.proposing import front as fronts
-from mvt_nas.engine.proposing.breeding import Breeder, different, keys, without
+from mvt_nas.engine.proposing import known_front
+from mvt_nas.engine.proposing.breeding import Breeder, different, keys, left, without
 from mvt_nas.engine.proposing.front import best_front, evolved_front
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.history import History, Ledger, history
@@ -226,6 +228,69 @@ def test_what_has_settled_is_read_once_and_changes_nothing() -> None:
         assert front.next(seen(rows[:count], wanted, there), 8).tolist() == again.next(seen(rows[:count], wanted, there), 8).tolist()
 
 
+def told(taken: Rows, wanted: Goals, there: Feasibility) -> History:
+    """Return a history in which all rows have settled."""
+    return replace(seen(taken, wanted, there), settled=len(taken), ended=len(taken))
+
+
+@pytest.mark.parametrize("name", ["small", "small_images"])
+def test_a_front_behind_others_is_made_anew_without_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fronts, "_KEPT", 64)
+    monkeypatch.setattr(fronts, "_LEAST_KEPT", 32)
+    monkeypatch.setattr(fronts, "_NEIGHBOURS", 1000)
+    there = feasibility(small_space() if name == "small" else load_space(name))
+    wanted, count = goals(there, "macs", "params"), 24
+    front, taken = KnownFront(wanted, there, 0), there.sample(8, 1)
+    made: list[int] = []
+    original = known_front.best_front
+
+    def counted(*arguments: Any) -> Any:
+        made.append(len(arguments[3]))
+        return original(*arguments)
+
+    monkeypatch.setattr(known_front, "best_front", counted)
+    for _ in range(9):
+        begun, proposed = list(front.begun), front.next(told(taken, wanted, there), count)
+        made.clear()
+        again = KnownFront(wanted, there, 0)  # as after an interruption
+        again.begun = begun
+        assert again.next(told(taken, wanted, there), count).tolist() == proposed.tolist()
+        assert len(made) <= 2  # the front that it was at, and the next one
+        assert len(as_set(proposed) | as_set(taken)) == len(taken) + count
+        taken = np.concatenate([taken, proposed])
+    assert len(front.begun) > 3
+    assert front.begun == sorted(front.begun)
+    assert len(front._levels) <= 2
+    assert (
+        front.next(told(taken[:1], wanted, there), 4).tolist()
+        == KnownFront(wanted, there, 0).next(told(taken[:1], wanted, there), 4).tolist()
+    )
+
+
+def test_a_batch_larger_than_a_front_goes_on_behind_it() -> None:
+    there = feasibility(small_space())
+    wanted = goals(there, "macs", "params")
+    front, nothing = KnownFront(wanted, there, 0), there.space.enumerate()[:0]
+    chosen = front.next(told(nothing, wanted, there), 300)
+    assert len(as_set(chosen)) == 300
+    assert set(front.begun) == {0}
+    ranks = pareto_ranks(wanted.known_costs(there, there.space.enumerate()), ["min", "min"])
+    by_row = dict(zip(map(tuple, there.space.enumerate().tolist()), ranks.tolist(), strict=True))
+    order = [by_row[tuple(row)] for row in chosen.tolist()]
+    assert order == sorted(order)
+    again = KnownFront(wanted, there, 0)
+    again.begun = list(front.begun)
+    assert again.next(told(chosen, wanted, there), 20).tolist() == front.next(told(chosen, wanted, there), 20).tolist()
+
+
+def test_rows_that_are_left_are_those_without_the_taken_ones() -> None:
+    rows = load_space("tiny").sample(400, 0)
+    for count in (0, 1, 150):
+        taken = rows[100 : 100 + count]
+        assert left(rows, np.sort(keys(taken))).tolist() == without(rows, taken).tolist()
+    assert left(rows[:0], np.sort(keys(rows))).tolist() == []
+
+
 def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monkeypatch: pytest.MonkeyPatch) -> None:
     there = feasibility(small_space())
     wanted = goals(there, "macs", "params")
@@ -255,6 +320,7 @@ def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monk
             assert np.array_equal(getattr(found, name), getattr(expected, name)), name
     settled = next(number for number, trial in enumerate(trials) if trial.state == TrialState.RUNNING)
     assert found.settled == sum(trial.state == TrialState.COMPLETE for trial in trials[:settled])
+    assert found.ended == settled
     read.clear()
     ledger.read(trials)
     assert read == [60 - settled]

@@ -84,7 +84,7 @@ def test_importance_finds_the_dimension_that_decides() -> None:
 
 def test_the_curve_of_chance_is_that_of_a_draw_in_the_same_box(tmp_path: Path) -> None:
     run = search(SPACE, objectives=["macs:min", "params:min"], trials=40, out=tmp_path / "a").run
-    own, chance = curves(run)
+    own, chance = curves(run, range(1, 41))
     assert chance is not None
     assert len(own) == len(chance) == 40
     assert (np.diff(own) >= 0).all()
@@ -92,7 +92,7 @@ def test_the_curve_of_chance_is_that_of_a_draw_in_the_same_box(tmp_path: Path) -
     assert own[-1] >= chance[-1] > 0
     assert own.sum() > chance.sum()
     proxies = search(SPACE, objectives=["log_synflow", "macs"], trials=6, scoring=SCORING, out=tmp_path / "b").run
-    assert curves(proxies)[1] is None
+    assert curves(proxies, [6])[1] is None
 
 
 def test_failures_are_counted_by_reason() -> None:

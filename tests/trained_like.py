@@ -7,30 +7,33 @@ from torch import Tensor, nn
 
 from mvt_nas.export.contract import Subject
 from mvt_nas.export.subject import nearest
-from mvt_nas.network import Network, build_model
+from mvt_nas.network import Network, TaskNetwork, build_model
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task, task_from_text
 
 _IMAGES = 3  # with fewer, channels of a single pixel would hardly vary
 
 
-def trained_like(architecture: Architecture, *, num_classes: int = 1000, seed: int = 0) -> Network:
+def trained_like(architecture: Architecture, *, num_classes: int = 1000, seed: int = 0, task: Task | None = None) -> Network | TaskNetwork:
     """Return the network in evaluation mode; batch norms know the statistics of random images of its resolution.
 
     Every weight, bias and statistic differs from what initialisation gives, so that none can be lost unseen.
     """
-    model = build_model(architecture, num_classes=num_classes, seed=seed)
+    model = build_model(architecture, num_classes=num_classes, seed=seed, task=task)
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         _draw(module, generator)
-    side = architecture.resolution_px
+    side = architecture.resolution_px if task is None else task.resolution_px
     _settle(model, torch.randn(_IMAGES, 3, side, side, generator=generator))
     return model.eval()
 
 
-def subject_like(name: str, architecture: Architecture, *, num_classes: int = 1000, seed: int = 0) -> Subject:
-    """Return what is exported, with such weights."""
-    model = trained_like(architecture, num_classes=num_classes, seed=seed)
-    return Subject(name, architecture, model, num_classes, "random weights like trained ones", nearest(architecture))
+def subject_like(name: str, architecture: Architecture, *, num_classes: int = 1000, seed: int = 0, task: str | None = None) -> Subject:
+    """Return what is exported, with such weights; ``task`` is as the command line takes it."""
+    found = None if task is None else task_from_text(task)
+    model = trained_like(architecture, num_classes=num_classes, seed=seed, task=found)
+    classes = num_classes if found is None else found.num_classes
+    return Subject(name, architecture, model, classes, "random weights like trained ones", nearest(architecture), found)
 
 
 def _draw(module: nn.Module, generator: torch.Generator) -> None:

@@ -35,7 +35,7 @@ def predictions(
 def _prediction(
     measured: Measured, network: Architecture | Path, num_classes: int, task: Task | None, device: Profile
 ) -> Prediction | None:
-    architecture, classes = _exported(network) if isinstance(network, Path) else (network, num_classes)
+    architecture, classes, task = _exported(network) if isinstance(network, Path) else (network, num_classes, task)
     if architecture is None:
         return None
     batch_size, _, side_px, _ = measured.input_shape
@@ -46,16 +46,16 @@ def _prediction(
     return {"device": device.name} | figures | {"strange": list(found.strange)}
 
 
-def _exported(path: Path) -> tuple[Architecture | None, int]:
-    """Return the architecture and the number of classes in an ONNX file of ``mvt-nas export``."""
+def _exported(path: Path) -> tuple[Architecture | None, int, Task | None]:
+    """Return the architecture, the number of classes and the task in an ONNX file of ``mvt-nas export``."""
     from mvt_nas.errors import ExportError
     from mvt_nas.export.reading import read_architecture
 
     try:
         found = read_architecture(path)
     except ExportError:  # a file from elsewhere can be measured all the same
-        return None, 0
-    return found.architecture, int(str(found.settings.get("num_classes", DEFAULT_CLASSES)))
+        return None, 0, None
+    return found.architecture, int(str(found.settings.get("num_classes", DEFAULT_CLASSES))), found.task
 
 
 def cells(ms: float, predicted: Prediction | None) -> list[str]:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 @click.option("--to", "targets", multiple=True, metavar="TARGET", help="Form to export to; repeatable.  [--to list shows them]")
 @click.option("--out", type=FOLDER, metavar="DIR", help="A folder for each target goes here.  [default: FOLDER/exported, or exported/NAME]")
 @click.option("--weights", type=FILE, metavar="FILE", help="Checkpoint with its weights.  [default: those of FOLDER, or initial weights]")
+@click.option("--task", metavar="TASK[,FIELD=VALUE...]", help="detection or segmentation.  [default: that of FOLDER, or classification]")
 @click.option(
     "--num-classes",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Outputs of the classifier.  [default: those of the training or the run, or 1000]",
+    help="Outputs of the classifier.  [default: those of the training, the run or the task, or 1000]",
 )
 @click.option(
     "--pictures",
@@ -47,6 +48,7 @@ def export_command(
     targets: tuple[str, ...],
     out: Path | None,
     weights: Path | None,
+    task: str | None,
     num_classes: int | None,
     pictures: int,
     measure_seconds: float,
@@ -59,6 +61,8 @@ def export_command(
 
     An example:  mvt-nas export results/phone:19 --to onnx --to python
 
+    With --task detection,num_classes=3 it has the head of a task instead of the classifier; a detector is exported with scores and boxes.
+
     Each target is read back from its files: parameters have to be equal, outputs are compared on random images, in batches of one and,
     where the form takes any, three; of a training, also on its validation pictures. Latencies of runtimes are measured again, in turn with
     PyTorch's.
@@ -69,7 +73,7 @@ def export_command(
     from mvt_nas.errors import ExportError, listing
     from mvt_nas.export.check import export_all, usable_target
     from mvt_nas.export.contract import TARGETS
-    from mvt_nas.export.subject import subject
+    from mvt_nas.export.subject import subject, task_with_classes
     from mvt_nas.export.timing import latencies
 
     if "list" in targets:
@@ -77,13 +81,18 @@ def export_command(
         return
     if not targets:
         raise ExportError(f"--to is missing; one or several of {listing(TARGETS.names())}")
+    wanted = task_with_classes(task, num_classes)
     for name in targets:
-        usable_target(name)
+        usable_target(name, wanted)
     if network is None:
         raise ExportError("a network is missing; a training, a published model, an architecture file or a candidate RUN:ID")
     own = named(network)
+    if task is None and own.task is not None:
+        wanted = own.task
+        for name in targets:
+            usable_target(name, wanted)
     classes = num_classes or own.num_classes or DEFAULT_CLASSES
-    found = subject(own.stem, own.architecture, num_classes=classes, weights=weights or own.weights)
+    found = subject(own.stem, own.architecture, num_classes=classes, weights=weights or own.weights, task=wanted)
     exported = export_all(found, targets, out or (own.folder / "exported" if own.folder else Path("exported") / found.name))
     timings = latencies(found, exported, seconds=measure_seconds) if measure_seconds else {}
     judged = _judged(own.config, found, exported, pictures)
@@ -106,8 +115,8 @@ def _print_targets(as_json: bool) -> None:
 
 
 def _judged(config: Config | None, found: Subject, exported: list[Exported], most: int) -> OnPictures | None:
-    """Return what was made of the pictures that judged a training; ``None`` without one, or where they are no more to be had."""
-    if config is None or config.training is None or not most:
+    """Return what was made of the pictures that judged a classifier's training; ``None`` without one, or where they are gone."""
+    if config is None or config.training is None or found.task is not None or not most:
         return None
     from mvt_nas.errors import DataError
     from mvt_nas.export.pictures import on_pictures
@@ -177,9 +186,13 @@ def import_command(file: Path, out: Path | None, as_json: bool) -> None:
     found = read_architecture(file)
     if as_json:
         network = found.architecture
-        print_json({"form": found.form, "key": network.key, "settings": dict(found.settings), "architecture": network.to_dict()})
+        told = {"form": found.form, "key": network.key, "task": found.task and found.task.to_dict(), "settings": dict(found.settings)}
+        print_json(told | {"architecture": network.to_dict()})
     elif out is None:
         click.echo(found.architecture.to_json())
+        if found.task is not None:
+            click.echo(f"It is for the task {found.task}.", err=True)
     if out is not None:
         out.write_text(found.architecture.to_json() + "\n", encoding="utf-8")
-        click.echo(f"{out}: {found.form}, key {found.architecture.key}", err=as_json)
+        task = "" if found.task is None else f", task {found.task}"
+        click.echo(f"{out}: {found.form}, key {found.architecture.key}{task}", err=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def report_command(run: Path, out: Path | None, kind: str | None, baselines: tup
     if kind is None:
         raise RunError(f"--out {path}: no format has the suffix {path.suffix!r}; one of {listing(_FORMATS)}, or --format")
     loaded, interrupted = told_and_measured(Run.load(run), baselines)
+    gc.freeze()  # the candidates stay, and need not be looked through for garbage again and again
     _write(loaded, path, kind)
     click.echo(path)
     if interrupted:

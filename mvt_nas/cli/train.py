@@ -12,8 +12,8 @@ from mvt_nas.cli.tables import print_json, print_table
 
 if TYPE_CHECKING:
     from mvt_nas.fitting.ending import Fitted
-    from mvt_nas.fitting.job import Job
     from mvt_nas.fitting.machine import Machine
+    from mvt_nas.tasks.contract import Task
 
 
 @click.command("train")
@@ -82,7 +82,7 @@ def train_command(
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
     job, threads = resumed(out, given) if resume and network is None else (asked(network, recipe, given), 0)
     folder = out or Path("trained") / job.name
-    _check_targets(targets, job)
+    _check_targets(targets, job.task)
     with Progress() as progress:
         fitted = fit(job, folder, _machine(given, threads), progress.heard(job.recipe.optimisation.epochs, job.kind))
     if not fitted.first:
@@ -107,19 +107,12 @@ def _machine(given: dict[str, Any], threads: int) -> Machine:
     return Machine(**({"threads": threads} | {name: given[name] for name in names if name in given}))
 
 
-def _check_targets(targets: tuple[str, ...], job: Job) -> None:
-    """Refuse targets that there are not before the training, not after it."""
-    if targets and job.task is not None:
-        raise click.UsageError(
-            f"--to is for classifiers; the weights of a {job.kind} network are exported by themselves, after the training"
-        )
-    from mvt_nas.errors import ExportError
-    from mvt_nas.export.contract import TARGETS
+def _check_targets(targets: tuple[str, ...], task: Task | None) -> None:
+    """Refuse targets that there are not, or that take no such networks, before the training, not after it."""
+    from mvt_nas.export.check import usable_target
 
     for name in targets:
-        trouble = TARGETS.get(name).trouble()
-        if trouble:
-            raise ExportError(f"target {name} cannot be written here: {trouble}")
+        usable_target(name, task)
 
 
 def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
@@ -130,7 +123,7 @@ def _export(fitted: Fitted, targets: tuple[str, ...]) -> list[str]:
     from mvt_nas.export.subject import subject
 
     job, folder = fitted.job, fitted.folder
-    found = subject(job.name, job.architecture, num_classes=len(fitted.class_names), weights=folder.weights)
+    found = subject(job.name, job.architecture, num_classes=len(fitted.class_names), weights=folder.weights, task=job.task)
     exported = export_all(found, targets, folder.path / "exported")
     wrong = [one.target for one in exported if not one.same]
     if wrong:

@@ -50,11 +50,16 @@ def peak_elements(graph: Graph, held: Sequence[Tensor] = ()) -> Size:
     return peak
 
 
-def background_elements(graph: Graph) -> Size:
-    """Return the elements that live beside the input and the output of the graph's ``call``; 0 where it has none."""
+def background_elements(graph: Graph, live: Sequence[Size] | None = None) -> Size:
+    """Return the elements that live beside the input and the output of the graph's ``call``; 0 where it has none.
+
+    Args:
+        graph: the kernels.
+        live: what :func:`live_elements` says of them, where that is known and nothing is held.
+    """
     for index, op in enumerate(graph.ops):
         if op.kind == "call":
-            return live_elements(graph)[index] - op.inputs[0].elements - op.output.elements
+            return (live or live_elements(graph))[index] - op.inputs[0].elements - op.output.elements
     return 0
 
 

@@ -207,9 +207,9 @@ def folded(setting: Setting, side: int, values: dict[str, Any], lower: Lower, n:
         if batch_size not in graphs:
             graphs[batch_size] = without_call(graph if batch_size == setting.batch_size else lower(batch_size, side, values)[0])
         result[:, index] = fold.of(graphs[batch_size])
-    peak = result[:, -2]
-    for op, elements in zip(graph.ops, live_elements(graph, held), strict=True):
+    peak, live = result[:, -2], live_elements(graph, held)
+    for op, elements in zip(graph.ops, live, strict=True):
         if op.kind != "call":
             np.maximum(peak, elements, out=peak)
-    result[:, -1] = background_elements(graph)
+    result[:, -1] = background_elements(graph, None if held else live)
     return result

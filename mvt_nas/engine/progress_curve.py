@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -44,10 +45,14 @@ class Box:
         """Return the box of candidates between two corners (m,) in a run with a reference point (m,)."""
         return Box(best, np.minimum(reference, worst + _MARGIN * (worst - best)))
 
+    def holds(self, costs: FloatArray) -> NDArray[np.bool_]:
+        """Return which costs (n, m) may add volume, (n,)."""
+        return np.asarray(((costs < self.reference) | (self.reference == self.ideal)).all(axis=1))
+
     def scaled(self, costs: FloatArray) -> FloatArray:
         """Return the costs (n, m) inside of the box, from 0 at its ideal corner to 1 at the other; rows that add no volume are left out."""
         sides = self.reference - self.ideal
-        inside = costs[((costs < self.reference) | (sides == 0)).all(axis=1)]
+        inside = costs[self.holds(costs)]
         result: FloatArray = np.where(sides > 0, (inside - self.ideal) / np.where(sides > 0, sides, 1.0), 0.0)
         return result
 
@@ -83,17 +88,43 @@ def hypervolume_curve(scores: npt.ArrayLike, directions: Sequence[str], referenc
         directions: ``"min"`` or ``"max"`` for each of the m columns.
         reference: (m,), the reference point of the run, in the same units and directions.
     """
-    signs = np.array([SIGN_AS_COST[direction] for direction in directions])
-    costs = np.asarray(scores, dtype=np.float64).reshape(-1, len(signs)) * signs
-    finite = np.isfinite(costs).all(axis=1)
+    costs, finite, box = _boxed(scores, directions, reference)
     gains = np.zeros(len(costs))
-    if finite.any():
+    if box is not None:
         kept = costs[finite]
-        box = Box.around(kept.min(axis=0), kept.max(axis=0), np.asarray(reference, dtype=np.float64) * signs)
-        counted = np.flatnonzero(finite)[((kept < box.reference) | (box.reference == box.ideal)).all(axis=1)]
+        counted = np.flatnonzero(finite)[box.holds(kept)]
         gains[counted] = _gains(box.scaled(kept))
     curve: FloatArray = np.minimum(np.cumsum(gains), 1.0)
     return curve
+
+
+def hypervolume_after(scores: npt.ArrayLike, directions: Sequence[str], reference: npt.ArrayLike, counts: Sequence[int]) -> FloatArray:
+    """Return what :func:`hypervolume_curve` says after some numbers of rows, (counts,), which rise.
+
+    A few hundred places of a long search need as many volumes at most, not one for each row that was ever on the front.
+    """
+    costs, finite, box = _boxed(scores, directions, reference)
+    shares, front, share = np.zeros(len(counts)), costs[:0], 0.0
+    for place, (before, count) in enumerate(pairwise([0, *counts])):
+        if box is not None:
+            points = np.vstack([front, box.scaled(costs[before:count][finite[before:count]])])
+            kept = _undominated(points)
+            if kept[len(front) :].any():
+                share = max(share, min(_volume(points[kept]), 1.0))
+            front = points[kept]
+        shares[place] = share
+    return shares
+
+
+def _boxed(scores: npt.ArrayLike, directions: Sequence[str], reference: npt.ArrayLike) -> tuple[FloatArray, NDArray[np.bool_], Box | None]:
+    """Return scores as costs (n, m), which of them are finite (n,), and the box around those; ``None`` where none is."""
+    signs = np.array([SIGN_AS_COST[direction] for direction in directions])
+    costs = np.asarray(scores, dtype=np.float64).reshape(-1, len(signs)) * signs
+    finite = np.isfinite(costs).all(axis=1)
+    if not finite.any():
+        return costs, finite, None
+    kept = costs[finite]
+    return costs, finite, Box.around(kept.min(axis=0), kept.max(axis=0), np.asarray(reference, dtype=np.float64) * signs)
 
 
 def _gains(points: FloatArray) -> FloatArray:
@@ -106,6 +137,13 @@ def _gains(points: FloatArray) -> FloatArray:
         gains[index] = np.prod(1.0 - point) - _volume(np.maximum(front, point))
         front = np.vstack([front[~(point <= front).all(axis=1)], point])
     return gains
+
+
+def _undominated(points: FloatArray) -> NDArray[np.bool_]:
+    """Return which points (n, m) no other dominates, (n,); of equal ones one."""
+    import moocore
+
+    return np.asarray(moocore.is_nondominated(points, keep_weakly=False), dtype=bool) if len(points) else np.zeros(0, dtype=bool)
 
 
 def _volume(points: FloatArray) -> float:

@@ -17,6 +17,7 @@ from mvt_nas.engine.asked import Pictures, understood
 from mvt_nas.engine.baselines import read_baselines
 from mvt_nas.engine.cache import Cache, cache_path, wanted
 from mvt_nas.engine.cache_runner import CachedRunner
+from mvt_nas.engine.chance import draw, write_chance
 from mvt_nas.engine.climb import Climb, forget, to_climb
 from mvt_nas.engine.config import RunConfig, Scoring, versions
 from mvt_nas.engine.execution import Execution, Listener, Result, deadline_s
@@ -213,6 +214,7 @@ def _run_locked(
                     replaced = loop.replaced
                     reason = loop.run(how.until_s)
                     about = loop.about()
+                    _keep_chance(config, folder, known, len(store.content.candidates))
                 if reason != "minutes" and to_climb(config, store.content):
                     assert runner is not None
                     climb = Climb(config, known, store, runner, tell_climbed)
@@ -221,6 +223,12 @@ def _run_locked(
         except KeyboardInterrupt:
             reason = "interrupted"
         return Result(now(), reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0, about)
+
+
+def _keep_chance(config: RunConfig, folder: Path, known: Feasibility, trials: int) -> None:
+    """Leave behind what a report compares the search with, where chance costs nothing to evaluate."""
+    if trials and not config.costly:
+        write_chance(folder, config, draw(known, config.objectives, trials), trials)
 
 
 def _feasibility(config: RunConfig, space: SearchSpace, inputs: Inputs) -> Feasibility:

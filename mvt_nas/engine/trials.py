@@ -7,7 +7,7 @@ all trials at each proposal, though they use the last generation and its parents
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Any
+from typing import Any, overload
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler
@@ -69,6 +69,10 @@ class Trials(InMemoryStorage):
             self.noted[key] = value
         super().set_study_system_attr(study_id, key, value)
 
+    def every(self, study_id: int) -> Sequence[FrozenTrial]:
+        """Return all trials, to be read only, and not longer than until the next is asked or told: the list is the storage's own."""
+        return self._studies[study_id].trials
+
     def generations(self, name: str) -> dict[int, list[FrozenTrial]]:
         """Return the complete trials by the generation that they have in an attribute, in the order in which they came."""
         return self._generations.get(name, {})
@@ -101,6 +105,40 @@ class LastGeneration(Study):
             trial = self._storage.get_trial(parent)
             found[trial.number] = trial
         return [found[number] for number in sorted(found) if states is None or found[number].state in states]
+
+
+def all_trials(study: Study) -> Sequence[FrozenTrial]:
+    """Return all trials of a study, to be read at once; of our storage, without a copy of the list."""
+    storage = study._storage
+    return storage.every(study._study_id) if isinstance(storage, Trials) else study.get_trials(deepcopy=False)
+
+
+class Joined(Sequence[FrozenTrial]):
+    """The first of some trials and then others, without a copy: to be read only, as long as the first ones stay.
+
+    Args:
+        trials: of which the first are meant.
+        count: how many.
+        others: what comes behind them.
+    """
+
+    def __init__(self, trials: Sequence[FrozenTrial], count: int, others: Sequence[FrozenTrial]) -> None:
+        self._trials, self._count, self._others = trials, count, others
+
+    def __len__(self) -> int:
+        return self._count + len(self._others)
+
+    @overload
+    def __getitem__(self, place: int) -> FrozenTrial: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[FrozenTrial]: ...
+
+    def __getitem__(self, place: int | slice) -> FrozenTrial | Sequence[FrozenTrial]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        return self._trials[place] if place < self._count else self._others[place - self._count]
 
 
 def as_seen(study: Study, sampler: BaseSampler) -> Study:

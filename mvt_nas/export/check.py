@@ -13,16 +13,19 @@ import torch
 from mvt_nas.cost.folds import total
 from mvt_nas.errors import ExportError
 from mvt_nas.export.contract import TARGETS, Subject, Target, Written
+from mvt_nas.export.deployed import deployed, module_run
 from mvt_nas.latency.runtimes.contract import refusal
 from mvt_nas.lowering import lower
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Run
+    from mvt_nas.export.contract import Outputs, Run
+    from mvt_nas.tasks.contract import Task
 
 _BATCHES = (1, 3)
 _SEED = 0
+_TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,12 @@ class Exported:
         params: of the network.
         params_equal: whether what was read back has as many, or as many as are left of them where batch norms are folded into
             convolutions; ``None`` where they cannot be counted here.
-        max_abs_diff: largest difference of logits between the network and what was read back, over batches of the sizes in ``batches``;
-            ``None`` where it cannot run here.
-        largest: the largest absolute logit of the network on the same images.
+        max_abs_diff: largest difference of outputs between the network and what was read back, over batches of the sizes in ``batches``;
+            ``None`` where it cannot run here. Of several outputs, that of the one which differs most for its size.
+        largest: the largest absolute value of the same output of the network on the same images.
         batches: sizes of the batches that were compared.
         notes: what people have to know.
-        run: gives its logits; ``None`` where it cannot run here.
+        run: gives its outputs; ``None`` where it cannot run here.
     """
 
     target: str
@@ -60,17 +63,20 @@ class Exported:
         return self.params_equal is not False and close
 
 
-def usable_target(name: str) -> Target:
-    """Return the target called ``name``, if it can be written here.
+def usable_target(name: str, task: Task | None = None) -> Target:
+    """Return the target called ``name``, if it can be written here, and takes networks of the task.
 
     Raises:
         PluginError: there is none.
-        ExportError: it cannot be written here.
+        ExportError: it cannot be written here, or takes no such networks.
     """
     target = TARGETS.get(name)
     trouble = target.trouble()
     if trouble:
         raise ExportError(f"target {name} cannot be written here: {trouble}")
+    refused = None if task is None else target.refusal(task)
+    if task is not None and refused:
+        raise ExportError(f"target {name} takes no networks for {task.kind}: {refused}")
     return target
 
 
@@ -83,7 +89,7 @@ def export_all(subject: Subject, targets: Sequence[str], folder: Path) -> list[E
     """
     names = list(dict.fromkeys(targets))
     for name in names:
-        usable_target(name)
+        usable_target(name, subject.task)
     return [export(subject, name, folder / name) for name in names]
 
 
@@ -97,10 +103,10 @@ def export(subject: Subject, target: str, folder: Path) -> Exported:
 
     Raises:
         PluginError: there is no such target.
-        ExportError: it cannot be written here, cannot express the architecture, the folder cannot be written, or the network's own
-            outputs are no numbers.
+        ExportError: it cannot be written here, cannot express the architecture or the task, the folder cannot be written, or the
+            network's own outputs are no numbers.
     """
-    found = usable_target(target)
+    found = usable_target(target, subject.task)
     _check_finite(subject)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,15 +116,13 @@ def export(subject: Subject, target: str, folder: Path) -> Exported:
         return _compared(subject, found, found.write(subject, folder))
 
 
-def reference(subject: Subject, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits (B, classes) of the network itself."""
-    with torch.inference_mode():
-        out: NDArray[np.float32] = subject.module(torch.from_numpy(images)).numpy()
-    return out
+def reference(subject: Subject) -> Run:
+    """Return what gives the outputs of the network itself."""
+    return module_run(deployed(subject))
 
 
 def _check_finite(subject: Subject) -> None:
-    if not np.isfinite(reference(subject, _images(subject, 1))).all():
+    if not all(np.isfinite(output).all() for output in _each(reference(subject)(_images(subject, 1)))):
         raise ExportError(f"{subject.weights}: with these weights the network's outputs are no finite numbers")
 
 
@@ -127,26 +131,41 @@ def _compared(subject: Subject, target: Target, written: Written) -> Exported:
     expected = _after_folding(subject) if written.folded else params
     equal = None if written.params is None else written.params == expected
     batches = _BATCHES if written.any_batch else _BATCHES[:1]
-    differences = [_difference(subject, written.run, size) for size in batches]
-    worst = None if written.run is None else max(difference for difference, _ in differences)
-    largest = max(size for _, size in differences)
+    difference, largest = _furthest([_differences(subject, written.run, size) for size in batches])
+    worst = None if written.run is None else difference
     return Exported(target.name, written.files, params, equal, worst, largest, batches if written.run else (), written.notes, written.run)
 
 
 def _after_folding(subject: Subject) -> int:
     """Return the number of weights that kernels read where batch norms are folded into convolutions."""
-    weights: int = total(lower(subject.architecture, num_classes=subject.num_classes).ops, "weights")
+    weights: int = total(lower(subject.architecture, num_classes=subject.num_classes, task=subject.task).ops, "weights")
     return weights
 
 
-def _difference(subject: Subject, run: Run | None, batch: int) -> tuple[float, float]:
-    """Return the largest difference of logits on random images, and the largest absolute logit."""
+def _differences(subject: Subject, run: Run | None, batch: int) -> list[tuple[float, float]]:
+    """Return of each output the largest difference on random images, and its largest absolute value."""
     images = _images(subject, batch)
-    logits = reference(subject, images)
-    there = logits if run is None else run(images)
-    if there.shape != logits.shape:
-        raise ExportError(f"what was read back gives {there.shape} for {images.shape}, not {logits.shape}")
-    return float(np.abs(there - logits).max()), float(np.abs(logits).max())
+    outputs = _each(reference(subject)(images))
+    there = outputs if run is None else _each(run(images))
+    if [output.shape for output in there] != [output.shape for output in outputs]:
+        raise ExportError(f"what was read back gives {_shapes(there)} for {images.shape}, not {_shapes(outputs)}")
+    pairs = zip(there, outputs, strict=True)
+    return [(float(np.abs(found - output).max()), float(np.abs(output).max())) for found, output in pairs]
+
+
+def _furthest(batches: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, float]:
+    """Return difference and size over all batches of the output that differs most for its size."""
+    worst = np.array(batches).max(axis=0)  # (outputs, 2); what is no number stays the worst
+    difference, size = worst[int(np.argmax(worst[:, 0] / np.maximum(worst[:, 1], _TINY)))]
+    return float(difference), float(size)
+
+
+def _each(outputs: Outputs) -> tuple[NDArray[np.float32], ...]:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _shapes(outputs: Sequence[NDArray[np.float32]]) -> str:
+    return " and ".join(str(output.shape) for output in outputs)
 
 
 def _images(subject: Subject, batch: int) -> NDArray[np.float32]:

@@ -8,12 +8,21 @@ from collections.abc import Iterator
 
 from mvt_nas.export.contract import Subject
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task
 
 
 def constants(subject: Subject, columns: int = 100) -> str:
-    """Return the assignments of ``NUM_CLASSES`` and ``ARCHITECTURE``, the latter JSON in lines of at most ``columns`` characters."""
+    """Return the assignments of ``NUM_CLASSES``, ``TASK`` if there is one, and ``ARCHITECTURE``.
+
+    The last two are JSON in lines of at most ``columns`` characters.
+    """
     lines = "\n".join(_wrapped(subject.architecture, columns))
-    return f'NUM_CLASSES = {subject.num_classes}\nARCHITECTURE = """\n{lines}\n"""'
+    task = "" if subject.task is None else f'TASK = """\n{_task(subject.task, columns)}\n"""\n'
+    return f'NUM_CLASSES = {subject.num_classes}\n{task}ARCHITECTURE = """\n{lines}\n"""'
+
+
+def _task(task: Task, columns: int) -> str:
+    return textwrap.fill(json.dumps(task.to_dict()), columns, subsequent_indent=" ", break_on_hyphens=False, break_long_words=False)
 
 
 def _wrapped(architecture: Architecture, columns: int) -> Iterator[str]:

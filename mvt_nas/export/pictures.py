@@ -19,6 +19,8 @@ from mvt_nas.fitting.split import parts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mvt_nas.export.contract import Outputs
+
 _AT_ONCE = 16
 
 
@@ -51,8 +53,8 @@ def on_pictures(subject: Subject, exported: Sequence[Exported], config: Config, 
     Raises:
         DataError: the pictures cannot be had any more, or have other classes now.
     """
-    running = [one for one in exported if one.run is not None]
-    seen = [(labels, reference(subject, images).argmax(1), _classes(running, images)) for images, labels in _batches(config, most)]
+    running, own_run = [one for one in exported if one.run is not None], reference(subject)
+    seen = [(labels, _likeliest(own_run(images)), _classes(running, images)) for images, labels in _batches(config, most)]
     if not seen:
         raise DataError("none of the validation pictures can be read")
     labels, own = np.concatenate([one[0] for one in seen]), np.concatenate([one[1] for one in seen])
@@ -68,8 +70,13 @@ def _classes(running: Sequence[Exported], images: NDArray[np.float32]) -> dict[s
     for one in running:
         assert one.run is not None, "only what runs is asked"
         step = len(images) if len(one.batches) > 1 else 1
-        result[one.target] = np.concatenate([one.run(images[at : at + step]).argmax(1) for at in range(0, len(images), step)])
+        result[one.target] = np.concatenate([_likeliest(one.run(images[at : at + step])) for at in range(0, len(images), step)])
     return result
+
+
+def _likeliest(logits: Outputs) -> NDArray[np.int64]:
+    assert not isinstance(logits, tuple), "a classifier has one output"
+    return np.asarray(logits.argmax(1), dtype=np.int64)
 
 
 def _batches(config: Config, most: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:

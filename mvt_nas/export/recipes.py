@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from mvt_nas.export.contract import Subject
-from mvt_nas.fitting.preset import IMAGENET_IMAGES, family, preset
+from mvt_nas.fitting.preset import IMAGENET_IMAGES, default_recipe, family, preset
 from mvt_nas.fitting.recipe import Recipe
 
 _PAPERS = {"v1": "MobileViT", "v2": "MobileViTv2", "v3": "MobileViTv3"}
 
 
 def recipe_for(subject: Subject) -> Recipe:
-    """Return the recipe of the nearest published model for pictures of the network's resolution."""
-    return preset(family(subject.nearest), subject.nearest, subject.architecture.resolution_px)
+    """Return the recipe of the nearest published model, or that of the task, for pictures of the network's resolution."""
+    if subject.task is None:
+        return preset(family(subject.nearest), subject.nearest, subject.resolution_px)
+    found = preset(default_recipe(subject.task.kind, subject.nearest), subject.nearest, subject.resolution_px)
+    return found.at(subject.resolution_px)
 
 
 def paper(subject: Subject) -> str:

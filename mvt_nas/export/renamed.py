@@ -9,10 +9,10 @@ from mvt_nas.errors import ExportError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mvt_nas.network import Network
+    from mvt_nas.network import Backbone
 
 
-def renamed(module: Network, dialect: str) -> dict[str, Tensor]:
+def renamed(module: Backbone, dialect: str) -> dict[str, Tensor]:
     """Return the state dict under the names of a dialect; a tensor that the dialect splits is split along its first axis.
 
     Raises:

@@ -12,6 +12,7 @@ import mvt_nas
 from mvt_nas.errors import ArchitectureError, ExportError
 from mvt_nas.export.contract import Found, Subject
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import task_from_dict
 
 KEY = "mvt_nas"
 """What the stamp is called among a form's own entries."""
@@ -24,8 +25,9 @@ _BEGIN = f'{{"{KEY}":"'
 
 
 def stamp(subject: Subject) -> str:
-    """Return the stamp of a network: version, number of classes, architecture."""
-    entries = {KEY: mvt_nas.__version__, "num_classes": subject.num_classes, "architecture": subject.architecture.to_dict()}
+    """Return the stamp of a network: version, number of classes, task if it has one, architecture."""
+    task = {} if subject.task is None else {"task": subject.task.to_dict()}
+    entries = {KEY: mvt_nas.__version__, "num_classes": subject.num_classes, **task, "architecture": subject.architecture.to_dict()}
     return json.dumps(entries, separators=(",", ":"))
 
 
@@ -45,11 +47,13 @@ def read_stamp(text: str, path: Path, form: str) -> Found:
     try:
         entries = json.loads(text)
         architecture = Architecture.from_dict(entries["architecture"], str(path))
+        task = None if entries.get("task") is None else task_from_dict(entries["task"], f"{path}: task")
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ExportError(f"{path}: the description of the network in it is damaged") from None
     except ArchitectureError as error:
         raise ExportError(str(error)) from None
-    return Found(architecture, form, {name: entries[name] for name in ("num_classes",) if isinstance(entries.get(name), int)})
+    settings = {name: entries[name] for name in ("num_classes",) if isinstance(entries.get(name), int)}
+    return Found(architecture, form, settings, task)
 
 
 def stamp_within(content: bytes) -> str | None:

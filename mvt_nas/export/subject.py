@@ -7,38 +7,60 @@ import keyword
 import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mvt_nas.checkpoints.load import load_checkpoint
 from mvt_nas.cost.counts import count
+from mvt_nas.errors import ExportError
 from mvt_nas.export.contract import Subject
 from mvt_nas.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
+from mvt_nas.tasks.contract import Task, task_from_text
 
 _SEED = 0
-_OTHERS = ("nn", "numpy", "torch")
+_OTHERS = ("nn", "numpy", "objects", "torch")
 """Names that a file called so would hide from code in it and beside it, as it would those of Python's own modules and functions."""
 
 
-def subject(title: str, architecture: Architecture, *, num_classes: int = 1000, weights: Path | None = None) -> Subject:
+def subject(
+    title: str, architecture: Architecture, *, num_classes: int = 1000, weights: Path | None = None, task: Task | None = None
+) -> Subject:
     """Return the network to export.
 
     Args:
         title: what it is called; files get the identifier nearest to it.
         architecture: what it is.
-        num_classes: outputs of its classifier.
+        num_classes: outputs of its classifier; a task has its own.
         weights: a checkpoint; without one, the papers' initial weights.
+        task: what it is for; ``None`` for classification.
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or is another network's.
-        ArchitectureError: a number of classes that is not allowed.
+        ArchitectureError: a number of classes that is not allowed, or a task that the backbone cannot serve.
     """
-    module = build_model(architecture, num_classes=num_classes, seed=_SEED).eval()
+    module = build_model(architecture, task=task, num_classes=num_classes, seed=_SEED).eval()
     words = f"initial weights, seed {_SEED}"
     if weights is not None:
         words = f"{weights}, in the names of {load_checkpoint(module, weights)}"
-    return Subject(identifier(title), architecture, module, num_classes, words, nearest(architecture))
+    classes = num_classes if task is None else task.num_classes
+    return Subject(identifier(title), architecture, module, classes, words, nearest(architecture), task)
+
+
+def task_with_classes(text: str | None, num_classes: int | None) -> Task | None:
+    """Return the task that a text names, for so many classes where that is said; ``None`` for classification.
+
+    Raises:
+        ArchitectureError: no such task, or a field that it does not have or that may not hold this.
+        ExportError: the text says another number of classes.
+    """
+    task = None if text is None else task_from_text(text)
+    if task is None or num_classes is None or task.num_classes == num_classes:
+        return task
+    if any(part.partition("=")[0].strip() == "num_classes" for part in str(text).split(",")):
+        raise ExportError(f"--task {text!r} and --num-classes {num_classes} contradict each other; say the number of classes once")
+    return replace(task, num_classes=num_classes)  # type: ignore[type-var]  # every task is a dataclass
 
 
 def identifier(title: str) -> str:

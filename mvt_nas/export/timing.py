@@ -23,7 +23,7 @@ def latencies(subject: Subject, exported: Sequence[Exported], *, seconds: float)
         seconds: of timing for each.
     """
     images = random_images(subject.input_shape)
-    runs: dict[str, Callable[[], object]] = {ITSELF: partial(reference, subject, images)}
+    runs: dict[str, Callable[[], object]] = {ITSELF: partial(reference(subject), images)}
     runs |= {one.target: partial(one.run, images) for one in exported if one.run is not None and TARGETS.get(one.target).runtime}
     if len(runs) == 1:
         return {}

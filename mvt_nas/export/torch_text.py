@@ -6,6 +6,7 @@ from mvt_nas.export.contract import Subject
 from mvt_nas.export.source.contract import calls
 from mvt_nas.export.source.network import network
 from mvt_nas.export.source.piece import in_order
+from mvt_nas.export.source.task_network import task_network
 from mvt_nas.space.architecture import Architecture
 
 
@@ -13,9 +14,12 @@ def classes(subject: Subject) -> str:
     """Return the classes of the network, ``Network`` the last of them; they need ``torch``, ``Tensor``, ``nn`` and ``functional as F``.
 
     Raises:
-        ExportError: it has a block that no template expresses.
+        ExportError: it has a block, or the head of a task, that no template expresses.
     """
-    return "\n\n\n".join(piece.code for piece in in_order([network(subject.architecture, calls(subject.architecture))]))
+    architecture, task = subject.architecture, subject.task
+    parts = calls(architecture, task)
+    whole = network(architecture, parts) if task is None else task_network(architecture, task, parts)
+    return "\n\n\n".join(piece.code for piece in in_order([whole]))
 
 
 def features(architecture: Architecture, model: str, images: str) -> str:

@@ -7,49 +7,63 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas.engine.chance import Chance, draw, read_chance
 from mvt_nas.engine.feasible import Feasibility
-from mvt_nas.engine.progress_curve import hypervolume_curve
+from mvt_nas.engine.progress_curve import hypervolume_after
 from mvt_nas.engine.run import Run
 from mvt_nas.pareto import SIGN_AS_COST
 
-_SEED = 2**31  # none that a search is likely to have
+Array = NDArray[np.float64]
 
 
-def curves(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return the hypervolume over the trials of a run, (n,), and that of a uniform draw, as shares of the box of both.
+def curves(run: Run, after: Sequence[int]) -> tuple[Array, Array | None]:
+    """Return the hypervolume after some numbers of trials, (after,), and that of a uniform draw, as shares of the box of both.
 
-    The second is ``None`` where an objective or a budget has to be evaluated: there chance costs as much as the search.
+    The second is ``None`` where an objective or a budget has to be evaluated: there chance costs as much as the search; and where the
+    budgets leave a draw of four times as many fewer than the run has.
     """
-    names = [objective.metric for objective in run.config.objectives]
-    reference = [run.config.reference[name] for name in names]
-    numbers = sorted(run.candidates)
-    own = np.array([_scores(run, number, names) for number in numbers]).reshape(len(numbers), len(names))
-    drawn = None if run.config.costly else _drawn(run, names, len(numbers))
-    if drawn is None:
-        return hypervolume_curve(own, run.directions, reference), None
+    names, reference = _objectives(run)
+    own = _scores(run, names)
+    if run.config.costly:
+        return hypervolume_after(own, run.directions, reference, after), None
+    chance = _chance(run, len(own))
+    drawn = chance.whole()
     # Both are measured in one box, which spans both.
-    first = hypervolume_curve(np.vstack([own, drawn]), run.directions, reference)[: len(own)]
-    second = hypervolume_curve(np.vstack([drawn, own]), run.directions, reference)[: len(drawn)]
-    return first, second
+    first = hypervolume_after(np.vstack([own, chance.corners]), run.directions, reference, after)
+    if len(drawn) < len(own):
+        return first, None
+    return first, hypervolume_after(np.vstack([drawn, own, chance.corners]), run.directions, reference, after)
 
 
-def together(runs: Sequence[Run]) -> list[NDArray[np.float64]]:
-    """Return the hypervolume over the trials of each run, (n,), as shares of the one box around the candidates of all."""
-    names = [objective.metric for objective in runs[0].config.objectives]
+def together(runs: Sequence[Run], after: Sequence[Sequence[int]]) -> list[Array]:
+    """Return the hypervolume of each run after some numbers of its trials, as shares of the one box around the candidates of all."""
+    names, _ = _objectives(runs[0])
     signs = np.array([SIGN_AS_COST[direction] for direction in runs[0].directions])
     references = np.array([[run.config.reference[name] for name in names] for run in runs]) * signs
-    scores = [np.array([_scores(run, number, names) for number in sorted(run.candidates)]) for run in runs]
+    scores = [_scores(run, names) for run in runs]
     reference = references.max(axis=0) * signs
     boxed = [np.vstack([own, *(other for other in scores if other is not own)]) for own in scores]
-    return [hypervolume_curve(rows, runs[0].directions, reference)[: len(own)] for rows, own in zip(boxed, scores, strict=True)]
+    return [hypervolume_after(rows, runs[0].directions, reference, counts) for rows, counts in zip(boxed, after, strict=True)]
 
 
-def _scores(run: Run, number: int, names: list[str]) -> list[float]:
-    candidate = run.candidates[number]
-    return [candidate.scores[name] if candidate.status == "complete" else np.nan for name in names]
+def _objectives(run: Run) -> tuple[list[str], list[float]]:
+    """Return the names of the objectives, and the run's reference point in them."""
+    names = [objective.metric for objective in run.config.objectives]
+    return names, [run.config.reference[name] for name in names]
 
 
-def _drawn(run: Run, names: list[str], count: int) -> NDArray[np.float64]:
+def _scores(run: Run, names: Sequence[str]) -> Array:
+    """Return the objectives of all candidates in order of their numbers, (n, objectives); NaN where one is not complete."""
+    nothing = [np.nan] * len(names)
+    candidates = (run.candidates[number] for number in sorted(run.candidates))
+    rows = [[one.scores[name] for name in names] if one.status == "complete" else nothing for one in candidates]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+
+
+def _chance(run: Run, count: int) -> Chance:
+    """Return what chance finds: what the search has left behind of it, or drawn anew."""
+    kept = read_chance(run.folder, run.config, count)
+    if kept is not None:
+        return kept
     feasibility = Feasibility(run.inputs.known(run.space, run.config.num_classes), run.config.known_budgets)
-    known = feasibility.known.of(feasibility.sample(count, _SEED))
-    return np.column_stack([np.asarray(known[name], dtype=float) for name in names])
+    return draw(feasibility, run.config.objectives, count)

@@ -9,8 +9,9 @@ from mvt_nas.cost.names import COST_NAMES
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.spread import evenly_spread
 from mvt_nas.report.by_chance import curves
-from mvt_nas.report.findings import beaten, choices, failures, habits, importances
+from mvt_nas.report.findings import beaten, choices, failures, habits, importances, sampled
 from mvt_nas.report.provenance import again, provenance, taken
+from mvt_nas.report.settled import settled
 from mvt_nas.report.standing import Standing, origin_of, standings, verdict
 
 _ROWS = 30
@@ -19,6 +20,7 @@ _MOST = 8
 
 def report(run: Run) -> str:
     """Return the page."""
+    run = settled(run)
     parts = [part(run) for part in (_head, _choices, _front, _baselines, _beaten, _habits, _importances, _growth, _failures, _origin)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -99,21 +101,24 @@ def _importances(run: Run) -> list[str]:
     found = importances(run)
     if not found:
         return []
-    lines = ["## What matters", "", "Share of the variance that each dimension explains, by a forest over all complete candidates:", ""]
+    some = sampled(run)
+    over = "all complete candidates" if some is None else f"{some:,} of the complete candidates, evenly drawn"
+    lines = ["## What matters", "", f"Share of the variance that each dimension explains, by a forest over {over}:", ""]
     rows = [[metric, ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:_MOST])] for metric, shares in found.items()]
     return [*lines, *_table(["objective", "dimensions"], rows)]
 
 
 def _growth(run: Run) -> list[str]:
-    own, chance = curves(run)
-    if not len(own):
+    count = len(run.candidates)
+    if not count:
         return []
-    places = sorted({max(round(len(own) * share) - 1, 0) for share in (0.1, 0.25, 0.5, 0.75, 1.0)})
-    header = ["after", *(str(place + 1) for place in places)]
-    rows = [["this search", *(f"{own[place]:.3f}" for place in places)]]
-    if chance is not None and len(chance) == len(own):
-        rows.append(["as many at random", *(f"{chance[place]:.3f}" for place in places)])
-    return ["## How the front grew", "", "Hypervolume as a share of the box around all candidates:", "", *_table(header, rows)]
+    after = sorted({max(round(count * share), 1) for share in (0.1, 0.25, 0.5, 0.75, 1.0)})
+    own, chance = curves(run, after)
+    rows = [["this search", *(f"{share:.3f}" for share in own)]]
+    if chance is not None:
+        rows.append(["as many at random", *(f"{share:.3f}" for share in chance)])
+    table = _table(["after", *map(str, after)], rows)
+    return ["## How the front grew", "", "Hypervolume as a share of the box around all candidates:", "", *table]
 
 
 def _failures(run: Run) -> list[str]:

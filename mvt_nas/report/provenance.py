@@ -29,8 +29,10 @@ def measured(run: Run) -> str:
 
 
 def taken(run: Run, number: int | str) -> str:
-    """Return the command that takes a candidate out of the run, to the trainer."""
-    return f"mvt-nas export {_shell(run, f':{number}')} --to trainer"
+    """Return the command that takes a candidate out of the run, to the trainer; for its task, where the run is for one."""
+    tasks = [str(task) for task in run.inputs.tasks.values()]
+    purpose = f" --task {tasks[0]}" if len(tasks) == 1 else ""
+    return f"mvt-nas export {_shell(run, f':{number}')}{purpose} --to trainer"
 
 
 def _shell(run: Run, suffix: str = "") -> str:

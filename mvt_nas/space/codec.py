@@ -31,12 +31,32 @@ def flattened(architecture: Architecture) -> dict[str, Any]:
     return flat
 
 
+def flattened_columns(plan: Plan, columns: Columns) -> dict[str, list[Any]]:
+    """Return by path what :func:`flattened` gives for each of many rows that obey the rules, ``None`` where a row has no such field."""
+    found: dict[str, list[Any]] = {path: columns.listed(path) for path in ("resolution_px", "stem.width")}
+    found["head.width"] = [width or 0 for width in columns.listed("head.width")]
+    for number in range(1, plan.stages + 1):
+        found |= _stage_columns(columns, f"stage{number}")
+    return found
+
+
 def encoded(plan: Plan, values: Mapping[str, Any]) -> Iterator[int]:
     """Yield for each dimension the smallest code that gives the fields of an architecture, 0 where none does."""
     for dimension, followers in zip(plan.dimensions, plan.followers, strict=True):
         nodes = [node for node in followers if _holds(node.when, values) and node.choice and _holds(node.choice[0], values)]
         fits = (code for code, value in enumerate(dimension.values) if all(_gives(plan, node, value, values) for node in nodes))
         yield next(fits, 0)
+
+
+def _stage_columns(columns: Columns, scope: str) -> dict[str, list[Any]]:
+    """Return the fields of a stage and of its block by path; of a field that several blocks have, each row's own."""
+    found = {f"{scope}.{name}": columns.listed(f"{scope}.{name}") for name in (*specs(Stage), "block")}
+    kinds = found[f"{scope}.block"]
+    for kind in sorted(set(kinds) - {CONV}):
+        for path in (f"{scope}.{name}" for name in specs(BLOCKS.get(kind))):
+            others = found.get(path, [None] * len(kinds))
+            found[path] = [own if here == kind else other for here, own, other in zip(kinds, columns.listed(path), others, strict=True)]
+    return found
 
 
 def _stages(columns: Columns, scope: str) -> list[Stage]:

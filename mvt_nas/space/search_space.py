@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from mvt_nas.errors import SpaceError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.build import make_plan
-from mvt_nas.space.codec import decoded, encoded, flattened
+from mvt_nas.space.codec import decoded, encoded, flattened, flattened_columns
 from mvt_nas.space.columns import Columns, Rows
 from mvt_nas.space.counting import Counter, Factor
 from mvt_nas.space.document import FORMAT, check_document, read_document
@@ -152,13 +152,15 @@ class SearchSpace:
         Raises:
             SpaceError: a row has another length, a code out of range, or breaks a rule.
         """
-        checked = self.checked(rows)
-        columns = Columns(self.plan, checked)
-        for rule in self.plan.rules:
-            broken = np.flatnonzero(~columns.obeys(rule))
-            if len(broken):
-                raise SpaceError(f"{self.where}: row {checked[broken[0]].tolist()} breaks the rule {rule.text!r}")
-        return decoded(self.plan, columns)
+        return decoded(self.plan, self._obeying(rows))
+
+    def fields_of(self, rows: ArrayLike) -> dict[str, list[Any]]:
+        """Return by path the fields of the architectures of many rows, (n, dimensions); ``None`` where one has no such field.
+
+        Raises:
+            SpaceError: a row has another length, a code out of range, or breaks a rule.
+        """
+        return flattened_columns(self.plan, self._obeying(rows))
 
     def encode(self, architecture: Architecture) -> NDArray[np.int32]:
         """Return the canonical row of an architecture, (dimensions,).
@@ -212,6 +214,16 @@ class SearchSpace:
             bad = int(np.argmax(wrong))
             raise SpaceError(f"{self.where}: the code of {self.dimensions[bad].name} is out of range; 0 to {sizes[bad] - 1}")
         return array
+
+    def _obeying(self, rows: ArrayLike) -> Columns:
+        """Return the fields of rows, all of which obey the rules."""
+        checked = self.checked(rows)
+        columns = Columns(self.plan, checked)
+        for rule in self.plan.rules:
+            broken = np.flatnonzero(~columns.obeys(rule))
+            if len(broken):
+                raise SpaceError(f"{self.where}: row {checked[broken[0]].tolist()} breaks the rule {rule.text!r}")
+        return columns
 
     def _culprits(self) -> list[str]:
         return culprits(self.plan, self._factors)

@@ -52,8 +52,10 @@ def _module(path: list[str], architecture: Architecture) -> str:
             return inside and f"layer_{int(stage) + 1}.{inside}"
         case ["head_conv", part]:
             return f"conv_1x1_exp.{_PARTS[part]}"
-        case _:
+        case ["classifier"]:
             return "classifier.1" if architecture.head_width is None else "classifier.fc"
+        case _:  # of the head of a task
+            return ""
 
 
 def _in_stage(path: list[str], stage: Stage) -> str:

@@ -36,8 +36,10 @@ def _module(path: list[str], architecture: Architecture) -> str:
             return inside and f"stages.{stage}.{inside}"
         case ["head_conv", part]:
             return f"final_conv.{_PARTS[part]}"
-        case _:
+        case ["classifier"]:
             return "head.fc"
+        case _:  # of the head of a task
+            return ""
 
 
 def _in_stage(path: list[str], stage: Stage) -> str:

@@ -47,8 +47,10 @@ def _modules(path: list[str], architecture: Architecture) -> tuple[str, ...]:
             return tuple(f"encoder.layer.{stage}.{inside}" for inside in _in_stage(rest, architecture.stages[int(stage)]))
         case ["head_conv", part]:
             return (f"conv_1x1_exp.{_PARTS[part]}",)
-        case _:
+        case ["classifier"]:
             return ("classifier",)
+        case _:  # of the head of a task
+            return ()
 
 
 def _in_stage(path: list[str], stage: Stage) -> tuple[str, ...]:

@@ -70,6 +70,15 @@ def without(rows: Rows, taken: Rows) -> Rows:
     return rows[~np.isin(keys(rows), keys(taken))] if len(taken) and len(rows) else rows
 
 
+def left(rows: Rows, taken: NDArray[np.uint64]) -> Rows:
+    """Return the rows whose keys are not among those taken, which are sorted: of very many, quicker than :func:`without`."""
+    if not len(taken) or not len(rows):
+        return rows
+    own = keys(rows)
+    found: Rows = rows[taken[np.minimum(np.searchsorted(taken, own), len(taken) - 1)] != own]
+    return found
+
+
 def keys(rows: Rows) -> NDArray[np.uint64]:
     """Return a number for each row, (n,): equal for equal rows, else different but for one pair in 2^63."""
     odd = np.random.default_rng(0).integers(1, 2**64, size=rows.shape[1], dtype=np.uint64) | np.uint64(1)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.engine.feasible import Feasibility
-from mvt_nas.engine.proposing.breeding import Breeder, different, keys, without
+from mvt_nas.engine.proposing.breeding import Breeder, different, keys, left, without
 from mvt_nas.space.columns import Rows
 
 Array = NDArray[np.float64]
@@ -69,10 +69,10 @@ def best_front(feasibility: Feasibility, values: Values, rng: np.random.Generato
     taken = taken if taken is not None else np.zeros((0, len(feasibility.space.dimensions)), dtype=np.int32)
     rows = listed(feasibility)
     if rows is not None:
-        left = without(rows, taken)
-        found = values(left)
+        rows = without(rows, taken)
+        found = values(rows)
         best, ranks = ranked(found, _LISTED_KEPT)
-        return Front(left[best], found[best], ranks, True, len(left))
+        return Front(rows[best], found[best], ranks, True, len(rows))
     return evolved_front(feasibility, values, rng, taken)
 
 
@@ -89,23 +89,23 @@ def listed(feasibility: Feasibility) -> Rows | None:
 
 def evolved_front(feasibility: Feasibility, values: Values, rng: np.random.Generator, taken: Rows) -> Front:
     """Return the best front that evolution and the look at all neighbours find."""
-    breeder = Breeder(feasibility.space)
-    drawn = without(different(feasibility.sample(_BRED, int(rng.integers(2**32)))), taken)
+    breeder, gone = Breeder(feasibility.space), np.sort(keys(taken))
+    drawn = left(different(feasibility.sample(_BRED, int(rng.integers(2**32)))), gone)
     front = _Archive(drawn, values(drawn))
     if len(taken):
-        front.add(_new(feasibility, breeder.neighbours(taken[-_STARTS:]), taken), values)
+        front.add(_new(feasibility, breeder.neighbours(taken[-_STARTS:]), gone), values)
     for _ in range(_FURTHER_GENERATIONS if len(taken) else GENERATIONS):
         fresh = feasibility.draw(_BRED // 8, rng)
-        front.add(_new(feasibility, breeder.children(front.rows, _BRED, rng), taken), values)
-        front.add(without(different(fresh), taken), values)
+        front.add(_new(feasibility, breeder.children(front.rows, _BRED, rng), gone), values)
+        front.add(left(different(fresh), gone), values)
     bred = front.looked_at
     while front.looked_at < bred + _NEIGHBOURS and len(starts := front.unexpanded(_STARTS)):
-        front.add(_new(feasibility, breeder.neighbours(starts), taken), values)
+        front.add(_new(feasibility, breeder.neighbours(starts), gone), values)
     return Front(front.rows, front.values, front.ranks, False, front.looked_at)
 
 
-def _new(feasibility: Feasibility, rows: Rows, taken: Rows) -> Rows:
-    rows = without(different(rows), taken)
+def _new(feasibility: Feasibility, rows: Rows, gone: NDArray[np.uint64]) -> Rows:
+    rows = left(different(rows), gone)
     return rows[feasibility.mask(rows)]
 
 
@@ -152,13 +152,13 @@ def ranked(values: Array, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp
         order = order[every[order] <= last]
         return order, every[order]
     fronts: list[NDArray[np.intp]] = []
-    left = np.arange(len(values))
-    while len(left) and sum(len(front) for front in fronts) < least:
-        best = nondominated(values[left])
-        fronts.append(left[best])
-        left = left[~best]
+    behind = np.arange(len(values))
+    while len(behind) and sum(len(front) for front in fronts) < least:
+        best = nondominated(values[behind])
+        fronts.append(behind[best])
+        behind = behind[~best]
     ranks = np.repeat(np.arange(len(fronts)), [len(front) for front in fronts])
-    return np.concatenate([left[:0], *fronts]), ranks
+    return np.concatenate([behind[:0], *fronts]), ranks
 
 
 def nondominated(values: Array) -> NDArray[np.bool_]:

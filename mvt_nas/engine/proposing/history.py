@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class History:
         taken: the rows of all finished trials, (k, dimensions).
         running: the rows of trials that run, (r, dimensions).
         settled: how many of the first rows will stand there whatever finishes next.
+        ended: how many of the first rows in ``taken`` will.
     """
 
     rows: Rows
@@ -37,22 +39,7 @@ class History:
     taken: Rows
     running: Rows
     settled: int = 0
-
-    def and_(self, later: History) -> History:
-        """Return these trials and later ones."""
-        names = dict.fromkeys([*self.excesses, *later.excesses])
-        return History(
-            np.concatenate([self.rows, later.rows]),
-            np.concatenate([self.costs, later.costs]),
-            {name: np.concatenate([self._excess(name), later._excess(name)]) for name in names},
-            np.concatenate([self.feasible, later.feasible]),
-            np.concatenate([self.taken, later.taken]),
-            np.concatenate([self.running, later.running]),
-            len(self.rows),
-        )
-
-    def _excess(self, name: str) -> Array:
-        return self.excesses.get(name, np.full(len(self.rows), np.nan))
+    ended: int = 0
 
 
 class Ledger:
@@ -65,20 +52,71 @@ class Ledger:
 
     def __init__(self, goals: Goals, feasibility: Feasibility) -> None:
         self._goals, self._feasibility = goals, feasibility
+        self._forget()
+
+    def _forget(self) -> None:
+        nothing = history([], self._goals, self._feasibility)
         self._count = 0
-        self._settled = history([], goals, feasibility)
+        self._rows, self._costs, self._taken = _Pile(nothing.rows), _Pile(nothing.costs), _Pile(nothing.taken)
+        self._feasible, self._excesses = _Pile(nothing.feasible), nothing.excesses
 
     def read(self, trials: Sequence[FrozenTrial]) -> History:
-        """Return what all trials say, in the order of their numbers."""
+        """Return what all trials say, in the order of their numbers; its arrays hold until trials are read again."""
         if len(trials) < self._count:
-            self._count, self._settled = 0, history([], self._goals, self._feasibility)  # another study
+            self._forget()  # another study
         count = self._count
         while count < len(trials) and trials[count].state.is_finished():
             count += 1
         if count > self._count:
-            self._settled = self._settled.and_(history(trials[self._count : count], self._goals, self._feasibility))
+            self._settle(history(trials[self._count : count], self._goals, self._feasibility))
             self._count = count
-        return self._settled.and_(history(trials[count:], self._goals, self._feasibility))
+        late = history(trials[count:], self._goals, self._feasibility)
+        return History(
+            self._rows.and_(late.rows),
+            self._costs.and_(late.costs),
+            _joined(self._excesses, len(self._rows), late.excesses, len(late.rows)),
+            self._feasible.and_(late.feasible),
+            self._taken.and_(late.taken),
+            late.running,
+            len(self._rows),
+            len(self._taken),
+        )
+
+    def _settle(self, new: History) -> None:
+        self._excesses = _joined(self._excesses, len(self._rows), new.excesses, len(new.rows))
+        for pile, rows in ((self._rows, new.rows), (self._costs, new.costs), (self._feasible, new.feasible), (self._taken, new.taken)):
+            pile.add(rows)
+
+
+class _Pile:
+    """Rows that are added to, in room that doubles: of a long search, nothing is copied at each batch."""
+
+    def __init__(self, rows: NDArray[Any]) -> None:
+        self._room, self._count = rows, len(rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Put rows at the end."""
+        self.and_(rows)
+        self._count += len(rows)
+
+    def and_(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return all rows and others behind them, which are not kept."""
+        count = self._count + len(rows)
+        if count > len(self._room):
+            room = np.empty((2 * count, *self._room.shape[1:]), dtype=self._room.dtype)
+            room[: self._count] = self._room[: self._count]
+            self._room = room
+        self._room[self._count : count] = rows
+        return self._room[:count]
+
+
+def _joined(first: dict[str, Array], n: int, second: dict[str, Array], m: int) -> dict[str, Array]:
+    """Return the excesses of ``n`` trials and of ``m`` later ones; NaN where nobody said."""
+    names = dict.fromkeys([*first, *second])
+    return {name: np.concatenate([first.get(name, np.full(n, np.nan)), second.get(name, np.full(m, np.nan))]) for name in names}
 
 
 def history(trials: Sequence[FrozenTrial], goals: Goals, feasibility: Feasibility) -> History:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.proposing.batches import Drawn, choose
 from mvt_nas.engine.proposing.boxes import undominated
-from mvt_nas.engine.proposing.breeding import keys, without
+from mvt_nas.engine.proposing.breeding import keys
 from mvt_nas.engine.proposing.front import Front, best_front, crowding, nondominated
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.history import History
@@ -20,44 +22,85 @@ _MARGIN = 0.1
 _MOST = {2: 1000, 3: 300, 4: 70, 5: 35}  # points whose boxes are few enough, by number of objectives
 
 
+@dataclass(slots=True)
+class _Level:
+    """A front, and which of its rows have not finished.
+
+    Attributes:
+        front: itself.
+        names: the keys of its rows.
+        left: which of them have not finished, as far as was looked.
+        looked: how many finished rows were looked at.
+    """
+
+    front: Front
+    names: NDArray[np.uint64]
+    left: NDArray[np.bool_]
+    looked: int = 0
+
+    @staticmethod
+    def of(front: Front) -> _Level:
+        return _Level(front, keys(front.rows), np.ones(len(front.rows), dtype=bool))
+
+    def mark(self, finished: Rows) -> None:
+        """Take note of the finished rows, of which there are ever more."""
+        self.left &= np.isin(self.names, keys(finished[self.looked :]), invert=True)
+        self.looked = len(finished)
+
+
 class KnownFront:
     """The front of known objectives, and the fronts behind it.
+
+    A front is that of what had not finished when it was begun. So whoever knows how many rows had can make it anew, without those before.
 
     Args:
         goals: none of which is costly.
         feasibility: the space.
         run_seed: of the search.
+
+    Attributes:
+        begun: of each front, how many rows had finished when it was begun.
     """
 
     def __init__(self, goals: Goals, feasibility: Feasibility, run_seed: int) -> None:
         self._goals, self._feasibility, self._run_seed = goals, feasibility, run_seed
-        self._levels: list[Front] = []
-        self._first = 0
+        self.begun = [0]
+        self._about = ""
+        self._levels: dict[int, _Level] = {}
+        self._nothing: Rows = np.zeros((0, len(feasibility.space.dimensions)), dtype=np.int32)
         self._looked_at, self._dominant = 0, np.zeros((0, len(goals.objectives)))
 
     def __str__(self) -> str:
-        """Return in one sentence how the front was found."""
-        return str(self.level(0))
+        """Return in one sentence how the first front was found."""
+        return self._about or str(self.level(0))
 
-    def level(self, number: int) -> Front:
-        """Return the front of what is left without the rows of those before it."""
-        while len(self._levels) <= number:
-            before = [front.rows for front in self._levels]
-            taken = np.concatenate(before) if before else np.zeros((0, len(self._feasibility.space.dimensions)), dtype=np.int32)
-            rng = np.random.default_rng([self._run_seed, len(self._levels), 3])
-            self._levels.append(best_front(self._feasibility, self._costs, rng, taken))
+    def level(self, number: int, finished: Rows | None = None) -> Front:
+        """Return a front that was begun; all but the first need the finished rows."""
+        return self._level(number, self._nothing if finished is None else finished).front
+
+    def _level(self, number: int, finished: Rows) -> _Level:
+        if number not in self._levels:
+            count = self.begun[number]
+            with_it = [self._level(other, finished).front.rows for other in range(self.begun.index(count), number)]
+            taken = np.concatenate([finished[:count], *with_it])
+            rng = np.random.default_rng([self._run_seed, number, 3])
+            front = best_front(self._feasibility, self._costs, rng, taken)
+            self._levels[number], self._about = _Level.of(front), self._about if number else str(front)
         return self._levels[number]
 
     def next(self, seen: History, count: int) -> Rows:
         """Return the next ``count`` points, the widest first; fewer where nothing is left."""
-        busy = np.concatenate([seen.taken, seen.running])
+        finished, busy = seen.taken[: seen.ended], keys(np.concatenate([seen.taken[seen.ended :], seen.running]))
         there = np.concatenate([self._dominating(seen), self._costs(seen.running)])
-        found, number = busy[:0], self._begin(seen)
+        found, number = self._nothing, self._current(finished)
         while len(found) < count:
-            front = self.level(number)
-            if not len(front.rows):
+            if number == len(self.begun):
+                self.begun.append(len(finished))
+            level = self._level(number, finished)
+            level.mark(finished)
+            if not len(level.front.rows):
                 break
-            left = np.isin(keys(front.rows), keys(busy), invert=True)
+            front, left = level.front, level.left & np.isin(level.names, np.concatenate([busy, keys(found)]), invert=True)
             for rank in np.unique(front.ranks[left]):
                 places = np.flatnonzero(left & (front.ranks == rank))
                 if len(found) < count:
@@ -67,11 +110,13 @@ class KnownFront:
             number += 1
         return found
 
-    def _begin(self, seen: History) -> int:
-        """Return the first level of which anything may be left, and remember it: what has finished stays so."""
-        while self._first < len(self._levels) and not len(without(self._levels[self._first].rows, seen.taken)):
-            self._first += 1
-        return self._first
+    def _current(self, finished: Rows) -> int:
+        """Return the first front of which anything may be left, and forget those before it, which later ones do without."""
+        first = self.begun.index(self.begun[-1])
+        if self.begun[-1] > len(finished):  # another study
+            first, self.begun, self._levels = 0, [0], {}
+        self._levels = {number: level for number, level in self._levels.items() if number >= first}
+        return first
 
     def _dominating(self, seen: History) -> Array:
         """Return the costs of finished trials that none dominates, in an order that does not depend on when they were looked at."""

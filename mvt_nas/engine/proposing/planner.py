@@ -90,10 +90,10 @@ class Planner:
         return rows
 
     def _planned(self, seen: History, count: int, rng: np.random.Generator) -> Rows:
-        busy = np.concatenate([seen.taken, seen.running])
         if self.all_known and not seen.excesses:
             return self.front.next(seen, count)
         if len(seen.rows) < DESIGNED:
+            busy = np.concatenate([seen.taken, seen.running])
             return design(self._feasibility, self._goals, self.features, busy, count, rng)
         models = Models(self._goals, self._feasibility, self.features, seen, self._memory)
         return Acquisition(self._goals, self._feasibility, models, seen, rng).batch(count)

@@ -22,10 +22,13 @@ from mvt_nas.engine.prepare import unsatisfiable
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.planner import Planner
 from mvt_nas.engine.study import distributions, optuna_directions
+from mvt_nas.engine.trials import Joined, all_trials
 from mvt_nas.errors import MetricError, SpaceError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
+
+_BEGUN = "mvt:begun"  # among the notes of a study: where fronts were begun, so that nobody has to find all of them again
 
 
 class MvtSampler(BaseSampler):
@@ -118,7 +121,7 @@ class MvtSampler(BaseSampler):
 
     def _row(self, study: Study, trial: FrozenTrial) -> Rows:
         """Return the row for a trial, and remember that it runs: its choices are not in the study before all of them are made."""
-        trials = study.get_trials(deepcopy=False)
+        trials = all_trials(study)
         settled = self._settled(trials)
         late = [other for other in trials[settled:] if other.number < trial.number or other.state.is_finished()]
         finished = [other.number for other in late if other.state.is_finished()]
@@ -127,7 +130,7 @@ class MvtSampler(BaseSampler):
         if known != basis or len(plan.rows) <= plan.used:
             whole = {other.number for other in late if len(other.params) == len(self.distributions)}
             unseen = [row for number, row in self._handed(trials[settled:]).items() if number not in whole]
-            plan = _Plan(self._planned(study, [*trials[:settled], *late], unseen))
+            plan = _Plan(self._planned(study, Joined(trials, settled, late), unseen))
             self._memory["plan"] = basis, plan
         row: Rows = plan.rows[plan.used]
         plan.used += 1
@@ -171,7 +174,13 @@ class MvtSampler(BaseSampler):
         return count
 
     def _planned(self, study: Study, trials: Sequence[FrozenTrial], unseen: Sequence[Rows]) -> Rows:
-        rows = self._planner(self._objectives or _unnamed(study.directions)).plan(trials, self._batch, unseen)
+        planner = self._planner(self._objectives or _unnamed(study.directions))
+        begun = list(study._storage.get_study_system_attrs(study._study_id).get(_BEGUN, []))
+        if planner.all_known and len(begun) > len(planner.front.begun):  # in another process
+            planner.front.begun = begun
+        rows = planner.plan(trials, self._batch, unseen)
+        if planner.all_known and planner.front.begun not in (begun, [0]):
+            study._storage.set_study_system_attr(study._study_id, _BEGUN, list(planner.front.begun))
         if not len(rows):
             raise SpaceError(unsatisfiable(self._feasibility))
         return rows

@@ -1,18 +1,35 @@
 """The YAML that ml-cvnets trains a network by: the recipe of the published model that it is most like, at the network's resolution.
 
+Detectors and segmenters are ml-cvnets' own around the exported model (see ``task_settings.py``).
+
 Names of the settings are those of tag cvnets-v0.4.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from mvt_nas.export.contract import Subject
+from mvt_nas.export.cvnets.task_settings import WARMUP_ITERATIONS, task_settings
 from mvt_nas.export.recipes import paper, recipe_for, warmup_iterations
 from mvt_nas.fitting.recipe import Recipe
 
 ARCHITECTURE_KEY = "local_mvt_nas_architecture"
 """Where the YAML holds the architecture; ml-cvnets passes over unknown names without a warning if they contain ``local_``."""
+
+TASK_KEY = "local_mvt_nas_task"
+"""Where the YAML holds the task, if there is one, as JSON."""
+
+
+ENCODER_CLASSES = 1000
+"""Outputs of the classifier that detectors and segmenters take the backbone of; they drop it."""
+
+_ROOTS = {
+    None: "a folder of images per class",
+    "detection": "the folder of COCO, with its images and annotations",
+    "segmentation": "the folder VOCdevkit of Pascal VOC",
+}
 
 
 def settings_file(subject: Subject, name: str) -> str:
@@ -26,14 +43,17 @@ def settings_file(subject: Subject, name: str) -> str:
 def _head(subject: Subject, name: str) -> list[str]:
     return [
         f"# How to train {name} in apple/ml-cvnets (tag cvnets-v0.4): the recipe of {paper(subject)}, as for {subject.nearest}.",
-        "# Set root_train and root_val: a folder of images per class. The learning rates are for steps of"
+        f"# Set root_train and root_val: {_ROOTS[None if subject.task is None else subject.task.kind]}. The learning rates are for steps of"
         f" {recipe_for(subject).batches.images} images over all devices.",
-        f"# ml-cvnets takes n_classes from the number of folders. {ARCHITECTURE_KEY} is for `mvt-nas import` only.",
+        f"# ml-cvnets takes n_classes from {'the number of folders' if subject.task is None else 'the data set'}."
+        f" {ARCHITECTURE_KEY} is for `mvt-nas import` only.",
     ]
 
 
 def settings(subject: Subject, name: str) -> dict[str, Any]:
     """Return the settings as nested data."""
+    if subject.task is not None:
+        return _of_task(subject, name)
     recipe = recipe_for(subject)
     smoothing, momentum = recipe.regularisation.label_smoothing, recipe.regularisation.ema_momentum
     return {
@@ -52,6 +72,30 @@ def settings(subject: Subject, name: str) -> dict[str, Any]:
         "model": _model(subject, recipe, name),
         "ema": {"enable": True, "momentum": momentum},
         "stats": {"val": ["loss", "top1", "top5"], "train": ["loss"], "checkpoint_metric": "top1", "checkpoint_metric_max": True},
+    }
+
+
+def _of_task(subject: Subject, name: str) -> dict[str, Any]:
+    assert subject.task is not None
+    recipe = recipe_for(subject)
+    own = task_settings(subject, recipe)
+    encoder = _model(subject, recipe, name) | {
+        "normalization": {"name": "sync_batch_norm", "momentum": 0.1},
+        "activation": {"name": "relu"},
+    }
+    encoder["classification"] |= {"n_classes": ENCODER_CLASSES}
+    return {
+        "taskname": f"+ {name}, {subject.task.kind}",
+        ARCHITECTURE_KEY: subject.architecture.to_json(),
+        TASK_KEY: json.dumps(subject.task.to_dict()),
+        "common": _common(recipe),
+        **own,
+        "dataset": _dataset(recipe) | own["dataset"],
+        "sampler": _sampler(recipe),
+        "optim": _optim(recipe),
+        "scheduler": _scheduler(recipe) | {"warmup_iterations": WARMUP_ITERATIONS},
+        "model": own["model"] | encoder,
+        "ema": {"enable": True, "momentum": recipe.regularisation.ema_momentum},
     }
 
 

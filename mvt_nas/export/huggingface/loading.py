@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def load(folder: Path) -> nn.Module:
-    """Return the model in a folder that has just been written here, in evaluation mode."""
+def load(folder: Path, auto: str = "AutoModelForImageClassification") -> nn.Module:
+    """Return the model in a folder that has just been written here, in evaluation mode; ``auto`` loads what needs no code."""
     from mvt_nas.latency.runtimes.quiet import quiet
 
     with quiet(), _without_progress():
-        model: nn.Module = _class(folder).from_pretrained(folder, local_files_only=True).eval()
+        model: nn.Module = _class(folder, auto).from_pretrained(folder, local_files_only=True).eval()
     return model
 
 
-def _class(folder: Path) -> Any:
-    from transformers import AutoModelForImageClassification
+def _class(folder: Path, auto: str) -> Any:
+    import transformers
 
     if not (folder / MODEL_FILE).exists():
-        return AutoModelForImageClassification
+        return getattr(transformers, auto)
     # A package of its own, since its modules import each other.
     package = f"mvt_nas_read_back_{uuid.uuid4().hex}"
     spec = importlib.util.spec_from_loader(package, None, is_package=True)

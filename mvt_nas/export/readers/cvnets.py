@@ -8,9 +8,10 @@ from typing import Any
 
 from mvt_nas.errors import ArchitectureError, ExportError, SpaceError, listing
 from mvt_nas.export.contract import READERS, Found, Reader
-from mvt_nas.export.cvnets.settings import ARCHITECTURE_KEY
+from mvt_nas.export.cvnets.settings import ARCHITECTURE_KEY, TASK_KEY
 from mvt_nas.export.cvnets.stock_settings import MODELS, stock_architecture
 from mvt_nas.export.readers.python import read as read_python
+from mvt_nas.export.readers.python import task_from_json
 from mvt_nas.space.architecture import Architecture
 
 _SUFFIXES = (".yaml", ".yml")
@@ -40,7 +41,9 @@ def _found(settings: dict[str, Any], path: Path) -> Found:
     beside = {"model": name} | ({"num_classes": settings[_CLASSES]} if type(settings.get(_CLASSES)) is int else {})
     if ARCHITECTURE_KEY in settings:
         architecture = Architecture.from_json(str(settings[ARCHITECTURE_KEY]), f"{path}: {ARCHITECTURE_KEY}")
-        return Found(architecture, "settings for ml-cvnets by mvt-nas", beside)
+        task = task_from_json(settings.get(TASK_KEY), f"{path}: {TASK_KEY}")
+        beside |= {} if task is None else {"num_classes": task.num_classes}
+        return Found(architecture, "settings for ml-cvnets by mvt-nas", beside, task)
     if name in MODELS:
         return Found(stock_architecture(settings, path), "settings for ml-cvnets", beside)
     return _beside(path, name)

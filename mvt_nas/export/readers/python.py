@@ -1,17 +1,19 @@
-"""The constant ``ARCHITECTURE`` in a Python file, which is parsed and never run."""
+"""The constants ``ARCHITECTURE`` and ``TASK`` in a Python file, which is parsed and never run."""
 
 from __future__ import annotations
 
 import ast
+import json
 import warnings
 from pathlib import Path
 
 from mvt_nas.errors import ArchitectureError, ExportError
 from mvt_nas.export.contract import READERS, Found, Reader
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task, task_from_dict
 
 _LARGEST = 1_000_000
-_NAMES = ("ARCHITECTURE", "NUM_CLASSES")
+_NAMES = ("ARCHITECTURE", "NUM_CLASSES", "TASK")
 _FORM = "PyTorch source of mvt-nas"
 
 
@@ -25,10 +27,26 @@ def read(path: Path) -> Found | None:
         return None
     try:
         architecture = Architecture.from_json(text, f"{path}: ARCHITECTURE")
+        task = task_from_json(constants.get("TASK"), f"{path}: TASK")
     except ArchitectureError as error:
         raise ExportError(str(error)) from None
     classes = constants.get("NUM_CLASSES")
-    return Found(architecture, _FORM, {"num_classes": classes} if isinstance(classes, int) else {})
+    return Found(architecture, _FORM, {"num_classes": classes} if isinstance(classes, int) else {}, task)
+
+
+def task_from_json(text: object, where: str) -> Task | None:
+    """Return the task that a text says, ``None`` without one.
+
+    Raises:
+        ArchitectureError: it is damaged; ``where`` begins the message.
+    """
+    if text is None:
+        return None
+    try:
+        data = json.loads(str(text))
+    except (ValueError, RecursionError):
+        data = None
+    return task_from_dict(data, where)
 
 
 def _constants(path: Path) -> dict[str, object]:

@@ -32,7 +32,7 @@ def find(path: Path) -> Found | None:
     except TrainingError as error:
         raise ExportError(str(error)) from None
     settings = {"num_classes": config.num_classes, "nearest": config.nearest, "recipe": config.recipe.to_dict()}
-    return Found(config.architecture, "a configuration for mvt-nas train", settings)
+    return Found(config.architecture, "a configuration for mvt-nas train", settings, config.task)
 
 
 READERS.register("trainer")(Reader(name="trainer", summary="a configuration for mvt-nas train (.yaml)", read=find))

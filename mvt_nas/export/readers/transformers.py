@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from mvt_nas.errors import ArchitectureError, ExportError
 from mvt_nas.export.contract import READERS, Found, Reader
 from mvt_nas.export.huggingface.configuration import DEFAULTS, architecture_of
 from mvt_nas.export.huggingface.package import MODEL_TYPE
+from mvt_nas.export.huggingface.segmenter import BACKBONE_SIZE, WHOLE, segments, task_of
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.contract import Task
 
 _FILE = "config.json"
 _LARGEST = 10_000_000
@@ -26,15 +29,26 @@ def read(path: Path) -> Found | None:
     kind = configuration.get("model_type")
     if kind not in (*DEFAULTS, MODEL_TYPE):
         return None
+    task = None
     try:
         if kind == MODEL_TYPE:
             architecture = Architecture.from_dict(configuration.get("architecture"), f"{path}: architecture")
         else:
-            architecture = architecture_of(configuration, str(path))
+            task, architecture = _native(configuration, str(path))
     except ArchitectureError as error:
         text = str(error)
         raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
-    return Found(architecture, f"configuration of transformers, {kind}", _settings(configuration))
+    return Found(architecture, f"configuration of transformers, {kind}", _settings(configuration), task)
+
+
+def _native(configuration: dict[str, Any], where: str) -> tuple[Task | None, Architecture]:
+    """Return task and architecture of a configuration of transformers' own; a segmenter's strides are the task's."""
+    if not segments(configuration):
+        return None, architecture_of(configuration, where)
+    architecture = architecture_of(configuration | {"output_stride": WHOLE}, where)
+    task = task_of(configuration, architecture, where)
+    side = configuration.get(BACKBONE_SIZE, architecture.resolution_px)
+    return task, replace(architecture, resolution_px=side)
 
 
 def _configuration(path: Path) -> dict[str, Any]:

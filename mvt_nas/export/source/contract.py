@@ -1,16 +1,18 @@
-"""What a template of a block is."""
+"""What a template of a block is, and one of the head of a task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas.errors import ExportError, listing
 from mvt_nas.export.source.piece import Piece
+from mvt_nas.lowering import backbone_steps
 from mvt_nas.plugins import Registry
 from mvt_nas.space.architecture import Architecture, Block
 from mvt_nas.space.fields import specs
+from mvt_nas.tasks.contract import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,12 @@ class Place:
     Attributes:
         width: channels of its stage.
         block: its configuration.
+        dilation: of its convolutions, where stages in front of it have lost their strides (see :mod:`mvt_nas.tasks.strides`).
     """
 
     width: int
     block: Any
+    dilation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,43 @@ def template(number: int, block: Block) -> Template:
     return found
 
 
-def calls(architecture: Architecture) -> dict[int, Call]:
+@dataclass(frozen=True, slots=True)
+class HeadText:
+    """How the head of a task is written.
+
+    Attributes:
+        call: how it is made, with the name ``num_classes`` in it, such as ``DeepLab(160, num_classes)``.
+        pieces: classes and functions that the network needs for it.
+        methods: lines of the network's methods, ``forward`` the last of them.
+        usage: lines that show how the network is called.
+        sources: papers, as those of blocks.
+        functions: names of pieces that whoever calls the network may want.
+    """
+
+    call: str
+    pieces: tuple[Piece, ...]
+    methods: tuple[str, ...]
+    usage: tuple[str, ...]
+    sources: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+
+
+HEAD_TEMPLATES: Registry[Callable[[Any, Sequence[int], Sequence[int]], HeadText]] = Registry(
+    "template of the head of a task", "mvt_nas.export.source.heads"
+)
+"""``(task, widths of the maps, numbers of the stages that they leave)`` to text, by the name of the task."""
+
+
+def calls(architecture: Architecture, task: Task | None = None) -> dict[int, Call]:
     """Return the calls of all blocks, by the number of their stage, from 1.
 
     Raises:
         ExportError: a block that no template expresses.
     """
     places: dict[str, dict[int, Place]] = {}
-    for number, stage in enumerate(architecture.stages, start=1):
+    plan = backbone_steps(architecture, task)
+    for number, (stage, step) in enumerate(zip(architecture.stages, plan, strict=True), start=1):
         if stage.block is not None:
             template(number, stage.block)
-            places.setdefault(stage.kind, {})[number] = Place(stage.width, stage.block)
+            places.setdefault(stage.kind, {})[number] = Place(stage.width, stage.block, step.dilation)
     return {number: call for kind, found in places.items() for number, call in TEMPLATES.get(kind).write(found).items()}

@@ -9,8 +9,8 @@ from mvt_nas.export.embedded import constants
 from mvt_nas.export.source.contract import template
 from mvt_nas.export.source.network import maker
 from mvt_nas.export.source.piece import COLUMNS
+from mvt_nas.export.source.task_network import head_text
 from mvt_nas.export.torch_text import classes
-from mvt_nas.space.architecture import Architecture
 
 _ALWAYS = "MobileNetV2, arXiv 1801.04381"
 
@@ -19,38 +19,53 @@ def source(subject: Subject) -> str:
     """Return the network as a Python file that needs torch alone; its weights are expected in ``NAME.pt`` beside it.
 
     Raises:
-        ExportError: it has a block that no template expresses.
+        ExportError: it has a block, or the head of a task, that no template expresses.
     """
     text = classes(subject)
     return f"{_docstring(subject)}\n{_imports(text)}\n{constants(subject, COLUMNS)}\n\n\n{text}\n\n\n{maker(subject.name)}\n"
 
 
 def _docstring(subject: Subject) -> str:
-    architecture, name, side = subject.architecture, subject.name, subject.architecture.resolution_px
-    counts = count(architecture, num_classes=subject.num_classes)
+    name, side = subject.name, subject.resolution_px
+    counts = count(subject.architecture, num_classes=subject.num_classes, task=subject.task)
+    constants = "ARCHITECTURE" if subject.task is None else "ARCHITECTURE and TASK"
     return f'''\
 """{name}: a network for images of {side} x {side} pixels, in PyTorch alone.
 
 {counts.params:,} parameters, {counts.macs:,} multiply-adds for one image, {subject.num_classes} classes.
 
-    from {name} import {name}
+    from {name} import {", ".join(_taken(subject))}
 
     model = {name}().eval()  # with the weights of {name}.pt, beside this file
-    logits = model(images)  # (B, {subject.num_classes}) for images (B, 3, {side}, {side})
+{_indented(_usage(subject))}
 
 Sources:
-{_indented(_sources(architecture))}
+{_indented(_sources(subject))}
 
-Written by mvt-nas {mvt_nas.__version__} from ARCHITECTURE, by which it also reads this file again.
+Written by mvt-nas {mvt_nas.__version__} from {constants}, by which it also reads this file again.
 """
 '''
 
 
-def _sources(architecture: Architecture) -> list[str]:
+def _taken(subject: Subject) -> list[str]:
+    """Return the names to import from the file."""
+    return sorted([subject.name, *(() if subject.task is None else head_text(subject.architecture, subject.task).functions)])
+
+
+def _usage(subject: Subject) -> list[str]:
+    if subject.task is not None:
+        return list(head_text(subject.architecture, subject.task).usage)
+    side = subject.resolution_px
+    return [f"logits = model(images)  # (B, {subject.num_classes}) for images (B, 3, {side}, {side})"]
+
+
+def _sources(subject: Subject) -> list[str]:
     found = [_ALWAYS]
-    for number, stage in enumerate(architecture.stages, start=1):
+    for number, stage in enumerate(subject.architecture.stages, start=1):
         if stage.block is not None:
             found += template(number, stage.block).sources(stage.block)
+    if subject.task is not None:
+        found += head_text(subject.architecture, subject.task).sources
     return list(dict.fromkeys(found))
 
 

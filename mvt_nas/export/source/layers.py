@@ -5,6 +5,7 @@ from __future__ import annotations
 from mvt_nas.export.source.piece import Piece
 from mvt_nas.space.architecture import Stage
 from mvt_nas.space.widths import hidden_width
+from mvt_nas.tasks.strides import Step
 
 CONV_NORM = Piece(
     "ConvNorm",
@@ -85,6 +86,33 @@ class Stage(nn.Module):
         return self.block(self.convolutions(x))''',
 )
 
+CONV_NORM_RELU = Piece(
+    "ConvNormReLU",
+    '''\
+class ConvNormReLU(nn.Sequential):
+    """A convolution that keeps the size, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, width: int, kernel: int = 1, *, dilation: int = 1) -> None:
+        padding = kernel // 2 * dilation
+        super().__init__(
+            nn.Conv2d(in_channels, width, kernel, padding=padding, dilation=dilation, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )''',
+)
+
+DILATED = Piece(
+    "_dilated",
+    '''\
+def _dilated(part: nn.Module, dilation: int) -> nn.Module:
+    """Return a part whose convolutions skip positions, for larger maps than a classifier has."""
+    for layer in part.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size > (1, 1):
+            layer.dilation = (dilation, dilation)
+            layer.padding = tuple(side * dilation for side in layer.padding)
+    return part''',
+)
+
 RESIZED = Piece(
     "_resized",
     '''\
@@ -102,11 +130,16 @@ def _divisible(x: Tensor, patch: int) -> tuple[int, int]:
 )
 
 
-def residuals(in_width: int, stage: Stage) -> list[str]:
-    """Return the calls of a stage's inverted residuals."""
+def residuals(in_width: int, stage: Stage, step: Step) -> list[str]:
+    """Return the calls of a stage's inverted residuals; ``step`` says what they do to the map."""
     widths = [in_width, *[stage.width] * (stage.depth - 1)]
-    strides = [stage.stride, *[1] * (stage.depth - 1)]
-    return [_residual(width, stage, stride) for width, stride in zip(widths, strides, strict=True)]
+    moves = [(step.stride, step.dilation_before), *[(1, step.dilation)] * (stage.depth - 1)]
+    return [dilated(_residual(width, stage, stride), dilation) for width, (stride, dilation) in zip(widths, moves, strict=True)]
+
+
+def dilated(call: str, dilation: int) -> str:
+    """Return the call of a part with dilated convolutions."""
+    return call if dilation == 1 else f"_dilated({call}, {dilation})"
 
 
 def residual_piece(stage: Stage) -> Piece:

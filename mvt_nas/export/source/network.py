@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from mvt_nas.cost.stages import summarise
 from mvt_nas.export.source.contract import Call
-from mvt_nas.export.source.layers import CONV_NORM, STAGE, residual_piece, residuals
+from mvt_nas.export.source.layers import CONV_NORM, DILATED, STAGE, residual_piece, residuals
 from mvt_nas.export.source.piece import Piece
+from mvt_nas.lowering import backbone_steps, lower
 from mvt_nas.space.architecture import Architecture, Stage
+from mvt_nas.tasks.contract import Task
+from mvt_nas.tasks.strides import Step
 
 _INITIALISE = Piece(
     "_initialise",
@@ -28,9 +30,6 @@ def network(architecture: Architecture, calls: Mapping[int, Call]) -> Piece:
     """Return the class of a network; ``calls`` makes its blocks, by the number of their stage."""
     last = architecture.stages[-1].width
     features = architecture.head_width or last
-    stages = list(architecture.stages)
-    widths = [architecture.stem_width, *(stage.width for stage in stages)]
-    shapes = _shapes(architecture)
     head = [f"        self.head_conv = ConvNorm({last}, {features})"] if architecture.head_width else []
     lines = [
         "class Network(nn.Module):",
@@ -38,10 +37,7 @@ def network(architecture: Architecture, calls: Mapping[int, Call]) -> Piece:
         "",
         "    def __init__(self, num_classes: int = NUM_CLASSES) -> None:",
         "        super().__init__()",
-        f"        self.stem = ConvNorm(3, {widths[0]}, 3, stride=2)  # {shapes['stem']}",
-        "        self.stages = nn.Sequential(",
-        *(line for n, stage in enumerate(stages, 1) for line in _stage(widths[n - 1], stage, calls.get(n), shapes[f"stage{n}"])),
-        "        )",
+        *backbone(architecture, calls),
         *head,
         f"        self.classifier = nn.Linear({features}, num_classes)",
         "        self.apply(_initialise)",
@@ -51,8 +47,27 @@ def network(architecture: Architecture, calls: Mapping[int, Call]) -> Piece:
         f"        x = {'self.head_conv(self.stages(self.stem(x)))' if head else 'self.stages(self.stem(x))'}",
         "        return self.classifier(x.mean(dim=(2, 3)))",
     ]
+    return Piece("Network", "\n".join(lines), backbone_pieces(architecture, calls))
+
+
+def backbone(architecture: Architecture, calls: Mapping[int, Call], task: Task | None = None) -> list[str]:
+    """Return the lines of an ``__init__`` that make stem and stages."""
+    stages, plan, shapes = architecture.stages, backbone_steps(architecture, task), _shapes(architecture, task)
+    widths = [architecture.stem_width, *(stage.width for stage in stages)]
+    parts = [_stage(widths[n], stage, calls.get(n + 1), (plan[n], shapes[f"stage{n + 1}"])) for n, stage in enumerate(stages)]
+    return [
+        f"        self.stem = ConvNorm(3, {widths[0]}, 3, stride=2)  # {shapes['stem']}",
+        "        self.stages = nn.Sequential(",
+        *(line for part in parts for line in part),
+        "        )",
+    ]
+
+
+def backbone_pieces(architecture: Architecture, calls: Mapping[int, Call], task: Task | None = None) -> tuple[Piece, ...]:
+    """Return what those lines need, and the function for first weights."""
     blocks = [calls[number].piece for number in sorted(calls)]
-    return Piece("Network", "\n".join(lines), (CONV_NORM, *map(residual_piece, stages), *blocks, STAGE, _INITIALISE))
+    dilates = any(step.dilation_before > 1 or (step.dilation > 1 and stage.depth > 1) for step, stage in _steps(architecture, task))
+    return (CONV_NORM, *map(residual_piece, architecture.stages), *([DILATED] if dilates else []), *blocks, STAGE, _INITIALISE)
 
 
 def maker(name: str) -> str:
@@ -67,15 +82,21 @@ def {name}(pretrained: bool = True) -> Network:
     return model'''
 
 
-def _stage(in_width: int, stage: Stage, call: Call | None, shape: str) -> list[str]:
+def _stage(in_width: int, stage: Stage, call: Call | None, known: tuple[Step, str]) -> list[str]:
+    step, shape = known
     block = [f"block={call.text}"] if call else []
     return [
         f"            Stage(  # {shape}",
-        *(f"                {part}," for part in (*residuals(in_width, stage), *block)),
+        *(f"                {part}," for part in (*residuals(in_width, stage, step), *block)),
         "            ),",
     ]
 
 
-def _shapes(architecture: Architecture) -> dict[str, str]:
+def _steps(architecture: Architecture, task: Task | None) -> Iterator[tuple[Step, Stage]]:
+    return zip(backbone_steps(architecture, task), architecture.stages, strict=True)
+
+
+def _shapes(architecture: Architecture, task: Task | None) -> dict[str, str]:
     """Return the shape of what stem and stages return, by their name."""
-    return {part.name.partition(".")[0]: part.shape for part in summarise(architecture).parts}
+    ops = lower(architecture, task=task).ops
+    return {op.scope.partition(".")[0]: " x ".join(str(size) for size in op.output.shape[1:]) for op in ops}

@@ -13,7 +13,7 @@ _OF_THE_CONVERTER = "executorch_debug_handle_mapping.json"
 """A file for debuggers of ExecuTorch, which no package of Core ML needs."""
 
 _NOTES = (
-    "needs iOS 16 or macOS 13; takes images (1, 3, H, W) and returns logits (1, classes), both float32",
+    "needs iOS 16 or macOS 13; takes images (1, 3, H, W) and returns {outputs}, all float32",
     "runs on Apple's devices only, so its outputs were not compared here",
     "computes in fp16 in between, Core ML's default, which its Neural Engine needs",
 )
@@ -24,20 +24,28 @@ def write(subject: Subject, folder: Path) -> Written:
     import numpy
     import torch
 
+    from mvt_nas.export.deployed import deployed, output_names
     from mvt_nas.latency.runtimes.quiet import quiet
 
     path = folder / f"{subject.name}.mlpackage"
     with quiet(), redirect_stderr(io.StringIO()):  # of progress, and of what is only there on Apple's machines
         import coremltools
 
-        exported = torch.export.export(subject.module, (torch.zeros(subject.input_shape),)).run_decompositions({})
+        exported = torch.export.export(deployed(subject), (torch.zeros(subject.input_shape),)).run_decompositions({})
         images = coremltools.TensorType(name="images", shape=subject.input_shape, dtype=numpy.float32)
-        logits = coremltools.TensorType(name="logits", dtype=numpy.float32)
-        model = coremltools.convert(exported, inputs=[images], outputs=[logits], minimum_deployment_target=coremltools.target.iOS16)
+        outputs = [coremltools.TensorType(name=name, dtype=numpy.float32) for name in output_names(subject)]
+        model = coremltools.convert(exported, inputs=[images], outputs=outputs, minimum_deployment_target=coremltools.target.iOS16)
         model.user_defined_metadata[KEY] = stamp(subject)
         model.save(str(path))
     (path / _OF_THE_CONVERTER).unlink(missing_ok=True)
-    return Written((path,), None, None, any_batch=False, notes=_NOTES)
+    return Written((path,), None, None, any_batch=False, notes=_notes(subject))
+
+
+def _notes(subject: Subject) -> tuple[str, ...]:
+    from mvt_nas.export.deployed import output_names
+
+    first, *others = _NOTES
+    return first.format(outputs=" and ".join(output_names(subject))), *others
 
 
 TARGETS.register("coreml")(

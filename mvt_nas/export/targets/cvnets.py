@@ -11,7 +11,9 @@ from mvt_nas.export.contract import TARGETS, Subject, Target, Written
 
 if TYPE_CHECKING:
     from mvt_nas.export.contract import Run
+    from mvt_nas.tasks.contract import Task
 
+_WITH_A_HEAD = "ml-cvnets trains a new head: weights are the backbone's, and the network has not been compared with its head"
 _NOT_BUILT = "ml-cvnets is not installed here: read back are the architecture and the weights, the model file has not been run"
 _README = """\
 # {name}
@@ -30,6 +32,22 @@ settings `conv_init` and `linear_init` have no effect since its version 0.2.
 
 Images are RGB with pixels in [0, 1].
 """
+_README_OF_TASK = """\
+# {name}
+
+The backbone of a network for {task}, for [apple/ml-cvnets](https://github.com/apple/ml-cvnets), tag `cvnets-v0.4`, and the recipe to train
+it by: {head} as released with MobileViT, values as for {nearest}. Set `root_train` and `root_val` in `{name}.yaml`, and `dataset.name` for
+other pictures than {pictures}; then, with `ML_CVNETS` the folder of ml-cvnets:
+
+```sh
+cp {name}.py "$ML_CVNETS/cvnets/models/classification/"
+cvnets-train --common.config-file {name}.yaml --common.results-loc results/{name}
+```
+
+Add `--model.classification.pretrained {name}.pt` to begin with the backbone in `{name}.pt` ({weights}). The head begins with ml-cvnets' own
+initial weights.
+"""
+_PICTURES = {"detection": "COCO's", "segmentation": "those of Pascal VOC"}
 
 
 def write(subject: Subject, folder: Path) -> Written:
@@ -40,6 +58,7 @@ def write(subject: Subject, folder: Path) -> Written:
     """
     import torch
 
+    from mvt_nas.export.cvnets.encoder import encoder
     from mvt_nas.export.cvnets.model_file import model_file
     from mvt_nas.export.cvnets.settings import settings_file
     from mvt_nas.export.model_names import registered_name
@@ -47,14 +66,23 @@ def write(subject: Subject, folder: Path) -> Written:
 
     name = registered_name(subject.name)
     settings, model, weights, readme = (folder / file for file in (f"{name}.yaml", f"{name}.py", f"{name}.pt", "README.md"))
-    model.write_text(model_file(subject, name), encoding="utf-8")
+    own = subject if subject.task is None else encoder(subject)
+    model.write_text(model_file(own, name), encoding="utf-8")
     settings.write_text(settings_file(subject, name), encoding="utf-8")
-    torch.save(renamed(subject.module, "cvnets"), weights)
-    words = {"name": name, "nearest": subject.nearest, "weights": subject.weights, "num_classes": subject.num_classes}
-    readme.write_text(_README.format(**words), encoding="utf-8")
-    _read_back(subject, settings, model, weights)
+    torch.save(renamed(own.module, "cvnets"), weights)
+    readme.write_text(_readme(subject, name), encoding="utf-8")
+    _read_back(own, settings, model, weights)
+    if subject.task is not None:
+        return Written((settings, model, weights, readme), None, None, notes=(_WITH_A_HEAD,))
     params, run, notes = _built(subject, name, (model, settings, weights))
     return Written((settings, model, weights, readme), params, run, notes=notes)
+
+
+def _readme(subject: Subject, name: str) -> str:
+    words = {"name": name, "nearest": subject.nearest, "weights": subject.weights, "num_classes": subject.num_classes}
+    if subject.task is None:
+        return _README.format(**words)
+    return _README_OF_TASK.format(**words, task=subject.task.kind, head=subject.task.head, pictures=_PICTURES[subject.task.kind])
 
 
 def _read_back(subject: Subject, settings: Path, model: Path, weights: Path) -> None:
@@ -84,6 +112,17 @@ def _built(subject: Subject, name: str, files: tuple[Path, Path, Path]) -> tuple
     return installed.params, installed.run, ()
 
 
+def _refusal(task: Task) -> str | None:
+    from mvt_nas.export.cvnets.task_settings import KINDS
+
+    return None if task.kind in KINDS else f"ml-cvnets has models for {' and '.join(KINDS)} only"
+
+
 TARGETS.register("cvnets")(
-    Target(name="cvnets", summary="settings (.yaml), model (.py) and weights to train it in apple/ml-cvnets", write=write)
+    Target(
+        name="cvnets",
+        summary="settings (.yaml), model (.py) and weights to train it in apple/ml-cvnets",
+        write=write,
+        refusal=_refusal,
+    )
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Run
+    from mvt_nas.export.contract import Outputs, Run
 
 _TOLERANCE = 1e-3
 """Of its kernels, that of group norm rounds coarsely: over 256 x 4096 numbers of order one it is 0.0016 off where torch's is 0.0000004."""
@@ -20,23 +20,24 @@ _TOLERANCE = 1e-3
 
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.pte`` and return what ExecuTorch makes of it."""
+    from mvt_nas.export.deployed import deployed
     from mvt_nas.latency.runtimes.executorch import program
 
     path = folder / f"{subject.name}.pte"
-    path.write_bytes(program(subject.module, subject.input_shape, {KEY: stamp(subject)}))
+    path.write_bytes(program(deployed(subject), subject.input_shape, {KEY: stamp(subject)}))
     return Written((path,), None, _run(path), any_batch=False, notes=(f"the method {KEY} returns the architecture as JSON",))
 
 
 def _run(path: Path) -> Run:
     import torch
 
+    from mvt_nas.export.deployed import together
     from mvt_nas.latency.runtimes.executorch import load
 
     loaded = load(path)
 
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = loaded.forward([torch.from_numpy(images)])[0].numpy().copy()
-        return out
+    def run(images: NDArray[np.float32]) -> Outputs:
+        return together([output.numpy().copy() for output in loaded.forward([torch.from_numpy(images)])])
 
     return run
 

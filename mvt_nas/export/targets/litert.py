@@ -13,31 +13,33 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Run
+    from mvt_nas.export.contract import Outputs, Run
 
 
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.tflite`` and return what LiteRT's interpreter makes of it."""
+    from mvt_nas.export.deployed import deployed
     from mvt_nas.latency.runtimes.litert import flatbuffer
 
     path = folder / f"{subject.name}.tflite"
-    path.write_bytes(flatbuffer(subject.module, subject.input_shape))
+    path.write_bytes(flatbuffer(deployed(subject), subject.input_shape))
     with ZipFile(path, "a") as beside:  # where this form has what belongs to a model, such as labels: in a zip after its end
         beside.writestr(FILE, stamp(subject))
-    return Written((path,), None, _run(path, subject), any_batch=False)
+    return Written((path,), None, _run(path), any_batch=False)
 
 
-def _run(path: Path, subject: Subject) -> Run:
-    import numpy as np
+def _run(path: Path) -> Run:
+    from mvt_nas.export.deployed import together
+    from mvt_nas.latency.runtimes.litert import interpreter
 
-    from mvt_nas.latency.runtimes.litert import LiteRtSession, interpreter
+    opened = interpreter(path.read_bytes(), threads=1)
+    given, *_ = opened.get_input_details()
+    found = opened.get_output_details()
 
-    session = LiteRtSession(interpreter(path.read_bytes(), threads=1), np.zeros(subject.input_shape, np.float32))
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits = session.logits(images)
-        assert logits is not None
-        return logits
+    def run(images: NDArray[np.float32]) -> Outputs:
+        opened.set_tensor(given["index"], images)
+        opened.invoke()
+        return together([opened.get_tensor(output["index"]) for output in found])
 
     return run
 

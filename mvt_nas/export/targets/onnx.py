@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Run
+    from mvt_nas.export.contract import Outputs, Run
 
 
 def write(subject: Subject, folder: Path) -> Written:
@@ -31,22 +31,22 @@ def write(subject: Subject, folder: Path) -> Written:
 
 def trace(subject: Subject, path: Path) -> None:
     """Write the network alone, for batches of any size."""
+    from mvt_nas.export.deployed import deployed, output_names
     from mvt_nas.latency.measuring.onnx_export import trace_to_onnx
 
     # Two images: a trace of one could take the batch for an axis that is always of size one.
-    trace_to_onnx(subject.module, (2, *subject.input_shape[1:]), path, any_batch=True)
+    trace_to_onnx(deployed(subject), (2, *subject.input_shape[1:]), path, any_batch=True, outputs=output_names(subject))
 
 
 def _run(path: Path, subject: Subject) -> Run:
+    from mvt_nas.export.deployed import output_names, together
     from mvt_nas.latency.runtimes.contract import Job
     from mvt_nas.latency.runtimes.onnxruntime import inference_session
 
-    session = inference_session(Job(subject.input_shape, threads=1, model=path))
+    session, names = inference_session(Job(subject.input_shape, threads=1, model=path)), list(output_names(subject))
 
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        (logits,) = session.run(None, {"images": images})
-        out: NDArray[np.float32] = logits
-        return out
+    def run(images: NDArray[np.float32]) -> Outputs:
+        return together(session.run(names, {"images": images}))
 
     return run
 

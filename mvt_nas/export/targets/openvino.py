@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Run
+    from mvt_nas.export.contract import Outputs, Run
 
 
 def write(subject: Subject, folder: Path) -> Written:
@@ -30,17 +30,18 @@ def write(subject: Subject, folder: Path) -> Written:
         model = read(source)
         model.set_rt_info(stamp(subject), [KEY])
         openvino.save_model(model, path, compress_to_fp16=False)
-    return Written((path, path.with_suffix(".bin")), None, _run(path))
+    return Written((path, path.with_suffix(".bin")), None, _run(path, subject))
 
 
-def _run(path: Path) -> Run:
+def _run(path: Path, subject: Subject) -> Run:
+    from mvt_nas.export.deployed import output_names, together
     from mvt_nas.latency.runtimes.openvino import compile_model, read
 
-    request = compile_model(read(path), threads=1).create_infer_request()
+    request, names = compile_model(read(path), threads=1).create_infer_request(), output_names(subject)
 
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = request.infer([images])[0].copy()
-        return out
+    def run(images: NDArray[np.float32]) -> Outputs:
+        found = request.infer([images])
+        return together([found[name].copy() for name in names])
 
     return run
 

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 from mvt_nas.export.contract import TARGETS, Subject, Target, Written
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import nn
-
-    from mvt_nas.export.contract import Run
 
 
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.py`` and ``NAME.pt`` and return the network that they make."""
     import torch
 
+    from mvt_nas.export.deployed import module_run
     from mvt_nas.export.source.file import source
 
     path, weights = folder / f"{subject.name}.py", folder / f"{subject.name}.pt"
@@ -27,7 +24,7 @@ def write(subject: Subject, folder: Path) -> Written:
     torch.save(subject.module.state_dict(), weights)
     path.write_text(text, encoding="utf-8")
     model = _made(path, subject.name)
-    return Written((path, weights), sum(weight.numel() for weight in model.parameters()), _run(model))
+    return Written((path, weights), sum(weight.numel() for weight in model.parameters()), module_run(model))
 
 
 def _made(path: Path, name: str) -> nn.Module:
@@ -37,17 +34,6 @@ def _made(path: Path, name: str) -> nn.Module:
     exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(made))  # an import would leave compiled code beside it
     model: nn.Module = getattr(made, name)().eval()
     return model
-
-
-def _run(model: nn.Module) -> Run:
-    import torch
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            out: NDArray[np.float32] = model(torch.from_numpy(images)).numpy()
-        return out
-
-    return run
 
 
 TARGETS.register("python")(

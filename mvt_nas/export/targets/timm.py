@@ -72,5 +72,10 @@ def _run(model: nn.Module) -> Run:
 
 
 TARGETS.register("timm")(
-    Target(name="timm", summary="a model (.py) that registers itself with timm, its weights and a command", write=write)
+    Target(
+        name="timm",
+        summary="a model (.py) that registers itself with timm, its weights and a command",
+        write=write,
+        refusal=lambda _: "timm trains classifiers only",
+    )
 )

@@ -9,43 +9,30 @@ from mvt_nas.export.contract import TARGETS, Subject, Target, Written
 from mvt_nas.export.stamp import FILE, stamp
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch.export import ExportedProgram
-
-    from mvt_nas.export.contract import Run
 
 
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.pt2`` and return the program that is loaded from it."""
     import torch
 
+    from mvt_nas.export.deployed import module_run
+
     path = folder / f"{subject.name}.pt2"
     torch.export.save(program(subject), path, extra_files={FILE: stamp(subject)})
     loaded = torch.export.load(path)
-    return Written((path,), sum(weight.numel() for weight in loaded.parameters()), _run(loaded))
+    return Written((path,), sum(weight.numel() for weight in loaded.parameters()), module_run(loaded.module()))
 
 
 def program(subject: Subject) -> ExportedProgram:
     """Return the network as a program for batches of any size."""
     import torch
 
+    from mvt_nas.export.deployed import deployed
+
     # Two images: torch takes a size of one for a constant.
     images = torch.zeros(2, *subject.input_shape[1:])
-    return torch.export.export(subject.module, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-
-
-def _run(loaded: ExportedProgram) -> Run:
-    import torch
-
-    module = loaded.module()
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            out: NDArray[np.float32] = module(torch.from_numpy(images)).numpy()
-        return out
-
-    return run
+    return torch.export.export(deployed(subject), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
 
 
 TARGETS.register("torch")(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvt_nas.export.contract import TARGETS, Subject, Target, Written
+from mvt_nas.export.recipes import recipe_for
 from mvt_nas.fitting.config import Config
-from mvt_nas.fitting.preset import family, preset
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from mvt_nas.export.contract import Run
-    from mvt_nas.network import Network
+    from mvt_nas.network import Network, TaskNetwork
 
 _SEED = 0
 
@@ -22,6 +19,8 @@ _SEED = 0
 def write(subject: Subject, folder: Path) -> Written:
     """Write ``NAME.yaml``, and ``NAME.pt`` unless the weights are initial ones; return the network that both say."""
     import torch
+
+    from mvt_nas.export.deployed import deployed, module_run
 
     path, weights = folder / f"{subject.name}.yaml", folder / f"{subject.name}.pt"
     begun = not _is_initial(subject)
@@ -32,13 +31,15 @@ def write(subject: Subject, folder: Path) -> Written:
         nearest=subject.nearest,
         num_classes=subject.num_classes,
         weights=weights if begun else None,
-        recipe=preset(family(subject.nearest), subject.nearest, subject.architecture.resolution_px),
+        recipe=recipe_for(subject),
         architecture=subject.architecture,
+        task=subject.task,
     )
     path.write_text(config.to_yaml(path), encoding="utf-8")
     module = _network(Config.load(path))
+    run = module_run(deployed(replace(subject, module=module)))
     note = f"Train it with:  mvt-nas train {path} --data DIR  (the recipe is that of {subject.nearest})"
-    return Written((path, weights) if begun else (path,), sum(p.numel() for p in module.parameters()), _run(module), notes=(note,))
+    return Written((path, weights) if begun else (path,), sum(p.numel() for p in module.parameters()), run, notes=(note,))
 
 
 def _is_initial(subject: Subject) -> bool:
@@ -47,28 +48,18 @@ def _is_initial(subject: Subject) -> bool:
 
     from mvt_nas.network import build_model
 
-    initial = build_model(subject.architecture, num_classes=subject.num_classes, seed=_SEED).state_dict()
+    initial = build_model(subject.architecture, task=subject.task, num_classes=subject.num_classes, seed=_SEED).state_dict()
     return all(torch.equal(value, initial[name]) for name, value in subject.module.state_dict().items())
 
 
-def _network(config: Config) -> Network:
+def _network(config: Config) -> Network | TaskNetwork:
     from mvt_nas.checkpoints.load import load_checkpoint
     from mvt_nas.network import build_model
 
-    module = build_model(config.architecture, num_classes=config.num_classes, seed=_SEED).eval()
+    module = build_model(config.architecture, task=config.task, num_classes=config.num_classes, seed=_SEED).eval()
     if config.weights is not None:
         load_checkpoint(module, config.weights)
     return module
-
-
-def _run(module: Network) -> Run:
-    import torch
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return module(torch.from_numpy(images)).numpy()  # type: ignore[no-any-return]  # a network's
-
-    return run
 
 
 TARGETS.register("trainer")(

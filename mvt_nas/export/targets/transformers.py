@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NOT_LOADED = "transformers is not installed here: read back is the architecture, the model has not been loaded"
 _CODE = "AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True) loads it: {reason}"
+_SMALL = "logits have the size of the last map; they were compared after resizing them to the picture with aligned corners"
 _COLOURS = "images are taken as RGB; for weights of Apple's first release set do_flip_channel_order to true in preprocessor_config.json"
 
 
@@ -28,6 +29,8 @@ def write(subject: Subject, folder: Path) -> Written:
     Raises:
         ExportError: a block that no template expresses.
     """
+    if subject.task is not None:
+        return _write_segmenter(subject, folder)
     from safetensors.torch import save_file
 
     from mvt_nas.export.huggingface.configuration import FIRST
@@ -52,6 +55,49 @@ def write(subject: Subject, folder: Path) -> Written:
     return Written(files, sum(weight.numel() for weight in model.parameters()), _run(model), notes=notes)
 
 
+def _write_segmenter(subject: Subject, folder: Path) -> Written:
+    from safetensors.torch import save_file
+
+    from mvt_nas.export.huggingface.segmenter import configuration, weights
+    from mvt_nas.export.reading import read_architecture
+
+    own = configuration(subject)
+    texts = {"config.json": _json(_configuration(subject, own)), "preprocessor_config.json": _json(_whole_pictures(subject))}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    tensors = {name: value.contiguous() for name, value in weights(subject, own["model_type"]).items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    if read_architecture(folder / "config.json").architecture != subject.architecture:
+        raise ExportError(f"{folder / 'config.json'}: reads back as another architecture")
+    files = tuple(folder / name for name in ("config.json", "model.safetensors", "preprocessor_config.json"))
+    if find_spec("transformers") is None:
+        return Written(files, None, None, notes=(_SMALL, _NOT_LOADED))
+    from mvt_nas.export.huggingface.loading import load
+
+    model = load(folder, "AutoModelForSemanticSegmentation")
+    return Written(
+        files, sum(weight.numel() for weight in model.parameters()), _resized(_run(model), subject.resolution_px), notes=(_SMALL,)
+    )
+
+
+def _resized(run: Run, side: int) -> Run:
+    """Return what gives logits, (B, classes, h, w), in the size of the pictures."""
+    import torch
+    from torch.nn import functional
+
+    def whole(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits = torch.from_numpy(run(images))
+        out: NDArray[np.float32] = functional.interpolate(logits, size=(side, side), mode="bilinear", align_corners=True).numpy()
+        return out
+
+    return whole
+
+
+def _whole_pictures(subject: Subject) -> dict[str, Any]:
+    side = subject.resolution_px
+    return _preprocessor(subject) | {"size": {"height": side, "width": side}, "do_center_crop": False}
+
+
 def _texts(subject: Subject, native: dict[str, Any] | None) -> dict[str, str]:
     """Return the texts of the files by their names."""
     from mvt_nas.export.huggingface import package
@@ -65,14 +111,16 @@ def _configuration(subject: Subject, own: dict[str, Any]) -> dict[str, Any]:
     from mvt_nas.export.huggingface.configuration import FIRST
     from mvt_nas.export.huggingface.expressing import CLASSES
     from mvt_nas.export.huggingface.package import CLASS, MODEL_TYPE
+    from mvt_nas.export.huggingface.segmenter import SUFFIX
     from mvt_nas.export.recipes import recipe_for
 
     found, labels = recipe_for(subject).regularisation, [f"LABEL_{number}" for number in range(subject.num_classes)]
     kind = own["model_type"]
     dropouts = {"hidden_dropout_prob": found.dropout, "attention_probs_dropout_prob": 0.0} if kind == FIRST else {}
     head = {"classifier_dropout_prob": found.classifier_dropout} if kind in (FIRST, MODEL_TYPE) else {}
+    use = "ForImageClassification" if subject.task is None else SUFFIX
     return {
-        "architectures": [f"{CLASSES[kind]}ForImageClassification" if kind in CLASSES else CLASS],
+        "architectures": [f"{CLASSES[kind]}{use}" if kind in CLASSES else CLASS],
         **own,
         **dropouts,
         **head,
@@ -130,5 +178,6 @@ TARGETS.register("transformers")(
         summary="a folder that AutoModelForImageClassification of transformers loads",
         write=write,
         trouble=lambda: missing(("safetensors",), "transformers"),
+        refusal=lambda task: None if task.kind == "segmentation" else "transformers has classifiers and segmenters of MobileViT only",
     )
 )

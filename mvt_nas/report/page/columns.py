@@ -6,7 +6,7 @@ A page that holds 20,000 candidates has to be small, so choices are codes into a
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
-from mvt_nas.space.codec import flattened
 
 MEASURED = "measured "
 """Before the name of a predicted latency, the one that was measured."""
@@ -64,11 +63,21 @@ def scores(runs: Sequence[Run], candidates: Sequence[Shown]) -> dict[str, list[f
 
 def parts(runs: Sequence[Run], candidates: Sequence[Shown]) -> dict[str, dict[str, Any]]:
     """Return what the networks are made of: of each field its values and codes; value ``None`` where a network has no such field."""
-    rows: list[dict[str, Any]] = []
+    found: dict[str, list[Any]] = {}
+    count = 0
     for place, run in enumerate(runs):
         own = [one.candidate.row for one in candidates if one.run == place]
-        rows += map(flattened, run.space.decode_many(np.array(own, dtype=np.int32).reshape(len(own), -1)) if own else [])
-    return {name: coded([row.get(name) for row in rows]) for name in dict.fromkeys(name for row in rows for name in row)}
+        fields = run.space.fields_of(np.array(own, dtype=np.int32)) if own else {}
+        for name in dict.fromkeys([*found, *fields]):
+            found[name] = [*found.get(name, [None] * count), *fields.get(name, [None] * len(own))]
+        count += len(own)
+    return {name: coded(found[name]) for name in _as_they_come(found)}
+
+
+def _as_they_come(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return the names of the columns in the order in which networks have such a field, without those that none has."""
+    first = {name: next((place for place, value in enumerate(column) if value is not None), -1) for name, column in columns.items()}
+    return sorted((name for name, place in first.items() if place >= 0), key=first.__getitem__)
 
 
 def chosen(run: Run, candidates: Sequence[Shown], names: Sequence[str]) -> dict[str, dict[str, Any]]:

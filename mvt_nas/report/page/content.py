@@ -14,10 +14,11 @@ from mvt_nas.engine.run import Run
 from mvt_nas.errors import MetricError, RunError
 from mvt_nas.report.by_chance import curves, together
 from mvt_nas.report.comparing import compare
-from mvt_nas.report.findings import beaten, choices, failures, habits, importances
+from mvt_nas.report.findings import beaten, choices, failures, habits, importances, sampled
 from mvt_nas.report.labels import label, short_label, short_name
 from mvt_nas.report.page import columns
 from mvt_nas.report.provenance import again, measured, provenance, taken
+from mvt_nas.report.settled import settled
 from mvt_nas.report.standing import Standing, origin_of, standings, verdict
 from mvt_nas.space.published import published_names, zoo
 
@@ -37,18 +38,18 @@ def content(runs: Sequence[Run]) -> dict[str, Any]:
     for run in runs:
         if not run.complete():
             raise RunError(f"{run.folder}: nothing to show; no candidate is complete")
+    runs = [settled(run) for run in runs]
     compared = [_compared(one) for one in compare(runs)] if len(runs) > 1 else []
     candidates, objectives = columns.shown(runs, _MOST), [objective.metric for objective in runs[0].config.objectives]
     important = [importances(run) for run in runs]
     numbers = columns.scores(runs, candidates)
-    growth = [curves(run) for run in runs] if len(runs) == 1 else [(own, None) for own in together(runs)]
     return {
         "format": _FORMAT,
         "title": _title(runs),
         "metrics": [_metric(name, runs[0]) for name in dict.fromkeys([*objectives, *numbers])],
         "objectives": objectives,
         "budgets": [{"metric": budget.metric, "at_most": budget.at_most, "bound": budget.bound} for budget in runs[0].config.budgets],
-        "runs": [_run(run, shares, *curve) for run, shares, curve in zip(runs, important, growth, strict=True)],
+        "runs": [_run(*one) for one in zip(runs, important, _growths(runs), strict=True)],
         "compared": compared,
         "ids": [one.candidate.number for one in candidates],
         "run": [one.run for one in candidates],
@@ -125,7 +126,7 @@ def _baseline(run: Run, found: Standing) -> dict[str, Any]:
     }
 
 
-def _run(run: Run, shares: dict[str, dict[str, float]], own: NDArray[np.float64], chance: NDArray[np.float64] | None) -> dict[str, Any]:
+def _run(run: Run, shares: dict[str, dict[str, float]], growth: dict[str, Any]) -> dict[str, Any]:
     statuses = [candidate.status for candidate in run.candidates.values()]
     return {
         "name": str(run.folder),
@@ -134,8 +135,9 @@ def _run(run: Run, shares: dict[str, dict[str, float]], own: NDArray[np.float64]
         "objectives": [str(objective) for objective in run.config.objectives],
         "chosen": [{"number": one.number, "why": one.why} for one in choices(run)],
         "take": taken(run, "ID"),
-        "growth": _growth(own, chance),
+        "growth": growth,
         "importance": shares,
+        "sampled": sampled(run),
         "habits": [
             {"dimension": one.dimension, "value": one.value, "on_front": one.on_front, "elsewhere": one.elsewhere}
             for one in habits(run)[:_SHOWN_HABITS]
@@ -149,10 +151,20 @@ def _run(run: Run, shares: dict[str, dict[str, float]], own: NDArray[np.float64]
     }
 
 
-def _growth(own: NDArray[np.float64], chance: NDArray[np.float64] | None) -> dict[str, Any]:
-    places = np.unique(np.linspace(0, len(own) - 1, _POINTS).round().astype(int))
-    drawn = None if chance is None or len(chance) < len(own) else [round(float(chance[place]), 5) for place in places]
-    return {"after": (places + 1).tolist(), "own": [round(float(own[place]), 5) for place in places], "chance": drawn}
+def _growths(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return how the front of each run grew, at places evenly spread over its candidates."""
+    after = [_places(len(run.candidates)) for run in runs]
+    found = [curves(runs[0], after[0])] if len(runs) == 1 else [(own, None) for own in together(runs, after)]
+    return [{"after": counts, "own": _shares(own), "chance": _shares(chance)} for counts, (own, chance) in zip(after, found, strict=True)]
+
+
+def _places(count: int) -> list[int]:
+    places: list[int] = (np.unique(np.linspace(0, count - 1, _POINTS).round().astype(int)) + 1).tolist()
+    return places
+
+
+def _shares(curve: NDArray[np.float64] | None) -> list[float] | None:
+    return None if curve is None else [round(share, 5) for share in curve.tolist()]
 
 
 def _compared(one: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import listing
 from mvt_nas.export.source.contract import TEMPLATES, Call, Place, Template
-from mvt_nas.export.source.layers import CONV_NORM, RESIZED
+from mvt_nas.export.source.layers import CONV_NORM, DILATED, RESIZED, dilated
 from mvt_nas.export.source.piece import Piece, init, names
 from mvt_nas.export.source.transformer import transformer
 
@@ -30,17 +30,17 @@ _NUMBERS = ("dim", "ffn_dim", "transformer_depth", "heads", "patch")
 
 def write(places: Mapping[int, Place]) -> Mapping[int, Call]:
     """Return the calls of all MobileViT blocks of a network, by stage."""
-    transformers = _by_first(places, _TOKENS)
+    transformers = _by_first({number: _values(place.block, _TOKENS) for number, place in places.items()})
     transformer_names = names("Transformer", transformers.values())
-    variants = _by_first(places, _WRITTEN)
+    kinds = {number: (*_values(place.block, _WRITTEN), _dilation(place)) for number, place in places.items()}
+    variants = _by_first(kinds)
     block_names = names("MobileViTBlock", variants.values())
     calls = {}
     for number, place in places.items():
         block = place.block
-        first = variants[_values(block, _WRITTEN)]
         inner = transformer(transformer_names[transformers[_values(block, _TOKENS)]], block.attention, block.norm)
-        stages = [other for other, there in places.items() if _values(there.block, _WRITTEN) == _values(block, _WRITTEN)]
-        piece = _block(block_names[first], block, inner, stages)
+        stages = [other for other, kind in kinds.items() if kind == kinds[number]]
+        piece = _block(block_names[variants[kinds[number]]], place, inner, stages)
         calls[number] = Call(_call(piece.name, place), piece)
     return calls
 
@@ -56,11 +56,19 @@ def _values(block: MobileViT, fields: Iterable[str]) -> tuple[object, ...]:
     return tuple(getattr(block, name) for name in fields)
 
 
-def _by_first(places: Mapping[int, Place], fields: Iterable[str]) -> dict[tuple[object, ...], int]:
-    """Return by values of the fields the first stage that has them."""
+def _dilation(place: Place) -> int:
+    """Return the dilation of the local convolution.
+
+    Source: the releases of MobileViT and MobileViTv2, of which only the second has one.
+    """
+    return place.dilation if place.block.attention == "separable" and place.block.local_kernel > 1 else 1
+
+
+def _by_first(kinds: Mapping[int, tuple[object, ...]]) -> dict[tuple[object, ...], int]:
+    """Return by kind the first stage that is of it."""
     found: dict[tuple[object, ...], int] = {}
-    for number, place in places.items():
-        found.setdefault(_values(place.block, fields), number)
+    for number, kind in kinds.items():
+        found.setdefault(kind, number)
     return found
 
 
@@ -71,7 +79,8 @@ def _call(name: str, place: Place) -> str:
     return f"{name}({place.width}, {numbers})"
 
 
-def _block(name: str, block: MobileViT, inner: Piece, stages: list[int]) -> Piece:
+def _block(name: str, place: Place, inner: Piece, stages: list[int]) -> Piece:
+    block, dilation = place.block, _dilation(place)
     lines = [
         f"class {name}(nn.Module):",
         f'    """{_summary(block)}',
@@ -79,11 +88,11 @@ def _block(name: str, block: MobileViT, inner: Piece, stages: list[int]) -> Piec
         f"    It stands in stage{'s' * (len(stages) > 1)} {listing(stages)}.",
         '    """',
         "",
-        *_init(block, inner),
+        *_init(block, inner, dilation),
         "",
         *_forward(block),
     ]
-    return Piece(name, "\n".join(lines), (CONV_NORM, RESIZED, inner))
+    return Piece(name, "\n".join(lines), (CONV_NORM, *([DILATED] if dilation > 1 else []), RESIZED, inner))
 
 
 def _summary(block: MobileViT) -> str:
@@ -92,14 +101,14 @@ def _summary(block: MobileViT) -> str:
     return f"Local convolution, transformer over patches{fused}{added}."
 
 
-def _init(block: MobileViT, inner: Piece) -> list[str]:
+def _init(block: MobileViT, inner: Piece, dilation: int) -> list[str]:
     heads = ["heads"] if block.attention == "multi_head" else []
     local = f"{block.local_kernel}{', groups=width' if block.local_conv == 'depthwise' else ''}"
     lines = [
         *init(f"{name}: int" for name in ("width", "dim", "ffn_dim", "depth", *heads, "patch")),
         "        super().__init__()",
         "        self.patch = patch",
-        f"        self.local_conv = ConvNorm(width, width, {local})",
+        f"        self.local_conv = {dilated(f'ConvNorm(width, width, {local})', dilation)}",
         "        self.local_project = nn.Conv2d(width, dim, 1, bias=False)",
         f"        self.tokens = {inner.name}({', '.join(['dim', 'ffn_dim', 'depth', *heads, 'patch'])})",
     ]

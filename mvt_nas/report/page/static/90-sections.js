@@ -48,7 +48,8 @@ function showMatters() {
     const most = (name) => Math.max(...names.map((metric) => run.importance[metric][name]));
     const dimensions = Object.keys(run.importance[names[0]]).sort((a, b) => most(b) - most(a)).slice(0, 12);
     const rows = dimensions.map((name) => [name, ...names.map((metric) => shareCell(run.importance[metric][name]))]);
-    return [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "What matters" }, table("The twelve choices that explain most of any objective.", ["choice", ...names.map(short)], rows))];
+    const over = run.sampled === null ? "" : `, by ${exact.format(run.sampled)} of the candidates, evenly drawn`;
+    return [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "What matters" }, table(`The twelve choices that explain most of any objective${over}.`, ["choice", ...names.map(short)], rows))];
   }));
 }
 
