@@ -42,6 +42,7 @@ from mvt_nas.tasks.contract import task_from_text
 from tests.annotated_work import RECIPES, TINY, pairs, small_voc, task_job, task_run, train_task_and_tell, voc
 from tests.fitting_work import MACHINE, left
 from tests.fitting_work import run as run_classification
+from tests.pictures import noise, write
 
 KINDS = ("detection", "segmentation")
 COLUMNS = {"detection": ["ap", "ap50"], "segmentation": ["miou", "pixel_accuracy"]}
@@ -348,6 +349,13 @@ def test_a_segmenter_finds_what_it_has_learnt(tmp_path: Path) -> None:
     job = task_job("segmentation", recipe=recipe, architecture=zoo("mobilevit_xxs"), name="shapes")
     fitted = fit(job, tmp_path, MACHINE)
     assert fitted.judged.miou > 0.5
+
+
+def test_pictures_of_another_size_than_their_annotations_are_refused(tmp_path: Path) -> None:
+    place = small_voc(tmp_path / "v")
+    write(place / "JPEGImages" / "03.png", noise(0, height=16, width=12))
+    with pytest.raises(DataError, match=r"03.png: the picture has 12 x 16 pixels, its annotation says 16 x 12$"):
+        task_run(tmp_path / "t", "detection", data=str(place))
 
 
 def test_unannotated_folders_are_refused(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class _Objects:
         labels: (n,), int64, from 0.
         crowds: (n,), bool.
         starts: (N + 1,), int64, where each picture's begin and end.
+        sizes: width and height of each picture.
         outlines: by object, as in the file; empty where no masks are asked for.
     """
 
@@ -40,11 +41,12 @@ class _Objects:
     labels: NDArray[np.int64]
     crowds: NDArray[np.bool_]
     starts: NDArray[np.int64]
+    sizes: list[tuple[int, int]]
     outlines: list[Any]
 
     def of(self, row: int) -> Boxes:
         own = slice(int(self.starts[row]), int(self.starts[row + 1]))
-        return Boxes(self.corners[own], self.labels[own], self.crowds[own])
+        return Boxes(self.corners[own], self.labels[own], self.crowds[own], self.sizes[row])
 
 
 def annotated(source: str, kind: str) -> Annotated:
@@ -56,7 +58,7 @@ def annotated(source: str, kind: str) -> Annotated:
     parts = [read_coco(path) for path in _files(Path(source))]
     if len(parts) == 2 and parts[0].categories != parts[1].categories:
         raise DataError(f"{parts[1].path}: categories differ from those of {parts[0].path.name}")
-    places, sizes, held_out, objects = _gathered(parts, Path(source), kind)
+    places, held_out, objects = _gathered(parts, Path(source), kind)
     names = tuple(name for _, name in parts[0].categories)
     content = (objects.corners, objects.labels, objects.crowds, objects.starts)
     mark = digest(repr((names, [os.path.relpath(place, source) for place in places])).encode("utf-8", "surrogatepass"), *content)
@@ -66,7 +68,7 @@ def annotated(source: str, kind: str) -> Annotated:
 
     def mask(row: int) -> NDArray[np.uint8]:
         own, found = slice(int(objects.starts[row]), int(objects.starts[row + 1])), objects.of(row)
-        return draw_outlines(sizes[row], objects.outlines[own], found, f"{places[row]}: segmentation")
+        return draw_outlines(objects.sizes[row], objects.outlines[own], found, f"{places[row]}: segmentation")
 
     return Annotated(source, (BACKGROUND, *names), held_out, mark, *rest, mask=mask)
 
@@ -95,7 +97,7 @@ def _folder(root: Path, path: Path) -> Path:
     return found
 
 
-def _gathered(parts: list[CocoFile], root: Path, kind: str) -> tuple[list[Path], list[tuple[int, int]], NDArray[np.bool_], _Objects]:
+def _gathered(parts: list[CocoFile], root: Path, kind: str) -> tuple[list[Path], NDArray[np.bool_], _Objects]:
     places, sizes, held_out, corners, labels, crowds, counts, outlines = [], [], [], [], [], [], [0], list[Any]()
     for judged, part in enumerate(parts):
         folder, codes = _folder(root, part.path), {number: label for label, (number, _) in enumerate(part.categories)}
@@ -113,8 +115,10 @@ def _gathered(parts: list[CocoFile], root: Path, kind: str) -> tuple[list[Path],
             held_out.append(bool(judged))
             counts.append(len(own))
     found_corners = np.array(corners, np.float64).reshape(-1, 4)
-    objects = _Objects(found_corners, np.array(labels, np.int64), np.array(crowds, bool), np.cumsum(counts, dtype=np.int64), outlines)
-    return places, sizes, np.array(held_out, bool), objects
+    objects = _Objects(
+        found_corners, np.array(labels, np.int64), np.array(crowds, bool), np.cumsum(counts, dtype=np.int64), sizes, outlines
+    )
+    return places, np.array(held_out, bool), objects
 
 
 def _corners(found: Mapping[str, Any], image: Mapping[str, Any], path: Path) -> tuple[float, float, float, float]:

@@ -27,11 +27,13 @@ class Boxes:
         corners: (n, 4), float64, left, top, right and bottom in pixels of the upright picture.
         labels: (n,), int64, from 0.
         ignored: (n,), bool; crowds and objects marked as difficult, which are neither learnt from nor judged.
+        size: width and height of the picture, in pixels, where the annotation says so.
     """
 
     corners: NDArray[np.float64]
     labels: NDArray[np.int64]
     ignored: NDArray[np.bool_]
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

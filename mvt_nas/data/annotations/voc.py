@@ -54,11 +54,11 @@ def annotated(source: str, kind: str) -> Annotated:
             source, classes, held_out, digest(repr(stems).encode("utf-8", "surrogatepass")), *rest, mask=lambda row: read_mask(masks[row])
         )
     files = [root / _BOXES / f"{stem}.xml" for stem in stems]
-    objects = [_objects(file, classes) for file in files]
+    sizes, objects = zip(*(_objects(file, classes) for file in files), strict=True)
     classes = classes or tuple(sorted({name for found in objects for _, name, _ in found}))
-    boxes = [_boxes(found, classes) for found in objects]
+    boxes = [_boxes(found, classes, size) for found, size in zip(objects, sizes, strict=True)]
     return Annotated(
-        source, classes, held_out, digest(repr((stems, objects)).encode("utf-8", "surrogatepass")), *rest, boxes=boxes.__getitem__
+        source, classes, held_out, digest(repr((stems, sizes, objects)).encode("utf-8", "surrogatepass")), *rest, boxes=boxes.__getitem__
     )
 
 
@@ -102,8 +102,8 @@ def _pictures(root: Path, stems: Sequence[str]) -> list[Path]:
     return [root / _PICTURES / there[stem] for stem in stems]
 
 
-def _objects(path: Path, classes: tuple[str, ...]) -> list[_Object]:
-    """Return corners, class and whether it is difficult, of the objects in an annotation."""
+def _objects(path: Path, classes: tuple[str, ...]) -> tuple[tuple[int, int], list[_Object]]:
+    """Return width and height of a picture; corners, class and whether it is difficult, of its objects."""
     root = read_xml(path)
     width, height = (int(_number(root.find("size"), side, f"{path}: size")) for side in ("width", "height"))
     result = []
@@ -117,7 +117,7 @@ def _objects(path: Path, classes: tuple[str, ...]) -> list[_Object]:
         corners = (max(left - 1, min(left, 0.0)), max(top - 1, min(top, 0.0)), right, bottom)  # pixels count from 1, the last one inside
         difficult = (found.findtext("difficult") or "0").strip() == "1"
         result.append((checked_corners(corners, width, height, f"{where}: bndbox"), name, difficult))
-    return result
+    return (width, height), result
 
 
 def _number(element: Element | None, name: str, where: str) -> float:
@@ -128,12 +128,13 @@ def _number(element: Element | None, name: str, where: str) -> float:
         raise DataError(f"{where}.{name} = {text!r} is not allowed; a number") from None
 
 
-def _boxes(objects: Sequence[_Object], classes: tuple[str, ...]) -> Boxes:
+def _boxes(objects: Sequence[_Object], classes: tuple[str, ...], size: tuple[int, int]) -> Boxes:
     kept = [(corners, name, difficult) for corners, name, difficult in objects if corners[2] > corners[0] and corners[3] > corners[1]]
     return Boxes(
         np.array([corners for corners, _, _ in kept], np.float64).reshape(-1, 4),
         np.array([classes.index(name) for _, name, _ in kept], np.int64),
         np.array([difficult for _, _, difficult in kept], bool),
+        size,
     )
 
 

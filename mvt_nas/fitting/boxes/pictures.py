@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mvt_nas.data.annotations.contract import DETECTION, Annotated, Boxes
 from mvt_nas.data.decode import Box, decode_part, strict_warnings
+from mvt_nas.errors import DataError
 from mvt_nas.fitting.annotated import AnnotatedPictures, Sample, square
 from mvt_nas.fitting.augment.box_crop import box_part, boxes_in, mirrored_boxes
 from mvt_nas.fitting.augment.distortion import distort
@@ -76,6 +77,23 @@ class _BoxPictures:
 
     recipe: Recipe
     anchors: Mapping[int, Tensor]
+    catalogue: Annotated
+
+    def boxes(self, row: int) -> Boxes:
+        """Return the objects of a picture."""
+        assert self.catalogue.boxes is not None  # the source is for detection
+        return self.catalogue.boxes(row)
+
+    def check(self, row: int, size: tuple[int, int]) -> None:
+        """Refuse a picture that has another width and height than its annotation says.
+
+        Raises:
+            DataError: it has.
+        """
+        said = self.boxes(row).size
+        if said is not None and said != size:
+            name = self.catalogue.name(row)
+            raise DataError(f"{name}: the picture has {size[0]} x {size[1]} pixels, its annotation says {said[0]} x {said[1]}")
 
     def objects(self, boxes: Boxes, size: tuple[float, float], px: int) -> Objects:
         """Return the objects of a part of a picture with width and height, as targets for a side."""
@@ -98,7 +116,7 @@ class LearntBoxes(_BoxPictures, AnnotatedPictures[Wanted, Objects]):
     def __init__(
         self, source: str, annotated: Annotated, rows: NDArray[np.int64], recipe: Recipe, anchors: Mapping[int, Tensor], seed: int
     ) -> None:
-        super().__init__(source, DETECTION, annotated)
+        AnnotatedPictures.__init__(self, source, DETECTION, annotated)
         self.recipe, self.anchors, self._own, self._seed = recipe, anchors, rows, seed
 
     def _rows(self, wanted: Wanted) -> tuple[int, NDArray[np.int64]]:
@@ -106,10 +124,11 @@ class LearntBoxes(_BoxPictures, AnnotatedPictures[Wanted, Objects]):
 
     def _read(self, row: int, wanted: Wanted) -> tuple[NDArray[np.uint8], Objects]:
         how, random = self.recipe.detection, generator(Purpose.PICTURE, self._seed, wanted.epoch, wanted.position)
-        assert how is not None and self.catalogue.boxes is not None  # noqa: PT018  # the recipe and the source are for detection
-        boxes, part = self.catalogue.boxes(row), list[Box]()
+        assert how is not None  # the recipe is one for detection
+        boxes, part, sizes = self.boxes(row), list[Box](), list[tuple[int, int]]()
 
         def random_part(width: int, height: int) -> Box:
+            sizes.append((width, height))
             crops = random.uniform() < how.crop_probability
             part.append(
                 box_part(width, height, boxes, how.crop_smallest_side, random) if crops else (0.0, 0.0, float(width), float(height))
@@ -118,6 +137,7 @@ class LearntBoxes(_BoxPictures, AnnotatedPictures[Wanted, Objects]):
 
         with strict_warnings():
             image = decode_part(self.catalogue.picture(row), wanted.px, random_part, bicubic=self.recipe.images.interpolation == "bicubic")
+        self.check(row, sizes[0])
         size = (part[0][2] - part[0][0], part[0][3] - part[0][1])
         own = boxes_in(boxes, part[0])
         if random.uniform() < self.recipe.augmentation.flip_probability:
@@ -133,14 +153,13 @@ class JudgedBoxes(_BoxPictures, AnnotatedPictures[int, Objects]):
     """Pictures to judge by: the whole of each, brought to the square that the network is used with."""
 
     def __init__(self, source: str, annotated: Annotated, recipe: Recipe, anchors: Mapping[int, Tensor]) -> None:
-        super().__init__(source, DETECTION, annotated)
+        AnnotatedPictures.__init__(self, source, DETECTION, annotated)
         self.recipe, self.anchors = recipe, anchors
 
     def _rows(self, wanted: int) -> tuple[int, NDArray[np.int64]]:
         return wanted, np.array([wanted])
 
     def _read(self, row: int, wanted: int) -> tuple[NDArray[np.uint8], Objects]:
-        assert self.catalogue.boxes is not None  # the source is for detection
         images, size = self.recipe.images, list[tuple[int, int]]()
 
         def whole(width: int, height: int) -> Box:
@@ -149,7 +168,8 @@ class JudgedBoxes(_BoxPictures, AnnotatedPictures[int, Objects]):
 
         with strict_warnings():
             image = decode_part(self.catalogue.picture(row), images.px, whole, bicubic=images.interpolation == "bicubic")
-        return ordered(np.asarray(image), images), self.objects(self.catalogue.boxes(row), size[0], images.px)
+        self.check(row, size[0])
+        return ordered(np.asarray(image), images), self.objects(self.boxes(row), size[0], images.px)
 
     def _blank(self, wanted: int) -> tuple[NDArray[np.uint8], Objects]:
         return square(self.recipe.images.px), self.nothing(self.recipe.images.px)
