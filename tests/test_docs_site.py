@@ -167,7 +167,7 @@ def test_the_python_reference_has_every_public_name(site: Site) -> None:
     for name in mvt_nas.__all__:
         assert any(re.search(rf'id="mvt_nas\.(\w+\.)*{name}"', html) for html in pages.values()), name
     assert not any(re.search(r":(func|class|meth|mod|data|attr):", html) for html in pages.values())
-    assert "Return the exact counts of an architecture at its resolution." in pages["api/networks.html"]
+    assert "Return the exact counts of an architecture at its resolution" in pages["api/networks.html"]
 
 
 def test_search_works_from_a_disk(site: Site) -> None:
