@@ -324,8 +324,9 @@ def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
 
     job = task_job("detection", recipe=recipe, architecture=zoo("mobilevit_xxs"), name="shapes")
     fitted = fit(job, tmp_path, MACHINE)
-    assert fitted.judged.ap50 > 0.35
+    assert fitted.judged.ap50 > 0.4
     assert fitted.job.task is not None
+    assert recipe.detection is not None
     network = build_model(fitted.job.architecture, task=fitted.job.task, seed=0).eval()
     network.load_state_dict(torch.load(fitted.folder.weights, weights_only=True))
     right = 0
@@ -334,7 +335,7 @@ def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
             pixels, _, boxes = scene(number)
             image = functional.interpolate(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255, size=(recipe.images.px,) * 2, mode="area")
             logits, offsets = network(image)
-            found = found_in(logits[0], offsets[0], network.anchors(recipe.images.px), DetectionValues())
+            found = found_in(logits[0], offsets[0], network.anchors(recipe.images.px), recipe.detection)
             truth = torch.from_numpy(boxes.corners / [112, 96, 112, 96]).float()
             on = iou(found.corners[:1], truth)[0] > 0.5
             right += bool((on & (torch.from_numpy(boxes.labels) == found.labels[0])).any())
@@ -348,7 +349,7 @@ def test_a_segmenter_finds_what_it_has_learnt(tmp_path: Path) -> None:
     recipe = preset("shapes_segmentation", "mobilevit_xxs", 256)
     job = task_job("segmentation", recipe=recipe, architecture=zoo("mobilevit_xxs"), name="shapes")
     fitted = fit(job, tmp_path, MACHINE)
-    assert fitted.judged.miou > 0.5
+    assert fitted.judged.miou > 0.55
 
 
 def test_pictures_of_another_size_than_their_annotations_are_refused(tmp_path: Path) -> None:
