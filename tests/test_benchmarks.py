@@ -73,9 +73,12 @@ def test_a_part_takes_the_place_of_its_own_figures(
 
 def test_a_sampler_of_large_runs_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     large = importlib.import_module("benchmarks.large_run")
-    took = large.Took(1.0, 2.0, 3.0)
-    steps = dict.fromkeys(("resume", "pareto", "plot", "report"), took)
-    monkeypatch.setattr(large, "measure", lambda sampler, size, folder: large.Size(size, took, 1.0, steps))
+
+    def measured(sampler: str, size: int, folder: Path) -> object:
+        took = large.Took(1.0, float(size), 3.0)
+        return large.Size(size, took, 1.0, dict.fromkeys(("resume", "pareto", "plot", "report"), took))
+
+    monkeypatch.setattr(large, "measure", measured)
     found = [one.name for one in large.run_part("mvt")]
     assert all(name.startswith("mvt, ") for name in found)
     assert [name for name in found if name.endswith("report")] == [

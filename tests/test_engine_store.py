@@ -108,6 +108,7 @@ def test_damage_before_the_last_line_is_refused_with_file_and_line(tmp_path: Pat
         ('{"batch":{"number":0,"size":0,"notes":{}}}', "a batch of 0"),
         ('{"batch":{"size":3}}', "number"),
         ('{"candidate":3}', "not a candidate"),
+        ('{"exhausted":true} {}', "more than one record"),
         ("7", "not iterable|not a container"),
     ],
 )

@@ -83,12 +83,12 @@ def test_reports_say_how_many_candidates_stand_for_all(finished: Run) -> None:
     assert "over all complete candidates" in report(finished)
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3])
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
 def test_a_curve_at_some_places_is_the_curve_there(objectives: int) -> None:
     rng = np.random.default_rng(objectives)
     scores = rng.integers(0, 40, (500, objectives)).astype(float)  # with equal ones among them
     scores[rng.random(500) < 0.1, 0] = np.nan
-    directions, reference = ["min", "max", "min"][:objectives], [30.0, 5.0, 50.0][:objectives]
+    directions, reference = ["min", "max", "min", "max"][:objectives], [30.0, 5.0, 50.0, -1.0][:objectives]
     whole = hypervolume_curve(scores, directions, reference)
     after = [1, 2, 17, 17, 250, 499]
     found = hypervolume_after(scores, directions, reference, after)
@@ -150,6 +150,28 @@ def test_the_fields_of_many_rows_are_those_of_their_architectures(name: str) -> 
         assert column == [one.get(path) for one in expected], path
     with pytest.raises(SpaceError, match="is out of range"):
         space.fields_of(rows + 99)
+
+
+@pytest.mark.parametrize("name", ["mobilevit", "tiny", "small_images"])
+def test_dimensions_have_an_effect_where_another_code_is_another_network(name: str) -> None:
+    space = load_space(name)
+    rows = space.sample(300, 4)
+    found = space.effective(rows)
+    for place, dimension in enumerate(space.dimensions):
+        changed = rows.copy()
+        changed[:, place] = (changed[:, place] + 1) % len(dimension.values)
+        assert found[:, place].tolist() == (space.canonical(changed) != rows).any(axis=1).tolist(), dimension.name
+    assert 0.5 < found.mean() < 1
+
+
+def test_a_curve_of_very_many_candidates_has_fewer_points(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mvt_nas.report.page.content._POINTS", 60)
+    monkeypatch.setattr("mvt_nas.report.page.content._POINTS_OF_MANY", 30)
+    for most, points in ((120, 60), (119, 30)):
+        monkeypatch.setattr("mvt_nas.report.page.content._MOST", most)
+        growth = content([finished])["runs"][0]["growth"]
+        assert [len(growth[name]) for name in ("after", "own", "chance")] == [points] * 3
+        assert (growth["after"][0], growth["after"][-1]) == (1, 120)
 
 
 def test_a_run_that_is_settled_says_the_same_and_looks_once(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:

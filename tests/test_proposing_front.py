@@ -233,7 +233,7 @@ def told(taken: Rows, wanted: Goals, there: Feasibility) -> History:
     return replace(seen(taken, wanted, there), settled=len(taken), ended=len(taken))
 
 
-@pytest.mark.parametrize("name", ["small", "small_images"])
+@pytest.mark.parametrize("name", ["small", pytest.param("small_images", marks=pytest.mark.slow)])
 def test_a_front_behind_others_is_made_anew_without_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fronts, "_KEPT", 64)
     monkeypatch.setattr(fronts, "_LEAST_KEPT", 32)
@@ -271,8 +271,8 @@ def test_a_batch_larger_than_a_front_goes_on_behind_it() -> None:
     there = feasibility(small_space())
     wanted = goals(there, "macs", "params")
     front, nothing = KnownFront(wanted, there, 0), there.space.enumerate()[:0]
-    chosen = front.next(told(nothing, wanted, there), 300)
-    assert len(as_set(chosen)) == 300
+    chosen = front.next(told(nothing, wanted, there), 150)
+    assert len(as_set(chosen)) == 150
     assert set(front.begun) == {0}
     ranks = pareto_ranks(wanted.known_costs(there, there.space.enumerate()), ["min", "min"])
     by_row = dict(zip(map(tuple, there.space.enumerate().tolist()), ranks.tolist(), strict=True))

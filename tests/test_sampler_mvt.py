@@ -20,6 +20,7 @@ from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.known import Known
 from mvt_nas.engine.objectives import Budget
 from mvt_nas.engine.proposing import acquisition
+from mvt_nas.engine.proposing.front import best_front
 from mvt_nas.engine.proposing.goals import Goals
 from mvt_nas.engine.proposing.planner import DESIGNED, Planner
 from mvt_nas.engine.proposing.sampler import MvtSampler
@@ -189,3 +190,19 @@ def test_the_benchmark_prints_shares_of_the_best_front() -> None:
     assert found["samplers"]["random"]["100"] < found["samplers"]["mvt"]["100"] <= 1.0
     text = CliRunner().invoke(cli, arguments)
     assert "% at 100" in text.stdout
+
+
+def test_a_search_that_goes_on_finds_again_only_the_front_that_it_was_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"objectives": ["macs", "params"], "sampler": "mvt"}
+    whole = search(small_space(), **settings, trials=192, out=tmp_path / "whole").run
+    search(small_space(), **settings, trials=112, out=tmp_path / "part")
+    taken: list[int] = []
+
+    def counted(there: Feasibility, values: Any, rng: np.random.Generator, gone: Rows) -> Any:
+        taken.append(len(gone))
+        return best_front(there, values, rng, gone)
+
+    monkeypatch.setattr("mvt_nas.engine.proposing.known_front.best_front", counted)
+    part = search(small_space(), **settings, trials=192, out=tmp_path / "part", resume=True).run
+    assert [part.candidates[n].row for n in range(192)] == [whole.candidates[n].row for n in range(192)]
+    assert taken == [64, 128, 0]  # the one that it was at, the next one, and the first one to say how it was found

@@ -26,6 +26,8 @@ from mvt_nas.pareto import SIGN_AS_COST
 FloatArray = NDArray[np.float64]
 
 _MARGIN = 0.1
+_QUICK = 3  # objectives up to which a volume takes no longer than finding out which points it is made of,
+_MORE = 1.25  # so that so many times as many points as are on the front are left among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,17 @@ def hypervolume_after(scores: npt.ArrayLike, directions: Sequence[str], referenc
     A few hundred places of a long search need as many volumes at most, not one for each row that was ever on the front.
     """
     costs, finite, box = _boxed(scores, directions, reference)
-    shares, front, share = np.zeros(len(counts)), costs[:0], 0.0
+    shares, points, share, most = np.zeros(len(counts)), costs[:0], 0.0, 0.0
     for place, (before, count) in enumerate(pairwise([0, *counts])):
         if box is not None:
-            points = np.vstack([front, box.scaled(costs[before:count][finite[before:count]])])
-            kept = _undominated(points)
-            if kept[len(front) :].any():
-                share = max(share, min(_volume(points[kept]), 1.0))
-            front = points[kept]
+            known, points = len(points), np.vstack([points, box.scaled(costs[before:count][finite[before:count]])])
+            kept = np.ones(len(points), dtype=bool)
+            if len(points) > most or points.shape[1] > _QUICK:
+                kept = _undominated(points)
+                most = _MORE * kept.sum()
+            points = points[kept]
+            if kept[known:].any():
+                share = max(share, min(_volume(points), 1.0))
         shares[place] = share
     return shares
 

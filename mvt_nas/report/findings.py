@@ -13,8 +13,6 @@ from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.run import Run
 from mvt_nas.pareto import SIGN_AS_COST
 from mvt_nas.report.dominance import most_evenly
-from mvt_nas.space.columns import Rows
-from mvt_nas.space.search_space import SearchSpace
 
 _TREES = 100
 _OTHERS = 5000  # candidates beside the front that are looked at
@@ -104,7 +102,7 @@ def habits(run: Run) -> list[Habit]:
     if not len(front):
         return []
     found = []
-    in_front, in_others = _active(run.space, front), _active(run.space, others.reshape(-1, front.shape[1]))
+    in_front, in_others = run.space.effective(front), run.space.effective(others.reshape(-1, front.shape[1]))
     for place, dimension in enumerate(run.space.dimensions):
         codes = front[in_front[:, place], place]
         if len(dimension.values) > 1 and len(codes) > len(front) / 2:
@@ -163,16 +161,6 @@ def spans(run: Run) -> NDArray[np.float64]:
 def _costs(run: Run, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
     signs = np.array([SIGN_AS_COST[direction] for direction in run.directions])
     return np.asarray(run.scores(list(candidates)) * signs)
-
-
-def _active(space: SearchSpace, rows: Rows) -> NDArray[np.bool_]:
-    """Return in which rows each dimension has an effect, (n, dimensions): where another code is another network."""
-    active = np.zeros(rows.shape, dtype=bool)
-    for place, dimension in enumerate(space.dimensions):
-        changed = rows.copy()
-        changed[:, place] = (changed[:, place] + 1) % len(dimension.values)
-        active[:, place] = (space.canonical(changed) != rows).any(axis=1) if len(rows) else False
-    return active
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas.space.plan import Capped, Choice, Constant, Derived, Node, Plan, Where
 from mvt_nas.space.rules import Rule
@@ -158,3 +158,22 @@ def _both(a: Mask | None, b: Mask | None) -> Mask | None:
     if a is None or b is None:
         return b if a is None else a
     return a & b
+
+
+def one_row(row: ArrayLike) -> NDArray[Any]:
+    """Return a row as the only one of an array; of unequal parts, nothing that could be taken for a row."""
+    try:
+        return np.asarray(row)[None]
+    except ValueError:
+        return np.empty((0, 0), dtype=object)
+
+
+def as_rows(rows: ArrayLike, dimensions: int) -> NDArray[Any]:
+    """Return rows as an array; no rows, and rows of no dimensions, are integers too."""
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        return np.empty((0, 0), dtype=object)  # rows of unequal length
+    if not array.size and array.ndim and (not len(array) or not dimensions):
+        return np.zeros((len(array), dimensions), dtype=np.int32)
+    return array

@@ -35,8 +35,18 @@ class _Tables:
 
     def of(self, rows: Rows) -> NDArray[np.generic]:
         """Return the entries to which rows point, (n, tables)."""
-        entries: NDArray[np.generic] = self._entries[(rows @ self._weights).astype(np.intp) + self._offsets]  # exact: far below 2**53
+        entries: NDArray[np.generic] = self._entries[self._pointers(rows)]
         return entries
+
+    def beside(self, rows: Rows, dimensions: Sequence[int], steps: NDArray[np.integer]) -> NDArray[np.generic]:
+        """Return the entries to which rows point if, for each table, the code of one dimension were larger by a step, (n, tables)."""
+        own = self._weights[list(dimensions), range(len(dimensions))].astype(np.intp)
+        entries: NDArray[np.generic] = self._entries[self._pointers(rows) + steps * own]
+        return entries
+
+    def _pointers(self, rows: Rows) -> NDArray[np.intp]:
+        pointers: NDArray[np.intp] = (rows @ self._weights).astype(np.intp) + self._offsets  # exact: far below 2**53
+        return pointers
 
 
 class Lookup:
@@ -49,6 +59,7 @@ class Lookup:
 
     def __init__(self, plan: Plan, factors: Sequence[Factor]) -> None:
         self._rules = _Tables(len(plan.dimensions), [factor for factor in factors if factor.text])
+        self._sizes = np.array([len(dimension.values) for dimension in plan.dimensions], dtype=np.intp)
         self._conditional = [index for index in range(len(plan.dimensions)) if not plan.always_matters(index)]
         self._codes = _Tables(len(plan.dimensions), [_canonical_codes(plan, index) for index in self._conditional])
 
@@ -62,6 +73,15 @@ class Lookup:
         result = rows.astype(np.int32)
         if self._conditional:
             result[:, self._conditional] = self._codes.of(rows)
+        return result
+
+    def effective(self, rows: Rows) -> Mask:
+        """Return of canonical rows where a dimension has an effect, (n, dimensions): where its next code is another network."""
+        result = np.repeat(self._sizes[None] > 1, len(rows), axis=0)
+        if self._conditional:
+            codes = rows[:, self._conditional]
+            steps = (codes + 1) % self._sizes[self._conditional] - codes
+            result[:, self._conditional] = self._codes.beside(rows, self._conditional, steps) != codes
         return result
 
 

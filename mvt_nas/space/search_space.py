@@ -21,7 +21,7 @@ from mvt_nas.errors import SpaceError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.build import make_plan
 from mvt_nas.space.codec import decoded, encoded, flattened, flattened_columns
-from mvt_nas.space.columns import Columns, Rows
+from mvt_nas.space.columns import Columns, Rows, as_rows, one_row
 from mvt_nas.space.counting import Counter, Factor
 from mvt_nas.space.document import FORMAT, check_document, read_document
 from mvt_nas.space.lookup import Lookup
@@ -134,6 +134,10 @@ class SearchSpace:
         """Return the canonical rows of the same architectures, (n, dimensions)."""
         return self._lookup.canonical(self.checked(rows))
 
+    def effective(self, rows: ArrayLike) -> NDArray[np.bool_]:
+        """Return of canonical rows where each dimension has an effect, (n, dimensions): where another code is another network."""
+        return self._lookup.effective(self.checked(rows))
+
     def obeys(self, rows: ArrayLike) -> NDArray[np.bool_]:
         """Return which rows obey the rules, (n,)."""
         return self._lookup.obeys(self.checked(rows))
@@ -144,7 +148,7 @@ class SearchSpace:
         Raises:
             SpaceError: the row has another length, a code out of range, or breaks a rule.
         """
-        return self.decode_many(_one(row))[0]
+        return self.decode_many(one_row(row))[0]
 
     def decode_many(self, rows: ArrayLike) -> list[Architecture]:
         """Return the architectures of many rows, (n, dimensions).
@@ -190,7 +194,7 @@ class SearchSpace:
 
     def neighbours(self, row: ArrayLike) -> NDArray[np.int32]:
         """Return the canonical rows, (k, dimensions), that differ from ``row`` in the choice of one dimension."""
-        own = self.canonical(_one(row))[0]
+        own = self.canonical(one_row(row))[0]
         changes = [(index, code) for index, dimension in enumerate(self.dimensions) for code in range(len(dimension.values))]
         rows = np.tile(own, (len(changes), 1))
         for row_number, (index, code) in enumerate(changes):
@@ -206,7 +210,7 @@ class SearchSpace:
             SpaceError: a row has another length, or a code out of range.
         """
         sizes = np.array([len(dimension.values) for dimension in self.dimensions], dtype=np.intp)
-        array = _array(rows, len(sizes))
+        array = as_rows(rows, len(sizes))
         if array.ndim != 2 or array.shape[1] != len(sizes) or array.dtype.kind not in "iu":
             raise SpaceError(f"{self.where}: a row is {len(sizes)} integers, not {array.dtype} of shape {array.shape[1:]}")
         wrong = ((array < 0) | (array >= sizes)).any(axis=0)
@@ -232,22 +236,3 @@ class SearchSpace:
 def load_space(path: str | Path) -> SearchSpace:
     """Return the search space in a file, or the one that ships under that name (see :meth:`SearchSpace.load`)."""
     return SearchSpace.load(path)
-
-
-def _one(row: ArrayLike) -> NDArray[Any]:
-    """Return a row as the only one of an array; of unequal parts, nothing that could be taken for a row."""
-    try:
-        return np.asarray(row)[None]
-    except ValueError:
-        return np.empty((0, 0), dtype=object)
-
-
-def _array(rows: ArrayLike, dimensions: int) -> NDArray[Any]:
-    """Return rows as an array; no rows, and rows of no dimensions, are integers too."""
-    try:
-        array = np.asarray(rows)
-    except ValueError:
-        return np.empty((0, 0), dtype=object)  # rows of unequal length
-    if not array.size and array.ndim and (not len(array) or not dimensions):
-        return np.zeros((len(array), dimensions), dtype=np.int32)
-    return array

@@ -23,7 +23,7 @@ from mvt_nas.report.standing import Standing, origin_of, standings, verdict
 from mvt_nas.space.published import published_names, zoo
 
 _MOST = 20_000  # candidates off the front that a page holds
-_POINTS = 400  # of a curve
+_POINTS, _POINTS_OF_MANY = 400, 200  # of a curve, and of one of more than _MOST candidates, whose fronts may be large
 _SHOWN_HABITS = 12
 _IMPORTANT = 6  # dimensions of each objective in the parallel coordinates
 _FORMAT = 1
@@ -159,7 +159,8 @@ def _growths(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _places(count: int) -> list[int]:
-    places: list[int] = (np.unique(np.linspace(0, count - 1, _POINTS).round().astype(int)) + 1).tolist()
+    points = _POINTS if count <= _MOST else _POINTS_OF_MANY
+    places: list[int] = (np.unique(np.linspace(0, count - 1, points).round().astype(int)) + 1).tolist()
     return places
 
 
