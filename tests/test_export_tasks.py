@@ -146,7 +146,7 @@ def test_a_small_network_is_exported_the_same(target: str, text: str, tmp_path: 
     assert_exported(subject_like("net", SMALL, task=text), target, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("target", OPENED)
