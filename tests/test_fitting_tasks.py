@@ -316,7 +316,7 @@ def test_configurations_say_what_the_task_is(tmp_path: Path) -> None:
         Config.load(path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
     """With the recipe for a first try; judged by hand as well: most pictures' best box lies on an object of its class."""
     recipe = preset("shapes_detection", "mobilevit_xxs", 256)
