@@ -95,14 +95,14 @@ def test_without_candidates_there_is_nothing(finished: Run) -> None:
 
 def test_only_what_is_new_is_read(finished: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (finished.folder / NAME).read_bytes().splitlines(keepends=True)
-    follower, loads = Follower(folder), json.loads
-    read_lines: list[bytes] = []
+    follower, decode = Follower(folder), json.JSONDecoder().raw_decode
+    read_lines: list[str] = []
 
-    def counted(text: bytes) -> object:
+    def counted(text: str) -> object:
         read_lines.append(text)
-        return loads(text)
+        return decode(text)
 
-    monkeypatch.setattr("mvt_nas.log.json.loads", counted)
+    monkeypatch.setattr("mvt_nas.log._DECODE", counted)
     assert follower.look().candidates == ()
     for number, line in enumerate(lines):
         torn = len(line) // 2
