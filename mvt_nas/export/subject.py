@@ -7,7 +7,6 @@ import keyword
 import math
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from mvt_nas.checkpoints.load import load_checkpoint
@@ -17,7 +16,7 @@ from mvt_nas.export.contract import Subject
 from mvt_nas.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
-from mvt_nas.tasks.contract import Task, task_from_text
+from mvt_nas.tasks.contract import Task, for_classes, task_from_text
 
 _SEED = 0
 _OTHERS = ("nn", "numpy", "objects", "torch")
@@ -60,7 +59,7 @@ def task_with_classes(text: str | None, num_classes: int | None) -> Task | None:
         return task
     if any(part.partition("=")[0].strip() == "num_classes" for part in str(text).split(",")):
         raise ExportError(f"--task {text!r} and --num-classes {num_classes} contradict each other; say the number of classes once")
-    return replace(task, num_classes=num_classes)  # type: ignore[type-var]  # every task is a dataclass
+    return for_classes(task, num_classes)
 
 
 def identifier(title: str) -> str:

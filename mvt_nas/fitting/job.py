@@ -12,7 +12,7 @@ from mvt_nas.errors import DataError, TrainingError, listing
 from mvt_nas.fitting.recipe import Recipe
 from mvt_nas.fitting.start import INITIAL, Start
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.tasks.contract import CLASSIFICATION, Task, at_resolution
+from mvt_nas.tasks.contract import CLASSIFICATION, Task, at_resolution, for_classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Job:
         if self.num_classes not in (None, len(names)):
             some = f"{listing(names[:5])}{', …' if len(names) > 5 else ''}"
             raise DataError(f"{where}: has {len(names)} classes ({some}), not num_classes = {self.num_classes} as the task says")
-        task = None if self.task is None else dataclasses.replace(self.task, num_classes=len(names))  # type: ignore[type-var]  # a dataclass
+        task = None if self.task is None else for_classes(self.task, len(names))
         return dataclasses.replace(self, task=task)
 
     def identity(self, pictures: str, devices: int, precision: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ how far the backbone may shrink them. Each is a folder of this package: ``config
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from mvt_nas.blocks.graph import Graph, Tensor
@@ -53,12 +53,11 @@ class Task:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the task as plain data."""
-        return {"task": self.kind} | {name: getattr(self, name) for name in specs(type(self))}
+        return {"task": self.kind} | _fields(self)
 
     def __str__(self) -> str:
         """Return the text that :func:`task_from_text` reads, without what has its default."""
-        plain = type(self)()
-        own = {name: getattr(self, name) for name in specs(type(self))}
+        plain, own = type(self)(), _fields(self)
         return ",".join([self.kind, *(f"{name}={value:g}" for name, value in own.items() if value != getattr(plain, name))])
 
 
@@ -127,7 +126,16 @@ def task_from_dict(data: object, where: str) -> Task | None:
 
 def at_resolution(task: Task, resolution_px: int) -> Task:
     """Return the task for pictures of another side."""
-    return replace(task, resolution_px=resolution_px)  # type: ignore[type-var]  # every task is a dataclass
+    return type(task)(**_fields(task) | {"resolution_px": resolution_px})
+
+
+def for_classes(task: Task, num_classes: int) -> Task:
+    """Return the task for another number of classes."""
+    return type(task)(**_fields(task) | {"num_classes": num_classes})
+
+
+def _fields(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in specs(type(task))}
 
 
 def fields_of(kind: str) -> Mapping[str, FieldSpec]:
