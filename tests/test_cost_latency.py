@@ -85,7 +85,7 @@ def test_all_kernels_at_once_are_one_after_the_other() -> None:
     assert many == pytest.approx(FIRST.kernels_ms(_lowered(widths)), rel=1e-12)
     for width, found in zip(widths.tolist(), many, strict=True):
         assert found == pytest.approx(FIRST.kernels_ms(_lowered(width)), rel=1e-12)
-        assert stacked_ms(FIRST)(_lowered(width)) == pytest.approx(found, rel=1e-12)
+        assert stacked_ms(FIRST)(_lowered(width)) == found, "the last digit depends on how many are asked about together"
     assert "norm_after_add" in {kernel.kind for kernel in kernels(_lowered(8).ops)}
 
 

@@ -30,9 +30,17 @@ def stacked_ms(predictor: Predictor) -> Callable[[Graph], Size]:
 
     def milliseconds(graph: Graph) -> Size:
         places, terms = _terms(graph)
-        return weights[places].T.ravel() @ terms
+        return _in_order(weights[places].T.ravel(), terms)
 
     return milliseconds
+
+
+def _in_order(weights: Array, rows: Array) -> Array:
+    """Return ``weights @ rows``, added row by row: a matrix product's last digits are another processor's, and so would a run's be."""
+    result, product = np.zeros(rows.shape[1:]), np.empty(rows.shape[1:])
+    for place in np.flatnonzero(weights).tolist():
+        result += np.multiply(rows[place], weights[place], out=product)
+    return result
 
 
 @lru_cache(maxsize=1)
