@@ -252,10 +252,11 @@ def test_many_points_are_one_image_in_a_picture_of_shapes(
 
 def test_trials_are_joined_without_a_copy() -> None:
     trials = [finished_trial(float(number)) for number in range(5)]
-    joined = Joined(trials[:4], 3, trials[4:])
-    assert [trial.values for trial in joined] == [[0.0], [1.0], [2.0], [4.0]]
-    assert [trial.values for trial in joined[1:]] == [[1.0], [2.0], [4.0]]
-    assert joined[-1] is trials[4]
+    joined = Joined(trials[:4], 2, trials[3:])
+    assert [trial.values for trial in joined] == [[0.0], [1.0], [3.0], [4.0]]
+    assert [trial.values for trial in joined[1:]] == [[1.0], [3.0], [4.0]]
+    assert [trial.values for trial in joined[3:]] == [[4.0]]
+    assert (joined[2], joined[-2], joined[-1]) == (trials[3], trials[3], trials[4])
     assert len(joined) == 4
     study, own = SearchStudy(small_space(), OBJECTIVES, []), optuna.create_study(sampler=RandomSampler(seed=0))
     assert all_trials(study.study) is study.study._storage._studies[0].trials  # type: ignore[attr-defined]

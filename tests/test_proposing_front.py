@@ -303,6 +303,9 @@ def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monk
             values=[1.0, 2.0] if state != TrialState.FAIL else None,
             params=dict(zip(spread, row, strict=True)),
             distributions=spread,
+            constraints={"early": number / 60, **({"late": number - 50.0} if number > 45 else {})}
+            if state == TrialState.COMPLETE
+            else None,
         )
         trial.number = number
         trials.append(trial)
@@ -318,6 +321,9 @@ def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monk
         found, expected = ledger.read(trials[:count]), history(trials[:count], wanted, there)
         for name in ("rows", "costs", "feasible", "taken", "running"):
             assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+        assert list(found.excesses) == list(expected.excesses)
+        for name, excess in expected.excesses.items():
+            assert np.array_equal(found.excesses[name], excess, equal_nan=True), name
     settled = next(number for number, trial in enumerate(trials) if trial.state == TrialState.RUNNING)
     assert found.settled == sum(trial.state == TrialState.COMPLETE for trial in trials[:settled])
     assert found.ended == settled

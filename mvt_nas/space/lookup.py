@@ -76,12 +76,15 @@ class Lookup:
         return result
 
     def effective(self, rows: Rows) -> Mask:
-        """Return of canonical rows where a dimension has an effect, (n, dimensions): where its next code is another network."""
+        """Return of canonical rows where a dimension has an effect, (n, dimensions): where some other code is another network.
+
+        Without one all codes are as good as the smallest, the largest too; a code beside may be no other where values are rounded.
+        """
         result = np.repeat(self._sizes[None] > 1, len(rows), axis=0)
         if self._conditional:
             codes = rows[:, self._conditional]
-            steps = (codes + 1) % self._sizes[self._conditional] - codes
-            result[:, self._conditional] = self._codes.beside(rows, self._conditional, steps) != codes
+            to_largest = self._sizes[self._conditional] - 1 - codes
+            result[:, self._conditional] = (codes > 0) | (self._codes.beside(rows, self._conditional, to_largest) > 0)
         return result
 
 
