@@ -296,6 +296,10 @@ def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monk
     wanted = goals(there, "macs", "params")
     spread = distributions(there.space)
     states = [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE, TrialState.RUNNING, TrialState.COMPLETE, TrialState.COMPLETE] * 10
+
+    def said(number: int) -> dict[str, float]:
+        return {"early": number / 60} | ({"late": number - 50.0} if number > 45 else {})
+
     trials = []
     for number, (row, state) in enumerate(zip(there.sample(60, 0).tolist(), states, strict=True)):
         trial = create_trial(
