@@ -84,7 +84,7 @@ class Lookup:
         if self._conditional:
             codes = rows[:, self._conditional]
             to_largest = self._sizes[self._conditional] - 1 - codes
-            result[:, self._conditional] = (codes > 0) | (self._codes.beside(rows, self._conditional, to_largest) > 0)
+            result[:, self._conditional] = (codes > 0) | (self._codes.beside(rows, self._conditional, to_largest) != 0)
         return result
 
 
