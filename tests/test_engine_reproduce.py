@@ -95,10 +95,10 @@ def test_the_copy_in_the_run_that_was_changed_is_named(tmp_path: Path) -> None:
 def test_a_seed_that_was_changed_and_other_software_are_named(tmp_path: Path) -> None:
     folder = small_run(tmp_path, sampler="random")
     text = (folder / "run.yaml").read_text()
-    (folder / "run.yaml").write_text(text.replace("optuna: ", "optuna: 0"))
+    (folder / "run.yaml").write_text(text.replace("optuna: ", "optuna: 0").replace("processor: ", "processor: not "))
     found = again(folder)
     assert found.identical
-    assert [note.partition(" was")[0] for note in found.notes] == ["version: optuna"]
+    assert [note.partition(" was")[0] for note in found.notes] == ["version: optuna", "processor"]
     (folder / "run.yaml").write_text(text.replace("optuna: ", "optuna: 0").replace("seed: 0", "seed: 1"))
     found = again(folder)
     assert found.differences[0].startswith("version: optuna was 05")

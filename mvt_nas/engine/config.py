@@ -16,6 +16,7 @@ from mvt_nas.engine.objectives import Budget, Objective, costly_metrics
 from mvt_nas.engine.stop_when import NEVER, StopWhen
 from mvt_nas.engine.training import Training
 from mvt_nas.errors import ArchitectureError, MetricError, RunError, TrainingError, listing
+from mvt_nas.latency.measuring.fingerprint import this_device
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.tasks.contract import Task, task_from_dict
 
@@ -221,6 +222,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             result[package] = "missing"
     return result
+
+
+def surroundings() -> dict[str, str]:
+    """Return what the last digits of scores depend on beside the configuration: versions, and the processor."""
+    return versions() | {"processor": this_device()["cpu"]}
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mvt_nas.engine.candidates import Candidate
-from mvt_nas.engine.config import RunConfig, versions
+from mvt_nas.engine.config import RunConfig, surroundings
 from mvt_nas.engine.execution import Execution
 from mvt_nas.engine.folder import read_config
 from mvt_nas.engine.inputs import read_inputs
@@ -138,9 +138,10 @@ def _text(value: object) -> str:
 
 
 def _software_changed(config: RunConfig) -> Iterator[str]:
-    here = versions()
+    here = surroundings()
     for name in [name for name in {**config.versions, **here} if here.get(name) != config.versions.get(name)]:
-        yield f"version: {name} was {_text(config.versions.get(name))}, is {_text(here.get(name))} here"
+        what = name if name == "processor" else f"version: {name}"
+        yield f"{what} was {_text(config.versions.get(name))}, is {_text(here.get(name))} here"
 
 
 def _candidates_changed(there: Content, here: Content) -> list[str]:

@@ -19,7 +19,7 @@ from mvt_nas.engine.cache import Cache, cache_path, wanted
 from mvt_nas.engine.cache_runner import CachedRunner
 from mvt_nas.engine.chance import draw, write_chance
 from mvt_nas.engine.climb import Climb, forget, to_climb
-from mvt_nas.engine.config import RunConfig, Scoring, versions
+from mvt_nas.engine.config import RunConfig, Scoring, surroundings
 from mvt_nas.engine.execution import Execution, Listener, Result, deadline_s
 from mvt_nas.engine.feasible import Feasibility
 from mvt_nas.engine.folder import check_rows, exists, locked, make_folder, read_config, write_config
@@ -128,7 +128,7 @@ def search(
         num_classes=num_classes,
         scoring=scoring,
         stop_when=StopWhen.parse(stop_when) if stop_when is not None else old.stop_when if old else NEVER,
-        versions=versions(),
+        versions=surroundings(),
         source=source_of(space, folder),
     )
     resources = Resources(workers, ray_address, cpus_per_trial, gpus_per_trial)

@@ -1,0 +1,70 @@
+"""How far predicted latencies of detectors and segmenters are from measured ones, beside those of the same backbones as classifiers.
+
+The profile that ships was fitted to classifiers; a head is made of the same classes of kernels, but on maps and of widths that none of
+them had. The machine's speed, one factor, is taken from the classifiers and left out everywhere: what is said of a task is what the
+task adds. The published backbones, in ONNX Runtime on one thread: about twelve minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._figures import Figure
+from mvt_nas.latency.measuring.measure import measure
+from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.model.quality import quality, scale_between
+from mvt_nas.latency.profiles import default_profile_name, load_profile
+from mvt_nas.space.published import published_names, zoo
+from mvt_nas.tasks.contract import Task, task_from_text
+
+TASKS = ("classification", "detection", "segmentation")
+SECONDS, TOGETHER = 4.0, 4
+"""Of timing per network, and how many are timed against each other: few, since networks at 512 px are large."""
+
+Array = NDArray[np.float64]
+
+
+def run(names: Sequence[str] = tuple(published_names()), seconds: float = SECONDS) -> list[Figure]:
+    """Return the errors of the predictions of each task."""
+    profile = load_profile(default_profile_name())
+    measured = {kind: _measured(names, task_from_text(kind), seconds) * (profile.probe_ms or 1.0) for kind in TASKS}
+    predicted = {kind: _predicted(names, task_from_text(kind), profile.predictor) for kind in TASKS}
+    speed = scale_between(predicted["classification"], measured["classification"])
+    figures = [Figure("classification, measured / predicted", speed, "", 0, 0, len(names), "the machine's speed, left out below")]
+    for kind in TASKS:
+        figures += _figures(kind, names, predicted[kind] * speed, measured[kind])
+    return figures
+
+
+def _measured(names: Sequence[str], task: Task | None, seconds: float) -> Array:
+    """Return what one inference takes, (names,), in times of the probe, which is the same network in all of them."""
+    found = []
+    for start in range(0, len(names), TOGETHER):
+        some = names[start : start + TOGETHER]
+        for one in measure([(name, zoo(name)) for name in some], Settings(seconds=seconds, task=task)):
+            assert one.timing.probe_ms is not None
+            found.append(one.timing.ms / one.timing.probe_ms)
+            print(f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, probe {one.timing.probe_ms:.3f} ms", file=sys.stderr)
+    return np.array(found)
+
+
+def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) -> Array:
+    return np.array([predictor.predict(zoo(name), task=task).ms for name in names])
+
+
+def _figures(kind: str, names: Sequence[str], predicted: Array, measured: Array) -> list[Figure]:
+    found = quality(predicted, measured)
+    ratios = measured / predicted
+    slowest, quickest = names[int(ratios.argmax())], names[int(ratios.argmin())]
+    note = f"{quickest} to {slowest}"
+    return [
+        Figure(f"{kind}: mean error", 100 * found["mape"], "%", 0, 0, len(names)),
+        Figure(f"{kind}: within 10 %", 100 * found["within10"], "%", 0, 0, len(names)),
+        Figure(f"{kind}: Spearman", found["spearman"], "", 0, 0, len(names)),
+        Figure(f"{kind}: slower than predicted", float(np.median(ratios)), "x", float(ratios.min()), float(ratios.max()), len(names), note),
+    ]
