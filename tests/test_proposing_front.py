@@ -337,6 +337,18 @@ def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monk
     assert len(ledger.read(trials[:5]).taken) == 5  # another study
 
 
+def test_what_stands_behind_a_trial_that_was_left_out_is_not_settled() -> None:
+    there = feasibility(small_space())
+    wanted, spread = goals(there, "macs", "params"), distributions(there.space)
+    trials = []
+    for number, row in enumerate(there.sample(9, 0).tolist()):
+        trials.append(create_trial(values=[1.0, 2.0], params=dict(zip(spread, row, strict=True)), distributions=spread))
+        trials[-1].number = number
+    ledger = Ledger(wanted, there)
+    assert ledger.read([*trials[:6], trials[8]]).settled == 6  # asked for by trial 6, while 7 was still running
+    assert ledger.read(trials).taken.tolist() == history(trials, wanted, there).taken.tolist()
+
+
 def test_a_history_takes_known_values_from_the_tables_and_the_others_from_trials() -> None:
     there = feasibility(small_space())
     wanted = Goals.of(there, [Objective("mine", "max"), Objective("macs", "min")], [Budget("mine", 5.0, at_most=False)])

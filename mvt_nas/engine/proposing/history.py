@@ -61,11 +61,14 @@ class Ledger:
         self._feasible, self._excesses = _Pile(nothing.feasible), nothing.excesses
 
     def read(self, trials: Sequence[FrozenTrial]) -> History:
-        """Return what all trials say, in the order of their numbers; its arrays hold until trials are read again."""
+        """Return what all trials say, in the order of their numbers; its arrays hold until trials are read again.
+
+        Where one is left out, those behind it do not settle: it may be there the next time.
+        """
         if len(trials) < self._count:
             self._forget()  # another study
         count = self._count
-        while count < len(trials) and trials[count].state.is_finished():
+        while count < len(trials) and trials[count].number == count and trials[count].state.is_finished():
             count += 1
         if count > self._count:
             self._settle(history(trials[self._count : count], self._goals, self._feasibility))
