@@ -9,6 +9,10 @@ import numpy as np
 
 from mvt_nas.engine.baselines import Baseline
 from mvt_nas.engine.candidates import Candidate
+from mvt_nas.engine.chance import draw, write_chance
+from mvt_nas.engine.feasible import Feasibility
+from mvt_nas.engine.inputs import Inputs
+from mvt_nas.engine.known import Known
 from mvt_nas.engine.measured import Measurement
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.start import search
@@ -30,14 +34,31 @@ def large_run(folder: Path, count: int, seed: int = 0) -> Run:
         out=folder,
     ).run
     rows = run.space.sample(count - len(run.candidates), seed)
-    known = run.inputs.known(run.space, run.config.num_classes).of(rows)
+    known = known_of_full_space(run.inputs).of(rows)
     names = list(run.candidates[0].scores)
     columns = [np.asarray(known[name]).tolist() for name in names]
     candidates = dict(run.candidates)
     for row, *scores in zip(rows.tolist(), *columns, strict=True):
         number = len(candidates)
         candidates[number] = Candidate(number, f"{number:016x}", tuple(row), "complete", dict(zip(names, scores, strict=True)))
+    _leave_chance(run, count)
     return replace(run, candidates=candidates, measured={LATENCY: _measured(candidates)})
+
+
+_KNOWN: list[Known] = []
+
+
+def known_of_full_space(inputs: Inputs) -> Known:
+    """Return what is known of the full space, compiled once for all tests of a process."""
+    if not _KNOWN:
+        _KNOWN.append(inputs.known(load_space("mobilevit"), 1000))
+    return _KNOWN[0]
+
+
+def _leave_chance(run: Run, count: int) -> None:
+    """Write what a search of so many candidates would leave behind for the report."""
+    found = draw(Feasibility(known_of_full_space(run.inputs), run.config.known_budgets), run.config.objectives, count)
+    write_chance(run.folder, run.config, found, count)
 
 
 def _measured(candidates: dict[int, Candidate]) -> dict[str, Measurement]:
@@ -52,4 +73,7 @@ def evil_run(run: Run) -> Run:
     candidates[1] = replace(candidates[1], origin=EVIL)
     candidates[50] = replace(candidates[50], status="failed", error=EVIL)
     scores = {"accuracy": 75.0, LATENCY: 9.0, "params": 4e6}
+    run = replace(run, folder=run.folder.with_name("evil"))
+    run.folder.mkdir(exist_ok=True)
+    _leave_chance(run, len(candidates))
     return replace(run, candidates=candidates, baselines=(Baseline(EVIL, f"{EVIL}.onnx", 224, scores, ("accuracy",), (EVIL,)),))

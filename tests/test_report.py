@@ -47,8 +47,9 @@ def test_pictures_are_drawn(finished: Run, tmp_path: Path, name: str) -> None:
     assert draw(finished, tmp_path / name).read_bytes().startswith(start)
 
 
-def test_the_picture_repeats_to_the_byte(finished: Run, tmp_path: Path) -> None:
-    first, second = (draw(finished, tmp_path / name).read_bytes() for name in ("a.png", "b.png"))
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_picture_repeats_to_the_byte(finished: Run, tmp_path: Path, kind: str) -> None:
+    first, second = (draw(finished, tmp_path / name).read_bytes() for name in (f"a.{kind}", f"b.{kind}"))
     assert first == second
 
 

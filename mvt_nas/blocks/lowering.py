@@ -7,7 +7,7 @@ function of few fields, so that its costs can be tabulated over all their values
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,18 @@ class Segment:
         scalars: fields that it takes as plain values, since they decide which kernels there are.
         arrays: fields that it takes as integers or integer arrays.
         repeat: a field that repeats equal layers: costs are linear in it, the peak is that of one or two.
+        alike: ``(side, fields)`` to what of the side of ``x`` and the scalars decides on the kernels; without, all of them do.
     """
 
     lower: Callable[..., Tensor]
     scalars: tuple[str, ...]
     arrays: tuple[str, ...]
     repeat: str | None = None
+    alike: Callable[[int, Mapping[str, Any]], Hashable] | None = None
+
+    def key(self, side: int, fields: Mapping[str, Any]) -> Hashable:
+        """Return what two inputs have in common that are lowered alike, sizes apart."""
+        return self.alike(side, fields) if self.alike else (side, *(fields[name] for name in self.scalars))
 
     @property
     def fields(self) -> tuple[str, ...]:

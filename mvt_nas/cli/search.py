@@ -205,7 +205,7 @@ def _finish(result: Any, measuring_interrupted: bool, as_json: bool) -> None:
 def _report(run: Any) -> list[Path]:
     """Write tables and pictures into the run's folder; return their paths."""
     from mvt_nas.errors import RunError
-    from mvt_nas.report.plot import draw
+    from mvt_nas.report.plot import draw_once
     from mvt_nas.report.tables import candidates_frame, front_frame
 
     tables, pictures = [run.folder / "front.csv", run.folder / "candidates.csv"], [run.folder / "front.png", run.folder / "front.svg"]
@@ -216,7 +216,10 @@ def _report(run: Any) -> list[Path]:
         candidates_frame(run).to_csv(tables[1], index=False)
     except OSError as error:
         raise RunError(f"{run.folder}: the search is kept, but its tables cannot be written ({error})") from None
-    return [*(draw(run, path) for path in pictures if run.complete()), *tables]
+    if not run.complete():
+        return tables
+    draw_once(run, pictures)
+    return [*pictures, *tables]
 
 
 def _say_how_it_ended(result: Any) -> None:

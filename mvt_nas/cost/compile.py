@@ -6,6 +6,7 @@ enlarges the map, on all choices before. So each stage also tabulates which side
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +121,16 @@ def _block_parts(
     def inner_side(side: int, fields: dict[str, Any]) -> int:
         return _grown(lowering, fields, outer_side(side, fields))
 
+    def is_held(fields: dict[str, Any]) -> bool:
+        return lowering.held is not None and lowering.held(*(fields[name] for name in lowering.held_fields))
+
+    def outer_key(side: int, fields: dict[str, Any]) -> Hashable:
+        return lowering.outer.key(outer_side(side, fields), fields)
+
+    def inner_key(side: int, fields: dict[str, Any]) -> Hashable:
+        assert lowering.inner is not None
+        return lowering.inner.key(inner_side(side, fields), fields), is_held(fields)
+
     def outer(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
         graph, side = Graph(), outer_side(side, fields)
         choices = {name: fields[name] for name in lowering.outer.fields}
@@ -131,14 +142,13 @@ def _block_parts(
         graph, side = Graph(), inner_side(side, fields)
         x = graph.input(batch_size, fields["dim"], side, side)
         lowering.inner.lower(graph, x, **{name: fields[name] for name in lowering.inner.fields})
-        held = lowering.held is not None and lowering.held(*(fields[name] for name in lowering.held_fields))
-        return graph, (x,) if held else ()
+        return graph, (x,) if is_held(fields) else ()
 
-    part = tabulate(space, setting, _segment_fields(lowering.outer, scope, kind, ()), sides, outer, outer_side)
+    part = tabulate(space, setting, _segment_fields(lowering.outer, scope, kind, ()), sides, outer, outer_key)
     if lowering.inner is None:
         return part, None
     fields = _segment_fields(lowering.inner, scope, kind, (*lowering.output_side_fields, *lowering.held_fields))
-    return part, tabulate(space, setting, fields, sides, inner, inner_side)
+    return part, tabulate(space, setting, fields, sides, inner, inner_key)
 
 
 def _segment_fields(segment: Segment, scope: str, kind: str, extra: tuple[str, ...]) -> Fields:

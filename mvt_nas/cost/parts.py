@@ -136,17 +136,18 @@ def tabulate(space: SearchSpace, setting: Setting, fields: Fields, sides: Sequen
         fields: what the part reads.
         sides: of the maps that may reach it.
         lower: gives its kernels.
-        alike: ``(side, fields)`` to a key; sides with the same key give the same kernels.
+        alike: ``(side, fields)`` to a key; sides and scalars with the same key give the same kernels, which are then lowered once.
     """
     dimensions, strides, columns = grid(space, fields.paths(), len(sides))
     table = np.zeros((len(sides), len(columns), setting.columns))
     exists = np.ones(len(columns), dtype=bool)
     if fields.present:
         exists = columns.value(fields.present[0]) == fields.present[1]
-    for cells, values in _groups(columns, fields, np.flatnonzero(exists)):
-        known: dict[Hashable, NDArray[Any]] = {}
+    known: dict[Hashable, NDArray[Any]] = {}
+    for group, (cells, values) in enumerate(_groups(columns, fields, np.flatnonzero(exists))):
+        sizes = tuple(values[name].tobytes() for name in (*fields.arrays, *((fields.repeat[0],) if fields.repeat else ())))
         for index, side in enumerate(sides):
-            key = alike(side, values) if alike else side
+            key = (alike(side, values), sizes) if alike else (group, side)
             if key not in known:
                 known[key] = _costs(setting, fields, side, values, lower, len(cells))
             table[index, cells] = known[key]

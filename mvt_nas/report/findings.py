@@ -135,7 +135,7 @@ def importances(run: Run) -> dict[str, dict[str, float]]:
     result = {}
     for objective, values in zip(run.config.objectives, scores.T, strict=True):
         if np.ptp(values) > 0:
-            trees = ExtraTreesRegressor(_TREES, random_state=0, min_samples_leaf=3).fit(codes, _ranks(values))
+            trees = ExtraTreesRegressor(_TREES, random_state=0, min_samples_leaf=3, n_jobs=-1).fit(codes, _ranks(values))
             shares = dict(zip((dimension.name for dimension in run.space.dimensions), trees.feature_importances_.tolist(), strict=True))
             result[objective.metric] = dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
     return result

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 SUFFIXES = (".png", ".svg", ".pdf")
+_DPI = 150
 _MOST_PANELS = 3
 _MOST_SHAPES = 5_000  # in a picture made of shapes; more points off the front than these are one image in it
 _FRONT, _OTHER, _MODEL, _BUDGET, _MEASURED, _BASELINE = (
@@ -128,14 +129,28 @@ def draw(run: Run, path: Path) -> Path:
     Raises:
         RunError: nothing is complete, another kind of file is asked for, or it cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise RunError(f"{path}: a picture ends in {listing(SUFFIXES)}")
-    figure = _figure(front_plot(run))
-    try:
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
+    draw_once(run, [path])
     return path
+
+
+def draw_once(run: Run, paths: Sequence[Path]) -> None:
+    """Draw a run, and save the drawing in several files.
+
+    Raises:
+        RunError: as for :func:`draw`.
+    """
+    for path in paths:
+        if path.suffix.lower() not in SUFFIXES:
+            raise RunError(f"{path}: a picture ends in {listing(SUFFIXES)}")
+    from matplotlib import rc_context
+
+    figure = _figure(front_plot(run))
+    with rc_context({"svg.hashsalt": "mvt-nas"}):  # the same file each time
+        for path in paths:
+            try:
+                figure.savefig(path, dpi=_DPI, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+            except OSError as error:
+                raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def _figure(plot: FrontPlot) -> Any:
@@ -151,6 +166,7 @@ def _figure(plot: FrontPlot) -> Any:
     figure.canvas.draw()  # the layout has to be known before texts can be moved apart
     for ax, names in zip(axes, texts, strict=True):
         _move_apart(ax, names)
+    figure.set_layout_engine("none")  # it stays as it is now, whatever it is saved as
     return figure
 
 

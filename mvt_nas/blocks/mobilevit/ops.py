@@ -6,7 +6,8 @@ The block has two parts that are lowered apart when cost tables are compiled: th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 from mvt_nas.blocks.graph import Graph, Size, Tensor
 from mvt_nas.blocks.lowering import LOWERINGS, Lowering, Segment
@@ -89,6 +90,12 @@ def _convolutions_with_call(graph: Graph, x: Tensor, **choices: object) -> Tenso
     return lower_convolutions(graph, x, tokens=Graph.call, **choices)  # type: ignore[arg-type]  # by CONVOLUTIONS.fields
 
 
+def _alike(side: int, fields: Mapping[str, Any]) -> Hashable:
+    """Return what decides on the kernels of the convolutions: of patch and resize only the side to which they enlarge the map."""
+    rest = (fields[name] for name in CONVOLUTIONS.scalars if name not in ("patch", "resize"))
+    return (side, _grown(side, fields["patch"], fields["resize"]), *rest)
+
+
 def _grown(side: int, patch: int, resize: str) -> int:
     return round_up(side, patch) if resize == "input" else side
 
@@ -97,6 +104,7 @@ CONVOLUTIONS = Segment(
     lower=_convolutions_with_call,
     scalars=("patch", "resize", "local_conv", "local_kernel", "projection", "fusion", "fusion_kernel", "fusion_activation", "residual"),
     arrays=("width", "dim"),
+    alike=_alike,
 )
 TOKENS = Segment(
     lower=lower_tokens,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mvt_nas.cost.names import is_cost
 from mvt_nas.engine.metrics import metric_direction
 from mvt_nas.engine.run import Run
+from mvt_nas.engine.singles import known_of
 from mvt_nas.errors import MetricError, RunError
 from mvt_nas.report.by_chance import curves, together
 from mvt_nas.report.comparing import compare
@@ -102,9 +103,7 @@ def _references(run: Run) -> list[dict[str, Any]]:
     found = {name: architecture for name, architecture in found.items() if run.space.contains(architecture)}
     if not found:
         return []
-    known = run.inputs.known(run.space, run.config.num_classes)
-    values = known.of(np.array([run.space.encode(architecture) for architecture in found.values()]))
-    scores = {metric: np.asarray(values[metric], dtype=float).tolist() for metric in known.names}
+    scores = known_of(run.inputs, list(found.values()), run.config.num_classes)
     return [
         {"name": name, "short": short_name(name), "scores": {metric: column[place] for metric, column in scores.items()}}
         for place, name in enumerate(found)
