@@ -11,8 +11,6 @@ from mvt_nas.engine.baselines import Baseline
 from mvt_nas.engine.candidates import Candidate
 from mvt_nas.engine.chance import draw, write_chance
 from mvt_nas.engine.feasible import Feasibility
-from mvt_nas.engine.inputs import Inputs
-from mvt_nas.engine.known import Known
 from mvt_nas.engine.measured import Measurement
 from mvt_nas.engine.run import Run
 from mvt_nas.engine.start import search
@@ -34,7 +32,7 @@ def large_run(folder: Path, count: int, seed: int = 0) -> Run:
         out=folder,
     ).run
     rows = run.space.sample(count - len(run.candidates), seed)
-    known = known_of_full_space(run.inputs).of(rows)
+    known = run.inputs.known(run.space, run.config.num_classes).of(rows)
     names = list(run.candidates[0].scores)
     columns = [np.asarray(known[name]).tolist() for name in names]
     candidates = dict(run.candidates)
@@ -45,19 +43,10 @@ def large_run(folder: Path, count: int, seed: int = 0) -> Run:
     return replace(run, candidates=candidates, measured={LATENCY: _measured(candidates)})
 
 
-_KNOWN: list[Known] = []
-
-
-def known_of_full_space(inputs: Inputs) -> Known:
-    """Return what is known of the full space, compiled once for all tests of a process."""
-    if not _KNOWN:
-        _KNOWN.append(inputs.known(load_space("mobilevit"), 1000))
-    return _KNOWN[0]
-
-
 def _leave_chance(run: Run, count: int) -> None:
     """Write what a search of so many candidates would leave behind for the report."""
-    found = draw(Feasibility(known_of_full_space(run.inputs), run.config.known_budgets), run.config.objectives, count)
+    known = run.inputs.known(run.space, run.config.num_classes)
+    found = draw(Feasibility(known, run.config.known_budgets), run.config.objectives, count)
     write_chance(run.folder, run.config, found, count)
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mvt_nas.engine.config import RunConfig
 
 
+_LAST: dict[tuple[str, str, int, str], Known] = {}
+"""What was compiled last, by all that decides on it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """What a run goes by.
@@ -38,7 +42,15 @@ class Inputs:
         return {"devices": hashes(self.devices), "accuracy": self.accuracy.about() if self.accuracy else {}, "tasks": tasks}
 
     def known(self, space: SearchSpace, num_classes: int) -> Known:
-        """Return all that they tell of a space."""
+        """Return all that they tell of a space; what was asked for last is not compiled again."""
+        asked = (space.where, space.hash, num_classes, repr(self.recorded()))
+        if asked not in _LAST:
+            found = self._compiled(space, num_classes)
+            _LAST.clear()  # it may take a hundred megabytes
+            _LAST[asked] = found
+        return _LAST[asked]
+
+    def _compiled(self, space: SearchSpace, num_classes: int) -> Known:
         table = CostTable(space, num_classes=num_classes, folds=folds(self.devices))
         of_tasks = {kind: CostTable(space, folds=folds(self.devices, kind), task=task) for kind, task in self.tasks.items()}
         return Known(table, self.accuracy.in_space(space) if self.accuracy else None, of_tasks)
