@@ -16,10 +16,10 @@ search: $(VENV) ## run the example search; SEARCH="..." gives other arguments
 	$(BIN)/mvt-nas search $(SEARCH)
 
 test: $(VENV) $(BROWSER) ## run all tests but the soak tests
-	$(BIN)/python -m pytest -q -n 2 -m "not soak"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not soak"
 
 fast: $(VENV) ## run the quick tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not soak"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not soak"
 
 soak: $(VENV) $(BROWSER) ## run the tests that take minutes
 	$(BIN)/python -m pytest -q -m soak

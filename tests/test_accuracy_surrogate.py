@@ -13,9 +13,12 @@ from trained_networks import architectures, networks, sizes, smooth
 from mvt_nas.accuracy import surrogate as module
 from mvt_nas.accuracy.evaluate import Judged, evaluate
 from mvt_nas.accuracy.features import FEATURES, features
+from mvt_nas.accuracy.quality import quality
 from mvt_nas.accuracy.ranking import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES, Recipe
+from mvt_nas.accuracy.shipped import default_table
 from mvt_nas.accuracy.surrogate import HeldOut, Surrogate, choose, held_out, splits
+from mvt_nas.accuracy.table import read_table
 from mvt_nas.space.published import zoo
 
 QUADRATIC = RECIPES[0]
@@ -222,3 +225,16 @@ def test_noise_is_not_judged_better_than_counting(monkeypatch: pytest.MonkeyPatc
     figures = _judged(monkeypatch, np.random.default_rng(11).normal(50, 2, 48)).figures
     assert figures["delta_low"] < 0
     assert figures["tau"] < 0.2
+
+
+def test_what_was_found_out_about_a_table_need_not_be_found_out_again() -> None:
+    path = default_table()
+    table, kept = read_table(path), quality(path)
+    assert kept.stretch is not None
+    expected = Surrogate(table.networks(), kept.regression()).predict(architectures(12))
+    for found in (kept, dataclasses.replace(kept, stretch=None)):
+        estimates = found.surrogate(table).predict(architectures(12))
+        assert estimates.percent.tolist() == expected.percent.tolist()
+        assert estimates.low == pytest.approx(expected.low, abs=1e-5)
+    wider = dataclasses.replace(kept, stretch=2 * kept.stretch).surrogate(table).predict(architectures(12))
+    assert (wider.percent - wider.low) == pytest.approx(2 * (expected.percent - expected.low), abs=1e-4)

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import multiprocessing
 import time
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -351,7 +350,7 @@ def test_a_segmenter_finds_what_it_has_learnt(epochs: int | None, miou: float, t
 
     recipe = preset("shapes_segmentation", "mobilevit_xxs", 256)
     steps = recipe.optimisation
-    recipe = replace(recipe, optimisation=replace(steps, epochs=epochs or steps.epochs))
+    recipe = dataclasses.replace(recipe, optimisation=dataclasses.replace(steps, epochs=epochs or steps.epochs))
     job = task_job("segmentation", recipe=recipe, architecture=zoo("mobilevit_xxs"), name="shapes")
     fitted = fit(job, tmp_path, MACHINE)
     assert fitted.judged.miou > miou

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
 from mvt_nas.accuracy.protocol import protocol_of
-from mvt_nas.accuracy.regressors import Recipe
 from mvt_nas.accuracy.space_as_trained import SpaceAsTrained
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import Table
@@ -22,11 +21,11 @@ class PredictedAccuracy:
     Args:
         table: of trained networks.
         space: that is searched, at whatever resolution.
-        recipe: the regression; chosen by cross-validation without.
+        surrogate: that of the table.
     """
 
-    def __init__(self, table: Table, space: SearchSpace, recipe: Recipe | None = None) -> None:
-        self._surrogate = Surrogate(table.networks(), recipe)
+    def __init__(self, table: Table, space: SearchSpace, surrogate: Surrogate) -> None:
+        self._surrogate = surrogate
         self._space = SpaceAsTrained(space, protocol_of(table), num_classes=table.num_classes)
 
     def of(self, rows: ArrayLike) -> dict[str, NDArray[np.float64]]:

@@ -12,12 +12,16 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mvt_nas.accuracy.regressors import RECIPES, Recipe
 from mvt_nas.accuracy.table import Table, read_table
 from mvt_nas.data.cache_home import cache_home
 from mvt_nas.errors import AccuracyError
+
+if TYPE_CHECKING:
+    from mvt_nas.accuracy.networks import Networks
+    from mvt_nas.accuracy.surrogate import Surrogate
 
 _VERSION = 1  # of the surrogate: a change makes older figures useless
 
@@ -29,14 +33,22 @@ class Quality:
     Attributes:
         recipe: name of the regression that cross-validation over the whole table chooses.
         figures: see :func:`mvt_nas.accuracy.evaluate.evaluate`.
+        stretch: of the regression's intervals; ``None`` where an earlier version has found out the rest.
     """
 
     recipe: str
     figures: dict[str, Any]
+    stretch: float | None = None
 
     def regression(self) -> Recipe:
         """Return the regression of that name."""
         return next(recipe for recipe in RECIPES if recipe.name == self.recipe)
+
+    def surrogate(self, table: Table) -> Surrogate:
+        """Return the surrogate of the table that this was found out about; choosing and stretching need not be done again."""
+        from mvt_nas.accuracy.surrogate import Surrogate
+
+        return Surrogate(table.networks(), self.regression(), self.stretch)
 
     def in_words(self) -> str:
         """Return the figures as one sentence."""
@@ -81,10 +93,17 @@ def quality(path: Path) -> Quality:
 def find_out(table: Table) -> Quality:
     """Return what the surrogate of a table is worth by nested cross-validation."""
     from mvt_nas.accuracy.evaluate import evaluate
-    from mvt_nas.accuracy.surrogate import best_recipe
 
     networks = table.networks()
-    return Quality(best_recipe(networks).name, evaluate(networks).figures)
+    return of_surrogate(networks, evaluate(networks).figures)
+
+
+def of_surrogate(networks: Networks, figures: dict[str, Any]) -> Quality:
+    """Return what is known of the surrogate of networks whose figures are these."""
+    from mvt_nas.accuracy.surrogate import Surrogate
+
+    found = Surrogate(networks)
+    return Quality(found.recipe.name, figures, found.stretch)
 
 
 def keep(found: Quality, path: Path) -> None:
@@ -102,7 +121,7 @@ def keep(found: Quality, path: Path) -> None:
 def save(found: Quality, digest: str, path: Path) -> None:
     """Write what was found out about the table with this content hash."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"version": _VERSION, "table": digest, "recipe": found.recipe, "figures": found.figures}
+    content = {"version": _VERSION, "table": digest, "recipe": found.recipe, "stretch": found.stretch, "figures": found.figures}
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
@@ -122,7 +141,8 @@ def _read(path: Path, digest: str) -> Quality | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["version"], content["table"]) != (_VERSION, digest):
             return None
-        found = Quality(content["recipe"], dict(content["figures"]))
+        stretch = content.get("stretch")
+        found = Quality(content["recipe"], dict(content["figures"]), None if stretch is None else float(stretch))
         found.regression(), found.in_words()
     except (OSError, ValueError, KeyError, TypeError, StopIteration):  # whatever is wrong with it, it is found out again
         return None

@@ -58,16 +58,21 @@ class Surrogate:
     Args:
         networks: trained ones.
         recipe: the regression; chosen by cross-validation without.
+        stretch: of its intervals; found by cross-validation without.
+
+    Attributes:
+        recipe: as given or chosen.
+        stretch: as given or found.
     """
 
-    def __init__(self, networks: Networks, recipe: Recipe | None = None) -> None:
+    def __init__(self, networks: Networks, recipe: Recipe | None = None, stretch: float | None = None) -> None:
         self.num_classes = networks.num_classes
         table = features(networks.architectures, num_classes=networks.num_classes)
         self._centre, self._scale = _moments(table)
         standard = (table - self._centre) / self._scale
         self.recipe = recipe or choose(standard, networks.accuracy)
         self._fitted = _fit(self.recipe, standard, networks.accuracy)
-        self._stretch = _stretch(self.recipe, standard, networks.accuracy)
+        self.stretch = _stretch(self.recipe, standard, networks.accuracy) if stretch is None else stretch
         sizes = table[:, _SIZE_COLUMNS]
         self._low, self._high = sizes.min(axis=0), sizes.max(axis=0)
 
@@ -78,7 +83,7 @@ class Surrogate:
     def predict_features(self, table: Array) -> Estimates:
         """Return the estimates from features, (n, features)."""
         mean, deviation = (found[: len(table)] for found in _apply(self.recipe, self._fitted, self._padded(table)))
-        width = self._stretch * deviation
+        width = self.stretch * deviation
         sizes = table[:, _SIZE_COLUMNS]
         beyond = np.exp(np.maximum(self._low - sizes, sizes - self._high).max(axis=1).clip(min=0.0))
         percent, low, high = (np.clip(values, 0.0, 100.0).round(_DIGITS) for values in (mean, mean - width, mean + width))
@@ -129,13 +134,6 @@ def held_out(networks: Networks, *, seed: int = 0) -> HeldOut:
         width[outside] = _stretch(recipe, standard[inside], accuracy[inside]) * deviation
         names.append(recipe.name)
     return HeldOut(mean, mean - width, mean + width, tuple(names))
-
-
-def best_recipe(networks: Networks) -> Recipe:
-    """Return the regression that :class:`Surrogate` chooses for a table."""
-    table = features(networks.architectures, num_classes=networks.num_classes)
-    centre, scale = _moments(table)
-    return choose((table - centre) / scale, networks.accuracy)
 
 
 def _moments(table: Array) -> tuple[Array, Array]:

@@ -26,9 +26,8 @@ def accuracy_group() -> None:
 def evaluate_command(table: Path | None, others: Path | None, seed: int, save: bool, as_json: bool) -> None:
     """Judge the surrogate by nested cross-validation on a table of trained networks, by default the one that ships."""
     from mvt_nas.accuracy.evaluate import evaluate, evaluate_on
-    from mvt_nas.accuracy.quality import Quality, keep
+    from mvt_nas.accuracy.quality import keep, of_surrogate
     from mvt_nas.accuracy.shipped import default_table
-    from mvt_nas.accuracy.surrogate import best_recipe
     from mvt_nas.accuracy.table import read_table
 
     path = table or default_table()
@@ -38,7 +37,7 @@ def evaluate_command(table: Path | None, others: Path | None, seed: int, save: b
         return
     figures = evaluate(networks, seed=seed).figures
     if save:
-        keep(Quality(best_recipe(networks).name, figures), path)
+        keep(of_surrogate(networks, figures), path)
     if as_json:
         print_json({"table": str(path), "seed": seed, **figures})
         return

@@ -36,7 +36,7 @@ class AccuracyTable:
 
     def in_space(self, space: SearchSpace) -> PredictedAccuracy:
         """Return the surrogate for the rows of a space."""
-        return PredictedAccuracy(self.table, space, self.quality.regression())
+        return PredictedAccuracy(self.table, space, self.quality.surrogate(self.table))
 
     def about(self) -> dict[str, str]:
         """Return what a run's configuration says of it."""

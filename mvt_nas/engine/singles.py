@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from mvt_nas.accuracy.imagenet import imagenet_top1
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET
 from mvt_nas.accuracy.protocol import at_protocol
-from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.names import COST_NAMES, of_task, task_of
 from mvt_nas.engine.accuracy import AccuracyTable
@@ -37,7 +36,7 @@ def _costs(inputs: Inputs, kind: str | None, architectures: Sequence[Architectur
 
 
 def _accuracies(accuracy: AccuracyTable, architectures: Sequence[Architecture]) -> Mapping[str, list[float]]:
-    surrogate = Surrogate(accuracy.table.networks(), accuracy.quality.regression())
+    surrogate = accuracy.quality.surrogate(accuracy.table)
     found = surrogate.predict([at_protocol(one, accuracy.table) for one in architectures])
     named = {ACCURACY: found.percent, ACCURACY_LOW: found.low, ACCURACY_HIGH: found.high, ACCURACY_BEYOND: found.beyond}
     return {name: column.tolist() for name, column in named.items()}
