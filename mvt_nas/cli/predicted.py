@@ -38,4 +38,5 @@ def print_latencies(entries: list[dict[str, Any]]) -> None:
         click.echo(f"predicted latency {entry['ms']:.4g} ms ({interval}) on {entry['device']}, batch {entry['batch_size']}")
         if entry["outside"] > 0:
             kinds = ", ".join(entry["strange"])
-            click.echo(f"  {100 * entry['outside']:.0f} % of that lies outside what was calibrated ({kinds}): the interval may not hold")
+            share = f"{100 * entry['outside']:.0f}" if entry["outside"] >= 0.005 else "Less than 1"
+            click.echo(f"  {share} % of that lies outside what was calibrated ({kinds}): the interval may not hold")
