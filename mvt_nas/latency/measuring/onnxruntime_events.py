@@ -33,9 +33,10 @@ _BY_OPERATOR = {
     "ReduceMean": "mean",
     "Concat": "concat",
     "Resize": "resize",
+    "Upsample": "resize",
     "DepthToSpace": "fold",
 }
-_MAPS = ("activation", "relu", "add", "concat")  # may be in the blocked layout, whose shapes count whole registers of channels
+_MAPS = ("activation", "relu", "add", "concat", "resize")  # may be in the blocked layout, whose shapes count whole registers of channels
 _NORM = "/norm"  # begins the submodules in whose scope a decomposed group norm's product and sum stand
 
 Shape = Sequence[int]

@@ -37,7 +37,7 @@ LANES = 16
 """Numbers in the widest vector register that processors have (512 bits of fp32)."""
 
 SMALL_POSITIONS = 100
-_MAPS = ("activation", "add", "concat")
+_MAPS = ("activation", "add", "concat", "resize")
 _CACHES_MB = {"over_2mb": 2, "over_8mb": 8, "over_24mb": 24}
 
 
