@@ -1,8 +1,9 @@
 """How far predicted latencies of detectors and segmenters are from measured ones, beside those of the same backbones as classifiers.
 
-The profile that ships was fitted to classifiers; a head is made of the same classes of kernels, but on maps and of widths that none of
-them had. The machine's speed, one factor, is taken from the classifiers and left out everywhere: what is said of a task is what the
-task adds. The published backbones, in ONNX Runtime on one thread: about twelve minutes.
+A profile is fitted to classifiers; a head is made of the same classes of kernels, but on maps and of widths that none of them had. The
+machine's speed now, one factor, is taken from the classifiers and left out everywhere: what is said of a task is what the task adds. The
+published backbones, about ten minutes. ``python -m benchmarks task_latency:NAME`` takes the profile that ``mvt-nas latency profile --name
+NAME`` has made of this machine; without one, the profile that ships, which is of another.
 """
 
 from __future__ import annotations
@@ -29,15 +30,22 @@ SECONDS, TOGETHER = 4.0, 4
 Array = NDArray[np.float64]
 
 
-def run(names: Sequence[str] = tuple(published_names()), seconds: float = SECONDS) -> list[Figure]:
-    """Return the errors of the predictions of each task."""
-    profile = load_profile(default_profile_name())
+def run() -> list[Figure]:
+    """Return the errors of the predictions of each task by the profile that ships."""
+    return run_part(default_profile_name())
+
+
+def run_part(device: str, names: Sequence[str] = tuple(published_names()), seconds: float = SECONDS) -> list[Figure]:
+    """Return the errors of the predictions of each task by some device's profile, whose name they begin with."""
+    profile = load_profile(device)
     measured = {kind: _measured(names, task_from_text(kind), seconds) * (profile.probe_ms or 1.0) for kind in TASKS}
     predicted = {kind: _predicted(names, task_from_text(kind), profile.predictor) for kind in TASKS}
     speed = scale_between(predicted["classification"], measured["classification"])
-    figures = [Figure("classification, measured / predicted", speed, "", 0, 0, len(names), "the machine's speed, left out below")]
+    figures = [
+        Figure(f"{device}, measured / predicted", speed, "x", 0, 0, len(names), "of classifiers: the machine's speed, left out below")
+    ]
     for kind in TASKS:
-        figures += _figures(kind, names, predicted[kind] * speed, measured[kind])
+        figures += _figures(f"{device}, {kind}", names, predicted[kind] * speed, measured[kind])
     return figures
 
 
@@ -57,14 +65,14 @@ def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) ->
     return np.array([predictor.predict(zoo(name), task=task).ms for name in names])
 
 
-def _figures(kind: str, names: Sequence[str], predicted: Array, measured: Array) -> list[Figure]:
+def _figures(what: str, names: Sequence[str], predicted: Array, measured: Array) -> list[Figure]:
     found = quality(predicted, measured)
     ratios = measured / predicted
     slowest, quickest = names[int(ratios.argmax())], names[int(ratios.argmin())]
     note = f"{quickest} to {slowest}"
     return [
-        Figure(f"{kind}: mean error", 100 * found["mape"], "%", 0, 0, len(names)),
-        Figure(f"{kind}: within 10 %", 100 * found["within10"], "%", 0, 0, len(names)),
-        Figure(f"{kind}: Spearman", found["spearman"], "", 0, 0, len(names)),
-        Figure(f"{kind}: slower than predicted", float(np.median(ratios)), "x", float(ratios.min()), float(ratios.max()), len(names), note),
+        Figure(f"{what}: mean error", 100 * found["mape"], "%", 0, 0, len(names)),
+        Figure(f"{what}: within 10 %", 100 * found["within10"], "%", 0, 0, len(names)),
+        Figure(f"{what}: Spearman", found["spearman"], "", 0, 0, len(names)),
+        Figure(f"{what}: slower than predicted", float(np.median(ratios)), "x", float(ratios.min()), float(ratios.max()), len(names), note),
     ]
