@@ -307,9 +307,7 @@ def test_a_ledger_reads_finished_trials_once_and_says_what_reading_all_says(monk
             values=[1.0, 2.0] if state != TrialState.FAIL else None,
             params=dict(zip(spread, row, strict=True)),
             distributions=spread,
-            constraints={"early": number / 60, **({"late": number - 50.0} if number > 45 else {})}
-            if state == TrialState.COMPLETE
-            else None,
+            constraints=said(number) if state == TrialState.COMPLETE else None,
         )
         trial.number = number
         trials.append(trial)

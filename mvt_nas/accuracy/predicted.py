@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
 from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.space_as_trained import SpaceAsTrained
-from mvt_nas.accuracy.surrogate import Surrogate
+from mvt_nas.accuracy.surrogate import Estimates, Surrogate
 from mvt_nas.accuracy.table import Table
 from mvt_nas.space.search_space import SearchSpace
 
@@ -35,5 +35,9 @@ class PredictedAccuracy:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _of(self, rows: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
-        found = self._surrogate.predict_features(self._space.features(rows))
-        return {ACCURACY: found.percent, ACCURACY_LOW: found.low, ACCURACY_HIGH: found.high, ACCURACY_BEYOND: found.beyond}
+        return by_name(self._surrogate.predict_features(self._space.features(rows)))
+
+
+def by_name(found: Estimates) -> dict[str, NDArray[np.float64]]:
+    """Return estimates by the names of their metrics, each (n,)."""
+    return {ACCURACY: found.percent, ACCURACY_LOW: found.low, ACCURACY_HIGH: found.high, ACCURACY_BEYOND: found.beyond}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mvt_nas.accuracy.imagenet import imagenet_top1
-from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET
+from mvt_nas.accuracy.names import IMAGENET
+from mvt_nas.accuracy.predicted import by_name
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.names import COST_NAMES, of_task, task_of
@@ -30,13 +31,12 @@ def _costs(inputs: Inputs, kind: str | None, architectures: Sequence[Architectur
     columns = {of_task(kind, name): [float(getattr(one, name)) for one in counts] for name in COST_NAMES}
     for metric, profile in inputs.devices.items():
         if task_of(metric) == kind:
-            predict, size = profile.predictor.predict, profile.batch_size or 1
+            predict, size = profile.predictor.predict, profile.batch_size
             columns[metric] = [predict(one, batch_size=size, num_classes=num_classes, task=task).ms for one in architectures]
     return columns
 
 
-def _accuracies(accuracy: AccuracyTable, architectures: Sequence[Architecture]) -> Mapping[str, list[float]]:
+def _accuracies(accuracy: AccuracyTable, architectures: Sequence[Architecture]) -> dict[str, list[float]]:
     surrogate = accuracy.quality.surrogate(accuracy.table)
     found = surrogate.predict([at_protocol(one, accuracy.table) for one in architectures])
-    named = {ACCURACY: found.percent, ACCURACY_LOW: found.low, ACCURACY_HIGH: found.high, ACCURACY_BEYOND: found.beyond}
-    return {name: column.tolist() for name, column in named.items()}
+    return {name: column.tolist() for name, column in by_name(found).items()}
