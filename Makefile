@@ -62,6 +62,6 @@ $(VENV): pyproject.toml constraints.txt
 	@touch $@
 
 # The pages of reports are tested in a real Chromium; one that is on the machine is taken.
-$(BROWSER): $(VENV) tests/browser.py
-	@$(BIN)/python tests/browser.py > $@.new
+$(BROWSER): $(VENV) tests/support/browser.py
+	@$(BIN)/python tests/support/browser.py > $@.new
 	@mv $@.new $@

@@ -1,7 +1,8 @@
 """``python -m benchmarks [NAME[:PART]...]``: run all benchmarks or those named; of one that has parts, such as samplers, one of them.
 
-Prints a table of each and writes ``results/benchmarks/NAME.json``: the figures and the environment. A part alone takes the place of its
-own figures there, all of which begin with its name, and says under ``parts`` when and where it was measured.
+Prints a table of each and writes ``results/benchmarks/NAME.json``: the figures and the environment.
+A part alone takes the place of its own figures there, all of which begin with its name, and says
+under ``parts`` when and where it was measured.
 """
 
 from __future__ import annotations
@@ -48,12 +49,18 @@ def main(arguments: list[str]) -> int:
 
 def _write(name: str, part: str, figures: list[Figure], seconds: float) -> None:
     path = FOLDER / f"{name}.json"
-    about = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 1), "environment": environment()}
+    about = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "environment": environment(),
+    }
     new = [dataclasses.asdict(figure) for figure in figures]
     content = {"benchmark": name, **about, "figures": new}
     if part and path.exists():
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["figures"] = [one for one in content["figures"] if not one["name"].startswith(f"{part},")] + new
+        content["figures"] = [
+            one for one in content["figures"] if not one["name"].startswith(f"{part},")
+        ] + new
         content["parts"] = content.get("parts", {}) | {part: about}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -63,7 +70,10 @@ def _print(name: str, figures: list[Figure]) -> None:
     print(f"\n{name}")
     for figure in figures:
         spread = f"{figure.low:.4g} to {figure.high:.4g}, {figure.repeats} repeats"
-        print(f"  {figure.name:{width}}  {figure.value:>12,.5g} {figure.unit:16} ({spread})  {figure.note}".rstrip())
+        print(
+            f"  {figure.name:{width}}  {figure.value:>12,.5g} {figure.unit:16} ({spread}) "
+            f" {figure.note}".rstrip()
+        )
 
 
 if __name__ == "__main__":

@@ -52,18 +52,27 @@ def seconds(work: Callable[[], object], repeats: int) -> list[float]:
 
 def figure(name: str, samples: list[float], unit: str, note: str = "") -> Figure:
     """Return the figure of some samples."""
-    return Figure(name, statistics.median(samples), unit, min(samples), max(samples), len(samples), note)
+    return Figure(
+        name, statistics.median(samples), unit, min(samples), max(samples), len(samples), note
+    )
 
 
 def environment() -> dict[str, str | int]:
     """Return what a figure depends on beside the code."""
-    found: dict[str, str | int] = {"mvt-nas": mvt_nas.__version__, "python": platform.python_version()}
+    found: dict[str, str | int] = {
+        "mvt-nas": mvt_nas.__version__,
+        "python": platform.python_version(),
+    }
     for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "missing"
-    return found | {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count() or 1}
+    return found | {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+    }
 
 
 def _processor() -> str:

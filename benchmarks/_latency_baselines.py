@@ -11,22 +11,26 @@ from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph, Op
 from mvt_nas.latency.model.kernels import Signature, kernels, signature
-from mvt_nas.latency.model.partitions import BY_GROUP
 from mvt_nas.latency.model.predictor import Coefficients
+from mvt_nas.latency.model.scaling_groups import BY_GROUP
 
 Array = NDArray[np.float64]
 
 
 def macs_line(graphs: Sequence[Graph], ms: Array, others: Sequence[Graph]) -> Array:
     """Return what a relative least-squares line through MACs predicts for other networks."""
-    here, there = (np.array([[sum(op.macs for op in graph.ops), 1.0] for graph in group]) for group in (graphs, others))
+    here, there = (
+        np.array([[sum(op.macs for op in graph.ops), 1.0] for graph in group])
+        for group in (graphs, others)
+    )
     return np.asarray(there @ np.linalg.lstsq(here / ms[:, None], np.ones(len(ms)), rcond=None)[0])
 
 
 class BlockTable:
     """Milliseconds of each block that was measured; an unknown block takes those of the one next in MACs, in proportion.
 
-    Source: the look-up tables of ProxylessNAS (arXiv 1812.00332) and Once-for-all (arXiv 1908.09791), keyed by a block's shapes.
+    Source: the look-up tables of ProxylessNAS (arXiv 1812.00332) and Once-for-all (arXiv
+        1908.09791), keyed by a block's shapes.
 
     Args:
         graphs: of networks that were measured.
@@ -34,7 +38,9 @@ class BlockTable:
         ms: of each network as a whole; one factor over all blocks is fitted to them.
     """
 
-    def __init__(self, graphs: Sequence[Graph], times: Sequence[Mapping[Signature, float]], ms: Array) -> None:
+    def __init__(
+        self, graphs: Sequence[Graph], times: Sequence[Mapping[Signature, float]], ms: Array
+    ) -> None:
         self._known: dict[str, dict[tuple[object, ...], tuple[float, float]]] = defaultdict(dict)
         for graph, found in zip(graphs, times, strict=True):
             for ops, block_ms in _blocks(graph, found):
@@ -45,7 +51,9 @@ class BlockTable:
 
     def predict(self, graphs: Sequence[Graph]) -> Array:
         """Return the sums over the blocks of each network, (n,)."""
-        return self._factor * np.array([sum(self._block_ms(ops) for ops in _scopes(graph)) for graph in graphs])
+        return self._factor * np.array(
+            [sum(self._block_ms(ops) for ops in _scopes(graph)) for graph in graphs]
+        )
 
     def _block_ms(self, ops: Sequence[Op]) -> float:
         entries, macs = self._known[_kind(ops)], float(sum(op.macs for op in ops))
@@ -61,7 +69,12 @@ class BlockTable:
 
 
 def with_residual(
-    name: str, coefficients: Coefficients, graphs: Sequence[Graph], predicted: Array, ms: Array, others: Sequence[Graph]
+    name: str,
+    coefficients: Coefficients,
+    graphs: Sequence[Graph],
+    predicted: Array,
+    ms: Array,
+    others: Sequence[Graph],
 ) -> Array:
     """Return the factors by which a learned model corrects the predictions of other networks.
 
@@ -81,11 +94,20 @@ def with_residual(
     from sklearn.preprocessing import StandardScaler
 
     if name == "gaussian process":
-        kernel = ConstantKernel(0.01, (1e-6, 1.0)) * RBF(3.0, (0.5, 100.0)) + WhiteKernel(1e-3, (1e-6, 1e-1))
+        kernel = ConstantKernel(0.01, (1e-6, 1.0)) * RBF(3.0, (0.5, 100.0)) + WhiteKernel(
+            1e-3, (1e-6, 1e-1)
+        )
         model = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, random_state=0))
     else:
-        model = make_pipeline(GradientBoostingRegressor(n_estimators=60, max_depth=2, learning_rate=0.05, random_state=0))
-    features, there = (np.log(np.stack([BY_GROUP.times(graph, coefficients)[:-1] for graph in group]) + 1e-3) for group in (graphs, others))
+        model = make_pipeline(
+            GradientBoostingRegressor(
+                n_estimators=60, max_depth=2, learning_rate=0.05, random_state=0
+            )
+        )
+    features, there = (
+        np.log(np.stack([BY_GROUP.times(graph, coefficients)[:-1] for graph in group]) + 1e-3)
+        for group in (graphs, others)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: there is nothing to learn
         model.fit(features, np.log(ms / predicted))

@@ -42,7 +42,11 @@ def kind(architecture: Architecture) -> str:
     found = {getattr(stage.block, "attention", None) for stage in architecture.stages} - {None}
     if not found:
         return "convolutions only"
-    return "both" if len(found) > 1 else {"multi_head": "multi-head", "separable": "separable"}[str(found.pop())]
+    return (
+        "both"
+        if len(found) > 1
+        else {"multi_head": "multi-head", "separable": "separable"}[str(found.pop())]
+    )
 
 
 def draw(points: Sequence[Point], models: Sequence[str], noise: float, path: Path) -> None:
@@ -52,7 +56,9 @@ def draw(points: Sequence[Point], models: Sequence[str], noise: float, path: Pat
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8), width_ratios=(1, 1.25), layout="constrained")
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(11, 4.8), width_ratios=(1, 1.25), layout="constrained"
+    )
     _scatter(left, points, models[0])
     _errors(right, points, models, noise)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,8 +74,22 @@ def _scatter(axes: Any, points: Sequence[Point], model: str) -> None:
         members = [p for p in points if kind(p.architecture) == name]
         if members:
             label = f"{name} ({len(members)})"
-            axes.plot([p.ms for p in members], [p.predicted[model] for p in members], marker, color=colour, markersize=5, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="measured ms", ylabel="predicted ms", xlim=ends, ylim=ends)
+            axes.plot(
+                [p.ms for p in members],
+                [p.predicted[model] for p in members],
+                marker,
+                color=colour,
+                markersize=5,
+                label=label,
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="measured ms",
+        ylabel="predicted ms",
+        xlim=ends,
+        ylim=ends,
+    )
     axes.set_title(f"{len(points)} networks that it was not fitted to", fontsize="medium")
     axes.legend(frameon=False, loc="upper left")
 
@@ -79,16 +99,36 @@ def _errors(axes: Any, points: Sequence[Point], models: Sequence[str], noise: fl
     rng = np.random.default_rng(0)
     for row, model in enumerate(models):
         for place, name in enumerate(kinds):
-            errors = np.array([100 * (p.predicted[model] / p.ms - 1) for p in points if kind(p.architecture) == name])
+            errors = np.array(
+                [
+                    100 * (p.predicted[model] / p.ms - 1)
+                    for p in points
+                    if kind(p.architecture) == name
+                ]
+            )
             height = row * (len(kinds) + 1) + place
             colour, marker = _STYLES[name]
-            axes.plot(errors, height + rng.uniform(-0.25, 0.25, len(errors)), marker, color=colour, markersize=4, alpha=0.8)
+            axes.plot(
+                errors,
+                height + rng.uniform(-0.25, 0.25, len(errors)),
+                marker,
+                color=colour,
+                markersize=4,
+                alpha=0.8,
+            )
         mape = np.mean([abs(100 * (p.predicted[model] / p.ms - 1)) for p in points])
         middle = row * (len(kinds) + 1) + (len(kinds) - 1) / 2
-        axes.annotate(f"{model}\n{mape:.1f} % mean error", (1.01, middle), xycoords=("axes fraction", "data"), va="center")
+        axes.annotate(
+            f"{model}\n{mape:.1f} % mean error",
+            (1.01, middle),
+            xycoords=("axes fraction", "data"),
+            va="center",
+        )
     axes.axvspan(-10, 10, color="#eeeeee", zorder=0)
     axes.axvspan(-100 * noise, 100 * noise, color="#cccccc", zorder=0)
     axes.axvline(0, color="#888888", linewidth=0.8)
     axes.set(xlabel="error of the prediction, %", yticks=[])
     axes.invert_yaxis()
-    axes.set_title("errors by kind of network (grey: ±10 %, darker: noise of measuring)", fontsize="medium")
+    axes.set_title(
+        "errors by kind of network (grey: ±10 %, darker: noise of measuring)", fontsize="medium"
+    )

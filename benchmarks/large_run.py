@@ -1,9 +1,11 @@
 """What a search of very many candidates takes: seconds, memory and disk, and the commands that go on with it and look at it.
 
-The objectives are known, so nothing is evaluated and what is left is the engine: proposing, repairing, decoding, keeping. Each step is a
-process of its own, started as a user would, with one thread. The time per candidate is the processor's, between one size and the next,
-so that neither starting nor other programs count; where every further candidate takes as long as those before it, the ratio of late to
-early is 1. The steps that have to be quick are timed by the clock, with all that a process needs to start.
+The objectives are known, so nothing is evaluated and what is left is the engine: proposing,
+repairing, decoding, keeping. Each step is a process of its own, started as a user would, with one
+thread. The time per candidate is the processor's, between one size and the next, so that neither
+starting nor other programs count; where every further candidate takes as long as those before it,
+the ratio of late to early is 1. The steps that have to be quick are timed by the clock, with all
+that a process needs to start.
 
 ``python -m benchmarks large_run:mvt`` measures one sampler only.
 """
@@ -27,7 +29,10 @@ SIZES = (1_000, 10_000, 100_000)
 OBJECTIVES = ("accuracy", "macs", "params")
 BATCH = 16
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
-_GO_ON = "import sys; from pathlib import Path; from mvt_nas.engine.start import resume_folder; resume_folder(Path(sys.argv[1]), trials={})"
+_GO_ON = (
+    "import sys; from pathlib import Path; from mvt_nas.nas.api import resume_folder;"
+    " resume_folder(Path(sys.argv[1]), trials={})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,18 @@ def took(arguments: Sequence[str]) -> Took:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *arguments], stdout=said, stderr=said, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdout=said, stderr=said, env=environment
+        )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
-            raise RuntimeError(f"{arguments} ended with {process.returncode}: {said.read()[-2000:].decode(errors='replace')}")
+            raise RuntimeError(
+                f"{arguments} ended with {process.returncode}:"
+                f" {said.read()[-2000:].decode(errors='replace')}"
+            )
     return Took(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_BYTES / 1e6)
 
 
@@ -87,8 +97,15 @@ def measure(sampler: str, candidates: int, folder: Path) -> Size:
     many = ["--trials", str(candidates), "--sampler", sampler, "--out", str(folder)]
     search = took(["-m", "mvt_nas", "search", "mobilevit", *objectives, *many])
     size_mb = (folder / "candidates.jsonl").stat().st_size / 1e6
-    looks = {verb: took(["-m", "mvt_nas", verb, str(folder)]) for verb in ("pareto", "plot", "report")}
-    return Size(candidates, search, size_mb, looks | {"resume": took(["-c", _GO_ON.format(candidates + BATCH), str(folder)])})
+    looks = {
+        verb: took(["-m", "mvt_nas", verb, str(folder)]) for verb in ("pareto", "plot", "report")
+    }
+    return Size(
+        candidates,
+        search,
+        size_mb,
+        looks | {"resume": took(["-c", _GO_ON.format(candidates + BATCH), str(folder)])},
+    )
 
 
 def run(sizes: Sequence[int] = SIZES, samplers: Sequence[str] = SAMPLERS) -> list[Figure]:
@@ -125,8 +142,21 @@ def _of_size(sampler: str, size: Size) -> list[Figure]:
     return [
         figure(f"{name}, the search", [search.wall_s], "s", note),
         figure(f"{name}, peak memory", [search.peak_mb], "MB"),
-        figure(f"{name}, candidates.jsonl", [size.file_mb], "MB", f"{1e3 * size.file_mb / size.candidates:.2f} kB each"),
-        *(figure(f"{name}, {step}", [size.steps[step].wall_s], "s", f"{said}; {_more(size.steps[step])}") for step, said in steps.items()),
+        figure(
+            f"{name}, candidates.jsonl",
+            [size.file_mb],
+            "MB",
+            f"{1e3 * size.file_mb / size.candidates:.2f} kB each",
+        ),
+        *(
+            figure(
+                f"{name}, {step}",
+                [size.steps[step].wall_s],
+                "s",
+                f"{said}; {_more(size.steps[step])}",
+            )
+            for step, said in steps.items()
+        ),
     ]
 
 
@@ -145,5 +175,12 @@ def _growth(sampler: str, sizes: Sequence[Size]) -> list[Figure]:
         figures.append(figure(f"{span}, one candidate", each_ms[-1:], "ms", "of the processor"))
         figures.append(figure(f"{span}, memory of one", [memory_kb], "kB"))
     if len(each_ms) > 1:
-        figures.append(figure(f"{sampler}, one candidate late / early", [each_ms[-1] / each_ms[0]], "", "1 is linear"))
+        figures.append(
+            figure(
+                f"{sampler}, one candidate late / early",
+                [each_ms[-1] / each_ms[0]],
+                "",
+                "1 is linear",
+            )
+        )
     return figures

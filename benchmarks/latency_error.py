@@ -1,9 +1,10 @@
 """How far predicted latencies are from measured ones, on networks that the model was not fitted to, beside simpler models.
 
-Measures 36 reference networks, 40 random ones and the published ones in ONNX Runtime on one thread, and for the transfer from ten
-whole-network times also in OpenVINO and PyTorch: about half an hour. What was measured is kept in
-``results/benchmarks/latency_error``, so that an interrupted run goes on and the figures can be recomputed; delete it to measure anew.
-The profile in that folder, fitted to the 36 and judged by the others, is the one that ships as the default device.
+Measures 36 reference networks, 40 random ones and the published ones in ONNX Runtime on one thread,
+and for the transfer from ten whole-network times also in OpenVINO and PyTorch: about half an hour.
+What was measured is kept in ``results/benchmarks/latency_error``, so that an interrupted run goes
+on and the figures can be recomputed; delete it to measure anew. The profile in that folder, fitted
+to the 36 and judged by the others, is the one that ships as the default device.
 """
 
 from __future__ import annotations
@@ -20,16 +21,23 @@ from benchmarks._latency_baselines import BlockTable, macs_line, with_residual
 from benchmarks._latency_plot import Point, draw
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.latency.calibration.calibrate import profile_of
-from mvt_nas.latency.calibration.campaign import Campaign, Results, run_campaign
-from mvt_nas.latency.calibration.reference_networks import Chosen, choose
-from mvt_nas.latency.measuring.fingerprint import fingerprint
-from mvt_nas.latency.measuring.settings import Settings
-from mvt_nas.latency.model.fit import Model, fit_model
-from mvt_nas.latency.model.quality import quality
+from mvt_nas.latency.calibration.measurement_session import (
+    MeasurementSession,
+    SessionResults,
+    run_session,
+)
+from mvt_nas.latency.calibration.reference_networks import (
+    ReferenceNetworks,
+    choose_reference_networks,
+)
+from mvt_nas.latency.fingerprint import fingerprint
+from mvt_nas.latency.model.fit import FittedLatencyModel, fit_model
+from mvt_nas.latency.model.prediction_error import prediction_error
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.latency.profiles import DEFAULT
-from mvt_nas.latency.runtimes.contract import usable_runtime
-from mvt_nas.lowering import lower
+from mvt_nas.latency.profile_lookup import DEFAULT
+from mvt_nas.latency.runtime import usable_runtime
+from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import load_space
@@ -48,7 +56,7 @@ Array = NDArray[np.float64]
 def run() -> list[Figure]:
     """Return the errors of each model, and draw them."""
     to_fit, to_judge = networks()
-    results = _measured((*to_fit, *to_judge), Settings(), "onnxruntime-1t", whole=True)
+    results = _measured((*to_fit, *to_judge), TimingSettings(), "onnxruntime-1t", whole=True)
     ms, noise = results.tied().ms, results.tied().noise
     _write_profile(to_fit, to_judge, results)
     graphs = {architecture.key: lower(architecture) for _, architecture in (*to_fit, *to_judge)}
@@ -66,12 +74,27 @@ def run() -> list[Figure]:
     for name in ("gaussian process", "boosted trees"):
         learned = with_residual(name, coefficients, here, model.held_out_ms, fit_ms, there)
         predicted[f"this model and a {name} of its residuals"] = predicted["this model"] * learned
-    found = [Figure("noise floor", 100 * noise, "%", 0, 0, 2, "mean difference of a network's latency between heats, speeds removed")]
+    found = [
+        Figure(
+            "noise floor",
+            100 * noise,
+            "%",
+            0,
+            0,
+            2,
+            "mean difference of a network's latency between heats, speeds removed",
+        )
+    ]
     for name, latencies in predicted.items():
         found += _figures(name, latencies, judge_ms, noise)
-    found.append(Figure("look-up table: blocks that it knows", 100 * table.hits / table.asked, "%", 0, 0, 1))
+    found.append(
+        Figure("look-up table: blocks that it knows", 100 * table.hits / table.asked, "%", 0, 0, 1)
+    )
     found += _transfers(to_fit, to_judge, coefficients)
-    points = [Point(name, a, ms[a.key], {m: float(p[i]) for m, p in predicted.items()}) for i, (name, a) in enumerate(to_judge)]
+    points = [
+        Point(name, a, ms[a.key], {m: float(p[i]) for m, p in predicted.items()})
+        for i, (name, a) in enumerate(to_judge)
+    ]
     draw(points, ("this model", "look-up table of blocks", "MACs"), noise, FOLDER / "error.png")
     return found
 
@@ -80,64 +103,111 @@ def networks() -> tuple[Networks, Networks]:
     """Return the networks to fit to, and fresh ones with the published to judge by: those that were measured before, where any were."""
     if not NETWORKS.exists():
         to_fit, to_judge = _chosen()
-        text = json.dumps({"to_fit": [[n, a.to_dict()] for n, a in to_fit], "to_judge": [[n, a.to_dict()] for n, a in to_judge]})
+        text = json.dumps(
+            {
+                "to_fit": [[n, a.to_dict()] for n, a in to_fit],
+                "to_judge": [[n, a.to_dict()] for n, a in to_judge],
+            }
+        )
         NETWORKS.parent.mkdir(parents=True, exist_ok=True)
         NETWORKS.write_text(text + "\n")
     found = json.loads(NETWORKS.read_text())
-    to_fit, to_judge = ([(n, Architecture.from_dict(a, n)) for n, a in found[part]] for part in ("to_fit", "to_judge"))
+    to_fit, to_judge = (
+        [(n, Architecture.from_dict(a, n)) for n, a in found[part]]
+        for part in ("to_fit", "to_judge")
+    )
     return to_fit, to_judge
 
 
 def _chosen() -> tuple[Networks, Networks]:
     space = load_space("mobilevit")
-    to_fit = list(choose(space, to_fit=REFERENCES, to_judge=0, seed=0).to_fit)
+    to_fit = list(choose_reference_networks(space, to_fit=REFERENCES, to_judge=0, seed=0).to_fit)
     known = {a.key for _, a in to_fit}
-    drawn = [(f"random{n}", a) for n, a in enumerate(space.decode_many(space.sample(RANDOM, FRESH_SEED)), start=1) if a.key not in known]
+    drawn = [
+        (f"random{n}", a)
+        for n, a in enumerate(space.decode_many(space.sample(RANDOM, FRESH_SEED)), start=1)
+        if a.key not in known
+    ]
     return to_fit, [*drawn, *((name, zoo(name)) for name in published_names())]
 
 
-def _write_profile(to_fit: Networks, to_judge: Networks, results: Results) -> None:
+def _write_profile(to_fit: Networks, to_judge: Networks, results: SessionResults) -> None:
     found = fingerprint(usable_runtime("onnxruntime"), threads=1)
-    settings = Settings(batch_size=1)
-    profile_of(DEFAULT, Chosen(tuple(to_fit), tuple(to_judge)), results, settings, found).write(FOLDER / f"{DEFAULT}.json")
+    settings = TimingSettings(batch_size=1)
+    profile_of(
+        DEFAULT, ReferenceNetworks(tuple(to_fit), tuple(to_judge)), results, settings, found
+    ).write(FOLDER / f"{DEFAULT}.json")
 
 
-def _measured(found: tuple[tuple[str, Architecture], ...], settings: Settings, name: str, *, whole: bool = False) -> Results:
-    campaign = Campaign(found, settings, *((MINUTES, 2, True) if whole else (TRANSFER_MINUTES, 1, False)))
+def _measured(
+    found: tuple[tuple[str, Architecture], ...],
+    settings: TimingSettings,
+    name: str,
+    *,
+    whole: bool = False,
+) -> SessionResults:
+    campaign = MeasurementSession(
+        found, settings, *((MINUTES, 2, True) if whole else (TRANSFER_MINUTES, 1, False))
+    )
 
     def listener(done: int, total: int, what: str) -> None:
         print(f"{name}: {done}/{total} heats", file=sys.stderr)
 
-    return run_campaign(campaign, journal=FOLDER / f"{name}.jsonl", listener=listener)
+    return run_session(campaign, journal=FOLDER / f"{name}.jsonl", listener=listener)
 
 
-def _predict(model: Model, graphs: list[Graph]) -> Array:
-    return np.array([float(model.predictor.kernels_ms(graph)) + model.predictor.fixed_ms for graph in graphs])
+def _predict(model: FittedLatencyModel, graphs: list[Graph]) -> Array:
+    return np.array(
+        [float(model.predictor.kernels_ms(graph)) + model.predictor.fixed_ms for graph in graphs]
+    )
 
 
-def _figures(name: str, predicted: Array, measured: Array, noise: float, note: str = "") -> list[Figure]:
-    figures = quality(predicted, measured)
+def _figures(
+    name: str, predicted: Array, measured: Array, noise: float, note: str = ""
+) -> list[Figure]:
+    figures = prediction_error(predicted, measured)
     errors = 100 * np.abs(predicted / measured - 1)
     n = int(figures["n"])
     note = note or f"{n} networks that it was not fitted to"
     return [
-        Figure(f"{name}: mean error", 100 * figures["mape"], "%", float(errors.min()), float(errors.max()), n, note),
-        *(Figure(f"{name}: within {share} %", 100 * figures[f"within{share}"], "%", 0, 0, n) for share in (5, 10)),
+        Figure(
+            f"{name}: mean error",
+            100 * figures["mape"],
+            "%",
+            float(errors.min()),
+            float(errors.max()),
+            n,
+            note,
+        ),
+        *(
+            Figure(f"{name}: within {share} %", 100 * figures[f"within{share}"], "%", 0, 0, n)
+            for share in (5, 10)
+        ),
         Figure(f"{name}: Spearman", figures["spearman"], "", 0, 0, n),
     ]
 
 
-def _transfers(to_fit: Networks, to_judge: Networks, coefficients: dict[str, dict[str, float]]) -> list[Figure]:
+def _transfers(
+    to_fit: Networks, to_judge: Networks, coefficients: dict[str, dict[str, float]]
+) -> list[Figure]:
     """Return the errors of models of other runtimes and threads that know ten whole-network times only."""
     few = to_fit[:FEW]
     donors = {"onnxruntime-1t": coefficients, "roofline": ROOFLINE}
     found = []
     for name, (runtime, threads) in TRANSFERS.items():
-        results = _measured((*few, *to_judge), Settings(runtime=runtime, threads=threads), f"{runtime}-{threads}t")
+        results = _measured(
+            (*few, *to_judge),
+            TimingSettings(runtime=runtime, threads=threads),
+            f"{runtime}-{threads}t",
+        )
         ms = results.tied().ms
         here, there = ([lower(a) for _, a in group] for group in (few, to_judge))
-        model = fit_model(here, np.array([ms[a.key] for _, a in few]), donors=donors, leave_one_out=True)
+        model = fit_model(
+            here, np.array([ms[a.key] for _, a in few]), donors=donors, leave_one_out=True
+        )
         judge_ms = np.array([ms[a.key] for _, a in to_judge])
         title = f"{name}, from {FEW} whole-network times"
-        found += _figures(title, _predict(model, there), judge_ms, 0.0, f"donor: {model.fitted.recipe.donor}")
+        found += _figures(
+            title, _predict(model, there), judge_ms, 0.0, f"donor: {model.fitted.recipe.donor}"
+        )
     return found

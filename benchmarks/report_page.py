@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks._figures import Figure, figure
-from mvt_nas.engine.run import Run
-from mvt_nas.report.page.write import write_page
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.html.page import write_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # its browser, and its runs that nobody evaluated
-from browser import chromium
-from page_runs import large_run
+sys.path.append(
+    str(Path(__file__).resolve().parents[1])
+)  # its browser, and its runs that nobody evaluated
+from tests.support.browser import chromium
+from tests.support.report_runs import large_run
 
 MANY, FEW = 20_000, 200
 REPEATS = 5
@@ -36,7 +38,12 @@ def run() -> list[Figure]:
     found: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         opened: dict[int, list[float]] = {}
-        pages = {count: _written(large_run(Path(folder) / str(count), count), Path(folder) / f"{count}.html") for count in (MANY, FEW)}
+        pages = {
+            count: _written(
+                large_run(Path(folder) / str(count), count), Path(folder) / f"{count}.html"
+            )
+            for count in (MANY, FEW)
+        }
         for count, (path, seconds) in pages.items():
             found += [
                 figure(f"write, {count} candidates", [seconds], "s"),
@@ -48,7 +55,14 @@ def run() -> list[Figure]:
                 opened.setdefault(count, []).append(seconds)
                 opened.setdefault(-count, []).append(redrawn)
         for count in (MANY, FEW):
-            found.append(figure(f"open until it can be used, {count} candidates", opened[count], "s", "Chromium without a graphics card"))
+            found.append(
+                figure(
+                    f"open until it can be used, {count} candidates",
+                    opened[count],
+                    "s",
+                    "Chromium without a graphics card",
+                )
+            )
             found.append(figure(f"another axis, {count} candidates", opened[-count], "s"))
         ratios = [many / few for many, few in zip(opened[MANY], opened[FEW], strict=True)]
         found.append(figure(f"open {MANY} candidates, times as long as {FEW}", ratios, ""))

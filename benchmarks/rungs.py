@@ -1,8 +1,9 @@
 """What rungs save and what they lose, replayed on trainings that were all done to the end.
 
-On the table that ships (8 epochs): 60 of its networks are drawn, rungs after 2 and 4 epochs keep a third each time, and the front of the
-networks that reach the last epoch is compared with that of all 60, by hypervolume over accuracy and parameters. Beside it: promotion
-by rank without places for every size, by accuracy alone, and at random.
+On the table that ships (8 epochs): 60 of its networks are drawn, rungs after 2 and 4 epochs keep a
+third each time, and the front of the networks that reach the last epoch is compared with that of
+all 60, by hypervolume over accuracy and parameters. Beside it: promotion by rank without places for
+every size, by accuracy alone, and at random.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from benchmarks._figures import Figure, figure
-from mvt_nas.accuracy.shipped import default_table
-from mvt_nas.accuracy.table import Table, read_table
-from mvt_nas.engine import promotion
-from mvt_nas.engine.training import KEEP
+from mvt_nas.accuracy.table import AccuracyTable, read_table
+from mvt_nas.nas.multi_fidelity import promotion
+from mvt_nas.nas.problem.short_training import KEEP
 from mvt_nas.pareto import hypervolume, reference_point
-from mvt_nas.training.result import COMPLETE
+from mvt_nas.resources import default_table
+from mvt_nas.training.short.result import COMPLETE
 
 DRAWS, DRAWN = 200, 60
 RUNGS = (2, 4, 8)
@@ -38,60 +39,97 @@ def run() -> list[Figure]:
     rng = np.random.default_rng(0)
     draws = [rng.choice(len(curves), DRAWN, replace=False) for _ in range(DRAWS)]
     figures = []
-    for name, choose in {"as searches promote": _ours, "by rank alone": _by_rank, "accuracy alone": _best, "at random": _random}.items():
+    for name, choose in {
+        "as searches promote": _ours,
+        "by rank alone": _by_rank,
+        "accuracy alone": _best,
+        "at random": _random,
+    }.items():
         shares = [_share(curves[draw], sizes[draw], choose, rng) for draw in draws]
         figures.append(figure(f"hypervolume kept, {name}", shares, "of all"))
-    figures.append(figure("epochs trained", [_cost()], "of all", f"{DRAWN} networks, rungs {RUNGS}, a third kept"))
+    figures.append(
+        figure(
+            "epochs trained", [_cost()], "of all", f"{DRAWN} networks, rungs {RUNGS}, a third kept"
+        )
+    )
     return [*figures, *_orders(read_table(default_table().with_name(LONG)))]
 
 
-def _data(table: Table) -> tuple[Array, Array]:
+def _data(table: AccuracyTable) -> tuple[Array, Array]:
     """Return validation accuracies (n, epochs) in percent and parameters (n,) of different networks."""
-    first = {training.key: training for training in reversed(table.trainings) if training.status == COMPLETE}
+    first = {
+        training.key: training
+        for training in reversed(table.trainings)
+        if training.status == COMPLETE
+    }
     networks = [first[key] for key in sorted(first)]
-    return np.array([one.curve for one in networks]), np.array([one.params for one in networks], dtype=float)
+    return np.array([one.curve for one in networks]), np.array(
+        [one.params for one in networks], dtype=float
+    )
 
 
 def _share(curves: Array, sizes: Array, choose: Choose, rng: np.random.Generator) -> float:
     members = np.arange(len(curves))
     for rung in RUNGS[:-1]:
-        places = choose(curves[members, rung - 1], sizes[members], math.ceil(KEEP * len(members)), rng)
+        places = choose(
+            curves[members, rung - 1], sizes[members], math.ceil(KEEP * len(members)), rng
+        )
         members = members[places]
     scores = np.column_stack([curves[:, -1], -np.log(sizes)])
     directions = ("max", "max")
     reference = reference_point(scores, directions, 0.1)
-    return hypervolume(scores[members], directions, reference) / hypervolume(scores, directions, reference)
+    return hypervolume(scores[members], directions, reference) / hypervolume(
+        scores, directions, reference
+    )
 
 
 def _cost() -> float:
     counts = [DRAWN]
     for _ in RUNGS[:-1]:
         counts.append(math.ceil(KEEP * counts[-1]))
-    spent = sum(count * (rung - before) for count, rung, before in zip(counts, RUNGS, (0, *RUNGS), strict=False))
+    spent = sum(
+        count * (rung - before)
+        for count, rung, before in zip(counts, RUNGS, (0, *RUNGS), strict=False)
+    )
     return spent / (DRAWN * RUNGS[-1])
 
 
-def _ours(accuracies: Array, sizes: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _ours(
+    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     costs = np.column_stack([-accuracies, sizes])
-    return np.array(promotion.promoted(costs, sizes, np.zeros(len(sizes), dtype=bool), count, count))
+    return np.array(
+        promotion.promoted(costs, sizes, np.zeros(len(sizes), dtype=bool), count, count)
+    )
 
 
-def _by_rank(accuracies: Array, sizes: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _by_rank(
+    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     costs = np.column_stack([-accuracies, sizes])
-    return np.array(promotion.promoted(costs, sizes, np.zeros(len(sizes), dtype=bool), count, places=0))
+    return np.array(
+        promotion.promoted(costs, sizes, np.zeros(len(sizes), dtype=bool), count, places=0)
+    )
 
 
-def _best(accuracies: Array, sizes: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _best(
+    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     return np.argsort(-accuracies, kind="stable")[:count]
 
 
-def _random(accuracies: Array, sizes: Array, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _random(
+    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     return rng.choice(len(accuracies), count, replace=False)
 
 
-def _orders(table: Table) -> list[Figure]:
+def _orders(table: AccuracyTable) -> list[Figure]:
     """Return how accuracies after early epochs of a long training order the networks as its last epoch does."""
     curves, _ = _data(table)
     taus = {epoch: float(kendalltau(curves[:, epoch - 1], curves[:, -1])[0]) for epoch in EARLY}
     note = f"{len(curves)} networks of {LONG}"
-    return [figure(f"order after {epoch} of {curves.shape[1]} epochs", [tau], "Kendall's tau", note) for epoch, tau in taus.items()]
+    return [
+        figure(f"order after {epoch} of {curves.shape[1]} epochs", [tau], "Kendall's tau", note)
+        for epoch, tau in taus.items()
+    ]

@@ -1,8 +1,9 @@
 """How much of the best front samplers find, what their proposals take, and what the one that knows costs makes of a default search.
 
-The problems and searches are those of ``mvt-nas bench samplers``. Figures are hypervolumes as shares of that of the best front, medians
-over seeds with the least and the most; of noisy problems those of true values. What a proposal takes there is the time of a search but
-for evaluations, which cost nothing.
+The problems and searches are those of ``mvt-nas bench samplers``. Figures are hypervolumes as
+shares of that of the best front, medians over seeds with the least and the most; of noisy problems
+those of true values. What a proposal takes there is the time of a search but for evaluations, which
+cost nothing.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from optuna.trial import FrozenTrial, create_trial
 
 from benchmarks._figures import Figure, figure
 from mvt_nas.cost.table import CostTable
-from mvt_nas.engine.bench.problem import PROBLEMS
-from mvt_nas.engine.bench.runs import CHECKPOINTS, SAMPLERS, compared
-from mvt_nas.engine.bench.unrelated import Effects
-from mvt_nas.engine.feasible import Feasibility
-from mvt_nas.engine.known import Known
-from mvt_nas.engine.objectives import Objective
-from mvt_nas.engine.proposing.goals import Goals
-from mvt_nas.engine.proposing.planner import Planner
-from mvt_nas.engine.start import search
-from mvt_nas.engine.study import distributions
+from mvt_nas.nas.api import search
+from mvt_nas.nas.benchmark.problem import PROBLEMS
+from mvt_nas.nas.benchmark.runs import CHECKPOINTS, SAMPLERS, compared
+from mvt_nas.nas.benchmark.unrelated import RandomEffects
+from mvt_nas.nas.mvt.planner import Planner
+from mvt_nas.nas.mvt.problem import OptimizationProblem
+from mvt_nas.nas.problem.constraints import Feasibility
+from mvt_nas.nas.problem.objectives import Objective
+from mvt_nas.nas.problem.predictors import Predictors
+from mvt_nas.nas.studies.optuna_study import distributions
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace, load_space
 
@@ -53,22 +54,32 @@ def _problem(name: str) -> list[Figure]:
     for sampler, searches in found.items():
         for trials in CHECKPOINTS:
             shares = [search.shares[trials] for search in searches]
-            figures.append(figure(f"{name}, {sampler}, {trials} evaluations", shares, "of the best", about))
+            figures.append(
+                figure(f"{name}, {sampler}, {trials} evaluations", shares, "of the best", about)
+            )
         seconds = [search.seconds / TRIALS for search in searches]
-        figures.append(figure(f"{name}, {sampler}, one proposal", seconds, "s", f"mean over {TRIALS}"))
+        figures.append(
+            figure(f"{name}, {sampler}, one proposal", seconds, "s", f"mean over {TRIALS}")
+        )
     return figures
 
 
 def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
     """Return the seconds of a batch after many evaluations that the sampler chose itself, and of a candidate on the way there."""
-    feasibility = Feasibility(Known(CostTable(load_space(space_name))), [])
+    feasibility = Feasibility(Predictors(CostTable(load_space(space_name))), [])
     objectives = [Objective("made_up_score", "max"), *(Objective(cost, "min") for cost in costs)]
-    goals, truth = Goals.of(feasibility, objectives, []), Effects(feasibility.known)
+    goals, truth = (
+        OptimizationProblem.of(feasibility, objectives, []),
+        RandomEffects(feasibility.known),
+    )
     planner, trials, spent = Planner(goals, feasibility, 0, {}), list[FrozenTrial](), 0.0
     while len(trials) < OBSERVED:
         rows, seconds = _planned(planner, trials)
         spent += seconds
-        trials += [_trial(feasibility.space, row, [value, *[0.0] * len(costs)]) for row, value in zip(rows, truth(rows), strict=True)]
+        trials += [
+            _trial(feasibility.space, row, [value, *[0.0] * len(costs)])
+            for row, value in zip(rows, truth(rows), strict=True)
+        ]
     last = trials[:OBSERVED]
     going_on = [_planned(planner, last)[1] for _ in range(REPEATS)]
     anew = [_planned(Planner(goals, feasibility, 0, {}), last)[1] for _ in range(REPEATS)]
@@ -90,7 +101,9 @@ def _planned(planner: Planner, trials: Sequence[FrozenTrial]) -> tuple[Rows, flo
 def _trial(space: SearchSpace, row: Rows, values: Sequence[float]) -> FrozenTrial:
     """Return a finished trial; what is known is not read from its values."""
     codes = distributions(space)
-    return create_trial(values=values, params=dict(zip(codes, row.tolist(), strict=True)), distributions=codes)
+    return create_trial(
+        values=values, params=dict(zip(codes, row.tolist(), strict=True)), distributions=codes
+    )
 
 
 def _default_search() -> list[Figure]:
@@ -100,8 +113,17 @@ def _default_search() -> list[Figure]:
     for sampler in ("mvt", "nsga2"):
         found = [_search(sampler, seed) for seed in range(DEFAULT_SEEDS)]
         shares = [volume / other for (volume, _), other in zip(found, chance, strict=True)]
-        about = f"mobilevit, accuracy, latency and parameters, {DEFAULT_TRIALS} evaluations, {sampler}"
-        figures.append(figure(f"{about}: hypervolume", shares, "of random's", "of the same seed, which has the same reference point"))
+        about = (
+            f"mobilevit, accuracy, latency and parameters, {DEFAULT_TRIALS} evaluations, {sampler}"
+        )
+        figures.append(
+            figure(
+                f"{about}: hypervolume",
+                shares,
+                "of random's",
+                "of the same seed, which has the same reference point",
+            )
+        )
         figures.append(figure(f"{about}: whole search", [seconds for _, seconds in found], "s"))
     return figures
 
@@ -110,5 +132,7 @@ def _search(sampler: str, seed: int) -> tuple[float, float]:
     """Return the hypervolume that a search finds, and its seconds."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        result = search("mobilevit", trials=DEFAULT_TRIALS, sampler=sampler, seed=seed, out=Path(folder) / "run")
+        result = search(
+            "mobilevit", trials=DEFAULT_TRIALS, sampler=sampler, seed=seed, out=Path(folder) / "run"
+        )
         return result.run.hypervolume(), time.perf_counter() - start

@@ -1,10 +1,11 @@
 """How much quicker two workers search than one, where an evaluation takes about two seconds.
 
-Evaluations are real trainings on the digits that come with scikit-learn, on one thread each. The first batch does not count: in it
-workers start, import and read the pictures, which is told apart. Then the clock runs from the end of the first batch to the end of the
-last, proposals, the store and the wait for the slowest of each batch included. Ratios are of searches of the same run, done in turn. What
-the machine itself gives to two processes that know nothing of one another stands beside them. All searches have to find the same
-candidates and the same front to the last bit.
+Evaluations are real trainings on the digits that come with scikit-learn, on one thread each. The
+first batch does not count: in it workers start, import and read the pictures, which is told apart.
+Then the clock runs from the end of the first batch to the end of the last, proposals, the store and
+the wait for the slowest of each batch included. Ratios are of searches of the same run, done in
+turn. What the machine itself gives to two processes that know nothing of one another stands beside
+them. All searches have to find the same candidates and the same front to the last bit.
 """
 
 from __future__ import annotations
@@ -22,28 +23,30 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._figures import Figure, figure
-from mvt_nas.engine.asked import Pictures
-from mvt_nas.engine.candidates import Candidate
-from mvt_nas.engine.run import Run
-from mvt_nas.engine.start import search
-from mvt_nas.training.protocol import Protocol
+from mvt_nas.nas.api import search
+from mvt_nas.nas.request import TrainingImages
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.training.short.protocol import ShortRecipe
 
 RUNNERS, WORKERS = ("local", "ray"), (1, 2)
 BATCH, COUNTED = 12, 24
 REPEATS = 2
-PROTOCOL = Protocol(pixels=32, train_images=1280, validation_images=320, epochs=3, batch_size=32, flip=False)
+PROTOCOL = ShortRecipe(
+    pixels=32, train_images=1280, validation_images=320, epochs=3, batch_size=32, flip=False
+)
 BUDGETS = ("macs>=2M", "macs<=4M")
 """Evaluations of about the same length: a batch ends with its slowest."""
 
 _ALONE = """
 import json, sys, time
-from mvt_nas.engine.evaluate import Task, evaluate
-from mvt_nas.engine.config import Scoring
-from mvt_nas.engine.run import Run
+from mvt_nas.nas.runners.evaluation import EvaluationTask, evaluate
+from mvt_nas.nas.problem.config import Scoring
+from mvt_nas.nas.runs.run import Run
 run, times = Run.load(sys.argv[1]), []
 for repeat in range(5):
     start = time.perf_counter()
-    one = evaluate(Task(0, run.architecture(0), ("trained_accuracy",), Scoring(), 0, run.config.training))
+    one = evaluate(EvaluationTask(0, run.architecture(0), ("trained_accuracy",), Scoring(), 0, run.config.training))
     times.append(time.perf_counter() - start)
     assert one.error is None, one.error
 print(json.dumps(times))
@@ -84,7 +87,7 @@ def searched(runner: str, workers: int, folder: Path) -> Searched:
         runner=runner,
         workers=workers,
         warm_start=False,
-        pictures=Pictures(protocol=PROTOCOL),
+        pictures=TrainingImages(protocol=PROTOCOL),
         cache=False,
         listener=listen,
         out=folder,
@@ -96,7 +99,9 @@ def searched(runner: str, workers: int, folder: Path) -> Searched:
 
 
 def _found(run: Run) -> Any:
-    candidates = [(c.number, c.key, c.row, c.status, c.scores) for _, c in sorted(run.candidates.items())]
+    candidates = [
+        (c.number, c.key, c.row, c.status, c.scores) for _, c in sorted(run.candidates.items())
+    ]
     return candidates, [candidate.number for candidate in run.front()], run.hypervolume()
 
 
@@ -108,9 +113,16 @@ def machine(run: Path) -> float:
 
 def _trainings(run: Path, processes: int) -> float:
     """Return the median seconds of one training in so many processes at once."""
-    start = partial(subprocess.Popen, [sys.executable, "-c", _ALONE, str(run)], stdout=subprocess.PIPE, text=True)
+    start = partial(
+        subprocess.Popen,
+        [sys.executable, "-c", _ALONE, str(run)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     answers = [process.communicate()[0] for process in [start() for _ in range(processes)]]
-    return float(statistics.median(seconds for answer in answers for seconds in json.loads(answer)[1:]))
+    return float(
+        statistics.median(seconds for answer in answers for seconds in json.loads(answer)[1:])
+    )
 
 
 def run() -> list[Figure]:
@@ -123,12 +135,18 @@ def run() -> list[Figure]:
     searches: dict[tuple[str, int], list[Searched]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(REPEATS):
-            for kind in kinds if repeat % 2 == 0 else kinds[::-1]:  # there and back, lest the machine's mood take sides
+            for kind in (
+                kinds if repeat % 2 == 0 else kinds[::-1]
+            ):  # there and back, lest the machine's mood take sides
                 out = Path(folder) / f"{kind[0]}-{kind[1]}-{repeat}"
                 searches[kind].append(searched(*kind, out))
         limit = machine(out)
     _check_same([one for several in searches.values() for one in several])
-    return [*_of_kinds(searches), *_ratios(searches), figure("two processes that share nothing / one", [limit], "")]
+    return [
+        *_of_kinds(searches),
+        *_ratios(searches),
+        figure("two processes that share nothing / one", [limit], ""),
+    ]
 
 
 def _check_same(searches: list[Searched]) -> None:
@@ -140,9 +158,16 @@ def _of_kinds(searches: dict[tuple[str, int], list[Searched]]) -> list[Figure]:
     figures = []
     for (runner, workers), several in searches.items():
         name = f"{runner}, {workers} worker{'s' if workers > 1 else ''}"
-        note = f"one takes {statistics.median(one.evaluation_s for one in several):.2f} s; the same front bit for bit as all others here"
+        note = (
+            f"one takes {statistics.median(one.evaluation_s for one in several):.2f} s; the same"
+            " front bit for bit as all others here"
+        )
         figures.append(figure(name, [one.rate_hz for one in several], "candidates/s", note))
-        figures.append(figure(f"{name}, starting", [one.starting_s for one in several], "s", "not in the rates"))
+        figures.append(
+            figure(
+                f"{name}, starting", [one.starting_s for one in several], "s", "not in the rates"
+            )
+        )
     return figures
 
 
@@ -150,6 +175,19 @@ def _ratios(searches: dict[tuple[str, int], list[Searched]]) -> list[Figure]:
     figures = []
     for runner in RUNNERS:
         pairs = zip(searches[runner, 2], searches[runner, 1], strict=True)
-        figures.append(figure(f"{runner}, two workers / one", [two.rate_hz / one.rate_hz for two, one in pairs], ""))
+        figures.append(
+            figure(
+                f"{runner}, two workers / one",
+                [two.rate_hz / one.rate_hz for two, one in pairs],
+                "",
+            )
+        )
     pairs = zip(searches["ray", 2], searches["local", 1], strict=True)
-    return [*figures, figure("ray with two workers / local with one", [two.rate_hz / one.rate_hz for two, one in pairs], "")]
+    return [
+        *figures,
+        figure(
+            "ray with two workers / local with one",
+            [two.rate_hz / one.rate_hz for two, one in pairs],
+            "",
+        ),
+    ]

@@ -1,7 +1,7 @@
 """Whether training-free scores help the surrogate that predicts accuracy: cross-validation with them, without, and with them alone.
 
-On the table that ships; Kendall's tau between predicted and trained accuracy, by the Gaussian process, over repeated ten-fold
-cross-validation.
+On the table that ships; Kendall's tau between predicted and trained accuracy, by the Gaussian
+process, over repeated ten-fold cross-validation.
 """
 
 from __future__ import annotations
@@ -10,17 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._figures import Figure, figure
+from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import features
-from mvt_nas.accuracy.networks import Networks
-from mvt_nas.accuracy.ranking import kendall
+from mvt_nas.accuracy.proxy_validation import score_networks
+from mvt_nas.accuracy.rank_correlation import kendall
 from mvt_nas.accuracy.regressors import RECIPES
-from mvt_nas.accuracy.sampling import MATCHED
-from mvt_nas.accuracy.scoring import score_networks
-from mvt_nas.accuracy.shipped import default_table
-from mvt_nas.accuracy.surrogate import FOLDS, splits
+from mvt_nas.accuracy.surrogate import FOLDS, cross_validation_splits
 from mvt_nas.accuracy.table import read_table
+from mvt_nas.accuracy.trained_networks import DistinctNetworks
+from mvt_nas.resources import default_table
 
-SCORES = ("jacob_cov", "channel_entropy", "zen", "naswot", "swap", "log_synflow", "grad_norm", "snip")
+SCORES = (
+    "jacob_cov",
+    "channel_entropy",
+    "zen",
+    "naswot",
+    "swap",
+    "log_synflow",
+    "grad_norm",
+    "snip",
+)
 REPEATS = 3
 
 Array = NDArray[np.float64]
@@ -32,26 +41,41 @@ def run() -> list[Figure]:
     sums = features(networks.architectures, num_classes=networks.num_classes)
     found = score_networks(networks, SCORES)
     scores = np.column_stack([found[name][0] for name in SCORES])
-    sets = {"features": sums, "features and scores": np.column_stack([sums, scores]), "scores": scores}
+    sets = {
+        "features": sums,
+        "features and scores": np.column_stack([sums, scores]),
+        "scores": scores,
+    }
     figures = []
     for name, table in sets.items():
         taus = [_taus(table, networks, seed) for seed in range(REPEATS)]
         for place, over in enumerate(("all", "one size")):
             values = [tau[place] for tau in taus]
-            figures.append(figure(f"tau with {name}, {over}", values, "", f"{len(networks)} networks; scores: {', '.join(SCORES)}"))
+            figures.append(
+                figure(
+                    f"tau with {name}, {over}",
+                    values,
+                    "",
+                    f"{len(networks)} networks; scores: {', '.join(SCORES)}",
+                )
+            )
     return figures
 
 
-def _taus(table: Array, networks: Networks, seed: int) -> tuple[float, float]:
+def _taus(table: Array, networks: DistinctNetworks, seed: int) -> tuple[float, float]:
     predicted = _cross_validated(table, networks.accuracy, seed)
     matched = networks.in_panel(MATCHED)
-    return kendall(predicted, networks.accuracy), kendall(predicted[matched], networks.accuracy[matched])
+    return kendall(predicted, networks.accuracy), kendall(
+        predicted[matched], networks.accuracy[matched]
+    )
 
 
 def _cross_validated(table: Array, accuracy: Array, seed: int) -> Array:
-    fit = next(recipe.fit for recipe in RECIPES if recipe.name == "Gaussian process on all features")
+    fit = next(
+        recipe.fit for recipe in RECIPES if recipe.name == "Gaussian process on all features"
+    )
     standard = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
     predicted = np.empty(len(accuracy))
-    for inside, outside in splits(len(accuracy), FOLDS, seed):
+    for inside, outside in cross_validation_splits(len(accuracy), FOLDS, seed):
         predicted[outside] = fit(standard[inside], accuracy[inside])(standard[outside])[0]
     return predicted

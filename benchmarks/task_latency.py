@@ -1,9 +1,11 @@
 """How far predicted latencies of detectors and segmenters are from measured ones, beside those of the same backbones as classifiers.
 
-A profile is fitted to classifiers; a head is made of the same classes of kernels, but on maps and of widths that none of them had. The
-machine's speed now, one factor, is taken from the classifiers and left out everywhere: what is said of a task is what the task adds. The
-published backbones, about ten minutes. ``python -m benchmarks task_latency:NAME`` takes the profile that ``mvt-nas latency profile --name
-NAME`` has made of this machine; without one, the profile that ships, which is of another.
+A profile is fitted to classifiers; a head is made of the same classes of kernels, but on maps and
+of widths that none of them had. The machine's speed now, one factor, is taken from the classifiers
+and left out everywhere: what is said of a task is what the task adds. The published backbones,
+about ten minutes. ``python -m benchmarks task_latency:NAME`` takes the profile that ``mvt-nas
+latency profile --name NAME`` has made of this machine; without one, the profile that ships, which
+is of another.
 """
 
 from __future__ import annotations
@@ -15,17 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._figures import Figure
-from mvt_nas.latency.measuring.measure import measure
-from mvt_nas.latency.measuring.settings import Settings
+from mvt_nas.latency.model.prediction_error import prediction_error, scale_between
 from mvt_nas.latency.model.predictor import Predictor
-from mvt_nas.latency.model.quality import quality, scale_between
-from mvt_nas.latency.profiles import default_profile_name, load_profile
+from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
+from mvt_nas.latency.timing.measure import measure
+from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.space.published import published_names, zoo
-from mvt_nas.tasks.contract import Task, task_from_text
+from mvt_nas.tasks.base import Task, task_from_text
 
 TASKS = ("classification", "detection", "segmentation")
 SECONDS, TOGETHER = 4.0, 4
-"""Of timing per network, and how many are timed against each other: few, since networks at 512 px are large."""
+"""Of timing per network, and how many are timed against each other: few, since networks at 512 px
+are large."""
 
 Array = NDArray[np.float64]
 
@@ -35,14 +38,27 @@ def run() -> list[Figure]:
     return run_part(default_profile_name())
 
 
-def run_part(device: str, names: Sequence[str] = tuple(published_names()), seconds: float = SECONDS) -> list[Figure]:
+def run_part(
+    device: str, names: Sequence[str] = tuple(published_names()), seconds: float = SECONDS
+) -> list[Figure]:
     """Return the errors of the predictions of each task by some device's profile, whose name they begin with."""
     profile = load_profile(device)
-    measured = {kind: _measured(names, task_from_text(kind), seconds) * (profile.probe_ms or 1.0) for kind in TASKS}
+    measured = {
+        kind: _measured(names, task_from_text(kind), seconds) * (profile.probe_ms or 1.0)
+        for kind in TASKS
+    }
     predicted = {kind: _predicted(names, task_from_text(kind), profile.predictor) for kind in TASKS}
     speed = scale_between(predicted["classification"], measured["classification"])
     figures = [
-        Figure(f"{device}, measured / predicted", speed, "x", 0, 0, len(names), "of classifiers: the machine's speed, left out below")
+        Figure(
+            f"{device}, measured / predicted",
+            speed,
+            "x",
+            0,
+            0,
+            len(names),
+            "of classifiers: the machine's speed, left out below",
+        )
     ]
     for kind in TASKS:
         figures += _figures(f"{device}, {kind}", names, predicted[kind] * speed, measured[kind])
@@ -54,10 +70,16 @@ def _measured(names: Sequence[str], task: Task | None, seconds: float) -> Array:
     found = []
     for start in range(0, len(names), TOGETHER):
         some = names[start : start + TOGETHER]
-        for one in measure([(name, zoo(name)) for name in some], Settings(seconds=seconds, task=task)):
+        for one in measure(
+            [(name, zoo(name)) for name in some], TimingSettings(seconds=seconds, task=task)
+        ):
             assert one.timing.probe_ms is not None
             found.append(one.timing.ms / one.timing.probe_ms)
-            print(f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, probe {one.timing.probe_ms:.3f} ms", file=sys.stderr)
+            print(
+                f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, probe"
+                f" {one.timing.probe_ms:.3f} ms",
+                file=sys.stderr,
+            )
     return np.array(found)
 
 
@@ -66,7 +88,7 @@ def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) ->
 
 
 def _figures(what: str, names: Sequence[str], predicted: Array, measured: Array) -> list[Figure]:
-    found = quality(predicted, measured)
+    found = prediction_error(predicted, measured)
     ratios = measured / predicted
     slowest, quickest = names[int(ratios.argmax())], names[int(ratios.argmin())]
     note = f"{quickest} to {slowest}"
@@ -74,5 +96,13 @@ def _figures(what: str, names: Sequence[str], predicted: Array, measured: Array)
         Figure(f"{what}: mean error", 100 * found["mape"], "%", 0, 0, len(names)),
         Figure(f"{what}: within 10 %", 100 * found["within10"], "%", 0, 0, len(names)),
         Figure(f"{what}: Spearman", found["spearman"], "", 0, 0, len(names)),
-        Figure(f"{what}: slower than predicted", float(np.median(ratios)), "x", float(ratios.min()), float(ratios.max()), len(names), note),
+        Figure(
+            f"{what}: slower than predicted",
+            float(np.median(ratios)),
+            "x",
+            float(ratios.min()),
+            float(ratios.max()),
+            len(names),
+            note,
+        ),
     ]

@@ -8,16 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mvt_nas._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mvt_nas.checkpoints import load_checkpoint
     from mvt_nas.cost.counts import Counts, count
     from mvt_nas.cost.table import CostTable
-    from mvt_nas.engine.run import Run
-    from mvt_nas.engine.start import search
     from mvt_nas.errors import MvtNasError
-    from mvt_nas.network import Network, build_model
+    from mvt_nas.models.network import Network, build_model
+    from mvt_nas.nas.api import search
+    from mvt_nas.nas.runs.run import Run
     from mvt_nas.pareto import hypervolume, knee, pareto_front
     from mvt_nas.space.architecture import Architecture, Stage
     from mvt_nas.space.published import published, published_names, zoo
@@ -28,11 +28,11 @@ _HOMES = {
     "CostTable": "cost.table",
     "Counts": "cost.counts",
     "MvtNasError": "errors",
-    "Network": "network",
-    "Run": "engine.run",
+    "Network": "models.network",
+    "Run": "nas.runs.run",
     "SearchSpace": "space.search_space",
     "Stage": "space.architecture",
-    "build_model": "network",
+    "build_model": "models.network",
     "count": "cost.counts",
     "hypervolume": "pareto",
     "knee": "pareto",
@@ -41,7 +41,7 @@ _HOMES = {
     "pareto_front": "pareto",
     "published": "space.published",
     "published_names": "space.published",
-    "search": "engine.start",
+    "search": "nas.api",
     "zoo": "space.published",
 }
 

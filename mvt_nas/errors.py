@@ -14,8 +14,8 @@
     ├── TrainingError           a training protocol, or a checkpoint of a training
     └── PluginError             a name that no registry knows, or knows twice
 
-The command line prints the message of a ``MvtNasError`` as one line and exits with 2. So a message names where the trouble is
-(file and key), the value, and what would be right.
+The command line prints the message of a ``MvtNasError`` as one line and exits with 2. So a message
+names where the trouble is (file and key), the value, and what would be right.
 """
 
 from __future__ import annotations

@@ -33,7 +33,12 @@ def test_figures_are_medians_over_repeats() -> None:
     assert len(samples) == 5
     assert len(calls) == 6
     found = figures.figure("x", [3.0, 1.0, 10.0], "s")
-    assert (found.value, found.low, found.high, found.repeats) == (statistics.median([3, 1, 10]), 1.0, 10.0, 3)
+    assert (found.value, found.low, found.high, found.repeats) == (
+        statistics.median([3, 1, 10]),
+        1.0,
+        10.0,
+        3,
+    )
 
 
 def test_a_benchmark_prints_a_table_and_writes_its_figures(
@@ -45,17 +50,34 @@ def test_a_benchmark_prints_a_table_and_writes_its_figures(
     monkeypatch.setattr(runner, "names", lambda: ["made_up"])
     monkeypatch.setattr(runner, "FOLDER", tmp_path / "benchmarks")
     assert runner.main([]) == 0
-    assert "  speed             4 1/s              (2 to 9, 3 repeats)  downhill" in capsys.readouterr().out
+    assert (
+        "  speed             4 1/s              (2 to 9, 3 repeats)  downhill"
+        in capsys.readouterr().out
+    )
     written = json.loads((tmp_path / "benchmarks" / "made_up.json").read_text())
-    assert written["figures"] == [{"name": "speed", "value": 4.0, "unit": "1/s", "low": 2.0, "high": 9.0, "repeats": 3, "note": "downhill"}]
-    assert {"python", "numpy", "torch", "processor", "cores", "system"} <= set(written["environment"])
+    assert written["figures"] == [
+        {
+            "name": "speed",
+            "value": 4.0,
+            "unit": "1/s",
+            "low": 2.0,
+            "high": 9.0,
+            "repeats": 3,
+            "note": "downhill",
+        }
+    ]
+    assert {"python", "numpy", "torch", "processor", "cores", "system"} <= set(
+        written["environment"]
+    )
 
 
 def test_a_part_takes_the_place_of_its_own_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = ModuleType("benchmarks.made_up")
-    module.run = lambda: [figures.figure(f"{part}, speed", [1.0], "1/s") for part in ("a", "b", "ab")]  # type: ignore[attr-defined]
+    module.run = lambda: [
+        figures.figure(f"{part}, speed", [1.0], "1/s") for part in ("a", "b", "ab")
+    ]  # type: ignore[attr-defined]
     module.run_part = lambda part: [figures.figure(f"{part}, speed", [2.0], "1/s")]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "benchmarks.made_up", module)
     monkeypatch.setattr(runner, "names", lambda: ["made_up"])
@@ -76,7 +98,9 @@ def test_a_sampler_of_large_runs_is_measured_alone(monkeypatch: pytest.MonkeyPat
 
     def measured(sampler: str, size: int, folder: Path) -> object:
         took = large.Took(1.0, float(size), 3.0)
-        return large.Size(size, took, 1.0, dict.fromkeys(("resume", "pareto", "plot", "report"), took))
+        return large.Size(
+            size, took, 1.0, dict.fromkeys(("resume", "pareto", "plot", "report"), took)
+        )
 
     monkeypatch.setattr(large, "measure", measured)
     found = [one.name for one in large.run_part("mvt")]

@@ -5,7 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Callable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import mvt_nas
 
@@ -13,35 +18,46 @@ PACKAGE = Path(mvt_nas.__file__).parent
 
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "plugins", "threads", "allocation", "pareto", "log"},
-    {"data"},
-    {"space"},
+    {"errors", "_version", "_process", "_cache_dir"},
+    {"_fields", "_yaml", "journal", "pareto", "registry", "resources"},
+    {"data", "space"},
     {"blocks"},
     {"tasks"},
-    {"lowering", "initialisation"},
-    {"network"},
-    {"cost"},
-    {"checkpoints", "proxies", "latency", "training"},
-    {"accuracy", "foreign", "fitting"},
-    {"engine"},
-    {"report", "export"},
-    {"cli", "__main__"},
+    {"metrics", "models"},
+    {"checkpoints", "cost"},
+    {"latency", "proxies", "training"},
+    {"accuracy", "external_models"},
+    {"nas", "export"},
+    {"report"},
+    {"cli"},
+    {"__main__"},
 ]
 SEPARATE = [
-    {"checkpoints", "proxies"},
+    {"data", "space"},
+    {"metrics", "models"},
+    {"checkpoints", "cost"},
     {"checkpoints", "latency"},
-    {"proxies", "latency"},
-    {"training", "proxies"},
-    {"training", "checkpoints"},
-    {"training", "latency"},
-    {"accuracy", "foreign"},
-    {"fitting", "accuracy"},
-    {"fitting", "foreign"},
+    {"checkpoints", "proxies"},
+    {"latency", "proxies"},
+    {"latency", "training"},
+    {"proxies", "training"},
+    {"accuracy", "external_models"},
+    {"nas", "export"},
     {"report", "export"},
 ]
-TORCH = ("module.py", "modules.py", "layers.py", "anchors.py")
+TORCH = ("module.py", "head_modules.py", "layers.py", "transformer.py", "anchors.py")
 """Modules of blocks and tasks that may import torch."""
-WITHOUT_TORCH = ("data", "space", "cost", "report", "cli", "lowering", "pareto", "plugins", "errors")
+WITHOUT_TORCH = (
+    "data",
+    "space",
+    "cost",
+    "metrics",
+    "report",
+    "cli",
+    "pareto",
+    "registry",
+    "errors",
+)
 
 
 def _modules() -> list[Path]:
@@ -53,14 +69,70 @@ def _layer(part: str) -> int:
 
 
 def _imports(path: Path) -> list[str]:
-    """Return the modules that a file imports anywhere, also inside functions, but for the type checker only."""
+    """Return the modules that a file imports anywhere, also inside functions.
+
+    Imports for the type checker only are left out.
+    """
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     names = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [f"{node.module}.{alias.name}" if node.module == "mvt_nas" else node.module for alias in node.names]
+            names += [_imported(node.module, alias.name) for alias in node.names]
     return names
+
+
+def _imported(module: str, name: str) -> str:
+    """Return the submodule ``name`` of a package, or the module that ``name`` is taken from."""
+    submodule = f"{module}.{name}"
+    is_package = (PACKAGE.parent / module.replace(".", "/")).is_dir()
+    return submodule if is_package or module == "mvt_nas" else module
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+def _folder(module: str) -> str:
+    """Return the folder of a module; modules right below the package stand for themselves."""
+    folder = module.rpartition(".")[0]
+    return module if folder == "mvt_nas" else folder
+
+
+def _file_graph() -> dict[str, set[str]]:
+    """Return the modules that each module imports; an ``__init__`` only hands names on."""
+    modules = {_name(path): path for path in _modules() if path.name != "__init__.py"}
+    return {name: set(_imports(path)) & set(modules) - {name} for name, path in modules.items()}
+
+
+def _folder_graph() -> dict[str, set[str]]:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for module, imported in _file_graph().items():
+        folders = {_folder(name) for name in imported}
+        graph[_folder(module)] |= folders - {_folder(module)}
+    return graph
+
+
+@pytest.mark.parametrize("graph", [_file_graph, _folder_graph])
+def test_imports_form_no_cycle(graph: Callable[[], dict[str, set[str]]]) -> None:
+    assert len(graph()) > 20
+    TopologicalSorter(graph()).prepare()  # raises CycleError with the cycle
+
+
+def test_the_cycle_check_would_notice_one() -> None:
+    graph = _folder_graph()
+    graph["mvt_nas.space"] |= {"mvt_nas.nas"}
+    with pytest.raises(CycleError, match=r"mvt_nas\.space"):
+        TopologicalSorter(graph).prepare()
 
 
 def _part(path: Path) -> str:
@@ -89,9 +161,19 @@ def test_torch_is_imported_where_it_belongs() -> None:
     wrong = []
     for path in _modules():
         of_lowering = _part(path) in ("blocks", "tasks") and path.name not in TORCH
-        light = of_lowering or _part(path) in WITHOUT_TORCH or path.parts[-2:-1] == ("model",)
+        light = (
+            of_lowering
+            or _part(path) in WITHOUT_TORCH
+            or path.parts[-2:] == ("models", "lowering.py")
+            or path.parts[-2:-1] == ("model",)
+        )
         outermost = ast.parse(path.read_text()).body
-        imported = [n for node in outermost if isinstance(node, ast.Import | ast.ImportFrom) for n in ast.walk(node)]
+        imported = [
+            n
+            for node in outermost
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for n in ast.walk(node)
+        ]
         names = [a.name for n in imported if isinstance(n, ast.Import) for a in n.names]
         names += [n.module or "" for n in imported if isinstance(n, ast.ImportFrom)]
         if light and any(name.split(".")[0] == "torch" for name in names):
@@ -101,12 +183,26 @@ def test_torch_is_imported_where_it_belongs() -> None:
 
 def _loaded(code: str) -> set[str]:
     text = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return {name.split(".")[0] for name in text.split()}
 
 
-HEAVY = {"torch", "optuna", "pandas", "numpy", "matplotlib", "scipy", "sklearn", "ray", "moocore", "yaml"}
+HEAVY = {
+    "torch",
+    "optuna",
+    "pandas",
+    "numpy",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "ray",
+    "moocore",
+    "yaml",
+}
 
 
 def test_help_and_zoo_load_nothing_heavy() -> None:
@@ -129,16 +225,26 @@ def test_importing_the_package_and_lowering_needs_neither_torch_nor_numpy() -> N
 
 
 def test_counting_whole_spaces_does_not_need_torch() -> None:
-    assert "torch" not in _loaded("from mvt_nas import CostTable, load_space; CostTable(load_space('tiny'))")
+    assert "torch" not in _loaded(
+        "from mvt_nas import CostTable, load_space; CostTable(load_space('tiny'))"
+    )
 
 
 def test_reports_do_not_need_torch() -> None:
-    assert "torch" not in _loaded("import mvt_nas.report.plot, mvt_nas.report.tables, mvt_nas.engine.run, mvt_nas.engine.dashboard")
-    assert {"torch", "optuna"} & _loaded("import mvt_nas.report.watch.view, mvt_nas.cli.watch_frame") == set()
+    assert "torch" not in _loaded(
+        "import mvt_nas.report.plots, mvt_nas.report.tables, mvt_nas.nas.runs.run,"
+        " mvt_nas.nas.optuna_dashboard"
+    )
+    assert {"torch", "optuna"} & _loaded(
+        "import mvt_nas.report.watch.view, mvt_nas.cli.watch_frame"
+    ) == set()
 
 
 def test_recipes_and_configurations_of_trainings_need_neither_torch_nor_lightning() -> None:
-    light = "import mvt_nas.fitting.config, mvt_nas.fitting.sampler\nfrom mvt_nas.fitting.preset import RECIPES, preset\n"
+    light = (
+        "import mvt_nas.training.config, mvt_nas.training.batch_sampler\nfrom"
+        " mvt_nas.training.presets import RECIPES, preset\n"
+    )
     loaded = _loaded(light + "[preset(name, 'mobilevit_s', 256) for name in RECIPES]")
     assert {"torch", "lightning_fabric", "matplotlib"} & loaded == set()
 

@@ -15,20 +15,38 @@ from mvt_nas.pareto import hypervolume, knee, pareto_front, pareto_ranks, refere
 
 Problem = tuple[npt.NDArray[np.float64], list[str]]
 
-DIRECTIONS = [["min"], ["max"], ["min", "max"], ["max", "max"], ["max", "min", "min"], ["min", "max", "max", "min"]]
+DIRECTIONS = [
+    ["min"],
+    ["max"],
+    ["min", "max"],
+    ["max", "max"],
+    ["max", "min", "min"],
+    ["min", "max", "max", "min"],
+]
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Return up to 25 rows on a small integer grid, full of ties, some of them spoilt by a NaN or an infinity."""
     directions = draw(st.sampled_from(DIRECTIONS))
-    value = st.integers(0, 4).map(float) | st.sampled_from([np.nan, np.inf, -np.inf]) if draw(st.booleans()) else st.integers(0, 4)
-    rows = draw(st.lists(st.lists(value, min_size=len(directions), max_size=len(directions)), max_size=25))
+    value = (
+        st.integers(0, 4).map(float) | st.sampled_from([np.nan, np.inf, -np.inf])
+        if draw(st.booleans())
+        else st.integers(0, 4)
+    )
+    rows = draw(
+        st.lists(st.lists(value, min_size=len(directions), max_size=len(directions)), max_size=25)
+    )
     return np.array(rows, dtype=float).reshape(len(rows), len(directions)), directions
 
 
-def dominates(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], directions: list[str]) -> bool:
-    pairs = [(a, b) if direction == "min" else (b, a) for a, b, direction in zip(left, right, directions, strict=True)]
+def dominates(
+    left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], directions: list[str]
+) -> bool:
+    pairs = [
+        (a, b) if direction == "min" else (b, a)
+        for a, b, direction in zip(left, right, directions, strict=True)
+    ]
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
@@ -36,7 +54,11 @@ def ranks_by_definition(scores: npt.NDArray[np.float64], directions: list[str]) 
     ranks = [-1] * len(scores)
     left = {row for row in range(len(scores)) if np.isfinite(scores[row]).all()}
     for rank in itertools.count():
-        front = {row for row in left if not any(dominates(scores[other], scores[row], directions) for other in left)}
+        front = {
+            row
+            for row in left
+            if not any(dominates(scores[other], scores[row], directions) for other in left)
+        }
         for row in front:
             ranks[row] = rank
         left -= front
@@ -45,7 +67,9 @@ def ranks_by_definition(scores: npt.NDArray[np.float64], directions: list[str]) 
     raise AssertionError("unreachable")
 
 
-def cells_dominated(scores: npt.NDArray[np.float64], directions: list[str], reference: npt.NDArray[np.float64]) -> int:
+def cells_dominated(
+    scores: npt.NDArray[np.float64], directions: list[str], reference: npt.NDArray[np.float64]
+) -> int:
     """Return the number of unit cells between the rows and the reference: rows and reference are integers of 0 to 4."""
     flip = np.array([1.0 if direction == "min" else -1.0 for direction in directions])
     costs, worst = scores[np.isfinite(scores).all(axis=1)] * flip, reference * flip
@@ -132,20 +156,29 @@ def test_reference_point_is_the_worst_of_each_column() -> None:
 
 
 def test_knee_of_a_bent_front() -> None:
-    # Latency (min) against accuracy (max): after 12 ms the accuracy hardly rises. The first and the last row are dominated.
+    # Latency (min) against accuracy (max): after 12 ms the accuracy hardly rises. The first and the
+    # last row are dominated.
     scores = [[30.0, 60.0], [10.0, 50.0], [12.0, 70.0], [20.0, 73.0], [40.0, 75.0], [41.0, 74.0]]
     assert knee(scores, ["min", "max"]) == 2
     assert knee([row[::-1] for row in scores], ["max", "min"]) == 2
 
 
 def test_knee_is_farthest_from_the_line_not_nearest_to_the_ideal() -> None:
-    # Scaled merits, extremes (0, 1) and (1, 0): the sums 1.20 and 1.18 order the bulges, the squared distances .40 and .3362 do not.
+    # Scaled merits, extremes (0, 1) and (1, 0): the sums 1.20 and 1.18 order the bulges, the
+    # squared distances .40 and .3362 do not.
     scores = np.array([[0.0, 1.0], [0.4, 0.8], [0.59, 0.59], [1.0, 0.0]])
     assert knee(scores, ["max", "max"]) == 1
 
 
 def test_knee_in_three_objectives() -> None:
-    scores = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.5, 0.5, 0.2], [0.4, 0.4, 0.6], [0.9, 0.05, 0.1]]
+    scores = [
+        [1.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0],
+        [0.0, 0.0, 1.0],
+        [0.5, 0.5, 0.2],
+        [0.4, 0.4, 0.6],
+        [0.9, 0.05, 0.1],
+    ]
     assert knee(scores, ["max"] * 3) == 4
 
 
@@ -153,11 +186,16 @@ def test_knee_in_three_objectives() -> None:
     ("scores", "expected"),
     [
         ([[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]], 1),  # no row beyond the line
-        ([[0.0, 1.0], [0.1, 0.3], [0.3, 0.25], [1.0, 0.0]], 0),  # all others on this side of the line
+        (
+            [[0.0, 1.0], [0.1, 0.3], [0.3, 0.25], [1.0, 0.0]],
+            0,
+        ),  # all others on this side of the line
         ([[2.0, 7.0], [2.0, 7.0]], 0),  # copies of one row
     ],
 )
-def test_knee_without_a_bulge_is_nearest_to_the_ideal(scores: list[list[float]], expected: int) -> None:
+def test_knee_without_a_bulge_is_nearest_to_the_ideal(
+    scores: list[list[float]], expected: int
+) -> None:
     assert knee(scores, ["max", "max"]) == expected
 
 
@@ -167,19 +205,22 @@ def test_knee_with_a_constant_objective_ignores_it() -> None:
 
 
 def test_knee_of_a_degenerate_hyperplane() -> None:
-    # Row 0 is best in two of three objectives, so the three extreme points are two. Squared distances to the ideal: 1, 2, 1.46.
+    # Row 0 is best in two of three objectives, so the three extreme points are two. Squared
+    # distances to the ideal: 1, 2, 1.46.
     scores = [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.1, 0.2, 0.9]]
     assert knee(scores, ["max"] * 3) == 0
 
 
 def test_knee_of_a_hyperplane_that_rises_in_an_objective() -> None:
-    # The plane through the rows 0, 1 and 2 rises in the first objective; row 1 is nearest to the ideal.
+    # The plane through the rows 0, 1 and 2 rises in the first objective; row 1 is nearest to the
+    # ideal.
     scores = [[2.0, 5.0, 0.0], [4.0, 4.0, 2.0], [0.0, 2.0, 4.0], [4.0, 0.0, 4.0]]
     assert knee(scores, ["max"] * 3) == 1
 
 
 def test_knee_breaks_ties_between_extreme_points_by_their_sum() -> None:
-    # Rows 1 and 3 are both best in the last objective. Row 1 has the larger sum and is best in the first too: no hyperplane.
+    # Rows 1 and 3 are both best in the last objective. Row 1 has the larger sum and is best in the
+    # first too: no hyperplane.
     scores = [[0.0, 3.0, 4.0], [5.0, 0.0, 5.0], [0.0, 5.0, 1.0], [1.0, 1.0, 5.0]]
     assert knee(scores, ["max"] * 3) == 1
 
@@ -197,7 +238,9 @@ def test_knee_of_one_objective_is_its_best_row() -> None:
         ([[1.0]], ["maximise"], r"direction 'maximise': an objective goes 'min' or 'max'"),
     ],
 )
-def test_misfit_scores_are_refused(scores: npt.ArrayLike, directions: list[str], message: str) -> None:
+def test_misfit_scores_are_refused(
+    scores: npt.ArrayLike, directions: list[str], message: str
+) -> None:
     for function in (pareto_front, pareto_ranks, reference_point, knee):
         with pytest.raises(MetricError, match=message):
             function(scores, directions)
@@ -212,7 +255,9 @@ def test_misfit_reference_is_refused(reference: npt.ArrayLike) -> None:
 
 
 def test_reference_point_needs_a_finite_value_and_an_outward_margin() -> None:
-    with pytest.raises(MetricError, match=r"objective 1 of 2: a reference point needs at least one finite value"):
+    with pytest.raises(
+        MetricError, match=r"objective 1 of 2: a reference point needs at least one finite value"
+    ):
         reference_point([[1.0, np.nan]], ["min", "max"])
     with pytest.raises(MetricError, match=r"margin -0.1: .* 0 or more"):
         reference_point([[1.0]], ["min"], margin=-0.1)

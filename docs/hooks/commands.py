@@ -25,7 +25,9 @@ _DEFAULT = re.compile(r"\s*\[default: (.*)\]\.?$", re.DOTALL)
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Return a page with the commands in their place."""
-    return PLACE.sub(lambda _: "\n\n".join(_described(click.Context(cli, info_name="mvt-nas"), 2)), markdown)
+    return PLACE.sub(
+        lambda _: "\n\n".join(_described(click.Context(cli, info_name="mvt-nas"), 2)), markdown
+    )
 
 
 def _described(context: click.Context, level: int) -> Iterator[str]:
@@ -34,15 +36,26 @@ def _described(context: click.Context, level: int) -> Iterator[str]:
     yield f"{'#' * level} {context.command_path}"
     yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```"
     yield from (_plain(part) for part in inspect.cleandoc(command.help or "").split("\n\n"))
-    options = [one for one in command.get_params(context) if isinstance(one, click.Option) and "--help" not in one.opts]
+    options = [
+        one
+        for one in command.get_params(context)
+        if isinstance(one, click.Option) and "--help" not in one.opts
+    ]
     if options:
-        lines = ["| option | takes | what it does | default |", "|---|---|---|---|", *(_row(one, context) for one in options)]
+        lines = [
+            "| option | takes | what it does | default |",
+            "|---|---|---|---|",
+            *(_row(one, context) for one in options),
+        ]
         yield "\n".join(lines)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             assert below is not None
-            yield from _described(click.Context(below, info_name=name, parent=context), level if context.parent is None else level + 1)
+            yield from _described(
+                click.Context(below, info_name=name, parent=context),
+                level if context.parent is None else level + 1,
+            )
 
 
 def _row(option: click.Option, context: click.Context) -> str:
@@ -52,7 +65,12 @@ def _row(option: click.Option, context: click.Context) -> str:
     names = " / ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     metavar = "" if option.is_flag else f" `{option.make_metavar(context)}`"
     help_text = _DEFAULT.sub("", option.help or "")
-    cells = [names + metavar, _takes(option), _plain(help_text), "**required**" if option.required else _plain(default)]
+    cells = [
+        names + metavar,
+        _takes(option),
+        _plain(help_text),
+        "**required**" if option.required else _plain(default),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -71,8 +89,16 @@ def _takes(option: click.Option) -> str:
 
 
 def _range(kind: click.IntRange | click.FloatRange) -> str:
-    above = f" above {kind.min}" if kind.min_open else f" from {kind.min}" if kind.min is not None else ""
-    until = f" below {kind.max}" if kind.max_open else f" to {kind.max}" if kind.max is not None else ""
+    above = (
+        f" above {kind.min}"
+        if kind.min_open
+        else f" from {kind.min}"
+        if kind.min is not None
+        else ""
+    )
+    until = (
+        f" below {kind.max}" if kind.max_open else f" to {kind.max}" if kind.max is not None else ""
+    )
     return f"{'integer' if isinstance(kind, click.IntRange) else 'number'}{above}{until}"
 
 

@@ -14,7 +14,11 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {"README.md": "overview.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "overview.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 """Pages outside ``docs`` by their paths in the repository, and where they are in the site."""
 
 _LINK = re.compile(r"(?<=\]\()[^)\s#:]+(?=[)#])")
@@ -38,7 +42,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def within(link: re.Match[str]) -> str:
         path = _path(link[0], page.file.src_uri)
-        return posixpath.relpath(_uri(path), here or ".") if _uri(path) in files.src_uris else link[0]
+        return (
+            posixpath.relpath(_uri(path), here or ".") if _uri(path) in files.src_uris else link[0]
+        )
 
     return _LINK.sub(within, markdown)
 

@@ -1,7 +1,8 @@
 """What the surrogate knows of a network: sums over its kernels, and their logarithms and shares.
 
-Every feature is a fold over the lowering. So it is the same for one architecture and for a hundred thousand rows of a cost table, is
-defined for every space, and equal networks have equal features whatever space they come from.
+Every feature is a fold over the lowering. So it is the same for one architecture and for a hundred
+thousand rows of a cost table, is defined for every space, and equal networks have equal features
+whatever space they come from.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas.blocks.graph import Graph, Op, Size
-from mvt_nas.cost.folds import Fold
+from mvt_nas.cost.reductions import KernelCost
 from mvt_nas.cost.table import CostTable
-from mvt_nas.lowering import lower
+from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
 
@@ -27,19 +28,46 @@ _SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
     "macs": (lambda op: op.macs, lambda op: True),
     "layers": (lambda op: 1, lambda op: op.kind in ("conv", "linear")),
     "outputs": (lambda op: op.output.elements, lambda op: op.kind in ("conv", "linear")),
-    "macs between channels": (lambda op: op.macs, lambda op: op.kind == "linear" or (op.kind == "conv" and op.kernel == 1)),
-    "macs of pointwise convolutions": (lambda op: op.macs, lambda op: op.kind == "conv" and op.kernel == 1),
+    "macs between channels": (
+        lambda op: op.macs,
+        lambda op: op.kind == "linear" or (op.kind == "conv" and op.kernel == 1),
+    ),
+    "macs of pointwise convolutions": (
+        lambda op: op.macs,
+        lambda op: op.kind == "conv" and op.kernel == 1,
+    ),
     "macs of spatial convolutions": (lambda op: op.macs, lambda op: _spatial(op)),
     "depthwise convolutions": (lambda op: 1, lambda op: _depthwise(op)),
-    "log channels of depthwise convolutions": (lambda op: np.log(op.output.shape[1]), lambda op: _depthwise(op)),
+    "log channels of depthwise convolutions": (
+        lambda op: np.log(op.output.shape[1]),
+        lambda op: _depthwise(op),
+    ),
     "log channels of convolutions": (lambda op: np.log(op.output.shape[1]), lambda op: _mixing(op)),
     "mixing convolutions": (lambda op: 1, lambda op: _mixing(op)),
-    "expansions": (lambda op: _positive(np.log(op.output.shape[1] / op.inputs[0].shape[1])), lambda op: _mixing(op)),
-    "squeezes": (lambda op: _positive(np.log(op.inputs[0].shape[1] / op.output.shape[1])), lambda op: _mixing(op)),
-    "log channels of the stem": (lambda op: np.log(op.output.shape[1]), lambda op: op.scope == "stem" and op.kind == "conv"),
-    "multi-head layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 3),
-    "separable layers": (lambda op: 1, lambda op: op.kind == "softmax" and len(op.output.shape) == 4),
-    "attention products": (lambda op: op.output.elements, lambda op: op.kind in ("matmul", "softmax")),
+    "expansions": (
+        lambda op: _positive(np.log(op.output.shape[1] / op.inputs[0].shape[1])),
+        lambda op: _mixing(op),
+    ),
+    "squeezes": (
+        lambda op: _positive(np.log(op.inputs[0].shape[1] / op.output.shape[1])),
+        lambda op: _mixing(op),
+    ),
+    "log channels of the stem": (
+        lambda op: np.log(op.output.shape[1]),
+        lambda op: op.scope == "stem" and op.kind == "conv",
+    ),
+    "multi-head layers": (
+        lambda op: 1,
+        lambda op: op.kind == "softmax" and len(op.output.shape) == 3,
+    ),
+    "separable layers": (
+        lambda op: 1,
+        lambda op: op.kind == "softmax" and len(op.output.shape) == 4,
+    ),
+    "attention products": (
+        lambda op: op.output.elements,
+        lambda op: op.kind in ("matmul", "softmax"),
+    ),
     "fusions": (lambda op: 1, lambda op: op.kind == "concat"),
     "skips": (lambda op: 1, lambda op: op.name == "skip"),
     "residuals": (lambda op: 1, lambda op: op.name == "residual"),
@@ -88,22 +116,25 @@ def _positive(value: Size) -> Size:
     return value * (value > 0)
 
 
-def folds() -> list[Fold]:
+def folds() -> list[KernelCost]:
     """Return the sums as folds, for cost tables."""
-    return [Fold(f"feature: {name}", partial(_sum, name)) for name in _SUMS]
+    return [KernelCost(f"feature: {name}", partial(_sum, name)) for name in _SUMS]
 
 
 def features(architectures: Sequence[Architecture], *, num_classes: int) -> Array:
     """Return the features of architectures at their own resolution, (n, features)."""
     graphs = [lower(architecture, num_classes=num_classes) for architecture in architectures]
-    return _features({name: np.array([float(_sum(name, graph)) for graph in graphs]) for name in _SUMS})
+    return _features(
+        {name: np.array([float(_sum(name, graph)) for graph in graphs]) for name in _SUMS}
+    )
 
 
 class FeatureTable:
     """The features of encoded architectures of a space at their own resolution, 100,000 and more a second.
 
     Args:
-        space: whose rows are given; see ``accuracy/space_as_trained.py`` for one that is trained otherwise than it is searched.
+        space: whose rows are given; see ``accuracy/predicted.py`` for one that is trained otherwise
+            than it is searched.
         num_classes: outputs of the classifier.
     """
 
@@ -113,7 +144,9 @@ class FeatureTable:
     def features(self, rows: ArrayLike) -> Array:
         """Return the features of rows, (n, dimensions) to (n, features)."""
         costs = self._table.costs(rows)
-        return _features({name: np.asarray(costs[f"feature: {name}"], dtype=float) for name in _SUMS})
+        return _features(
+            {name: np.asarray(costs[f"feature: {name}"], dtype=float) for name in _SUMS}
+        )
 
 
 def _sum(name: str, graph: Graph) -> Size:

@@ -1,8 +1,9 @@
 """What top-1 accuracy a network of this family might have on ImageNet, from the 19 published models alone.
 
-Nineteen points allow few coefficients: a quadratic in the logarithm of parameters, a line in the logarithm of MACs, and a constant per
-family. The estimate holds for the published recipes (300 epochs and more) and says nothing about any other data set. Its error is
-stated with it, measured by leaving models out.
+Nineteen points allow few coefficients: a quadratic in the logarithm of parameters, a line in the
+logarithm of MACs, and a constant per family. The estimate holds for the published recipes (300
+epochs and more) and says nothing about any other data set. Its error is stated with it, measured by
+leaving models out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.accuracy.ranking import kendall
+from mvt_nas.accuracy.rank_correlation import kendall
 from mvt_nas.cost.counts import count
 from mvt_nas.space.architecture import CONV, Architecture
 from mvt_nas.space.columns import Columns, Rows
@@ -23,19 +24,21 @@ from mvt_nas.space.search_space import SearchSpace
 
 Array = NDArray[np.float64]
 
-# Ridge on the standardised columns: enough to keep families with three members from fitting themselves.
+# Ridge on the standardised columns: enough to keep families with three members from fitting
+# themselves.
 _RIDGE = 0.1
 _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class TopOne:
+class ImageNetEstimate:
     """An estimate in percent.
 
     Attributes:
         percent: top-1 accuracy on ImageNet-1k at the network's resolution.
-        error: mean absolute error over the published models in percentage points: one left out at a time for one of them, a whole
-            family left out for any other network, which belongs to none.
+        error: mean absolute error over the published models in percentage points: one left out at a
+            time for one of them, a whole family left out for any other network, which belongs to
+            none.
         inside: whether parameters and MACs lie between those of the published models.
     """
 
@@ -45,14 +48,15 @@ class TopOne:
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class ImageNetErrors:
     """How far the estimate is off.
 
     Attributes:
         leave_one_out: mean absolute error in percentage points.
         tau: Kendall's tau of the estimates of models that were left out.
         tau_params: that of the number of parameters.
-        leave_family_out: mean absolute error of each family's models where the whole family is left out.
+        leave_family_out: mean absolute error of each family's models where the whole family is left
+            out.
         leave_size_out: the same where all models of about one size are left out.
     """
 
@@ -68,18 +72,26 @@ class Errors:
         return float(np.mean(list(self.leave_family_out.values())))
 
 
-def imagenet_top1(architecture: Architecture) -> TopOne:
+def imagenet_top1(architecture: Architecture) -> ImageNetEstimate:
     """Return the estimate for an architecture of any resolution and mixture of blocks."""
     models, _ = _published()
     features = _features([architecture])
     percent = _fitted()(features)[0]
     sizes = _published_features()[:, :2]
-    inside = bool(np.all((features[0, :2] >= sizes.min(axis=0)) & (features[0, :2] <= sizes.max(axis=0))))
+    inside = bool(
+        np.all((features[0, :2] >= sizes.min(axis=0)) & (features[0, :2] <= sizes.max(axis=0)))
+    )
     errors = imagenet_errors()
-    return TopOne(float(percent), errors.leave_one_out if architecture in models else errors.other_family, inside)
+    return ImageNetEstimate(
+        float(percent),
+        errors.leave_one_out if architecture in models else errors.other_family,
+        inside,
+    )
 
 
-def imagenet_top1_of_rows(space: SearchSpace, rows: Rows, params: NDArray[np.int64], macs: NDArray[np.int64]) -> Array:
+def imagenet_top1_of_rows(
+    space: SearchSpace, rows: Rows, params: NDArray[np.int64], macs: NDArray[np.int64]
+) -> Array:
     """Return the estimates for encoded architectures in percent, (n,).
 
     Args:
@@ -98,7 +110,10 @@ def _shares(space: SearchSpace, rows: Rows) -> tuple[Array, Array]:
     for number in range(1, space.plan.stages + 1):
         there = columns.value(f"stage{number}.block") != CONV
         blocks += there
-        for found, name, value in ((separable, "attention", "separable"), (local, "fusion", "local")):
+        for found, name, value in (
+            (separable, "attention", "separable"),
+            (local, "fusion", "local"),
+        ):
             path = f"stage{number}.{name}"
             if path in space.plan.nodes:
                 found += there & columns.active(path) & (columns.value(path) == value)
@@ -106,7 +121,7 @@ def _shares(space: SearchSpace, rows: Rows) -> tuple[Array, Array]:
 
 
 @cache
-def imagenet_errors() -> Errors:
+def imagenet_errors() -> ImageNetErrors:
     """Return the errors of the estimate on published models that it was not fitted to."""
     models, top1 = _published()
     features = _published_features()
@@ -115,12 +130,13 @@ def imagenet_errors() -> Errors:
     families = np.array([_family(name) for name in published_names()])
     by_family = {name: np.flatnonzero(families == name) for name in dict.fromkeys(families)}
     sizes = np.array_split(np.argsort(features[:, 0]), 5)
-    return Errors(
+    return ImageNetErrors(
         leave_one_out=float(np.abs(alone - top1).mean()),
         tau=kendall(alone, top1),
         tau_params=kendall(features[:, 0], top1),
         leave_family_out={
-            name: float(np.abs(_left_out(features, top1, [rows])[rows] - top1[rows]).mean()) for name, rows in by_family.items()
+            name: float(np.abs(_left_out(features, top1, [rows])[rows] - top1[rows]).mean())
+            for name, rows in by_family.items()
         },
         leave_size_out=float(np.abs(_left_out(features, top1, sizes) - top1).mean()),
     )
@@ -144,7 +160,9 @@ def _fitted() -> Callable[[Array], Array]:
 
 def _family(name: str) -> str:
     """Return ``v1``, ``v2`` or ``v3``."""
-    return {"mobilevit_": "v1", "mobilevitv2_": "v2", "mobilevitv3_": "v3"}[name[: name.index("_") + 1]]
+    return {"mobilevit_": "v1", "mobilevitv2_": "v2", "mobilevitv3_": "v3"}[
+        name[: name.index("_") + 1]
+    ]
 
 
 def _features(architectures: Sequence[Architecture]) -> Array:
@@ -153,8 +171,16 @@ def _features(architectures: Sequence[Architecture]) -> Array:
     for architecture in architectures:
         counts = count(architecture)
         blocks = [stage.block for stage in architecture.stages if stage.block is not None]
-        separable = np.mean([getattr(block, "attention", None) == "separable" for block in blocks]) if blocks else 0.0
-        local = np.mean([getattr(block, "fusion", None) == "local" for block in blocks]) if blocks else 0.0
+        separable = (
+            np.mean([getattr(block, "attention", None) == "separable" for block in blocks])
+            if blocks
+            else 0.0
+        )
+        local = (
+            np.mean([getattr(block, "fusion", None) == "local" for block in blocks])
+            if blocks
+            else 0.0
+        )
         rows.append([np.log(counts.params), np.log(counts.macs), separable, local])
     return np.array(rows, dtype=float)
 
@@ -165,13 +191,18 @@ def _fit(features: Array, top1: Array) -> Callable[[Array], Array]:
 
     def design(rows: Array) -> Array:
         params, macs = ((rows[:, :2] - centre) / scale).T
-        return np.column_stack([np.ones(len(rows)), params, params**2, macs, rows[:, 2], rows[:, 3]])
+        return np.column_stack(
+            [np.ones(len(rows)), params, params**2, macs, rows[:, 2], rows[:, 3]]
+        )
 
     columns = design(features)
     penalty = _RIDGE * np.diag([0.0, *np.ones(columns.shape[1] - 1)])
     solution = np.linalg.solve(columns.T @ columns + penalty, columns.T @ top1)
-    # Column by column: the last digit of a product of matrices may depend on how many rows there are.
-    return lambda rows: np.clip(np.sum(design(rows).T * solution[:, None], axis=0), 0.0, 100.0).round(_DIGITS)
+    # Column by column: the last digit of a product of matrices may depend on how many rows there
+    # are.
+    return lambda rows: np.clip(
+        np.sum(design(rows).T * solution[:, None], axis=0), 0.0, 100.0
+    ).round(_DIGITS)
 
 
 def _left_out(features: Array, top1: Array, parts: Sequence[NDArray[np.intp]]) -> Array:

@@ -1,16 +1,86 @@
-"""The surrogate for the rows of a space: accuracy, its interval, and how far beyond the trained networks a row is."""
+"""The features of a space's architectures as a protocol would train them: on its small pictures, with strides and patches to match.
+
+Which strides change depends on all of them together; so rows are grouped by their strides, and each
+group has a table of its own.
+
+The surrogate for the rows of a space: accuracy, its interval, and how far beyond the trained
+networks a row is.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
+from mvt_nas._fields import Value
+from mvt_nas.accuracy.features import FEATURES, FeatureTable
 from mvt_nas.accuracy.protocol import protocol_of
-from mvt_nas.accuracy.space_as_trained import SpaceAsTrained
-from mvt_nas.accuracy.surrogate import Estimates, Surrogate
-from mvt_nas.accuracy.table import Table
+from mvt_nas.accuracy.surrogate import AccuracyEstimates, Surrogate
+from mvt_nas.accuracy.table import AccuracyTable
+from mvt_nas.metrics.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
+from mvt_nas.space.as_used import space_as_used
+from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short.small_images import strides_and_patches
+
+Array = NDArray[np.float64]
+Strides = tuple[int, ...]
+
+
+class SpaceAsTrained:
+    """The features of encoded architectures under a protocol, 100,000 and more a second.
+
+    Args:
+        space: that is searched, at whatever resolution.
+        protocol: by which its networks would be trained.
+        num_classes: outputs of the classifier.
+    """
+
+    def __init__(self, space: SearchSpace, protocol: ShortRecipe, *, num_classes: int) -> None:
+        self._space = space
+        self._protocol = protocol
+        self._num_classes = num_classes
+        self._tables: dict[Strides, FeatureTable] = {}
+
+    def features(self, rows: ArrayLike) -> Array:
+        """Return the features of rows, (n, dimensions) to (n, features)."""
+        array = self._space.checked(rows)
+        result = np.empty((len(array), len(FEATURES)))
+        strides, groups = np.unique(self._strides(array), axis=0, return_inverse=True)
+        for number, own in enumerate(strides):
+            members = np.flatnonzero(groups.reshape(-1) == number)
+            result[members] = self._table(tuple(own.tolist())).features(array[members])
+        return result
+
+    def space(self, strides: Strides) -> SearchSpace:
+        """Return the space whose rows with these strides stand for the networks as they are trained."""
+        pixels = self._protocol.pixels
+        constants: dict[str, Value] = {"resolution_px": pixels}
+        if not self._protocol.small_images:
+            return space_as_used(self._space, constants, {})
+        changed, patches = strides_and_patches(strides, pixels)
+        constants |= {
+            f"stage{number}.stride": stride for number, stride in enumerate(changed, start=1)
+        }
+        return space_as_used(
+            self._space,
+            constants,
+            {f"stage{number}.patch": patch for number, patch in enumerate(patches, start=1)},
+        )
+
+    def _strides(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        columns = Columns(self._space.plan, rows)
+        stages = range(1, self._space.plan.stages + 1)
+        return np.column_stack(
+            [columns.value(f"stage{number}.stride") for number in stages]
+        ).astype(np.int64)
+
+    def _table(self, strides: Strides) -> FeatureTable:
+        if strides not in self._tables:
+            self._tables[strides] = FeatureTable(self.space(strides), num_classes=self._num_classes)
+        return self._tables[strides]
+
 
 _CHUNK = 20_000  # the regression's matrices have a column per trained network
 
@@ -24,20 +94,28 @@ class PredictedAccuracy:
         surrogate: that of the table.
     """
 
-    def __init__(self, table: Table, space: SearchSpace, surrogate: Surrogate) -> None:
+    def __init__(self, table: AccuracyTable, space: SearchSpace, surrogate: Surrogate) -> None:
         self._surrogate = surrogate
         self._space = SpaceAsTrained(space, protocol_of(table), num_classes=table.num_classes)
 
     def of(self, rows: ArrayLike) -> dict[str, NDArray[np.float64]]:
         """Return by name what is predicted of rows, (n, dimensions); each (n,)."""
         array = np.asarray(rows)
-        parts = [self._of(array[start : start + _CHUNK]) for start in range(0, max(len(array), 1), _CHUNK)]
+        parts = [
+            self._of(array[start : start + _CHUNK])
+            for start in range(0, max(len(array), 1), _CHUNK)
+        ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _of(self, rows: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
         return by_name(self._surrogate.predict_features(self._space.features(rows)))
 
 
-def by_name(found: Estimates) -> dict[str, NDArray[np.float64]]:
+def by_name(found: AccuracyEstimates) -> dict[str, NDArray[np.float64]]:
     """Return estimates by the names of their metrics, each (n,)."""
-    return {ACCURACY: found.percent, ACCURACY_LOW: found.low, ACCURACY_HIGH: found.high, ACCURACY_BEYOND: found.beyond}
+    return {
+        ACCURACY: found.percent,
+        ACCURACY_LOW: found.low,
+        ACCURACY_HIGH: found.high,
+        ACCURACY_BEYOND: found.beyond,
+    }

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mvt_nas.accuracy.table import Table
+from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.training.protocol import Protocol
-from mvt_nas.training.small_images import for_small_images
+from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short.small_images import for_small_images
 
 
-def protocol_of(table: Table) -> Protocol:
+def protocol_of(table: AccuracyTable) -> ShortRecipe:
     """Return the protocol by which a table's networks were trained.
 
     Raises:
         TrainingError: the table's head holds none.
     """
-    return Protocol.from_dict(table.head.get("protocol"), f"{table.where}: protocol")
+    return ShortRecipe.from_dict(table.head.get("protocol"), f"{table.where}: protocol")
 
 
-def at_protocol(architecture: Architecture, table: Table) -> Architecture:
+def at_protocol(architecture: Architecture, table: AccuracyTable) -> Architecture:
     """Return an architecture as it would be trained for a table: at its resolution, strides and patches to match."""
     return as_trained(architecture, protocol_of(table))
 
 
-def as_trained(architecture: Architecture, protocol: Protocol) -> Architecture:
+def as_trained(architecture: Architecture, protocol: ShortRecipe) -> Architecture:
     """Return an architecture as a protocol trains it."""
     if protocol.small_images:
         return for_small_images(architecture, protocol.pixels)
     return replace(architecture, resolution_px=protocol.pixels)
 
 
-def default_protocol(pictures: int) -> Protocol:
+def default_protocol(pictures: int) -> ShortRecipe:
     """Return the default protocol for so many pictures: where they are fewer than it asks for, a fifth of them judge."""
-    default = Protocol()
+    default = ShortRecipe()
     if pictures >= default.train_images + default.validation_images:
         return default
     validation = max(1, pictures // 5)

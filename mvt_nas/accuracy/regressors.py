@@ -20,12 +20,14 @@ Fitted = Callable[[Array], tuple[Array, Array]]
 """``features (n, k) -> (mean (n,), standard deviation (n,))``."""
 
 COUNTS = tuple(FEATURES.index(name) for name in ("log params", "log macs"))
-SIZES = tuple(FEATURES.index(name) for name in ("log params", "log macs", "log layers", "log outputs"))
+SIZES = tuple(
+    FEATURES.index(name) for name in ("log params", "log macs", "log layers", "log outputs")
+)
 EVERYTHING = tuple(range(len(FEATURES)))
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RegressorSpec:
     """A regression on some of the features.
 
     Attributes:
@@ -79,8 +81,12 @@ def _gaussian_process(features: Array, target: Array) -> Fitted:
     line = ConstantKernel(0.1, (1e-4, 1e2)) * DotProduct(1.0, "fixed")
     kernel = smooth + line + WhiteKernel(0.05, (1e-4, 1.0))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is an answer: the function is a line
-        model = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=1, random_state=0).fit(features, target)
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a length at its bound is an answer: the function is a line
+        model = GaussianProcessRegressor(
+            kernel, normalize_y=True, n_restarts_optimizer=1, random_state=0
+        ).fit(features, target)
 
     def predict(x: Array) -> tuple[Array, Array]:
         mean, deviation = model.predict(x, return_std=True)
@@ -93,7 +99,9 @@ def _trees(features: Array, target: Array) -> Fitted:
     """Randomised trees; the standard deviation is that of their answers."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    model = ExtraTreesRegressor(n_estimators=200, min_samples_leaf=2, random_state=0).fit(features, target)
+    model = ExtraTreesRegressor(n_estimators=200, min_samples_leaf=2, random_state=0).fit(
+        features, target
+    )
 
     def predict(x: Array) -> tuple[Array, Array]:
         answers = np.stack([tree.predict(x) for tree in model.estimators_])
@@ -103,9 +111,9 @@ def _trees(features: Array, target: Array) -> Fitted:
 
 
 RECIPES = (
-    Recipe("quadratic in params and MACs", COUNTS, _quadratic),
-    Recipe("line in all features", EVERYTHING, _line),
-    Recipe("Gaussian process on sizes", SIZES, _gaussian_process),
-    Recipe("Gaussian process on all features", EVERYTHING, _gaussian_process),
-    Recipe("randomised trees on all features", EVERYTHING, _trees),
+    RegressorSpec("quadratic in params and MACs", COUNTS, _quadratic),
+    RegressorSpec("line in all features", EVERYTHING, _line),
+    RegressorSpec("Gaussian process on sizes", SIZES, _gaussian_process),
+    RegressorSpec("Gaussian process on all features", EVERYTHING, _gaussian_process),
+    RegressorSpec("randomised trees on all features", EVERYTHING, _trees),
 )

@@ -1,7 +1,8 @@
 """The table of trained networks: one line per training, appended as each ends.
 
-A CSV file that any program reads; architecture and curve are JSON in their cells. ``#`` lines at its head hold the protocol and where the
-pictures came from. All trainings of a table follow one protocol on one split of one set of pictures, so that they can be compared.
+A CSV file that any program reads; architecture and curve are JSON in their cells. ``#`` lines at
+its head hold the protocol and where the pictures came from. All trainings of a table follow one
+protocol on one split of one set of pictures, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mvt_nas.accuracy.networks import Networks, pooled_sd
+from mvt_nas.accuracy.trained_networks import DistinctNetworks, pooled_sd
 from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.space.architecture import Architecture
 
@@ -42,7 +43,7 @@ COMPLETE = "complete"
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedNetwork:
     """One training.
 
     Attributes:
@@ -81,17 +82,18 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class AccuracyTable:
     """Trainings that can be compared.
 
     Attributes:
-        head: what they have in common: ``protocol``, ``data``, ``num_classes``, ``space``, ``budget`` of the matched panel.
+        head: what they have in common: ``protocol``, ``data``, ``num_classes``, ``space``,
+            ``budget`` of the matched panel.
         trainings: in the order in which they ended.
         where: the file.
     """
 
     head: Mapping[str, Any]
-    trainings: tuple[Trained, ...]
+    trainings: tuple[TrainedNetwork, ...]
     where: str = "table"
 
     @property
@@ -99,16 +101,16 @@ class Table:
         """Classes of the pictures."""
         return int(self.head["num_classes"])
 
-    def _different(self) -> list[Trained]:
+    def _different(self) -> list[TrainedNetwork]:
         """Return the trainings without repetitions of one seed, which would show no noise."""
-        found: dict[tuple[str, int], Trained] = {}
+        found: dict[tuple[str, int], TrainedNetwork] = {}
         for training in self.trainings:
             found.setdefault((training.key, training.seed), training)
         return list(found.values())
 
-    def _runs(self) -> dict[str, list[Trained]]:
+    def _runs(self) -> dict[str, list[TrainedNetwork]]:
         """Return the trainings that went well, by the key of the network."""
-        runs: dict[str, list[Trained]] = {}
+        runs: dict[str, list[TrainedNetwork]] = {}
         for training in self._different():
             if training.status == COMPLETE and math.isfinite(training.accuracy):
                 runs.setdefault(training.key, []).append(training)
@@ -116,9 +118,12 @@ class Table:
 
     def accuracies(self) -> dict[str, float]:
         """Return the accuracy of each network in percent, averaged over its seeds, by key."""
-        return {key: float(np.mean([one.accuracy for one in members])) for key, members in self._runs().items()}
+        return {
+            key: float(np.mean([one.accuracy for one in members]))
+            for key, members in self._runs().items()
+        }
 
-    def networks(self) -> Networks:
+    def networks(self) -> DistinctNetworks:
         """Return the networks with their accuracy averaged over seeds; trainings that went wrong are left out.
 
         Raises:
@@ -126,12 +131,16 @@ class Table:
         """
         runs = self._runs()
         if len(runs) < _LEAST:
-            raise AccuracyError(f"{self.where}: {len(runs)} trained networks are too few; at least {_LEAST}")
+            raise AccuracyError(
+                f"{self.where}: {len(runs)} trained networks are too few; at least {_LEAST}"
+            )
         firsts = [members[0] for members in runs.values()]
-        return Networks(
+        return DistinctNetworks(
             architectures=tuple(one.architecture for one in firsts),
             panels=tuple(one.panel for one in firsts),
-            accuracy=np.array([np.mean([one.accuracy for one in members]) for members in runs.values()]),
+            accuracy=np.array(
+                [np.mean([one.accuracy for one in members]) for members in runs.values()]
+            ),
             single=np.array([members[0].accuracy for members in runs.values()]),
             seed_sd=pooled_sd([[one.accuracy for one in members] for members in runs.values()]),
             num_classes=self.num_classes,
@@ -141,7 +150,7 @@ class Table:
 _LEAST = 8
 
 
-def read_table(path: str | Path) -> Table:
+def read_table(path: str | Path) -> AccuracyTable:
     """Return the table in a file; a last line that was torn is left out.
 
     Raises:
@@ -151,12 +160,14 @@ def read_table(path: str | Path) -> Table:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise AccuracyError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
+        raise AccuracyError(
+            f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
+        ) from None
     lines = text.splitlines(keepends=True)
     whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
     head = _head([line for line in whole if line.startswith("#")], str(file))
     rows = [line for line in whole if not line.startswith("#")]
-    return Table(head, _trainings(rows, str(file)), str(file))
+    return AccuracyTable(head, _trainings(rows, str(file)), str(file))
 
 
 def _head(lines: Sequence[str], where: str) -> dict[str, Any]:
@@ -165,12 +176,14 @@ def _head(lines: Sequence[str], where: str) -> dict[str, Any]:
         if not isinstance(head, dict) or not isinstance(head["num_classes"], int):
             raise KeyError("num_classes")
     except (ValueError, KeyError) as error:
-        raise AccuracyError(f"{where}: no table of trained networks (its head cannot be read: {error})") from None
+        raise AccuracyError(
+            f"{where}: no table of trained networks (its head cannot be read: {error})"
+        ) from None
     return head
 
 
-def _trainings(rows: Sequence[str], where: str) -> tuple[Trained, ...]:
-    found: list[Trained] = []
+def _trainings(rows: Sequence[str], where: str) -> tuple[TrainedNetwork, ...]:
+    found: list[TrainedNetwork] = []
     try:
         reader = csv.DictReader(rows)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
@@ -179,19 +192,26 @@ def _trainings(rows: Sequence[str], where: str) -> tuple[Trained, ...]:
         for row in reader:
             found.append(_training(row))
     except (ValueError, TypeError, KeyError, RecursionError, csv.Error, ArchitectureError) as error:
-        raise AccuracyError(f"{where}: training {len(found) + 1} is damaged ({' '.join(str(error).split())[:100]})") from None
+        raise AccuracyError(
+            f"{where}: training {len(found) + 1} is damaged ({' '.join(str(error).split())[:100]})"
+        ) from None
     return tuple(found)
 
 
-def _training(row: Mapping[str, str]) -> Trained:
+def _training(row: Mapping[str, str]) -> TrainedNetwork:
     architecture = Architecture.from_json(row["architecture"])
     if architecture.key != row["key"]:
-        raise ValueError(f"key = {row['key']} does not belong to the architecture ({architecture.key})")
-    numbers = {name: float(row[name]) for name in ("accuracy", "validation_loss", "tse_ema", "seconds", "pictures_per_second")}
+        raise ValueError(
+            f"key = {row['key']} does not belong to the architecture ({architecture.key})"
+        )
+    numbers = {
+        name: float(row[name])
+        for name in ("accuracy", "validation_loss", "tse_ema", "seconds", "pictures_per_second")
+    }
     whole = {name: int(row[name]) for name in ("seed", "params", "macs")}
     words = {name: row[name] for name in ("key", "title", "panel", "status", "hardware")}
     curve = tuple(float(value) for value in json.loads(row["curve"]))
-    return Trained(**numbers, **whole, **words, curve=curve, architecture=architecture)  # type: ignore[arg-type]  # the names say which
+    return TrainedNetwork(**numbers, **whole, **words, curve=curve, architecture=architecture)  # type: ignore[arg-type]  # the names say which
 
 
 def start_table(path: Path, head: Mapping[str, Any]) -> None:
@@ -201,7 +221,7 @@ def start_table(path: Path, head: Mapping[str, Any]) -> None:
     path.write_text(text + ",".join(COLUMNS) + "\n", encoding="utf-8")
 
 
-def append(path: Path, training: Trained) -> None:
+def append(path: Path, training: TrainedNetwork) -> None:
     """Append a training with one write; a line that an interrupted one has left in part is cut off first.
 
     Raises:
@@ -216,10 +236,12 @@ def append(path: Path, training: Trained) -> None:
             file.seek(0, io.SEEK_END)
             file.write(buffer.getvalue().encode())
     except OSError as error:
-        raise AccuracyError(f"{path}: cannot be written ({error.strerror}); what is finished is kept") from None
+        raise AccuracyError(
+            f"{path}: cannot be written ({error.strerror}); what is finished is kept"
+        ) from None
 
 
-def _cell(training: Trained, name: str) -> object:
+def _cell(training: TrainedNetwork, name: str) -> object:
     if name == "architecture":
         return json.dumps(training.architecture.to_dict(), separators=(",", ":"))
     if name == "curve":

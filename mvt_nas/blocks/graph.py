@@ -1,11 +1,13 @@
 """The intermediate representation: a flat list of kernels over named tensors.
 
-A lowering builds a :class:`Graph` by calling one method per kernel, in execution order, as a runtime would execute them with batch norm
-folded into its convolution. Shapes may hold NumPy arrays in place of numbers: then one lowering stands for many architectures at once,
-which is how cost tables are compiled. Nothing here needs torch or NumPy.
+A lowering builds a :class:`Graph` by calling one method per kernel, in execution order, as a
+runtime would execute them with batch norm folded into its convolution. Shapes may hold NumPy arrays
+in place of numbers: then one lowering stands for many architectures at once, which is how cost
+tables are compiled. Nothing here needs torch or NumPy.
 
-Counting conventions: one multiply-add is one MAC; convolutions, linear layers and matrix products have MACs, nothing else has. A view
-(reshape, split) is no kernel; a transpose is one. Tensors are counted in elements.
+Counting conventions: one multiply-add is one MAC; convolutions, linear layers and matrix products
+have MACs, nothing else has. A view (reshape, split) is no kernel; a transpose is one. Tensors are
+counted in elements.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 Size = Any
-"""A number of elements: an ``int``, or an integer array when many architectures are lowered at once."""
+"""A number of elements: an ``int``, or an integer array when many architectures are lowered at
+once."""
 
 
 class Tensor(NamedTuple):
@@ -34,8 +37,9 @@ class Op(NamedTuple):
     """One kernel.
 
     Attributes:
-        kind: ``conv``, ``linear``, ``matmul``, ``activation``, ``softmax``, ``norm``, ``add``, ``mul``, ``sum``, ``mean``, ``concat``,
-            ``transpose``, ``unfold``, ``fold``, ``resize``; or ``call`` where a part that is lowered apart belongs.
+        kind: ``conv``, ``linear``, ``matmul``, ``activation``, ``softmax``, ``norm``, ``add``,
+            ``mul``, ``sum``, ``mean``, ``concat``, ``transpose``, ``unfold``, ``fold``, ``resize``;
+            or ``call`` where a part that is lowered apart belongs.
         name: what the kernel is in its kind, such as ``silu`` or ``layer_norm``.
         inputs: the tensors it reads, weights excluded.
         output: the tensor it writes.
@@ -124,7 +128,15 @@ class Graph:
         in_features = x.shape[-1]
         shape = (*x.shape[:-1], features)
         weights = features * in_features + features
-        return self._append("linear", "linear", (x,), shape, macs=_product(shape) * in_features, params=weights, weights=weights)
+        return self._append(
+            "linear",
+            "linear",
+            (x,),
+            shape,
+            macs=_product(shape) * in_features,
+            params=weights,
+            weights=weights,
+        )
 
     def matmul(self, a: Tensor, b: Tensor) -> Tensor:
         """Append the batched product of (G, n, k) and (G, k, m)."""
@@ -150,7 +162,9 @@ class Graph:
 
     def mul(self, a: Tensor, b: Tensor | None = None) -> Tensor:
         """Append an element-wise product with a tensor (broadcast) or, without one, with a constant."""
-        return self._append("mul", "mul" if b is not None else "scale", (a,) if b is None else (a, b), a.shape)
+        return self._append(
+            "mul", "mul" if b is not None else "scale", (a,) if b is None else (a, b), a.shape
+        )
 
     def sum(self, x: Tensor) -> Tensor:
         """Append a sum over the last axis, which stays with size one."""
@@ -191,7 +205,14 @@ class Graph:
         """Append the place of a part that keeps the shape of ``x`` and is lowered apart."""
         return self._append("call", "call", (x,), x.shape)
 
-    def _append(self, kind: str, name: str, inputs: tuple[Tensor, ...], shape: tuple[Size, ...], **attributes: Any) -> Tensor:
+    def _append(
+        self,
+        kind: str,
+        name: str,
+        inputs: tuple[Tensor, ...],
+        shape: tuple[Size, ...],
+        **attributes: Any,
+    ) -> Tensor:
         output = self.input(*shape)
         self.ops.append(Op(kind, name, inputs, output, scope=self.scope, **attributes))
         return output

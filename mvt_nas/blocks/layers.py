@@ -1,9 +1,17 @@
-"""The layers that all blocks and heads are made of."""
+"""The layers that all blocks and heads are made of.
+
+The forward of each block, by the block's name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from mvt_nas.registry import Registry
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
 
@@ -32,3 +40,9 @@ def conv_norm(
 def copy(x: Tensor) -> Tensor:
     """Return ``x`` in contiguous memory of its own, so that the copy is a kernel wherever the lowering has one."""
     return x.clone(memory_format=torch.contiguous_format)
+
+
+MODULES: Registry[Callable[[int, Any, float], nn.Module]] = Registry(
+    "block module", "mvt_nas.blocks", suffix="module"
+)
+"""``(width, config, dropout) -> nn.Module`` that maps (B, width, H, W) to (B, width, H', W')."""

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mvt_nas.cli.tables import short
+from mvt_nas.cli.render import format_number
 
 if TYPE_CHECKING:
-    from mvt_nas.engine.devices import Devices
-    from mvt_nas.engine.run import Run
-    from mvt_nas.engine.told import Told
+    from mvt_nas.nas.baselines.specification import LoadedBaseline
+    from mvt_nas.nas.problem.device_profiles import Devices
+    from mvt_nas.nas.runs.run import Run
 
 BASELINE = click.option(
     "--baseline",
     "baselines",
     multiple=True,
     metavar="FILE.onnx|MODULE:FUNCTION",
-    help="A network of your own to compare with; ,resolution_px=PX,name=NAME may follow, and figures that you know, such as "
-    ",imagenet_top1=69.8. May be repeated.",
+    help=(
+        "A network of your own to compare with; ,resolution_px=PX,name=NAME may follow, and figures"
+        " that you know, such as ,imagenet_top1=69.8. May be repeated."
+    ),
 )
 
 
-def told_before(folder: Path | None, texts: Sequence[str]) -> list[Told]:
+def told_before(folder: Path | None, texts: Sequence[str]) -> list[LoadedBaseline]:
     """Return the networks that are told of before a search; ``folder`` is that of the run where it goes on.
 
     Raises:
@@ -33,8 +35,8 @@ def told_before(folder: Path | None, texts: Sequence[str]) -> list[Told]:
     """
     if not texts:
         return []
-    from mvt_nas.engine.devices import read_devices
-    from mvt_nas.engine.folder import read_config
+    from mvt_nas.nas.problem.device_profiles import read_devices
+    from mvt_nas.nas.runs.folder import read_config
 
     if folder is None:
         return _told(texts, {})
@@ -42,7 +44,9 @@ def told_before(folder: Path | None, texts: Sequence[str]) -> list[Told]:
     return _told(texts, read_devices(folder, config.devices, config.metrics))
 
 
-def with_told(run: Run, told: Sequence[Told], *, seconds: float | None) -> tuple[Run, bool]:
+def with_told(
+    run: Run, told: Sequence[LoadedBaseline], *, seconds: float | None
+) -> tuple[Run, bool]:
     """Return the run with its baselines, which its folder keeps, and whether Ctrl-C ended measuring them.
 
     Args:
@@ -55,12 +59,14 @@ def with_told(run: Run, told: Sequence[Told], *, seconds: float | None) -> tuple
     """
     if not told:
         return run, False
-    from mvt_nas.engine.told_measuring import keep, measured, unmeasured
+    from mvt_nas.nas.baselines.latency import measure_baselines, unmeasured_devices, write_measured
 
-    run, interrupted = keep(run, [unmeasured(one, run) for one in told]), False
+    run, interrupted = write_measured(run, [unmeasured_devices(one, run) for one in told]), False
     if seconds is not None:
         try:
-            run = keep(run, [measured(one, run, seconds=seconds) for one in told])
+            run = write_measured(
+                run, [measure_baselines(one, run, seconds=seconds) for one in told]
+            )
         except KeyboardInterrupt:
             interrupted = True
     names = {one.baseline.name for one in told}
@@ -79,7 +85,7 @@ def told_and_measured(run: Run, texts: Sequence[str]) -> tuple[Run, bool]:
     """
     if not texts:
         return run, False
-    from mvt_nas.engine.measuring import SECONDS
+    from mvt_nas.nas.measure_front import SECONDS
 
     return with_told(run, _told(texts, run.devices), seconds=SECONDS)
 
@@ -88,16 +94,21 @@ def baseline_lines(run: Run) -> list[str]:
     """Return a line for each baseline: its figures, and how it stands against the front."""
     if not run.baselines:
         return []
-    from mvt_nas.report.standing import origin_of, standings, verdict
+    from mvt_nas.report.baseline_comparison import compare_baselines, comparison_summary, origin_of
 
     lines = []
-    for one in standings(run):
+    for one in compare_baselines(run):
         baseline = one.baseline
         figures = []
         for metric, value in baseline.scores.items():
             origin = origin_of(baseline, metric)
-            figures.append(f"{metric} {short(value)}" + (f" ({origin})" if origin != "counted" else ""))
-        lines.append(f"{baseline.name} ({baseline.source}, {baseline.resolution_px} px): {', '.join(figures)}; {verdict(run, one)}.")
+            figures.append(
+                f"{metric} {format_number(value)}" + (f" ({origin})" if origin != "counted" else "")
+            )
+        lines.append(
+            f"{baseline.name} ({baseline.source}, {baseline.resolution_px} px):"
+            f" {', '.join(figures)}; {comparison_summary(run, one)}."
+        )
     return lines
 
 
@@ -105,22 +116,29 @@ def baselines_document(run: Run) -> list[dict[str, Any]]:
     """Return the baselines of a run as plain data, with the numbers of the candidates on the front that dominate each."""
     if not run.baselines:
         return []
-    from mvt_nas.report.standing import standings
+    from mvt_nas.report.baseline_comparison import compare_baselines
 
     return [
-        one.baseline.to_dict() | {"compared": list(one.compared), "dominated_by": list(one.dominated_by), "dominates": list(one.dominates)}
-        for one in standings(run)
+        one.baseline.to_dict()
+        | {
+            "compared": list(one.compared),
+            "dominated_by": list(one.dominated_by),
+            "dominates": list(one.dominates),
+        }
+        for one in compare_baselines(run)
     ]
 
 
-def _told(texts: Sequence[str], devices: Devices) -> list[Told]:
-    from mvt_nas.cost.names import LATENCY
-    from mvt_nas.engine.devices import DeviceNames
-    from mvt_nas.engine.told import tell
+def _told(texts: Sequence[str], devices: Devices) -> list[LoadedBaseline]:
+    from mvt_nas.metrics.names import LATENCY
+    from mvt_nas.nas.baselines.specification import load_baselines
+    from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 
-    names = DeviceNames(devices)
+    names = DeviceProfiles(devices)
 
     def full_name(metric: str) -> str:
-        return next(iter(devices)) if metric == LATENCY and len(devices) == 1 else names.metric(metric)
+        return (
+            next(iter(devices)) if metric == LATENCY and len(devices) == 1 else names.metric(metric)
+        )
 
-    return tell(texts, full_name)
+    return load_baselines(texts, full_name)

@@ -6,7 +6,7 @@ import datetime
 
 import click
 
-from mvt_nas.cli.tables import print_json, print_table, short
+from mvt_nas.cli.render import format_number, print_json, print_table
 
 
 @click.group("cache")
@@ -18,18 +18,29 @@ def cache_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def info_command(as_json: bool) -> None:
     """Show how many evaluations are kept, of what, and where."""
-    from mvt_nas.engine.cache import OFF, cache_path, wanted
-    from mvt_nas.engine.cache_upkeep import holding
+    from mvt_nas.nas.cache.maintenance import cache_contents
+    from mvt_nas.nas.cache.store import OFF, cache_path, wanted
 
-    found = holding(cache_path())
+    found = cache_contents(cache_path())
     oldest, newest = _day(found.oldest), _day(found.newest)
     if as_json:
-        document = {"path": str(found.path), "used": wanted(), "entries": found.entries, "by_metric": dict(found.by_metric)}
+        document = {
+            "path": str(found.path),
+            "used": wanted(),
+            "entries": found.entries,
+            "by_metric": dict(found.by_metric),
+        }
         print_json(document | {"bytes": found.size_bytes, "oldest": oldest, "newest": newest})
         return
     if found.entries:
-        print_table(["metric", "evaluations"], [[name, str(count)] for name, count in found.by_metric.items()])
-        click.echo(f"\n{found.entries} evaluations, {short(found.size_bytes, 'B')}, made from {oldest} to {newest}")
+        print_table(
+            ["metric", "evaluations"],
+            [[name, str(count)] for name, count in found.by_metric.items()],
+        )
+        click.echo(
+            f"\n{found.entries} evaluations, {format_number(found.size_bytes, 'B')}, made from"
+            f" {oldest} to {newest}"
+        )
     else:
         click.echo("no evaluations are kept")
     click.echo(found.path)
@@ -38,16 +49,25 @@ def info_command(as_json: bool) -> None:
 
 
 @cache_group.command("prune")
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only what was evaluated more than DAYS ago.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Only what was evaluated more than DAYS ago.",
+)
 @click.option("--metric", metavar="NAME", help="Only evaluations of this metric.")
-@click.option("--all", "everything", is_flag=True, help="The whole file, also one that cannot be read.")
+@click.option(
+    "--all", "everything", is_flag=True, help="The whole file, also one that cannot be read."
+)
 def prune_command(older_than: float | None, metric: str | None, everything: bool) -> None:
     """Remove evaluations; results do not change by it, searches take longer."""
-    from mvt_nas.engine.cache import cache_path
-    from mvt_nas.engine.cache_upkeep import prune, remove
+    from mvt_nas.nas.cache.maintenance import prune, remove
+    from mvt_nas.nas.cache.store import cache_path
 
     if everything == (older_than is not None or metric is not None):
-        raise click.UsageError("say what to remove: --older-than DAYS, --metric NAME or both, or --all alone")
+        raise click.UsageError(
+            "say what to remove: --older-than DAYS, --metric NAME or both, or --all alone"
+        )
     if everything:
         remove(cache_path())
         click.echo("all evaluations are removed")
@@ -58,4 +78,8 @@ def prune_command(older_than: float | None, metric: str | None, everything: bool
 
 def _day(seconds: float | None) -> str | None:
     """Return the local date and time of seconds since 1970."""
-    return None if seconds is None else datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+    return (
+        None
+        if seconds is None
+        else datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+    )

@@ -14,7 +14,8 @@ VARIABLE = "_MVT_NAS_COMPLETE"
 def completion_command(shell: str) -> None:
     """Print the script that makes SHELL complete commands, options, and names of spaces, samplers, devices and runs.
 
-    In bash, for instance: mvt-nas completion bash > ~/.local/share/bash-completion/completions/mvt-nas
+    In bash, for instance: mvt-nas completion bash >
+        ~/.local/share/bash-completion/completions/mvt-nas
     """
     from click.shell_completion import get_completion_class
 
@@ -23,4 +24,6 @@ def completion_command(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None, "click knows all three"
     script = found(cli, {}, "mvt-nas", VARIABLE)
-    click.echo(script.source_template % script.source_vars())  # not source(), which runs bash to ask for its version
+    click.echo(
+        script.source_template % script.source_vars()
+    )  # not source(), which runs bash to ask for its version

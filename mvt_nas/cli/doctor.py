@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mvt_nas.cli.tables import print_json
+from mvt_nas.cli.render import print_json
 
 if TYPE_CHECKING:
-    from mvt_nas.report.health.part import Part
+    from mvt_nas.report.diagnostics.check import Check
 
 _TITLES = {
     "required": "Required",
@@ -29,13 +29,14 @@ _NAMED = 5  # of the required parts, that are told though nothing is wrong with 
 def doctor_command(as_json: bool) -> None:
     """Say what works on this machine, and how to get what is missing.
 
-    Opens a tiny network in every runtime. The exit code is 1 where something required is broken; optional parts may be missing.
+    Opens a tiny network in every runtime. The exit code is 1 where something required is broken;
+    optional parts may be missing.
     """
     if not as_json and sys.stderr.isatty():
         click.echo("Opening a tiny network in every runtime; this takes a few seconds.\n", err=True)
-    from mvt_nas.report.health.checkup import checkup, works
+    from mvt_nas.report.diagnostics.all_checks import run_checks, works
 
-    parts = checkup()
+    parts = run_checks()
     if as_json:
         print_json({"parts": [asdict(part) for part in parts], "ok": works(parts)})
     else:
@@ -44,7 +45,7 @@ def doctor_command(as_json: bool) -> None:
         sys.exit(1)
 
 
-def _print(parts: list[Part], fine: bool) -> None:
+def _print(parts: list[Check], fine: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -55,19 +56,27 @@ def _print(parts: list[Part], fine: bool) -> None:
             console.print(_table(_told(group)))
             console.print()
     broken = [part.name for part in parts if part.kind == "required" and not part.ok]
-    console.print("All that is required works." if fine else f"mvt-nas does not work here: {', '.join(broken)}.")
+    console.print(
+        "All that is required works."
+        if fine
+        else f"mvt-nas does not work here: {', '.join(broken)}."
+    )
 
 
-def _told(group: list[Part]) -> list[Part]:
+def _told(group: list[Check]) -> list[Check]:
     """Return what is told of a group: of required parts that are fine, most in one line."""
-    from mvt_nas.report.health.part import Part
+    from mvt_nas.report.diagnostics.check import Check
 
-    told = [part for place, part in enumerate(group) if part.kind != "required" or place < _NAMED or not part.ok]
+    told = [
+        part
+        for place, part in enumerate(group)
+        if part.kind != "required" or place < _NAMED or not part.ok
+    ]
     rest = len(group) - len(told)
-    return [*told, *([Part(f"{rest} more", "required", True, "")] if rest else [])]
+    return [*told, *([Check(f"{rest} more", "required", True, "")] if rest else [])]
 
 
-def _table(parts: list[Part]) -> object:
+def _table(parts: list[Check]) -> object:
     from rich.table import Table
     from rich.text import Text
 
@@ -76,7 +85,13 @@ def _table(parts: list[Part]) -> object:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for part in parts:
-        words, style = ("yes", "green") if part.ok else ("broken", "red") if part.kind == "required" else ("no", "dim")
+        words, style = (
+            ("yes", "green")
+            if part.ok
+            else ("broken", "red")
+            if part.kind == "required"
+            else ("no", "dim")
+        )
         detail = Text(part.detail)
         if part.remedy:
             detail.append(f"\n{part.remedy}", style="cyan")

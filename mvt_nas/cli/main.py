@@ -1,4 +1,7 @@
-"""The command line's entry: collects the verbs and turns what goes wrong into one line."""
+"""What ``mvt-nas`` says alone: what to type next.
+
+The command line's entry: collects the verbs and turns what goes wrong into one line.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,23 @@ from importlib import import_module
 
 import click
 
-import mvt_nas
+from mvt_nas._version import __version__
 from mvt_nas.errors import MvtNasError
+
+WELCOME = """\
+mvt-nas finds the mobile vision transformers that fit your device. What next?
+
+  mvt-nas search tiny --trials 60                     a first search, in seconds
+  mvt-nas search mobilevit --budget 'latency_ms<=20'  a real one, within budget
+  mvt-nas watch RUN                                   follow it while it runs
+  mvt-nas runs                                        what was searched so far
+  mvt-nas pareto RUN                                  the best networks of one
+  mvt-nas report RUN                                  a page to look around in
+  mvt-nas show mobilevit_s                            a network, stage by stage
+  mvt-nas doctor                                      what works on this machine
+
+All commands: mvt-nas --help. What one of them can do: mvt-nas search --help."""
+
 
 _VERBS = {
     "search": "search.search_command",
@@ -18,14 +36,14 @@ _VERBS = {
     "runs": "runs.runs_command",
     "watch": "watch.watch_command",
     "report": "report.report_command",
-    "compare": "compare.compare_command",
-    "reproduce": "reproduce.reproduce_command",
+    "compare": "runs.compare_command",
+    "reproduce": "runs.reproduce_command",
     "export": "export.export_command",
     "import": "export.import_command",
     "train": "train.train_command",
     "dashboard": "runs.dashboard_command",
-    "show": "arch.show_command",
-    "zoo": "arch.zoo_command",
+    "show": "architectures.show_command",
+    "zoo": "architectures.zoo_command",
     "space": "space.space_group",
     "latency": "latency.latency_group",
     "proxy": "proxy.proxy_group",
@@ -53,13 +71,17 @@ class _Verbs(click.Group):
         command: click.Command = getattr(import_module(f"mvt_nas.cli.{module}"), name)
         if _COMPLETING not in os.environ:
             return command
-        from mvt_nas.cli.completing import complete_names
+        from mvt_nas.cli.shell_completion import complete_names
 
         return complete_names(command)
 
 
-@click.group(cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(mvt_nas.__version__, prog_name="mvt-nas")
+@click.group(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(__version__, prog_name="mvt-nas")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
@@ -68,8 +90,6 @@ def cli(context: click.Context, debug: bool) -> None:
     Start with:  mvt-nas search mobilevit --trials 200 --workers 2
     """
     if context.invoked_subcommand is None:
-        from mvt_nas.cli.welcome import WELCOME
-
         click.echo(WELCOME)
 
 

@@ -1,4 +1,7 @@
-"""How a running search looks: a bar on a terminal, a line every so often in a log."""
+"""How a running search looks: a bar on a terminal, a line every so often in a log.
+
+How a training looks while it runs: a bar on a terminal, a line per epoch anywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mvt_nas.accuracy.names import TRAINED, TRAINED_EPOCHS
-from mvt_nas.cli.tables import short
+from mvt_nas.cli.render import format_number
+from mvt_nas.metrics.names import TRAINED, TRAINED_EPOCHS
 
 if TYPE_CHECKING:
-    from mvt_nas.engine.candidates import Candidate
-    from mvt_nas.engine.growing import GrowingFront
-    from mvt_nas.engine.run import Run
+    from mvt_nas.nas.runs.candidate import Candidate
+    from mvt_nas.nas.runs.incremental_hypervolume import IncrementalHypervolume
+    from mvt_nas.nas.runs.run import Run
+if TYPE_CHECKING:
+    from mvt_nas.training.callbacks import Callbacks
+    from mvt_nas.training.history import EpochRecord
+    from mvt_nas.training.state import TrainingState
 
 _EVERY = 25
 
 
-class Progress:
+class SearchProgress:
     """Counts candidates as they come; to be used in a ``with`` block and called with the run and each candidate."""
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._counts: Counter[str] = Counter()
-        self._front: GrowingFront | None = None
+        self._front: IncrementalHypervolume | None = None
         self._volume = 0.0
         self._seen = 0
         self._start = time.monotonic()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> SearchProgress:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -56,13 +68,13 @@ class Progress:
         elif done % _EVERY == 0 or done == run.config.trials:
             self._log(run, done)
 
-    def _first(self, run: Run) -> GrowingFront:
+    def _first(self, run: Run) -> IncrementalHypervolume:
         """Take note of the candidates that were there before, all but the one that is new."""
-        from mvt_nas.engine.growing import GrowingFront
+        from mvt_nas.nas.runs.incremental_hypervolume import IncrementalHypervolume
 
         *before, _ = run.candidates.values()
         self._counts = Counter(other.status for other in before)
-        self._front = GrowingFront()
+        self._front = IncrementalHypervolume()
         for candidate in before:
             self._front.add(candidate)
         return self._front
@@ -75,20 +87,104 @@ class Progress:
             click.echo(f"candidate {candidate.number} failed: {candidate.error}", err=True)
         else:
             accuracy, epochs = candidate.scores[TRAINED], candidate.scores[TRAINED_EPOCHS]
-            click.echo(f"candidate {candidate.number}: {accuracy:.2f} % after {epochs:.0f} epochs", err=True)
+            click.echo(
+                f"candidate {candidate.number}: {accuracy:.2f} % after {epochs:.0f} epochs",
+                err=True,
+            )
 
     def _draw(self, run: Run, done: int) -> None:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=run.config.trials, initial=done - 1, unit="cand", dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(
+                total=run.config.trials,
+                initial=done - 1,
+                unit="cand",
+                dynamic_ncols=True,
+                file=sys.stderr,
+            )
         self._bar.set_postfix_str(self._state(), refresh=False)
         self._bar.update(1)
 
     def _log(self, run: Run, done: int) -> None:
         rate = self._seen / max(time.monotonic() - self._start, 1e-9)
         left = (run.config.trials - done) / rate
-        click.echo(f"{done}/{run.config.trials} candidates, {rate:.1f}/s, {left:.0f} s left, {self._state()}", err=True)
+        click.echo(
+            f"{done}/{run.config.trials} candidates, {rate:.1f}/s, {left:.0f} s left,"
+            f" {self._state()}",
+            err=True,
+        )
 
     def _state(self) -> str:
-        return f"feasible {self._counts['complete']}, failed {self._counts['failed']}, hypervolume {short(self._volume)}"
+        return (
+            f"feasible {self._counts['complete']}, failed {self._counts['failed']}, hypervolume"
+            f" {format_number(self._volume)}"
+        )
+
+
+class TrainingProgress:
+    """Shows what a training tells; to be used in a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._epochs, self._title = 0, ""
+
+    def __enter__(self) -> TrainingProgress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        if kind is KeyboardInterrupt:
+            click.echo("Interrupted; the same command goes on from the last checkpoint.", err=True)
+
+    def heard(self, epochs: int, kind: str) -> Callbacks:
+        """Return what a training of so many epochs for a task tells this."""
+        from mvt_nas.training.callbacks import Callbacks
+        from mvt_nas.training.history import METRIC_TITLES
+
+        self._epochs, self._title = epochs, next(iter(METRIC_TITLES[kind].values()))
+        return Callbacks(
+            begun=lambda words: click.echo(f"Training: {words}", err=True),
+            step=self._step,
+            epoch=self._epoch,
+        )
+
+    def _step(self, now: TrainingState, steps: int, loss: float, rate: float) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            from tqdm import tqdm
+
+            title = f"epoch {now.epoch + 1}/{self._epochs}"
+            self._bar = tqdm(
+                total=steps,
+                initial=now.step - 1,
+                desc=title,
+                unit="step",
+                dynamic_ncols=True,
+                leave=False,
+                file=sys.stderr,
+            )
+        self._bar.set_postfix_str(f"loss {loss:.3f}, rate {rate:.2g}", refresh=False)
+        self._bar.update(1)
+
+    def _epoch(self, row: EpochRecord) -> None:
+        self._close()
+        found = f"loss {row.train_loss:.3f}, validation {row.plain.loss:.3f}"
+        shares = (
+            f"{self._title} {100 * row.plain.main:.2f} %, averaged weights"
+            f" {100 * row.average.main:.2f} %"
+        )
+        click.echo(
+            f"epoch {row.epoch}/{self._epochs}: {found}, {shares}, {row.seconds:.0f} s", err=True
+        )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

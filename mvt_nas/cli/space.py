@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mvt_nas.cli.tables import print_json, print_table, short
+from mvt_nas.cli.render import format_number, print_json, print_table
 
 
 @click.group("space")
@@ -30,7 +30,13 @@ def space_group() -> None:
     metavar="NAME[,FIELD=VALUE]",
     help="Also the costs with this task's head, detection or segmentation. May be repeated.",
 )
-@click.option("--fix", "fixed", multiple=True, metavar="DIM=VALUE", help="Give a dimension one value. May be repeated.")
+@click.option(
+    "--fix",
+    "fixed",
+    multiple=True,
+    metavar="DIM=VALUE",
+    help="Give a dimension one value. May be repeated.",
+)
 @click.option(
     "--samples",
     type=click.IntRange(100, 10_000_000),
@@ -42,18 +48,30 @@ def space_group() -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def check_command(
-    space: str, budgets: tuple[str, ...], tasks: tuple[str, ...], fixed: tuple[str, ...], samples: int, seed: int, as_json: bool
+    space: str,
+    budgets: tuple[str, ...],
+    tasks: tuple[str, ...],
+    fixed: tuple[str, ...],
+    samples: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Check a space file; print its size, its costs, and how tight budgets can be.
 
     SPACE is a file or the name of a space that ships, such as mobilevit.
     """
-    from mvt_nas.cli.choices import parse_fixed
-    from mvt_nas.engine.survey import survey
+    from mvt_nas.cli.parameters import parse_fixed
+    from mvt_nas.nas.space_summary import summarize_space
     from mvt_nas.space.search_space import load_space
 
     loaded = load_space(space)
-    report = survey(loaded.fix(parse_fixed(fixed)) if fixed else loaded, budgets, tasks=tasks, samples=samples, seed=seed)
+    report = summarize_space(
+        loaded.fix(parse_fixed(fixed)) if fixed else loaded,
+        budgets,
+        tasks=tasks,
+        samples=samples,
+        seed=seed,
+    )
     if as_json:
         print_json(report)
         return
@@ -61,34 +79,57 @@ def check_command(
 
 
 def _print(report: dict[str, Any]) -> None:
-    click.echo(f"{report['name']}: {report['size']:,} architectures in {report['dimensions']} dimensions (hash {report['hash']})\n")
-    rows = [[name, *(short(entry[column]) for column in ("min", "median", "max"))] for name, entry in report["costs"].items()]
+    click.echo(
+        f"{report['name']}: {report['size']:,} architectures in {report['dimensions']} dimensions"
+        f" (hash {report['hash']})\n"
+    )
+    rows = [
+        [name, *(format_number(entry[column]) for column in ("min", "median", "max"))]
+        for name, entry in report["costs"].items()
+    ]
     print_table(["cost", "min", "median", "max"], rows)
     click.echo(
-        f"\nmedian over {report['samples']:,} architectures drawn uniformly; published models in the space: {len(report['published'])}"
+        f"\nmedian over {report['samples']:,} architectures drawn uniformly; published models in"
+        f" the space: {len(report['published'])}"
     )
     if report["budgets"]:
         answer = "can be met" if report["satisfiable"] else "CANNOT be met"
-        click.echo(f"all budgets together {answer}; by {100 * report['feasible_share']:.4g} % of the draw\n")
+        click.echo(
+            f"all budgets together {answer}; by {100 * report['feasible_share']:.4g} % of the"
+            " draw\n"
+        )
         header = ["budget", "feasible %", "tightest alone", "tightest with the others"]
         print_table(header, [_budget_row(entry) for entry in report["budgets"]])
 
 
 def _budget_row(entry: dict[str, Any]) -> list[str]:
-    together = "none" if entry["tightest_together"] is None else short(entry["tightest_together"])
-    return [entry["budget"], f"{100 * entry['feasible_share']:.4g}", short(entry["tightest"]), together]
+    together = (
+        "none" if entry["tightest_together"] is None else format_number(entry["tightest_together"])
+    )
+    return [
+        entry["budget"],
+        f"{100 * entry['feasible_share']:.4g}",
+        format_number(entry["tightest"]),
+        together,
+    ]
 
 
 @space_group.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def list_command(as_json: bool) -> None:
     """List the spaces that ship."""
+    from mvt_nas.resources import shipped_spaces
     from mvt_nas.space.search_space import load_space
-    from mvt_nas.space.shipped import shipped_spaces
 
     spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]
     entries = [
-        {"name": s.name, "size": s.size, "dimensions": len(s.dimensions), "description": s.document.get("description", ""), "file": s.where}
+        {
+            "name": s.name,
+            "size": s.size,
+            "dimensions": len(s.dimensions),
+            "description": s.document.get("description", ""),
+            "file": s.where,
+        }
         for s in spaces
     ]
     if as_json:
@@ -96,6 +137,14 @@ def list_command(as_json: bool) -> None:
         return
     print_table(
         ["space", "description", "dimensions", "architectures"],
-        [[e["name"], e["description"], str(e["dimensions"]), f"{e['size']:.3g}" if e["size"] > 1e7 else str(e["size"])] for e in entries],
+        [
+            [
+                e["name"],
+                e["description"],
+                str(e["dimensions"]),
+                f"{e['size']:.3g}" if e["size"] > 1e7 else str(e["size"]),
+            ]
+            for e in entries
+        ],
         text_columns=2,
     )

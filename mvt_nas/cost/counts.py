@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mvt_nas.cost.folds import BYTES, peak_elements, total
-from mvt_nas.lowering import lower
+from mvt_nas.cost.reductions import BYTES, peak_elements, total
+from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.tasks.contract import Task
+from mvt_nas.tasks.base import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,21 @@ class Counts:
 
 
 def count(
-    architecture: Architecture, *, batch_size: int = 1, in_channels: int = 3, num_classes: int = 1000, task: Task | None = None
+    architecture: Architecture,
+    *,
+    batch_size: int = 1,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+    task: Task | None = None,
 ) -> Counts:
     """Return the exact counts of an architecture at its resolution; with a ``task``, of the task's network at the task's."""
-    graph = lower(architecture, batch_size=batch_size, in_channels=in_channels, num_classes=num_classes, task=task)
+    graph = lower(
+        architecture,
+        batch_size=batch_size,
+        in_channels=in_channels,
+        num_classes=num_classes,
+        task=task,
+    )
     return Counts(
         params=total(graph.ops, "params"),
         macs=total(graph.ops, "macs"),

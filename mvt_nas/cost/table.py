@@ -1,7 +1,7 @@
 """The costs of a million encoded architectures a second, exactly those of the lowering.
 
-The parts of a network in which its costs are sums and maxima are tabulated once (see ``compile.py``); an architecture then costs a few
-look-ups.
+The parts of a network in which its costs are sums and maxima are tabulated once (see
+``compile.py``); an architecture then costs a few look-ups.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvt_nas.cost.compiled import Compiled
-from mvt_nas.cost.folds import BYTES, Fold
-from mvt_nas.cost.names import COST_NAMES
-from mvt_nas.cost.parts import ADDITIVE, Setting
-from mvt_nas.cost.task_use import uses, variants
+from mvt_nas.cost.compiled_space import CompiledSpace
+from mvt_nas.cost.reductions import BYTES, KernelCost
+from mvt_nas.cost.tabulation import ADDITIVE, CostSettings
+from mvt_nas.cost.task_costs import task_uses, variants
 from mvt_nas.errors import MetricError, listing, nearest
-from mvt_nas.lowering import check_use
+from mvt_nas.metrics.names import COST_NAMES
+from mvt_nas.models.lowering import check_use
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.tasks.contract import Task
+from mvt_nas.tasks.base import Task
 
 _CHUNK = 8192
 
@@ -52,7 +52,9 @@ class Costs:
             return self.folded[name]
         if name not in (*COST_NAMES, "memory_bytes"):
             known = (*COST_NAMES, *self.folded)
-            raise MetricError(f"unknown cost {name!r}{nearest(name, known)} (known: {listing(known)})")
+            raise MetricError(
+                f"unknown cost {name!r}{nearest(name, known)} (known: {listing(known)})"
+            )
         result: NDArray[Any] = getattr(self, name)
         return result
 
@@ -66,7 +68,8 @@ class CostTable:
         in_channels: channels of an image.
         num_classes: outputs of the classifier.
         folds: further costs that are sums over the kernels, such as predicted latencies.
-        task: what the networks are for; ``None`` for classification. It has its own resolution and classes.
+        task: what the networks are for; ``None`` for classification. It has its own resolution and
+            classes.
 
     Attributes:
         space: as given.
@@ -75,7 +78,8 @@ class CostTable:
 
     Raises:
         SpaceError: a part depends on more choices than can be tabulated.
-        ArchitectureError: a number of images, channels or classes that is not allowed, or a task that the backbones cannot serve.
+        ArchitectureError: a number of images, channels or classes that is not allowed, or a task
+            that the backbones cannot serve.
     """
 
     def __init__(
@@ -85,16 +89,20 @@ class CostTable:
         batch_size: int = 1,
         in_channels: int = 3,
         num_classes: int = 1000,
-        folds: Sequence[Fold] = (),
+        folds: Sequence[KernelCost] = (),
         task: Task | None = None,
     ) -> None:
         check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
-        setting = Setting(batch_size, in_channels, num_classes, tuple(folds))
+        setting = CostSettings(batch_size, in_channels, num_classes, tuple(folds))
         self.space = space
         self.num_classes = num_classes
         self.names = (*COST_NAMES, *(fold.name for fold in folds))
         self._setting = setting
-        self._compiled = [Compiled(space, setting, None)] if task is None else [Compiled(space, setting, use) for use in uses(space, task)]
+        self._compiled = (
+            [CompiledSpace(space, setting, None)]
+            if task is None
+            else [CompiledSpace(space, setting, use) for use in task_uses(space, task)]
+        )
         self._variant = variants(space) if len(self._compiled) > 1 else None
 
     def costs(self, rows: ArrayLike) -> Costs:
@@ -108,10 +116,17 @@ class CostTable:
         peak = np.empty(len(array))
         for start in range(0, len(array), _CHUNK):
             chunk = slice(start, start + _CHUNK)
-            self._fold(np.ascontiguousarray(array[chunk].T, dtype=np.intp), sums[chunk], peak[chunk])
+            self._fold(
+                np.ascontiguousarray(array[chunk].T, dtype=np.intp), sums[chunk], peak[chunk]
+            )
         params, macs = (sums[:, index].astype(np.int64) for index in range(len(ADDITIVE)))
         folds = enumerate(self._setting.folds, start=len(ADDITIVE))
-        return Costs(params, macs, BYTES * peak.astype(np.int64), {fold.name: sums[:, index] + fold.fixed for index, fold in folds})
+        return Costs(
+            params,
+            macs,
+            BYTES * peak.astype(np.int64),
+            {fold.name: sums[:, index] + fold.fixed for index, fold in folds},
+        )
 
     def _fold(self, codes: NDArray[np.intp], sums: NDArray[Any], peak: NDArray[Any]) -> None:
         """Write the sums and the peak of live elements of one chunk."""

@@ -1,7 +1,8 @@
 """One picture, as it may lie on a disk, to a square of RGB pixels: the whole of it, or a part.
 
-Whatever pillow reads is taken: grey-scale, 16 bits, palettes, CMYK; transparent parts become white. The orientation that a camera noted
-is applied. The short side is brought to the size asked for, with anti-aliasing, and the middle is cut out.
+Whatever pillow reads is taken: grey-scale, 16 bits, palettes, CMYK; transparent parts become white.
+The orientation that a camera noted is applied. The short side is brought to the size asked for,
+with anti-aliasing, and the middle is cut out.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
-_SLOPPY = 2  # a JPEG is decoded at no less than this times the size asked for, then resized with care
+# a JPEG is decoded at no less than this times the size asked for, then resized with care
+_SLOPPY = 2
 _LYING = (5, 6, 7, 8)  # orientations in which a camera was turned by a quarter
 _ORIENTATION = 0x0112
-_STREAM = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # pillow's word for the file; it would be another each time
+_STREAM = re.compile(
+    r" <_io\.BytesIO object at 0x[0-9a-f]+>"
+)  # pillow's word for the file; it would be another each time
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels."""
@@ -64,7 +68,7 @@ def decode(data: bytes | NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ImageRegion:
     """What is wanted of a picture.
 
     Attributes:
@@ -76,7 +80,13 @@ class View:
     size: tuple[int, int]
 
 
-def decode_part(data: bytes | NDArray[np.uint8], pixels: int, part: Callable[[int, int], Box], *, bicubic: bool = False) -> Image:
+def decode_part(
+    data: bytes | NDArray[np.uint8],
+    pixels: int,
+    part: Callable[[int, int], Box],
+    *,
+    bicubic: bool = False,
+) -> Image:
     """Return a part of a picture, brought to a side, with anti-aliasing.
 
     Args:
@@ -89,10 +99,19 @@ def decode_part(data: bytes | NDArray[np.uint8], pixels: int, part: Callable[[in
         Unreadable: it cannot be decoded.
         TooLarge: it has more pixels than pillow takes for honest.
     """
-    return decode_view(data, lambda width, height: View(part(width, height), (pixels, pixels)), bicubic=bicubic)
+    return decode_region(
+        data,
+        lambda width, height: ImageRegion(part(width, height), (pixels, pixels)),
+        bicubic=bicubic,
+    )
 
 
-def decode_view(data: bytes | NDArray[np.uint8], view: Callable[[int, int], View], *, bicubic: bool = False) -> Image:
+def decode_region(
+    data: bytes | NDArray[np.uint8],
+    view: Callable[[int, int], ImageRegion],
+    *,
+    bicubic: bool = False,
+) -> Image:
     """Return a part of a picture, brought to a width and a height, with anti-aliasing.
 
     A JPEG is decoded no larger than that takes, so that photographs of many megapixels cost little.
@@ -115,12 +134,24 @@ def decode_view(data: bytes | NDArray[np.uint8], view: Callable[[int, int], View
         wanted = view(width, height)
         box, size = wanted.part, wanted.size
         if image.format == "JPEG":
-            spare = max(1.0, min((box[2] - box[0]) / (_SLOPPY * size[0]), (box[3] - box[1]) / (_SLOPPY * size[1])))
+            spare = max(
+                1.0,
+                min(
+                    (box[2] - box[0]) / (_SLOPPY * size[0]), (box[3] - box[1]) / (_SLOPPY * size[1])
+                ),
+            )
             image.draft(None, (int(-(-image.width // spare)), int(-(-image.height // spare))))
         upright = _rgb(_upright(image))
         across, down = upright.width / width, upright.height / height
-        scaled = (box[0] * across, box[1] * down, min(box[2] * across, upright.width), min(box[3] * down, upright.height))
-        return upright.resize(size, Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR, box=scaled)
+        scaled = (
+            box[0] * across,
+            box[1] * down,
+            min(box[2] * across, upright.width),
+            min(box[3] * down, upright.height),
+        )
+        return upright.resize(
+            size, Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR, box=scaled
+        )
 
 
 def _opened(data: bytes | NDArray[np.uint8]) -> Image:
@@ -138,8 +169,12 @@ def _told() -> Iterator[None]:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLarge(str(error).split(",")[0]) from None
-    except Exception as error:  # pillow's decoders raise whatever they stumble over, up to struct.error
-        raise Unreadable(_STREAM.sub("", " ".join(str(error).split())) or type(error).__name__) from None
+    except (
+        Exception
+    ) as error:  # pillow's decoders raise whatever they stumble over, up to struct.error
+        raise Unreadable(
+            _STREAM.sub("", " ".join(str(error).split())) or type(error).__name__
+        ) from None
 
 
 def _upright(image: Image) -> Image:
@@ -155,7 +190,9 @@ def _rgb(image: Image) -> Image:
         return image
     if image.mode in _DEEP_MODES:
         deep = np.asarray(image).astype(np.int64)
-        return Image.fromarray((deep >> 8 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(
+            (deep >> 8 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8)
+        ).convert("RGB")
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         opaque = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
@@ -169,4 +206,9 @@ def _square(image: Image, pixels: int) -> Image:
         return image
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((pixels, pixels), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side), reducing_gap=3.0)
+    return image.resize(
+        (pixels, pixels),
+        Image.Resampling.BILINEAR,
+        box=(left, top, left + side, top + side),
+        reducing_gap=3.0,
+    )

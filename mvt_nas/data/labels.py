@@ -16,10 +16,13 @@ from mvt_nas.errors import DataError
 HELD_OUT = ("val", "valid", "validation", "dev")
 TEST = ("test", "testing")
 PARTS = ("train", "training", *HELD_OUT, *TEST)
-"""What the parts of a data set are called; a test part is never read, so that nobody chooses a network by it."""
+"""What the parts of a data set are called; a test part is never read, so that nobody chooses a
+network by it."""
 
 
-def named(labels: NDArray[Any], names: Iterable[Any] | None, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def named(
+    labels: NDArray[Any], names: Iterable[Any] | None, where: str
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return labels as int64 from 0, and the names of the classes; without names, what was found is the names, sorted.
 
     Raises:
@@ -33,10 +36,15 @@ def named(labels: NDArray[Any], names: Iterable[Any] | None, where: str) -> tupl
     given = tuple(str(name) for name in names)
     if labels.dtype.kind in "iu" and len(labels) and 0 <= labels.min() <= labels.max() < len(given):
         return _without_gaps(labels.astype(np.int64), given)
-    raise DataError(f"{where}: labels do not fit the {len(given)} class names; integers from 0 to {len(given) - 1} are needed")
+    raise DataError(
+        f"{where}: labels do not fit the {len(given)} class names; integers from 0 to"
+        f" {len(given) - 1} are needed"
+    )
 
 
-def _without_gaps(labels: NDArray[np.int64], names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _without_gaps(
+    labels: NDArray[np.int64], names: tuple[str, ...]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Leave out classes without pictures, which a network could only be distracted by."""
     present, codes = np.unique(labels, return_inverse=True)
     return codes.astype(np.int64), tuple(names[label] for label in present.tolist())
@@ -54,5 +62,9 @@ def stamp(files: Iterable[Path]) -> str:
             found = os.stat(file)
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-        result.update(repr((str(file.absolute()), found.st_size, found.st_mtime_ns)).encode("utf-8", "surrogatepass"))
+        result.update(
+            repr((str(file.absolute()), found.st_size, found.st_mtime_ns)).encode(
+                "utf-8", "surrogatepass"
+            )
+        )
     return result.hexdigest()

@@ -1,6 +1,7 @@
 """Draws in which every class has its share.
 
-Shares are those of the pool, rounded by largest remainders (Hamilton's method), so that they add up exactly.
+Shares are those of the pool, rounded by largest remainders (Hamilton's method), so that they add up
+exactly.
 """
 
 from __future__ import annotations
@@ -21,21 +22,37 @@ def shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return result
 
 
-def draw(labels: NDArray[np.int64], pool: NDArray[np.int64], size: int, random: np.random.Generator, what: str) -> NDArray[np.int64]:
+def draw(
+    labels: NDArray[np.int64],
+    pool: NDArray[np.int64],
+    size: int,
+    random: np.random.Generator,
+    what: str,
+) -> NDArray[np.int64]:
     """Return ``size`` indices out of ``pool``, ascending, each class with its share.
 
     Raises:
         DataError: the size is below 1 or above what the pool holds; ``what`` begins the message.
     """
     if type(size) is not int or not 1 <= size <= len(pool):
-        raise DataError(f"{what} = {size!r} is not allowed; an integer from 1 to {len(pool)}, the pictures that are left for it")
+        raise DataError(
+            f"{what} = {size!r} is not allowed; an integer from 1 to {len(pool)}, the pictures that"
+            " are left for it"
+        )
     own = labels[pool]
     classes, counts = np.unique(own, return_counts=True)
-    drawn = [random.permutation(pool[own == label])[:count] for label, count in zip(classes, shares(counts, size), strict=True)]
+    drawn = [
+        random.permutation(pool[own == label])[:count]
+        for label, count in zip(classes, shares(counts, size), strict=True)
+    ]
     return np.sort(np.concatenate(drawn))
 
 
-def at_most(labels: NDArray[np.int64], limit: int, random: np.random.Generator) -> NDArray[np.int64]:
+def at_most(
+    labels: NDArray[np.int64], limit: int, random: np.random.Generator
+) -> NDArray[np.int64]:
     """Return the indices, ascending, of at most ``limit`` members of each class."""
-    drawn = [random.permutation(np.flatnonzero(labels == label))[:limit] for label in np.unique(labels)]
+    drawn = [
+        random.permutation(np.flatnonzero(labels == label))[:limit] for label in np.unique(labels)
+    ]
     return np.sort(np.concatenate(drawn))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mvt_nas.export.check import Exported, reference
-from mvt_nas.export.contract import TARGETS, Subject
-from mvt_nas.latency.measuring.random_input import random_images
-from mvt_nas.latency.measuring.stopwatch import Timing, race
-from mvt_nas.threads import torch_threads
+from mvt_nas._process import torch_threads
+from mvt_nas.export.base import TARGETS, ExportModel
+from mvt_nas.export.verification import ExportResult, reference
+from mvt_nas.latency.timing.stopwatch import Timing, interleaved_timing
+from mvt_nas.models.synthetic import random_images
 
 ITSELF = "PyTorch"
 
 
-def latencies(subject: Subject, exported: Sequence[Exported], *, seconds: float) -> dict[str, Timing]:
+def time_exports(
+    subject: ExportModel, exported: Sequence[ExportResult], *, seconds: float
+) -> dict[str, Timing]:
     """Return by target the latency of one image on one thread, of those that run in a runtime here, and of the network as ``PyTorch``.
 
     Args:
@@ -24,11 +26,17 @@ def latencies(subject: Subject, exported: Sequence[Exported], *, seconds: float)
     """
     images = random_images(subject.input_shape)
     runs: dict[str, Callable[[], object]] = {ITSELF: partial(reference(subject), images)}
-    runs |= {one.target: partial(one.run, images) for one in exported if one.run is not None and TARGETS.get(one.target).runtime}
+    runs |= {
+        one.target: partial(one.run, images)
+        for one in exported
+        if one.run is not None and TARGETS.get(one.target).runtime
+    }
     if len(runs) == 1:
         return {}
     with torch_threads(1):
-        timings = race([_silent(run) for run in runs.values()], None, seconds=seconds * len(runs), threads=1)
+        timings = interleaved_timing(
+            [_silent(run) for run in runs.values()], None, seconds=seconds * len(runs), threads=1
+        )
     return dict(zip(runs, timings, strict=True))
 
 

@@ -1,6 +1,7 @@
 """A device profile: the fitted latency model of one device, runtime, number of threads, data type and batch size, in one file.
 
-It also holds what the model was fitted to and how well it did on networks that it had not seen. A profile without that is a guess.
+It also holds what the model was fitted to and how well it did on networks that it had not seen. A
+profile without that is a guess.
 """
 
 from __future__ import annotations
@@ -22,22 +23,25 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class DeviceProfile:
     """A latency model with its origin.
 
     Attributes:
         name: what objectives and budgets call it, ``latency_ms@NAME``.
         predictor: the model.
         runtime: ``name``, ``version``, ``threads``.
-        device: what it was measured on, as in a fingerprint; a published device has a ``name`` only.
+        device: what it was measured on, as in a fingerprint; a published device has a ``name``
+            only.
         source: ``measured``, or where published figures come from.
         dtype: ``fp32`` or ``int8``.
         batch_size: images per inference.
         num_classes: outputs of the networks that were measured.
         probe_ms: the probe's latency when the rest was measured; ``None`` where there was none.
         donor: the profile towards which this one was drawn.
-        quality: ``mape``, ``within5``, ``within10``, ``spearman``, ``kendall``, ``n``, ``split``, and ``noise_floor`` where it is known.
-        anchors: the networks it rests on: ``network``, ``ms``, ``predicted_ms``, whether ``fitted``.
+        quality: ``mape``, ``within5``, ``within10``, ``spearman``, ``kendall``, ``n``, ``split``,
+            and ``noise_floor`` where it is known.
+        anchors: the networks it rests on: ``network``, ``ms``, ``predicted_ms``, whether
+            ``fitted``.
         method: how it was measured and fitted.
         created: date and time.
     """
@@ -74,12 +78,14 @@ class Profile:
 
     def is_here(self) -> bool:
         """Return whether it was measured on a machine like this one, in a runtime that can be used here."""
-        from mvt_nas.latency.measuring.fingerprint import this_device
-        from mvt_nas.latency.runtimes.contract import RUNTIMES
+        from mvt_nas.latency.fingerprint import this_device
+        from mvt_nas.latency.runtime import RUNTIMES
 
         here, name = this_device(), str(self.runtime["name"])
         same = all(self.device.get(key) == here[key] for key in ("cpu", "flags"))
-        return same and name in RUNTIMES and name != "command" and RUNTIMES.get(name).trouble() is None
+        return (
+            same and name in RUNTIMES and name != "command" and RUNTIMES.get(name).trouble() is None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the profile as plain data."""
@@ -88,14 +94,20 @@ class Profile:
             "fixed_ms": predictor.fixed_ms,
             "relative_error": predictor.relative_error,
             "coefficients": {kind: dict(terms) for kind, terms in predictor.coefficients.items()},
-            "ranges": {kind: {name: list(ends) for name, ends in terms.items()} for kind, terms in predictor.ranges.items()},
+            "ranges": {
+                kind: {name: list(ends) for name, ends in terms.items()}
+                for kind, terms in predictor.ranges.items()
+            },
         }
         plain = ("source", "dtype", "batch_size", "num_classes", "probe_ms", "donor", "created")
         return {
             "format": FORMAT,
             "name": self.name,
             **{name: getattr(self, name) for name in plain},
-            **{name: dict(getattr(self, name)) for name in ("runtime", "device", "method", "quality")},
+            **{
+                name: dict(getattr(self, name))
+                for name in ("runtime", "device", "method", "quality")
+            },
             "model": model,
             "anchors": [dict(anchor) for anchor in self.anchors],
         }
@@ -115,7 +127,7 @@ class Profile:
             raise LatencyError(f"{path}: cannot be written ({error.strerror})") from None
 
     @staticmethod
-    def read(path: Path) -> Profile:
+    def read(path: Path) -> DeviceProfile:
         """Return the profile in a file.
 
         Raises:
@@ -127,26 +139,40 @@ class Profile:
             raise LatencyError(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, RecursionError) as error:
             raise LatencyError(f"{path}: no profile, not even JSON ({str(error)[:80]})") from None
-        return Profile.from_dict(data, str(path))
+        return DeviceProfile.from_dict(data, str(path))
 
     @staticmethod
-    def from_dict(data: object, where: str) -> Profile:
+    def from_dict(data: object, where: str) -> DeviceProfile:
         """Return the profile in plain data.
 
         Raises:
-            LatencyError: something is missing, of another kind or not allowed; ``where`` begins the message.
+            LatencyError: something is missing, of another kind or not allowed; ``where`` begins the
+                message.
         """
         if not isinstance(data, Mapping) or "format" not in data or "model" not in data:
             raise LatencyError(f"{where}: no device profile (format and model are missing)")
         if data["format"] != FORMAT:
-            raise LatencyError(f"{where}: format = {data['format']!r} is not allowed; this version of mvt-nas reads {FORMAT}")
+            raise LatencyError(
+                f"{where}: format = {data['format']!r} is not allowed; this version of mvt-nas"
+                f" reads {FORMAT}"
+            )
         for key, kind in _KINDS.items():
             if not isinstance(data.get(key), kind) or isinstance(data.get(key), bool):
-                raise LatencyError(f"{where}: {key} = {data.get(key)!r} is not allowed; {_NAMES[kind]}")
+                raise LatencyError(
+                    f"{where}: {key} = {data.get(key)!r} is not allowed; {_NAMES[kind]}"
+                )
         _check_numbers(data, where)
         _check_rest(data, where)
-        fields = {key: data[key] for key in (*_KINDS, "probe_ms", "donor", "created") if key not in ("model", "anchors") and key in data}
-        return Profile(predictor=_predictor(data["model"], f"{where}: model"), anchors=tuple(data["anchors"]), **fields)
+        fields = {
+            key: data[key]
+            for key in (*_KINDS, "probe_ms", "donor", "created")
+            if key not in ("model", "anchors") and key in data
+        }
+        return DeviceProfile(
+            predictor=_predictor(data["model"], f"{where}: model"),
+            anchors=tuple(data["anchors"]),
+            **fields,
+        )
 
 
 _KINDS: dict[str, type] = {
@@ -164,18 +190,28 @@ def _check_numbers(data: Mapping[str, Any], where: str) -> None:
             raise LatencyError(f"{where}: {key} = {value} is not allowed; an integer from 1")
     runtime = data["runtime"]
     if not isinstance(runtime.get("name"), str):
-        raise LatencyError(f"{where}: runtime.name = {runtime.get('name')!r} is not allowed; a text")
+        raise LatencyError(
+            f"{where}: runtime.name = {runtime.get('name')!r} is not allowed; a text"
+        )
     threads = runtime.get("threads")
-    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-        raise LatencyError(f"{where}: runtime.threads = {threads!r} is not allowed; an integer from 1")
+    if threads is not None and (
+        not isinstance(threads, int) or isinstance(threads, bool) or threads < 1
+    ):
+        raise LatencyError(
+            f"{where}: runtime.threads = {threads!r} is not allowed; an integer from 1"
+        )
     if not data["name"] or not set(data["name"]) <= _NAME:
-        raise LatencyError(f"{where}: name = {data['name']!r} is not allowed; letters, digits, '.', '_' and '-'")
+        raise LatencyError(
+            f"{where}: name = {data['name']!r} is not allowed; letters, digits, '.', '_' and '-'"
+        )
 
 
 def _check_rest(data: Mapping[str, Any], where: str) -> None:
     for number, anchor in enumerate(data["anchors"], start=1):
         if not isinstance(anchor, Mapping):
-            raise LatencyError(f"{where}: anchors: number {number} is {anchor!r}, which is not allowed; a mapping")
+            raise LatencyError(
+                f"{where}: anchors: number {number} is {anchor!r}, which is not allowed; a mapping"
+            )
     for key in ("donor", "created"):
         if not isinstance(data.get(key), str | None):
             raise LatencyError(f"{where}: {key} = {data[key]!r} is not allowed; a text")
@@ -191,10 +227,15 @@ def _predictor(model: Mapping[str, Any], where: str) -> Predictor:
     error = _number(model.get("relative_error"), f"{where}.relative_error")
     coefficients = {}
     for kind, terms in _classes(model.get("coefficients"), f"{where}.coefficients"):
-        coefficients[kind] = {name: _number(value, f"{where}.coefficients.{kind}.{name}") for name, value in terms.items()}
+        coefficients[kind] = {
+            name: _number(value, f"{where}.coefficients.{kind}.{name}")
+            for name, value in terms.items()
+        }
     ranges = {}
     for kind, terms in _classes(model.get("ranges", {}), f"{where}.ranges"):
-        ranges[kind] = {name: _pair(value, f"{where}.ranges.{kind}.{name}") for name, value in terms.items()}
+        ranges[kind] = {
+            name: _pair(value, f"{where}.ranges.{kind}.{name}") for name, value in terms.items()
+        }
     if not fixed and not any(value for terms in coefficients.values() for value in terms.values()):
         raise LatencyError(f"{where}: all coefficients are 0; nothing would take any time")
     return Predictor(coefficients, fixed, error, ranges)
@@ -202,22 +243,33 @@ def _predictor(model: Mapping[str, Any], where: str) -> Predictor:
 
 def _classes(data: object, where: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the classes of kernels with their terms, names checked."""
-    if not isinstance(data, Mapping) or not all(isinstance(terms, Mapping) for terms in data.values()):
+    if not isinstance(data, Mapping) or not all(
+        isinstance(terms, Mapping) for terms in data.values()
+    ):
         raise LatencyError(f"{where} is not allowed; a mapping of classes of kernels to terms")
     for kind, terms in data.items():
         for name, known in ((kind, CLASSES), *((term, TERMS) for term in terms)):
             if name not in known:
-                raise LatencyError(f"{where}: unknown name {name!r}{nearest(str(name), known)} (known: {listing(known)})")
+                raise LatencyError(
+                    f"{where}: unknown name {name!r}{nearest(str(name), known)} (known:"
+                    f" {listing(known)})"
+                )
     return list(data.items())
 
 
 def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value <= sys.float_info.max
+    ):
         raise LatencyError(f"{where} = {value!r} is not allowed; a number from 0")
     return float(value)
 
 
 def _pair(value: object, where: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
-        raise LatencyError(f"{where} = {value!r} is not allowed; the smallest and the largest value")
+        raise LatencyError(
+            f"{where} = {value!r} is not allowed; the smallest and the largest value"
+        )
     return _number(value[0], where), _number(value[1], where)

@@ -1,7 +1,8 @@
 """Which operations are activations, and how many of them a network is known to have.
 
-Activations are met where they are computed, in torch's dispatcher, not at modules: a functional ``relu`` in the middle of an
-attention is seen as well as an ``nn.SiLU``, whatever it is called by. The modules only say how many there should be.
+Activations are met where they are computed, in torch's dispatcher, not at modules: a functional
+``relu`` in the middle of an attention is seen as well as an ``nn.SiLU``, whatever it is called by.
+The modules only say how many there should be.
 """
 
 from __future__ import annotations
@@ -13,21 +14,38 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mvt_nas.blocks.mobilevit.layers import SeparableAttention
+from mvt_nas.blocks.mobilevit.transformer import SeparableAttention
 
 _NAMES = "relu silu gelu hardtanh leaky_relu elu hardswish mish softplus threshold _prelu_kernel"
 OPERATIONS = frozenset(
-    getattr(torch.ops.aten, name) for plain in _NAMES.split() for name in (plain, f"{plain}_") if hasattr(torch.ops.aten, name)
+    getattr(torch.ops.aten, name)
+    for plain in _NAMES.split()
+    for name in (plain, f"{plain}_")
+    if hasattr(torch.ops.aten, name)
 )
-"""Rectifiers of all kinds. A sigmoid or tanh is a gate as often as an activation, and its sign says less: they are left out."""
+"""Rectifiers of all kinds. A sigmoid or tanh is a gate as often as an activation, and its sign says
+less: they are left out."""
 
 MODULES: tuple[type[nn.Module], ...] = (
-    *(nn.ReLU, nn.SiLU, nn.GELU, nn.Hardtanh, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.Hardswish, nn.Mish, nn.Softplus),
+    *(
+        nn.ReLU,
+        nn.SiLU,
+        nn.GELU,
+        nn.Hardtanh,
+        nn.LeakyReLU,
+        nn.ELU,
+        nn.SELU,
+        nn.CELU,
+        nn.Hardswish,
+        nn.Mish,
+        nn.Softplus,
+    ),
     *(nn.Threshold, nn.PReLU),
 )
 
 FUNCTIONAL: Mapping[type[nn.Module], int] = {SeparableAttention: 1}
-"""Modules that compute activations which are no modules, and how many. A module may also say so by ``functional_activations()``."""
+"""Modules that compute activations which are no modules, and how many. A module may also say so by
+``functional_activations()``."""
 
 
 class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -38,12 +56,20 @@ class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
         after: called with the output.
     """
 
-    def __init__(self, before: Sequence[Callable[[Tensor], None]], after: Sequence[Callable[[Tensor], None]]) -> None:
+    def __init__(
+        self, before: Sequence[Callable[[Tensor], None]], after: Sequence[Callable[[Tensor], None]]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # likewise
         self.count = 0
         self._before, self._after = before, after
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         """Run one operation of the dispatcher, and show it if it is an activation."""
         if func.overloadpacket not in OPERATIONS:
             return func(*args, **(kwargs or {}))
@@ -66,7 +92,9 @@ class ActivationUnits:
 
     def __init__(self, network: nn.Module, mode: ActivationMode) -> None:
         self._mode = mode
-        self._known = {module: known for module in network.modules() if (known := known_activations(module))}
+        self._known = {
+            module: known for module in network.modules() if (known := known_activations(module))
+        }
         self._seen: dict[nn.Module, int] = {}
         self._before: dict[nn.Module, int] = {}
 

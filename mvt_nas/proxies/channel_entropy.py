@@ -1,7 +1,7 @@
 """Channel entropy: over how many directions the features of each block spread, summed over the blocks.
 
-Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024), where it is called
-expressivity.
+Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024),
+where it is called expressivity.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.contract import PROXIES, Batch, Coverage, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Coverage, Proxy, ProxyReading
+from mvt_nas.proxies.module_roles import first_tensor, primary_blocks
+from mvt_nas.proxies.observers import ForwardObserver
 from mvt_nas.proxies.passes import Passes, alone
-from mvt_nas.proxies.roles import first_tensor, primary_blocks
-from mvt_nas.proxies.watchers import Watcher
 
 
-class Spectra(Watcher):
+class Spectra(ForwardObserver):
     """Collects the features of each primary block; their entropies are taken after the pass, where nobody else looks on.
 
     Attributes:
@@ -55,26 +55,35 @@ class Spectra(Watcher):
 def channel_entropy(network: nn.Module, batch: Batch) -> float:
     """Return the sum over the primary blocks of the entropy of their features' principal components, in nats.
 
-    A block adds the entropy of the eigenvalues of the channel covariance of its output, normalised to sum 1: 0 if all features lie
-    on a line, log C if they spread evenly over the C channels. With B · H · W = rows, no block can add more than
-    log(min(rows - 1, C)), so a batch with fewer rows than channels hides width. A block that runs twice counts twice.
+    A block adds the entropy of the eigenvalues of the channel covariance of its output, normalised
+        to sum 1: 0 if all features lie
+    on a line, log C if they spread evenly over the C channels. With B · H · W = rows, no block can
+    add more than log(min(rows - 1, C)), so a batch with fewer rows than channels hides width. A
+    block that runs twice counts twice.
 
-    The images are used as they are: the source takes Gaussian noise, which is ``mvt_nas.proxies.data.noise_batch``. BatchNorm uses the
+    The images are used as they are: the source takes Gaussian noise, which is
+        ``mvt_nas.proxies.batches.noise_batch``. BatchNorm uses the
     statistics of the batch, dropout is off. The network is left as found.
 
     Raises:
-        MetricError: no primary block outputs tokens (B, N, C) or maps (B, C, H, W), or the network has no weights or no logits.
+        MetricError: no primary block outputs tokens (B, N, C) or maps (B, C, H, W), or the network
+            has no weights or no logits.
     """
     return alone(network, batch, read, Spectra)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the sum of the entropies."""
     seen = passes.watched(Spectra)
     if not seen.entropies:
         shapes = "tokens (B, N, C) or maps (B, C, H, W) are needed"
-        raise MetricError(f"none of the {len(seen.blocks)} primary blocks of {type(passes.network).__name__} gave features: {shapes}")
-    return Reading(math.fsum(seen.entropies), (Coverage("blocks", len(seen.reached), len(seen.blocks)),))
+        raise MetricError(
+            f"none of the {len(seen.blocks)} primary blocks of {type(passes.network).__name__} gave"
+            f" features: {shapes}"
+        )
+    return ProxyReading(
+        math.fsum(seen.entropies), (Coverage("blocks", len(seen.reached), len(seen.blocks)),)
+    )
 
 
 def feature_rows(output: object) -> Tensor | None:
@@ -92,7 +101,8 @@ def spectral_entropy(rows: Tensor) -> float:
     """
     centred = rows.detach().to(torch.float64, copy=True)
     centred -= centred.mean(dim=0)
-    # Both products have the same eigenvalues but for zeros, which add no entropy: take the smaller one.
+    # Both products have the same eigenvalues but for zeros, which add no entropy: take the smaller
+    # one.
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
     if not bool(gram.isfinite().all()):
         return math.nan
@@ -110,7 +120,10 @@ PROXIES.register("channel_entropy")(
         score=channel_entropy,
         direction="max",
         passes="1 forward of the batch",
-        source="Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search, 2024",
+        source=(
+            "Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search,"
+            " 2024"
+        ),
         labelled=False,
         worst=0.0,
         read=read,

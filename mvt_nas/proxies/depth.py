@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading
 from mvt_nas.proxies.counts import count_layers
 from mvt_nas.proxies.passes import Passes, alone
 
@@ -18,9 +18,9 @@ def depth(network: nn.Module, batch: Batch) -> float:
     return alone(network, batch, read)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the number of weight tensors."""
-    return Reading(float(count_layers(passes.network)))
+    return ProxyReading(float(count_layers(passes.network)))
 
 
 PROXIES.register("depth")(
@@ -29,7 +29,10 @@ PROXIES.register("depth")(
         score=depth,
         direction="max",
         passes="none",
-        source="a count; a baseline in Tybl and Neumann, Training-free NAS through variance of knowledge of deep network weights, 2025",
+        source=(
+            "a count; a baseline in Tybl and Neumann, Training-free NAS through variance of"
+            " knowledge of deep network weights, 2025"
+        ),
         labelled=False,
         worst=0.0,
         read=read,

@@ -1,10 +1,11 @@
 """Entropic score: how evenly the units of each activation respond to the images of a batch.
 
-The normalisation is ours: of each unit the magnitudes over the batch are made a distribution, whose entropy is log B if it responds to
-all images alike and 0 if it responds to one. A layer adds the mean over its units, so the score counts activations and not widths.
+The normalisation is ours: of each unit the magnitudes over the batch are made a distribution, whose
+entropy is log B if it responds to all images alike and 0 if it responds to one. A layer adds the
+mean over its units, so the score counts activations and not widths.
 
-Source: Cavagnero, Robbiano, Pistilli, Caputo and Averta, "Entropic score metric: decoupling topology and size in training-free NAS"
-(2023).
+Source: Cavagnero, Robbiano, Pistilli, Caputo and Averta, "Entropic score metric: decoupling
+topology and size in training-free NAS" (2023).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading
+from mvt_nas.proxies.observers import ForwardObserver, by_image
 from mvt_nas.proxies.passes import Passes, activation_coverage, alone
-from mvt_nas.proxies.watchers import Watcher, by_image
 
 
-class Responses(Watcher):
+class ActivationEntropy(ForwardObserver):
     """Collects the mean entropy of each activation.
 
     Attributes:
@@ -46,7 +47,8 @@ def mean_entropy(rows: Tensor) -> float:
     """Return the entropy in nats of abs(column) over its sum, averaged over the columns of (B, units); of zeros it is zero."""
     magnitudes = rows.abs()
     totals = magnitudes.sum(dim=0)
-    # The entropy of a / S is log S - sum(a log a) / S. Of zeros, a log a is made zero by hand: torch.xlogy takes three times as long.
+    # The entropy of a / S is log S - sum(a log a) / S. Of zeros, a log a is made zero by hand:
+    # torch.xlogy takes three times as long.
     products = magnitudes.clamp_min(torch.finfo(rows.dtype).tiny).log_().mul_(magnitudes)
     entropies = totals.log() - products.sum(dim=0) / totals
     return float(torch.where(totals == 0.0, 0.0, entropies).mean(dtype=torch.float64))
@@ -60,16 +62,16 @@ def entropic(network: nn.Module, batch: Batch) -> float:
     Raises:
         MetricError: the network has no weights or no logits, or the batch is too small.
     """
-    return alone(network, batch, read, Responses)
+    return alone(network, batch, read, ActivationEntropy)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the sum of the entropies."""
-    seen = passes.watched(Responses)
+    seen = passes.watched(ActivationEntropy)
     coverage = activation_coverage(passes, len(seen.entropies), seen.layers)
     if not seen.entropies:
-        return Reading(math.nan, coverage, "no activations")
-    return Reading(math.fsum(seen.entropies), coverage)
+        return ProxyReading(math.nan, coverage, "no activations")
+    return ProxyReading(math.fsum(seen.entropies), coverage)
 
 
 PROXIES.register("entropic")(
@@ -82,6 +84,6 @@ PROXIES.register("entropic")(
         labelled=False,
         worst=0.0,
         read=read,
-        watches=(Responses,),
+        watches=(ActivationEntropy,),
     )
 )

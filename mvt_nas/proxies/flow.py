@@ -1,13 +1,16 @@
 """The signal that all weights pass on together, as magnitudes: what SynFlow and its relatives are read from.
 
-Two choices make it usable on networks that are half convolutional, half transformer. BatchNorm is bypassed, as in the source: its
-statistics would take out the signal. LayerNorm and GroupNorm are kept, with their weights made absolute: without them, the signal of a
-transformer multiplies from block to block until it leaves float64. As they subtract the mean, a gradient can be negative here.
+Two choices make it usable on networks that are half convolutional, half transformer. BatchNorm is
+bypassed, as in the source: its statistics would take out the signal. LayerNorm and GroupNorm are
+kept, with their weights made absolute: without them, the signal of a transformer multiplies from
+block to block until it leaves float64. As they subtract the mean, a gradient can be negative here.
 
-A kept norm does not change when its input is scaled, so it passes hardly any gradient back to the large signals before it. Between two
-of them, the range of float64 is enough for about 200 convolutions 3 x 3 with 512 channels and torch's default weights.
+A kept norm does not change when its input is scaled, so it passes hardly any gradient back to the
+large signals before it. Between two of them, the range of float64 is enough for about 200
+convolutions 3 x 3 with 512 channels and torch's default weights.
 
-Source: Tanaka, Kunin, Yamins and Ganguli, "Pruning neural networks without any data by iteratively conserving synaptic flow" (2020).
+Source: Tanaka, Kunin, Yamins and Ganguli, "Pruning neural networks without any data by iteratively
+conserving synaptic flow" (2020).
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.contract import Batch, Coverage
-from mvt_nas.proxies.norms import batch_norm_replaced
-from mvt_nas.proxies.preserve import left_as_found
-from mvt_nas.proxies.roles import forward, weight_names
+from mvt_nas.proxies.base import Batch, Coverage
+from mvt_nas.proxies.batch_norm import batch_norm_replaced
+from mvt_nas.proxies.module_roles import forward, weight_names
+from mvt_nas.proxies.preserve import preserve_state
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +51,16 @@ def run_flow(network: nn.Module, batch: Batch) -> Flow:
         MetricError: the network has no weights or no logits.
     """
     names = weight_names(network)
-    with left_as_found(network), torch.enable_grad(), batch_norm_replaced(network, lambda _norm, features: features):
+    with (
+        preserve_state(network),
+        torch.enable_grad(),
+        batch_norm_replaced(network, lambda _norm, features: features),
+    ):
         tensors = _magnitudes(network)
         weights = [tensors[name].requires_grad_() for name in names]
-        image = torch.ones((1, *batch.images.shape[1:]), dtype=torch.float64, device=weights[0].device)
+        image = torch.ones(
+            (1, *batch.images.shape[1:]), dtype=torch.float64, device=weights[0].device
+        )
         signal = forward(network, image, tensors).sum()
         found = torch.autograd.grad(signal, weights, allow_unused=True)
     gradients = {
@@ -65,6 +74,12 @@ def run_flow(network: nn.Module, batch: Batch) -> Flow:
 
 def _magnitudes(network: nn.Module) -> dict[str, Tensor]:
     """Return copies in float64 of all parameters, as magnitudes, and of all floating point buffers, as they are."""
-    parameters = {name: parameter.detach().double().abs() for name, parameter in network.named_parameters()}
-    buffers = {name: buffer.detach().double() for name, buffer in network.named_buffers() if buffer.is_floating_point()}
+    parameters = {
+        name: parameter.detach().double().abs() for name, parameter in network.named_parameters()
+    }
+    buffers = {
+        name: buffer.detach().double()
+        for name, buffer in network.named_buffers()
+        if buffer.is_floating_point()
+    }
     return parameters | buffers

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.contract import Coverage
-from mvt_nas.proxies.watchers import ForwardPass, Watcher
+from mvt_nas.proxies.base import Coverage
+from mvt_nas.proxies.observers import ForwardObserver, ForwardPass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class Gradients:
     coverage: Coverage
 
 
-class LossGradients(Watcher):
+class LossGradients(ForwardObserver):
     """Takes the gradients of the loss over the whole batch.
 
     Attributes:
@@ -52,7 +52,9 @@ def loss_gradients(run: ForwardPass, labels: Tensor) -> Gradients:
     _check_labels(labels, run.logits)
     with torch.enable_grad():
         loss = functional.cross_entropy(run.logits, labels)
-        found = torch.autograd.grad(loss, list(run.weights.values()), retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(
+            loss, list(run.weights.values()), retain_graph=True, allow_unused=True
+        )
     gradients = {
         name: torch.zeros_like(weight) if gradient is None else gradient
         for (name, weight), gradient in zip(run.weights.items(), found, strict=True)
@@ -66,4 +68,7 @@ def _check_labels(labels: Tensor, logits: Tensor) -> None:
     outputs = logits.shape[1]
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= outputs:
-        raise MetricError(f"labels from {low} to {high} for a network with {outputs} outputs: 0 to {outputs - 1} are allowed")
+        raise MetricError(
+            f"labels from {low} to {high} for a network with {outputs} outputs: 0 to {outputs - 1}"
+            " are allowed"
+        )

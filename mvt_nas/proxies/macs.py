@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading
 from mvt_nas.proxies.counts import count_macs
 from mvt_nas.proxies.passes import Passes, alone
 
@@ -20,9 +20,9 @@ def macs(network: nn.Module, batch: Batch) -> float:
     return alone(network, batch, read)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the multiply-adds."""
-    return Reading(float(count_macs(passes.network, passes.batch.images)))
+    return ProxyReading(float(count_macs(passes.network, passes.batch.images)))
 
 
 PROXIES.register("macs")(
@@ -31,7 +31,10 @@ PROXIES.register("macs")(
         score=macs,
         direction="max",
         passes="none (1 forward at B = 1 on shapes alone for networks of others)",
-        source="a count; a baseline in White et al., A deeper look at zero-cost proxies for lightweight NAS, 2022",
+        source=(
+            "a count; a baseline in White et al., A deeper look at zero-cost proxies for"
+            " lightweight NAS, 2022"
+        ),
         labelled=False,
         worst=0.0,
         read=read,

@@ -1,7 +1,8 @@
 """NASWOT: how well the activations tell the images of a batch apart, by which of their inputs are positive.
 
-The source knows ReLU only, whose input's sign is that of a linear region. The inputs of SiLU and GELU have signs as well, but there are
-no linear regions then. The score adds log(units) for every image, so it contains the logarithm of the width.
+The source knows ReLU only, whose input's sign is that of a linear region. The inputs of SiLU and
+GELU have signs as well, but there are no linear regions then. The score adds log(units) for every
+image, so it contains the logarithm of the width.
 
 Source: Mellor, Turner, Storkey and Crowley, "Neural architecture search without training" (2021).
 """
@@ -13,16 +14,17 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading
+from mvt_nas.proxies.observers import ForwardObserver, ForwardPass, by_image
 from mvt_nas.proxies.passes import Passes, activation_coverage, alone
-from mvt_nas.proxies.watchers import ForwardPass, Watcher, by_image
 
 
-class Agreement(Watcher):
+class PatternAgreement(ForwardObserver):
     """Adds up, over all activations, in how many units each two images agree.
 
     Attributes:
-        both: the number of units that are on for both, (B, B), in float64; those of one image are on its diagonal.
+        both: the number of units that are on for both, (B, B), in float64; those of one image are
+            on its diagonal.
         units: per image.
         layers: activations seen.
         counted: of these, those that go by images.
@@ -61,23 +63,26 @@ class Agreement(Watcher):
 def naswot(network: nn.Module, batch: Batch) -> float:
     """Return log det K in nats, K counting for each two images the units whose inputs have the same sign, (B, B).
 
-    Minus infinity where two images agree everywhere. It is never negative otherwise: K holds whole numbers. BatchNorm uses the
+    Minus infinity where two images agree everywhere. It is never negative otherwise: K holds whole
+        numbers. BatchNorm uses the
     statistics of the batch, dropout is off. The network is left as found.
 
     Raises:
         MetricError: the network has no weights or no logits, or the batch is too small.
     """
-    return alone(network, batch, read, Agreement)
+    return alone(network, batch, read, PatternAgreement)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return log det K."""
-    seen = passes.watched(Agreement)
+    seen = passes.watched(PatternAgreement)
     coverage = activation_coverage(passes, seen.counted, seen.layers)
     if not seen.units:
-        return Reading(math.nan, coverage, "no activations")
+        return ProxyReading(math.nan, coverage, "no activations")
     value = log_determinant(seen.kernel(), seen.units)
-    return Reading(value, coverage, "two images have the same code" if value == -math.inf else "")
+    return ProxyReading(
+        value, coverage, "two images have the same code" if value == -math.inf else ""
+    )
 
 
 def log_determinant(kernel: Tensor, units: int) -> float:
@@ -98,10 +103,12 @@ PROXIES.register("naswot")(
         score=naswot,
         direction="max",
         passes="1 forward of the batch",
-        source="Mellor, Turner, Storkey and Crowley, Neural architecture search without training, 2021",
+        source=(
+            "Mellor, Turner, Storkey and Crowley, Neural architecture search without training, 2021"
+        ),
         labelled=False,
         worst=0.0,
         read=read,
-        watches=(Agreement,),
+        watches=(PatternAgreement,),
     )
 )

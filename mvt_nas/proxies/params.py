@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading
 from mvt_nas.proxies.counts import count_params
 from mvt_nas.proxies.passes import Passes, alone
 
@@ -18,9 +18,9 @@ def params(network: nn.Module, batch: Batch) -> float:
     return alone(network, batch, read)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the number of parameters."""
-    return Reading(float(count_params(passes.network)))
+    return ProxyReading(float(count_params(passes.network)))
 
 
 PROXIES.register("params")(
@@ -29,7 +29,9 @@ PROXIES.register("params")(
         score=params,
         direction="max",
         passes="none",
-        source="a count; a baseline in Abdelfattah et al., Zero-cost proxies for lightweight NAS, 2021",
+        source=(
+            "a count; a baseline in Abdelfattah et al., Zero-cost proxies for lightweight NAS, 2021"
+        ),
         labelled=False,
         worst=0.0,
         read=read,

@@ -1,6 +1,7 @@
 """The passes over one network and one batch, each run when a score first asks for it, and then shared.
 
-All passes start from the state in which the network and the random state were found, so no score depends on which others are taken.
+All passes start from the state in which the network and the random state were found, so no score
+depends on which others are taken.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import torch
 from torch import nn
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.contract import Batch, Coverage, Proxy, Reading
+from mvt_nas.proxies.base import Batch, Coverage, Proxy, ProxyReading
 from mvt_nas.proxies.flow import Flow, run_flow
 from mvt_nas.proxies.forward_pass import run_forward
 from mvt_nas.proxies.gradients import Gradients, LossGradients, loss_gradients
-from mvt_nas.proxies.watchers import Watcher
+from mvt_nas.proxies.observers import ForwardObserver
 
 T = TypeVar("T")
-W = TypeVar("W", bound=Watcher)
+W = TypeVar("W", bound=ForwardObserver)
 
 
 class Passes:
@@ -32,7 +33,9 @@ class Passes:
         watches: the watchers that the scores to come will ask for.
     """
 
-    def __init__(self, network: nn.Module, batch: Batch, watches: Iterable[type[Watcher]] = ()) -> None:
+    def __init__(
+        self, network: nn.Module, batch: Batch, watches: Iterable[type[ForwardObserver]] = ()
+    ) -> None:
         self.network = network
         self.batch = batch
         self._watches = tuple(dict.fromkeys(watches))
@@ -73,12 +76,14 @@ class Passes:
     def _run_forward(self) -> _Watched:
         watchers = {kind: kind(self.network, self.batch) for kind in self._watches}
         run = run_forward(self.network, self.batch.images, list(watchers.values()))
-        outcomes: dict[type[Watcher], Watcher | _Failure] = {}
+        outcomes: dict[type[ForwardObserver], ForwardObserver | _Failure] = {}
         for kind, watcher in watchers.items():
             try:
                 watcher.finish(run)
                 outcomes[kind] = watcher
-            except Exception as problem:  # whatever it is, it is raised to the scores that ask for this watcher
+            except (
+                Exception
+            ) as problem:  # whatever it is, it is raised to the scores that ask for this watcher
                 outcomes[kind] = _Failure(problem)
         return _Watched(outcomes, run.activations)
 
@@ -114,17 +119,22 @@ class _Failure:
 class _Watched:
     """What is left of the forward pass when its graph is gone."""
 
-    outcomes: Mapping[type[Watcher], Watcher | _Failure]
+    outcomes: Mapping[type[ForwardObserver], ForwardObserver | _Failure]
     activations: Coverage | None
 
-    def finished(self, kind: type[Watcher]) -> Watcher:
+    def finished(self, kind: type[ForwardObserver]) -> ForwardObserver:
         outcome = self.outcomes[kind]
         if isinstance(outcome, _Failure):
             raise outcome.problem
         return outcome
 
 
-def alone(network: nn.Module, batch: Batch, read: Callable[[Passes], Reading], *watches: type[Watcher]) -> float:
+def alone(
+    network: nn.Module,
+    batch: Batch,
+    read: Callable[[Passes], ProxyReading],
+    *watches: type[ForwardObserver],
+) -> float:
     """Return one score, for which only the passes that it needs are run."""
     return read(Passes(network, batch, watches)).value
 

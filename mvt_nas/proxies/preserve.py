@@ -1,7 +1,8 @@
 """A context in which a network can be measured, and after which nothing of it has changed.
 
-Scores are taken from freshly initialised networks, whose running statistics say nothing yet. So inside the context BatchNorm uses the
-statistics of the batch, and everything else is in evaluation mode: dropout and stochastic depth are off.
+Scores are taken from freshly initialised networks, whose running statistics say nothing yet. So
+inside the context BatchNorm uses the statistics of the batch, and everything else is in evaluation
+mode: dropout and stochastic depth are off.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class _Found:
     def restore(self) -> None:
         if getattr(self.owner, self.name, None) is not self.tensor:
             setattr(self.owner, self.name, self.tensor)
-        # By way of .data, so that a graph that the caller holds over these tensors does not take them for changed.
+        # By way of .data, so that a graph that the caller holds over these tensors does not take
+        # them for changed.
         self.storage.copy_(self.values)
         self.tensor.data = self.storage
         if self.tensor.requires_grad != self.requires_grad:
@@ -40,15 +42,19 @@ class _Found:
 
 
 @contextmanager
-def left_as_found(network: nn.Module) -> Iterator[None]:
+def preserve_state(network: nn.Module) -> Iterator[None]:
     """Put the network into measuring mode, and on leaving, also by an exception, back into the state it was found in.
 
-    Measuring mode: BatchNorm normalises with the statistics of the batch, all other modules are in evaluation mode, and no parameter
-    has a gradient. Put back are the weights, the buffers, the mode of each module, ``requires_grad``, the gradients, and the random
-    state of torch on the CPU and on the CUDA devices that the network is on.
+    Measuring mode: BatchNorm normalises with the statistics of the batch, all other modules are in
+        evaluation mode, and no parameter
+    has a gradient. Put back are the weights, the buffers, the mode of each module,
+    ``requires_grad``, the gradients, and the random state of torch on the CPU and on the CUDA
+    devices that the network is on.
     """
     modes = [(module, module.training) for module in network.modules()]
-    found = [_found(owner, name, tensor) for owner, _ in modes for name, tensor in _own_tensors(owner)]
+    found = [
+        _found(owner, name, tensor) for owner, _ in modes for name, tensor in _own_tensors(owner)
+    ]
     devices = sorted({entry.tensor.get_device() for entry in found if entry.tensor.is_cuda})
     with torch.random.fork_rng(devices=devices):
         try:
@@ -78,4 +84,6 @@ def _own_tensors(owner: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _found(owner: nn.Module, name: str, tensor: Tensor) -> _Found:
-    return _Found(owner, name, tensor, tensor.data, tensor.data.clone(), tensor.requires_grad, tensor.grad)
+    return _Found(
+        owner, name, tensor, tensor.data, tensor.data.clone(), tensor.requires_grad, tensor.grad
+    )

@@ -1,7 +1,8 @@
 """The sample against which aggregates compare a network, and how its figures were made.
 
-``python -m mvt_nas.proxies.reference_sample`` draws the sample again and prints the constants below: 200 architectures, uniformly from
-the space ``mobilevit`` with seed 0; networks with 10 classes and weights from seed 0; 32 digits of 64 x 64 pixels from seed 0.
+``python -m mvt_nas.proxies.reference_sample`` draws the sample again and prints the constants
+below: 200 architectures, uniformly from the space ``mobilevit`` with seed 0; networks with 10
+classes and weights from seed 0; 32 digits of 64 x 64 pixels from seed 0.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvt_nas.proxies.contract import Batch
+from mvt_nas.proxies.base import Batch
 
 SIZE = 200
 SPACE = "mobilevit"
@@ -23,7 +24,7 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampleDistribution:
     """How a quantity is distributed over the sample.
 
     Attributes:
@@ -37,37 +38,78 @@ class Sampled:
     quantiles: tuple[float, ...]
 
     @staticmethod
-    def of(values: Sequence[float]) -> Sampled:
+    def of(values: Sequence[float]) -> SampleDistribution:
         """Return the distribution of some values, rounded to six figures."""
         mean, deviation, *quantiles = (
-            float(f"{value:.{_DIGITS}g}") for value in (np.mean(values), np.std(values), *np.quantile(values, np.linspace(0.0, 1.0, 11)))
+            float(f"{value:.{_DIGITS}g}")
+            for value in (
+                np.mean(values),
+                np.std(values),
+                *np.quantile(values, np.linspace(0.0, 1.0, 11)),
+            )
         )
-        return Sampled(mean, deviation, tuple(quantiles))
+        return SampleDistribution(mean, deviation, tuple(quantiles))
 
     def standard(self, value: float) -> float:
         """Return by how many deviations a value is above the mean."""
         return (value - self.mean) / self.deviation
 
 
-LOG_PARAMS = Sampled(
+LOG_PARAMS = SampleDistribution(
     16.4349,
     0.754029,
-    (14.697, 15.386, 15.7833, 16.0858, 16.3323, 16.4841, 16.7213, 16.932, 17.1335, 17.3312, 18.0523),
+    (
+        14.697,
+        15.386,
+        15.7833,
+        16.0858,
+        16.3323,
+        16.4841,
+        16.7213,
+        16.932,
+        17.1335,
+        17.3312,
+        18.0523,
+    ),
 )
-LOG_MACS = Sampled(
+LOG_MACS = SampleDistribution(
     19.5257,
     0.635597,
-    (18.0842, 18.7543, 18.9966, 19.1602, 19.3471, 19.4996, 19.6661, 19.8455, 20.0761, 20.3352, 21.2529),
+    (
+        18.0842,
+        18.7543,
+        18.9966,
+        19.1602,
+        19.3471,
+        19.4996,
+        19.6661,
+        19.8455,
+        20.0761,
+        20.3352,
+        21.2529,
+    ),
 )
-DEPTH = Sampled(
+DEPTH = SampleDistribution(
     76.685,
     10.6403,
     (51.0, 63.9, 67.8, 71.7, 74.0, 77.0, 79.0, 82.0, 85.0, 91.1, 105.0),
 )
-CHANNEL_ENTROPY = Sampled(
+CHANNEL_ENTROPY = SampleDistribution(
     54.4917,
     9.07141,
-    (37.7079, 42.8019, 46.1721, 49.1503, 51.4009, 53.4348, 56.3275, 60.066, 62.0173, 67.4605, 78.4257),
+    (
+        37.7079,
+        42.8019,
+        46.1721,
+        49.1503,
+        51.4009,
+        53.4348,
+        56.3275,
+        60.066,
+        62.0173,
+        67.4605,
+        78.4257,
+    ),
 )
 
 
@@ -79,10 +121,10 @@ def log_macs_at_64px(macs: int, batch: Batch) -> float:
 
 def measure(architectures: int = SIZE) -> Iterator[dict[str, float]]:
     """Yield what is known of each of the first architectures of the sample, by the name of the constant."""
-    from mvt_nas.network import build_model
+    from mvt_nas.models.network import build_model
+    from mvt_nas.proxies.batches import DIGIT_CLASSES, digits_batch
     from mvt_nas.proxies.channel_entropy import channel_entropy
     from mvt_nas.proxies.counts import count_layers, count_macs, count_params
-    from mvt_nas.proxies.data import DIGIT_CLASSES, digits_batch
     from mvt_nas.space.search_space import load_space
 
     space, batch = load_space(SPACE), digits_batch(IMAGES, RESOLUTION_PX, SEED)
@@ -100,7 +142,7 @@ def main() -> None:
     """Print the constants."""
     found = list(measure())
     for name in found[0]:
-        print(f"{name} = {Sampled.of([entry[name] for entry in found])}")
+        print(f"{name} = {SampleDistribution.of([entry[name] for entry in found])}")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from torch import nn
 
 from mvt_nas.errors import MvtNasError
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading, Score
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading, Score
 from mvt_nas.proxies.passes import Passes, shared
 
 _LONGEST_REASON = 200
 
 
-def score_all(network: nn.Module, batch: Batch, names: Iterable[str] | None = None) -> dict[str, Score]:
+def score_all(
+    network: nn.Module, batch: Batch, names: Iterable[str] | None = None
+) -> dict[str, Score]:
     """Return the scores of a network by name, each the very number that it has alone.
 
     What goes wrong with one score becomes its status and leaves the others alone.
@@ -26,7 +28,9 @@ def score_all(network: nn.Module, batch: Batch, names: Iterable[str] | None = No
     Raises:
         PluginError: there is no score of a name.
     """
-    proxies = [PROXIES.get(name) for name in (PROXIES.names() if names is None else dict.fromkeys(names))]
+    proxies = [
+        PROXIES.get(name) for name in (PROXIES.names() if names is None else dict.fromkeys(names))
+    ]
     passes = shared(network, batch, proxies)
     return {proxy.name: _score(proxy, passes) for proxy in proxies}
 
@@ -42,12 +46,15 @@ def score_one(name: str, network: nn.Module, batch: Batch) -> Score:
 
 def _score(proxy: Proxy, passes: Passes) -> Score:
     try:
-        alone = proxy.read is None
-        return Score.of(Reading(float(proxy.score(passes.network, passes.batch))) if alone else proxy.read(passes))  # type: ignore[misc]  # not None
+        if proxy.read is not None:
+            return Score.of(proxy.read(passes))
+        return Score.of(ProxyReading(float(proxy.score(passes.network, passes.batch))))
     except Exception as problem:  # a score may do anything, and so may a network
         return Score(float("nan"), _reason(problem))
 
 
 def _reason(problem: Exception) -> str:
     first = (str(problem).strip().splitlines() or [""])[0]
-    return (first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}")[:_LONGEST_REASON]
+    return (first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}")[
+        :_LONGEST_REASON
+    ]

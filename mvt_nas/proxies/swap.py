@@ -1,11 +1,12 @@
 """SWAP: how many different patterns the units of a network show over the images of a batch.
 
-A unit's pattern has one bit per image: whether the activation's input is positive there. Patterns are told apart by 64 bits each, exactly
-for up to 64 images and by a hash for more, so that memory stays within 8 bytes per different pattern. B images allow 2 ** B patterns:
-with a batch of 8, every larger network has 256.
+A unit's pattern has one bit per image: whether the activation's input is positive there. Patterns
+are told apart by 64 bits each, exactly for up to 64 images and by a hash for more, so that memory
+stays within 8 bytes per different pattern. B images allow 2 ** B patterns: with a batch of 8, every
+larger network has 256.
 
-Source: Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: sample-wise activation patterns for ultra-fast NAS" (2024), without the
-regularisation by size.
+Source: Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: sample-wise activation patterns for
+ultra-fast NAS" (2024), without the regularisation by size.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.contract import PROXIES, Batch, Proxy, Reading
+from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading
+from mvt_nas.proxies.observers import ForwardObserver, ForwardPass, by_image
 from mvt_nas.proxies.passes import Passes, activation_coverage, alone
-from mvt_nas.proxies.watchers import ForwardPass, Watcher, by_image
 
 _BITS = 16  # of a word: float32 adds up as many exactly, and whatever comes after them
 _ODD = -7046029254386353131
 
 
-class Patterns(Watcher):
+class Patterns(ForwardObserver):
     """Collects the different patterns of each activation.
 
     Attributes:
@@ -60,7 +61,9 @@ def pattern_keys(rows: Tensor) -> Tensor:
     keys = torch.zeros_like(words[0])
     for index, word in enumerate(words):
         # The first four fill the 64 bits; every further one finds them stirred.
-        keys = keys ^ (word << (_BITS * index)) if index < 4 else ((keys ^ (keys >> 29)) * _ODD) ^ word
+        keys = (
+            keys ^ (word << (_BITS * index)) if index < 4 else ((keys ^ (keys >> 29)) * _ODD) ^ word
+        )
     return keys
 
 
@@ -85,13 +88,13 @@ def swap(network: nn.Module, batch: Batch) -> float:
     return alone(network, batch, read, Patterns)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the number of different patterns."""
     seen = passes.watched(Patterns)
     coverage = activation_coverage(passes, len(seen.keys), seen.layers)
     if not seen.keys or not seen.finite:
-        return Reading(math.nan, coverage, "no activations" if seen.finite else "")
-    return Reading(float(len(different(torch.cat(seen.keys)))), coverage)
+        return ProxyReading(math.nan, coverage, "no activations" if seen.finite else "")
+    return ProxyReading(float(len(different(torch.cat(seen.keys)))), coverage)
 
 
 PROXIES.register("swap")(
@@ -100,7 +103,10 @@ PROXIES.register("swap")(
         score=swap,
         direction="max",
         passes="1 forward of the batch",
-        source="Peng, Song, Fayek, Ciesielski and Chang, SWAP-NAS: sample-wise activation patterns for ultra-fast NAS, 2024",
+        source=(
+            "Peng, Song, Fayek, Ciesielski and Chang, SWAP-NAS: sample-wise activation patterns for"
+            " ultra-fast NAS, 2024"
+        ),
         labelled=False,
         worst=0.0,
         read=read,

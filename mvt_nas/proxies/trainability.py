@@ -1,11 +1,13 @@
 """Trainability: whether gradients keep their scale on the way back through each block.
 
-Random signs G are sent back through a block and come out as G'. With n rows, the largest singular value σ of G'ᵀG / n is that of the
-block's Jacobian, but for the sampling: for an identity it is (1 + sqrt(C / n)) ** 2 and not 1, the edge of the Marchenko–Pastur law,
-which makes the published score one against width. Here σ is divided by that edge.
+Random signs G are sent back through a block and come out as G'. With n rows, the largest singular
+value σ of G'ᵀG / n is that of the block's Jacobian, but for the sampling: for an identity it is (1
++ sqrt(C / n)) ** 2 and not 1, the edge of the Marchenko–Pastur law, which makes the published score
+one against width. Here σ is divided by that edge.
 
-Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024); the edge: Marchenko and Pastur,
-"Distribution of eigenvalues for some sets of random matrices" (1967).
+Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024);
+the edge: Marchenko and Pastur, "Distribution of eigenvalues for some sets of random matrices"
+(1967).
 """
 
 from __future__ import annotations
@@ -18,22 +20,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
+from mvt_nas.proxies.base import PROXIES, Batch, Coverage, Proxy, ProxyReading
 from mvt_nas.proxies.channel_entropy import feature_rows
-from mvt_nas.proxies.contract import PROXIES, Batch, Coverage, Proxy, Reading
+from mvt_nas.proxies.module_roles import first_tensor, primary_blocks
+from mvt_nas.proxies.observers import ForwardObserver, ForwardPass
 from mvt_nas.proxies.passes import Passes, alone
-from mvt_nas.proxies.roles import first_tensor, primary_blocks
-from mvt_nas.proxies.watchers import ForwardPass, Watcher
 
 _SMALLEST = 1e-6
 
 
-class Seams(Watcher):
+class BlockBoundaries(ForwardObserver):
     """Keeps what goes into each primary block and what comes out, and sends signs back from there.
 
     Attributes:
         blocks: the primary blocks.
         reached: those that ran.
-        gains: of each run of a block from features to features, after the pass; ``None`` where the shapes do not go together.
+        gains: of each run of a block from features to features, after the pass; ``None`` where the
+            shapes do not go together.
     """
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
@@ -78,25 +81,28 @@ class Seams(Watcher):
 def trainability(network: nn.Module, batch: Batch) -> float:
     """Return the mean over the primary blocks of 2 - σ - 1 / (σ + 1e-6), no unit: 0 for blocks that keep scales, else negative.
 
-    BatchNorm uses the statistics of the batch, dropout is off. The signs are the same for every network. The network is left as found.
+    BatchNorm uses the statistics of the batch, dropout is off. The signs are the same for every
+    network. The network is left as found.
 
     Raises:
         MetricError: the network has no primary blocks, no weights or no logits.
     """
-    return alone(network, batch, read, Seams)
+    return alone(network, batch, read, BlockBoundaries)
 
 
-def read(passes: Passes) -> Reading:
+def read(passes: Passes) -> ProxyReading:
     """Return the mean over the blocks."""
-    seen = passes.watched(Seams)
+    seen = passes.watched(BlockBoundaries)
     known = [one for one in seen.gains if one is not None]
     coverage = (
         Coverage("blocks", len(seen.reached), len(seen.blocks)),
         Coverage("blocks from features to features", len(known), len(seen.gains)),
     )
     if not known:
-        return Reading(math.nan, coverage, "no block from features to features")
-    return Reading(math.fsum(2.0 - one - 1.0 / (one + _SMALLEST) for one in known) / len(known), coverage)
+        return ProxyReading(math.nan, coverage, "no block from features to features")
+    return ProxyReading(
+        math.fsum(2.0 - one - 1.0 / (one + _SMALLEST) for one in known) / len(known), coverage
+    )
 
 
 def gain(first: Tensor, last: Tensor, drawn: Tensor) -> float | None:
@@ -117,7 +123,8 @@ def gain(first: Tensor, last: Tensor, drawn: Tensor) -> float | None:
     product = into.T @ out / len(out)
     if not bool(product.isfinite().all()):
         return math.nan
-    # Of a matrix, the largest singular value is the root of the largest eigenvalue of the smaller product with itself.
+    # Of a matrix, the largest singular value is the root of the largest eigenvalue of the smaller
+    # product with itself.
     square = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
     largest = math.sqrt(max(float(torch.linalg.eigvalsh(square)[-1]), 0.0))
     return largest / (1.0 + math.sqrt(out.shape[1] / len(out))) ** 2
@@ -125,7 +132,12 @@ def gain(first: Tensor, last: Tensor, drawn: Tensor) -> float | None:
 
 def random_signs(values: int) -> Tensor:
     """Return so many values of 1 and -1, always the same."""
-    return torch.randint(2, (values,), generator=torch.Generator().manual_seed(0)).float().mul_(2.0).sub_(1.0)
+    return (
+        torch.randint(2, (values,), generator=torch.Generator().manual_seed(0))
+        .float()
+        .mul_(2.0)
+        .sub_(1.0)
+    )
 
 
 def _matched(back: Tensor, last: Tensor) -> Tensor:
@@ -145,10 +157,13 @@ PROXIES.register("trainability")(
         score=trainability,
         direction="max",
         passes="1 forward of the batch + 1 backward through each block",
-        source="Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search, 2024",
+        source=(
+            "Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search,"
+            " 2024"
+        ),
         labelled=False,
         worst=-1e6,
         read=read,
-        watches=(Seams,),
+        watches=(BlockBoundaries,),
     )
 )

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from mvt_nas.accuracy.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW, IMAGENET, TRAINED
-from mvt_nas.cost.names import bare, device_of, task_of
+from mvt_nas.metrics.names import (
+    ACCURACY,
+    ACCURACY_BEYOND,
+    ACCURACY_HIGH,
+    ACCURACY_LOW,
+    IMAGENET,
+    TRAINED,
+    bare,
+    device_of,
+    task_of,
+)
 
 _LABELS = {
     "macs": "MACs",
@@ -33,7 +42,11 @@ def label(metric: str) -> str:
     if task_of(metric) is not None:
         return f"{task_of(metric)}: {label(bare(metric))}"
     device = device_of(metric)
-    return _LABELS.get(metric, f"{metric} (training-free score)") if device is None else f"predicted latency on {device} (ms)"
+    return (
+        _LABELS.get(metric, f"{metric} (training-free score)")
+        if device is None
+        else f"predicted latency on {device} (ms)"
+    )
 
 
 def short_label(metric: str) -> str:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from mvt_nas.cost.names import COST_NAMES
-from mvt_nas.engine.run import Run
-from mvt_nas.engine.spread import evenly_spread
-from mvt_nas.report.by_chance import curves
-from mvt_nas.report.findings import beaten, choices, failures, habits, importances, sampled
+from mvt_nas.metrics.names import COST_NAMES
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.pareto import evenly_spaced_subset
+from mvt_nas.report.baseline_comparison import (
+    BaselineComparison,
+    compare_baselines,
+    comparison_summary,
+    origin_of,
+)
+from mvt_nas.report.cached_run import cached_run
+from mvt_nas.report.insights import (
+    common_choices,
+    dominated_models,
+    failures,
+    importances,
+    recommendations,
+    sampled,
+)
 from mvt_nas.report.provenance import again, provenance, taken
-from mvt_nas.report.settled import settled
-from mvt_nas.report.standing import Standing, origin_of, standings, verdict
+from mvt_nas.report.random_comparison import random_curves
 
 _ROWS = 30
 _MOST = 8
@@ -20,56 +32,107 @@ _MOST = 8
 
 def report(run: Run) -> str:
     """Return the page."""
-    run = settled(run)
-    parts = [part(run) for part in (_head, _choices, _front, _baselines, _beaten, _habits, _importances, _growth, _failures, _origin)]
+    run = cached_run(run)
+    parts = [
+        part(run)
+        for part in (
+            _head,
+            _choices,
+            _front,
+            _baselines,
+            _beaten,
+            _habits,
+            _importances,
+            _growth,
+            _failures,
+            _origin,
+        )
+    ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def _head(run: Run) -> list[str]:
-    counts = f"{len(run.candidates)} candidates, {len(run.complete())} complete, {len(run.front())} on the front"
-    wanted = ", ".join(f"{objective.metric} ({objective.direction})" for objective in run.config.objectives)
+    counts = (
+        f"{len(run.candidates)} candidates, {len(run.complete())} complete, {len(run.front())} on"
+        " the front"
+    )
+    wanted = ", ".join(
+        f"{objective.metric} ({objective.direction})" for objective in run.config.objectives
+    )
     budgets = ", ".join(map(str, run.config.budgets)) or "none"
-    return [f"# {text(run.space.name)}", "", f"{counts}. Objectives: {text(wanted)}. Budgets: {text(budgets)}."]
+    return [
+        f"# {text(run.space.name)}",
+        "",
+        f"{counts}. Objectives: {text(wanted)}. Budgets: {text(budgets)}.",
+    ]
 
 
 def _choices(run: Run) -> list[str]:
     lines = ["## What to choose", ""]
-    for one in choices(run):
+    for one in recommendations(run):
         scores = run.candidates[one.number].scores
-        named = ", ".join(f"{objective.metric} {number(scores[objective.metric])}" for objective in run.config.objectives)
+        named = ", ".join(
+            f"{objective.metric} {number(scores[objective.metric])}"
+            for objective in run.config.objectives
+        )
         lines.append(f"- **candidate {one.number}**, {text(one.why)}: {text(named)}")
         lines.append(f"  `{taken(run, one.number)}`")
     return lines if len(lines) > 2 else [*lines, "Nothing is complete."]
 
 
 def _front(run: Run) -> list[str]:
-    front, metrics = run.front(), list(dict.fromkeys([*(objective.metric for objective in run.config.objectives), *COST_NAMES]))
-    place = next((index for index, candidate in enumerate(front) if candidate.number == run.knee()), None)
-    shown = [front[index] for index in evenly_spread(len(front), _ROWS, place)]
-    rows = [[str(c.number), *(number(c.scores.get(name)) for name in metrics), c.origin] for c in shown]
+    front, metrics = (
+        run.front(),
+        list(
+            dict.fromkeys([*(objective.metric for objective in run.config.objectives), *COST_NAMES])
+        ),
+    )
+    place = next(
+        (index for index, candidate in enumerate(front) if candidate.number == run.knee()), None
+    )
+    shown = [front[index] for index in evenly_spaced_subset(len(front), _ROWS, place)]
+    rows = [
+        [str(c.number), *(number(c.scores.get(name)) for name in metrics), c.origin] for c in shown
+    ]
     more = [f"{len(shown)} of {len(front)}, evenly spread.", ""] if len(shown) < len(front) else []
     return ["## The front", "", *more, *_table(["id", *metrics, "origin"], rows)]
 
 
 def _baselines(run: Run) -> list[str]:
-    found = standings(run)
+    found = compare_baselines(run)
     if not found:
         return []
     metrics = dict.fromkeys(metric for one in found for metric in one.baseline.scores)
-    table = _table(["baseline", *metrics], [[one.baseline.name, *(_figure(one, metric) for metric in metrics)] for one in found])
+    table = _table(
+        ["baseline", *metrics],
+        [[one.baseline.name, *(_figure(one, metric) for metric in metrics)] for one in found],
+    )
     said = []
     for one in found:
         baseline = one.baseline
-        said.append(f"- **{text(baseline.name)}** ({text(baseline.source)}, {baseline.resolution_px} px): {text(verdict(run, one))}")
-        said += [f"  - candidate {one.beaten.by}: {text(_gains(run, one.beaten.gains))}"] if one.beaten else []
+        said.append(
+            f"- **{text(baseline.name)}** ({text(baseline.source)}, {baseline.resolution_px} px):"
+            f" {text(comparison_summary(run, one))}"
+        )
+        said += (
+            [f"  - candidate {one.beaten.by}: {text(_gains(run, one.beaten.gains))}"]
+            if one.beaten
+            else []
+        )
         said += [f"  - {text(note)}" for note in baseline.notes]
     return ["## Your baseline", "", *table, "", *said]
 
 
-def _figure(one: Standing, metric: str) -> str:
+def _figure(one: BaselineComparison, metric: str) -> str:
     origin = origin_of(one.baseline, metric)
     value = one.baseline.scores.get(metric)
-    return "" if value is None else number(value) if origin == "counted" else f"{number(value)} ({origin})"
+    return (
+        ""
+        if value is None
+        else number(value)
+        if origin == "counted"
+        else f"{number(value)} ({origin})"
+    )
 
 
 def _gains(run: Run, gains: Mapping[str, float]) -> str:
@@ -77,22 +140,37 @@ def _gains(run: Run, gains: Mapping[str, float]) -> str:
 
 
 def _beaten(run: Run) -> list[str]:
-    found, published = beaten(run), sum(candidate.origin != "sampler" for candidate in run.complete())
+    found, published = (
+        dominated_models(run),
+        sum(candidate.origin != "sampler" for candidate in run.complete()),
+    )
     if not published:
         return []
     names = [objective.metric for objective in run.config.objectives]
-    rows = [[one.model, str(one.by), *(_gain(run, name, one.gains[name]) for name in names)] for one in found]
-    table = _table(["model", "dominated by", *(f"{name}, gain" for name in names)], rows) if rows else []
+    rows = [
+        [one.model, str(one.by), *(_gain(run, name, one.gains[name]) for name in names)]
+        for one in found
+    ]
+    table = (
+        _table(["model", "dominated by", *(f"{name}, gain" for name in names)], rows)
+        if rows
+        else []
+    )
     return ["## Published models", "", f"{len(found)} of {published} are dominated.", "", *table]
 
 
 def _gain(run: Run, metric: str, gain: float) -> str:
-    direction = next(objective.direction for objective in run.config.objectives if objective.metric == metric)
+    direction = next(
+        objective.direction for objective in run.config.objectives if objective.metric == metric
+    )
     return f"{'+' if direction == 'max' else '-'}{number(gain)}" if gain else "equal"
 
 
 def _habits(run: Run) -> list[str]:
-    rows = [[one.dimension, str(one.value), f"{one.on_front:.0%}", f"{one.elsewhere:.0%}"] for one in habits(run)[:_MOST]]
+    rows = [
+        [one.dimension, str(one.value), f"{one.on_front:.0%}", f"{one.elsewhere:.0%}"]
+        for one in common_choices(run)[:_MOST]
+    ]
     header = ["dimension", "most frequent on the front", "there", "among the others"]
     return ["## What the front agrees on", "", *_table(header, rows)] if rows else []
 
@@ -102,9 +180,21 @@ def _importances(run: Run) -> list[str]:
     if not found:
         return []
     some = sampled(run)
-    over = "all complete candidates" if some is None else f"{some:,} of the complete candidates, evenly drawn"
-    lines = ["## What matters", "", f"Share of the variance that each dimension explains, by a forest over {over}:", ""]
-    rows = [[metric, ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:_MOST])] for metric, shares in found.items()]
+    over = (
+        "all complete candidates"
+        if some is None
+        else f"{some:,} of the complete candidates, evenly drawn"
+    )
+    lines = [
+        "## What matters",
+        "",
+        f"Share of the variance that each dimension explains, by a forest over {over}:",
+        "",
+    ]
+    rows = [
+        [metric, ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:_MOST])]
+        for metric, shares in found.items()
+    ]
     return [*lines, *_table(["objective", "dimensions"], rows)]
 
 
@@ -113,17 +203,31 @@ def _growth(run: Run) -> list[str]:
     if not count:
         return []
     after = sorted({max(round(count * share), 1) for share in (0.1, 0.25, 0.5, 0.75, 1.0)})
-    own, chance = curves(run, after)
+    own, chance = random_curves(run, after)
     rows = [["this search", *(f"{share:.3f}" for share in own)]]
     if chance is not None:
         rows.append(["as many at random", *(f"{share:.3f}" for share in chance)])
     table = _table(["after", *map(str, after)], rows)
-    return ["## How the front grew", "", "Hypervolume as a share of the box around all candidates:", "", *table]
+    return [
+        "## How the front grew",
+        "",
+        "Hypervolume as a share of the box around all candidates:",
+        "",
+        *table,
+    ]
 
 
 def _failures(run: Run) -> list[str]:
     found = failures(run)
-    return ["## Failures", "", *_table(["candidates", "reason"], [[str(count), reason] for reason, count in found])] if found else []
+    return (
+        [
+            "## Failures",
+            "",
+            *_table(["candidates", "reason"], [[str(count), reason] for reason, count in found]),
+        ]
+        if found
+        else []
+    )
 
 
 def _origin(run: Run) -> list[str]:

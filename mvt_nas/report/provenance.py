@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvt_nas.engine.run import Run
+from mvt_nas.nas.runs.run import Run
 
 
 def provenance(run: Run) -> dict[str, str]:
@@ -11,9 +11,15 @@ def provenance(run: Run) -> dict[str, str]:
     return {
         "space": f"{config.name}, hash {config.space_hash}, {run.space.size:.4g} architectures",
         "sampler": f"{config.sampler}, seed {config.seed}, batches of {config.batch}",
-        "devices": ", ".join(f"{name} ({value})" for name, value in config.devices.items()) or "none",
+        "devices": (
+            ", ".join(f"{name} ({value})" for name, value in config.devices.items()) or "none"
+        ),
         "accuracy": ", ".join(config.accuracy.values()) or "not predicted",
-        "pictures": f"{config.training.data}, hash {config.training.fingerprint}" if config.training else "none",
+        "pictures": (
+            f"{config.training.data}, hash {config.training.fingerprint}"
+            if config.training
+            else "none"
+        ),
         "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
     }
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mvt_nas.cost.names import LATENCY
-from mvt_nas.engine.candidates import Candidate
-from mvt_nas.engine.measured import Measurement
-from mvt_nas.engine.run import Run
 from mvt_nas.errors import RunError
+from mvt_nas.metrics.names import LATENCY
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.latency_records import LatencyRecord
+from mvt_nas.nas.runs.run import Run
 
 
 def candidates_frame(run: Run) -> pd.DataFrame:
@@ -37,9 +37,17 @@ def _frame(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
     )
     metrics = dict.fromkeys(name for c in candidates for name in c.scores)
     scores = pd.DataFrame({name: [c.scores.get(name) for c in candidates] for name in metrics})
-    measured = pd.DataFrame({_column(metric): [_ms(found, c) for c in candidates] for metric, found in run.measured.items()})
+    measured = pd.DataFrame(
+        {
+            _column(metric): [_ms(found, c) for c in candidates]
+            for metric, found in run.measured.items()
+        }
+    )
     choices = pd.DataFrame(
-        {dimension.name: [dimension.values[c.row[index]] for c in candidates] for index, dimension in enumerate(run.space.dimensions)}
+        {
+            dimension.name: [dimension.values[c.row[index]] for c in candidates]
+            for index, dimension in enumerate(run.space.dimensions)
+        }
     )
     return pd.concat([head, scores, measured, choices], axis=1)
 
@@ -48,7 +56,7 @@ def _column(metric: str) -> str:
     return metric.replace(LATENCY, "measured_ms")
 
 
-def _ms(found: Mapping[str, Measurement], candidate: Candidate) -> float | None:
+def _ms(found: Mapping[str, LatencyRecord], candidate: Candidate) -> float | None:
     return found[candidate.key].ms if candidate.key in found else None
 
 
@@ -64,6 +72,10 @@ def write_candidates(run: Run, path: Path, kind: str) -> None:
         frame.to_csv(path, index=False)
         return
     if importlib.util.find_spec("pyarrow") is None:
-        raise RunError("Parquet needs pyarrow, which is not installed: pip install 'mvt-nas[parquet]'")
-    mixed = [name for name in frame.columns if frame[name].dtype == object]  # Parquet has one type in a column
+        raise RunError(
+            "Parquet needs pyarrow, which is not installed: pip install 'mvt-nas[parquet]'"
+        )
+    mixed = [
+        name for name in frame.columns if frame[name].dtype == object
+    ]  # Parquet has one type in a column
     frame.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)

@@ -1,10 +1,12 @@
 """Architectures as data: frozen, with one canonical JSON and a key that is the hash of it.
 
-A network of this space is a stem, a row of stages, and a head. A stage is ``depth`` inverted residuals (the first with the stage's
-stride) and then, unless it is purely convolutional, one block such as MobileViT's. Blocks are plug-ins: each is a frozen dataclass of
-declared fields, registered in :data:`BLOCKS` by its folder in ``mvt_nas/blocks``.
+A network of this space is a stem, a row of stages, and a head. A stage is ``depth`` inverted
+residuals (the first with the stage's stride) and then, unless it is purely convolutional, one block
+such as MobileViT's. Blocks are plug-ins: each is a frozen dataclass of declared fields, registered
+in :data:`BLOCKS` by its folder in ``mvt_nas/blocks``.
 
-Source: the structure of arXiv 2110.02178 (Fig. 1, Table 4), 2206.02680 and 2209.15159, which differ in the blocks only.
+Source: the structure of arXiv 2110.02178 (Fig. 1, Table 4), 2206.02680 and 2209.15159, which differ
+in the blocks only.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from mvt_nas._fields import Alias, complete, integer, number, specs
 from mvt_nas.errors import ArchitectureError, listing
-from mvt_nas.plugins import Registry
-from mvt_nas.space.fields import Alias, complete, integer, number, specs
+from mvt_nas.registry import Registry
 from mvt_nas.space.rules import parse
 
 CONV = "conv"
@@ -31,7 +33,7 @@ T = TypeVar("T")
 class Block:
     """Base of the configurations of what may follow the inverted residuals of a stage.
 
-    A subclass is a frozen dataclass of declared fields (see :mod:`mvt_nas.space.fields`).
+    A subclass is a frozen dataclass of declared fields (see :mod:`mvt_nas._fields`).
 
     Attributes:
         kind: the name in files and in the registry.
@@ -54,7 +56,7 @@ class Block:
                 raise ArchitectureError(f"block {self.kind}: {stated}, but {text} must hold")
 
 
-BLOCKS: Registry[type[Block]] = Registry("block", "mvt_nas.blocks", suffix="ops")
+BLOCKS: Registry[type[Block]] = Registry("block", "mvt_nas.blocks", suffix="lowering")
 """What a stage may hold beside inverted residuals, by name."""
 
 
@@ -65,7 +67,9 @@ class Stage:
     width: int = integer(1, 8192, doc="channels of the stage's output")
     stride: int = integer(1, 2, doc="stride of the first inverted residual", default=2)
     depth: int = integer(1, 64, doc="number of inverted residuals", default=1)
-    expansion: float = number(1.0, 16.0, doc="expansion of the inverted residuals' hidden channels", default=2.0)
+    expansion: float = number(
+        1.0, 16.0, doc="expansion of the inverted residuals' hidden channels", default=2.0
+    )
     block: Block | None = None
 
     def __post_init__(self) -> None:
@@ -79,8 +83,16 @@ class Stage:
     def to_dict(self) -> dict[str, Any]:
         """Return the stage as plain data; inactive fields are left out."""
         own = {name: getattr(self, name) for name in specs(Stage)}
-        block = {} if self.block is None else {name: getattr(self.block, name) for name in specs(type(self.block))}
-        return own | {"block": self.kind} | {name: value for name, value in block.items() if value is not None}
+        block = (
+            {}
+            if self.block is None
+            else {name: getattr(self.block, name) for name in specs(type(self.block))}
+        )
+        return (
+            own
+            | {"block": self.kind}
+            | {name: value for name, value in block.items() if value is not None}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +115,13 @@ class Architecture:
         _normalise(self, "architecture")
         if not self.stages:
             raise ArchitectureError("architecture: stages = [] is not allowed; at least one stage")
-        if self.head_width is not None and (type(self.head_width) is not int or not 1 <= self.head_width <= 65536):
-            raise ArchitectureError(f"architecture.head_width = {self.head_width!r} is not allowed; null or an integer from 1 to 65536")
+        if self.head_width is not None and (
+            type(self.head_width) is not int or not 1 <= self.head_width <= 65536
+        ):
+            raise ArchitectureError(
+                f"architecture.head_width = {self.head_width!r} is not allowed; null or an integer"
+                " from 1 to 65536"
+            )
 
     @property
     def key(self) -> str:
@@ -115,7 +132,11 @@ class Architecture:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the architecture as plain data."""
-        head = {"resolution_px": self.resolution_px, "stem_width": self.stem_width, "head_width": self.head_width}
+        head = {
+            "resolution_px": self.resolution_px,
+            "stem_width": self.stem_width,
+            "head_width": self.head_width,
+        }
         return head | {"stages": [stage.to_dict() for stage in self.stages]}
 
     def to_json(self) -> str:
@@ -130,13 +151,20 @@ class Architecture:
             ArchitectureError: unknown, missing or forbidden fields; ``where`` begins the message.
         """
         data = _mapping(data, where)
-        unknown = [name for name in data if name not in ("resolution_px", "stem_width", "head_width", "stages")]
+        unknown = [
+            name
+            for name in data
+            if name not in ("resolution_px", "stem_width", "head_width", "stages")
+        ]
         stages = data.get("stages")
         if unknown or not isinstance(stages, list):
             raise ArchitectureError(
-                f"{where}: needs stages (a list) and may hold resolution_px, stem_width, head_width; found {listing(data) or 'nothing'}"
+                f"{where}: needs stages (a list) and may hold resolution_px, stem_width,"
+                f" head_width; found {listing(data) or 'nothing'}"
             )
-        own: dict[str, Any] = complete(Architecture, {n: data[n] for n in specs(Architecture) if n in data}, where)
+        own: dict[str, Any] = complete(
+            Architecture, {n: data[n] for n in specs(Architecture) if n in data}, where
+        )
         parsed = tuple(_stage(stage, f"{where}.stages[{i}]") for i, stage in enumerate(stages))
         return Architecture(**own, head_width=data.get("head_width"), stages=parsed)
 
@@ -162,7 +190,10 @@ class Architecture:
         path = Path(path)
         try:
             if path.stat().st_size > _LARGEST_FILE:
-                raise ArchitectureError(f"{path}: {path.stat().st_size} bytes; an architecture has at most {_LARGEST_FILE}")
+                raise ArchitectureError(
+                    f"{path}: {path.stat().st_size} bytes; an architecture has at most"
+                    f" {_LARGEST_FILE}"
+                )
             return Architecture.from_json(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ArchitectureError(f"{path}: cannot be read ({error})") from None
@@ -180,11 +211,15 @@ def _stage(data: object, where: str) -> Stage:
     data = dict(_mapping(data, where))
     kind = data.pop("block", CONV)
     if kind != CONV and (not isinstance(kind, str) or kind not in BLOCKS):
-        raise ArchitectureError(f"{where}.block = {kind!r} is not allowed; one of {listing([CONV, *BLOCKS])}")
+        raise ArchitectureError(
+            f"{where}.block = {kind!r} is not allowed; one of {listing([CONV, *BLOCKS])}"
+        )
     own = complete(Stage, {name: data.pop(name) for name in specs(Stage) if name in data}, where)
     if kind == CONV:
         if data:
-            raise ArchitectureError(f"{where}: a purely convolutional stage has no field {listing(data)}")
+            raise ArchitectureError(
+                f"{where}: a purely convolutional stage has no field {listing(data)}"
+            )
         return Stage(**own)  # type: ignore[arg-type]  # complete() has checked every value
     block = BLOCKS.get(kind)
     return Stage(**own, block=block(**complete(block, data, where, block.aliases)))  # type: ignore[arg-type]  # likewise
@@ -192,12 +227,16 @@ def _stage(data: object, where: str) -> Stage:
 
 def _mapping(data: object, where: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
-        raise ArchitectureError(f"{where}: a mapping of names to values is expected, not {type(data).__name__}")
+        raise ArchitectureError(
+            f"{where}: a mapping of names to values is expected, not {type(data).__name__}"
+        )
     return data
 
 
 def _normalise(instance: Any, where: str) -> None:
     """Check every declared field of a frozen dataclass and empty the inactive ones, so that equals are equal."""
     given = {name: getattr(instance, name) for name in specs(type(instance))}
-    for name, value in complete(type(instance), given, where, getattr(instance, "aliases", None)).items():
+    for name, value in complete(
+        type(instance), given, where, getattr(instance, "aliases", None)
+    ).items():
         object.__setattr__(instance, name, value)

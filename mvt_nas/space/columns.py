@@ -1,7 +1,7 @@
 """The fields of many encoded rows at once.
 
-A row holds one code (an index into the values) per dimension. :class:`Columns` evaluates only the fields that are asked for, each
-once, for all rows together.
+A row holds one code (an index into the values) per dimension. :class:`Columns` evaluates only the
+fields that are asked for, each once, for all rows together.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mvt_nas.space.plan import Capped, Choice, Constant, Derived, Node, Plan, Where
+from mvt_nas.space.plan import CappedValue, Choice, Constant, Derived, Node, SpacePlan, Where
 from mvt_nas.space.rules import Rule
 
 Rows = NDArray[np.integer[Any]]
@@ -27,13 +27,20 @@ class Columns:
     Args:
         plan: of the space.
         rows: (n, dimensions).
-        dimensions: which dimensions the columns of ``rows`` are, where they are not all; the others then have code 0.
+        dimensions: which dimensions the columns of ``rows`` are, where they are not all; the others
+            then have code 0.
     """
 
-    def __init__(self, plan: Plan, rows: Rows, dimensions: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, plan: SpacePlan, rows: Rows, dimensions: Sequence[int] | None = None
+    ) -> None:
         self._plan = plan
         self._rows = rows
-        self._columns = None if dimensions is None else {dimension: column for column, dimension in enumerate(dimensions)}
+        self._columns = (
+            None
+            if dimensions is None
+            else {dimension: column for column, dimension in enumerate(dimensions)}
+        )
         self._values: dict[str, NDArray[Any]] = {}
         self._held: dict[Where, Mask | None] = {(): None}
 
@@ -45,7 +52,11 @@ class Columns:
         if self._columns is None:
             return self._rows[:, dimension]
         column = self._columns.get(dimension)
-        return np.zeros(len(self._rows), dtype=self._rows.dtype) if column is None else self._rows[:, column]
+        return (
+            np.zeros(len(self._rows), dtype=self._rows.dtype)
+            if column is None
+            else self._rows[:, column]
+        )
 
     def value(self, path: str) -> NDArray[Any]:
         """Return the values of a field, (n,); meaningless where it is inactive."""
@@ -60,13 +71,24 @@ class Columns:
     def applies(self, node: Node) -> Mask:
         """Return where a field is active and follows its dimension, so that the code has an effect."""
         choice = node.choice
-        return self._filled(_both(self._hold(node.when), self._hold(choice[0]))) if choice else np.zeros(len(self._rows), dtype=bool)
+        return (
+            self._filled(_both(self._hold(node.when), self._hold(choice[0])))
+            if choice
+            else np.zeros(len(self._rows), dtype=bool)
+        )
 
     def listed(self, path: str) -> list[Any]:
         """Return the values of a field as plain values, ``None`` where it is inactive."""
         values: list[Any] = self.value(path).tolist()
         active = self._hold(self._plan.nodes[path].when)
-        return values if active is None else [value if there else None for value, there in zip(values, active.tolist(), strict=True)]
+        return (
+            values
+            if active is None
+            else [
+                value if there else None
+                for value, there in zip(values, active.tolist(), strict=True)
+            ]
+        )
 
     def obeys(self, rule: Rule) -> Mask:
         """Return where a rule holds; it holds where a field that it names is inactive."""
@@ -87,7 +109,9 @@ class Columns:
         """Return where the code of one dimension is canonical, (n,)."""
         followers, codes = self._plan.followers[dimension], self.codes(dimension)
         if any(node.path in self._plan.factors for node in followers):
-            return np.asarray((codes == 0) | ~self._alike(dimension, followers, np.maximum(codes - 1, 0)))
+            return np.asarray(
+                (codes == 0) | ~self._alike(dimension, followers, np.maximum(codes - 1, 0))
+            )
         return np.asarray(self.canonical_codes(dimension) == codes)
 
     def canonical_codes(self, dimension: int) -> NDArray[Any]:
@@ -116,7 +140,9 @@ class Columns:
         alike = np.ones(len(self._rows), dtype=bool)
         for node in factors:
             derived = self._plan.factors[node.path]
-            same = derived.alias.derive(factor, self.value(derived.base)) == self.value(derived.target)
+            same = derived.alias.derive(factor, self.value(derived.base)) == self.value(
+                derived.target
+            )
             alike &= same | ~self.applies(node)
         return alike
 
@@ -127,13 +153,13 @@ class Columns:
             result = np.where(self._filled(self._hold(case.when)), self._from(case.source), result)
         return result
 
-    def _from(self, source: Choice | Constant | Derived | Capped) -> NDArray[Any]:
+    def _from(self, source: Choice | Constant | Derived | CappedValue) -> NDArray[Any]:
         if isinstance(source, Choice):
             dimension = self._plan.index[source.dimension]
             return np.asarray(self._plan.values[dimension][self.codes(dimension)])
         if isinstance(source, Constant):
             return np.full(len(self._rows), source.value)
-        if isinstance(source, Capped):
+        if isinstance(source, CappedValue):
             return np.asarray(np.minimum(self.value(source.base), source.most))
         return np.asarray(source.alias.derive(self.value(source.factor), self.value(source.base)))
 

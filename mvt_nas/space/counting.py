@@ -1,8 +1,10 @@
 """Exact counting and uniform sampling of the valid rows of a space, by variable elimination.
 
-A row is valid where every *factor* allows it: a factor is a truth table over a few dimensions (a rule, or "this code has an effect").
-Eliminating the dimensions one by one, each time multiplying the tables that mention it and summing it out, gives the number of valid
-rows as an exact integer; walking back gives a uniform draw, or all rows. The work grows with the largest table, not with the space.
+A row is valid where every *factor* allows it: a factor is a truth table over a few dimensions (a
+rule, or "this code has an effect"). Eliminating the dimensions one by one, each time multiplying
+the tables that mention it and summing it out, gives the number of valid rows as an exact integer;
+walking back gives a uniform draw, or all rows. The work grows with the largest table, not with the
+space.
 
 Source: R. Dechter, "Bucket elimination", Artificial Intelligence 113 (1999).
 """
@@ -25,7 +27,7 @@ LARGEST_TABLE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class ConstraintFactor:
     """A table over dimensions: which combinations are allowed, or how many ways complete them.
 
     Attributes:
@@ -48,7 +50,7 @@ class _Step:
     table: NDArray[Any]
 
 
-class Counter:
+class RowCounter:
     """The valid rows of a space.
 
     Args:
@@ -57,10 +59,13 @@ class Counter:
         where: begins messages.
 
     Raises:
-        SpaceError: the factors tie so many dimensions together that a table would not fit in memory.
+        SpaceError: the factors tie so many dimensions together that a table would not fit in
+            memory.
     """
 
-    def __init__(self, sizes: Sequence[int], factors: Sequence[Factor], where: str = "space") -> None:
+    def __init__(
+        self, sizes: Sequence[int], factors: Sequence[ConstraintFactor], where: str = "space"
+    ) -> None:
         self._sizes = tuple(sizes)
         self._where = where
         self._steps: list[_Step] = []
@@ -71,7 +76,9 @@ class Counter:
         """For each step the cumulated shares of its codes, the last one 1."""
         cumulated = [np.cumsum(step.table, axis=-1) for step in self._steps]
         # Divided while they are still integers: a count may be larger than any float.
-        return [np.asarray(ways / np.maximum(ways[..., -1:], 1), dtype=np.float64) for ways in cumulated]
+        return [
+            np.asarray(ways / np.maximum(ways[..., -1:], 1), dtype=np.float64) for ways in cumulated
+        ]
 
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Return ``n`` rows, (n, dimensions), drawn uniformly with replacement."""
@@ -91,33 +98,38 @@ class Counter:
             rows[:, step.variable] = code
         return rows[np.lexsort(rows.T[::-1])] if self._sizes else rows[: self.size]
 
-    def _eliminate(self, factors: list[Factor]) -> int:
+    def _eliminate(self, factors: list[ConstraintFactor]) -> int:
         for variable, others in _order(self._sizes, [set(factor.variables) for factor in factors]):
             mine = [factor for factor in factors if variable in factor.variables]
             factors = [factor for factor in factors if variable not in factor.variables]
             table = self._product((*others, variable), mine)
             self._steps.append(_Step(variable, others, table))
-            factors.append(Factor(others, _sum_last(table)))
+            factors.append(ConstraintFactor(others, _sum_last(table)))
         return prod(int(factor.table) for factor in factors)
 
-    def _product(self, axes: tuple[int, ...], factors: list[Factor]) -> NDArray[Any]:
+    def _product(self, axes: tuple[int, ...], factors: list[ConstraintFactor]) -> NDArray[Any]:
         """Return the product of factors with one axis for each of ``axes``."""
         shape = tuple(self._sizes[v] for v in axes)
         if prod(shape) > LARGEST_TABLE:
             raise SpaceError(
-                f"{self._where}: the rules tie {len(axes)} dimensions together: {prod(shape)} combinations; at most {LARGEST_TABLE}"
+                f"{self._where}: the rules tie {len(axes)} dimensions together: {prod(shape)}"
+                f" combinations; at most {LARGEST_TABLE}"
             )
         table: NDArray[Any] = np.ones((), dtype=np.int64)
         for factor in factors:
             order = [factor.variables.index(v) for v in axes if v in factor.variables]
-            expanded = factor.table.transpose(order).reshape([self._sizes[v] if v in factor.variables else 1 for v in axes])
+            expanded = factor.table.transpose(order).reshape(
+                [self._sizes[v] if v in factor.variables else 1 for v in axes]
+            )
             table = _times(table, expanded)
         return np.broadcast_to(table, shape)
 
 
 def _order(sizes: Sequence[int], tied: list[set[int]]) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yield the dimensions, that with the smallest table first, each with those that it is then tied to."""
-    near = [set[int]().union(*(group for group in tied if v in group)) - {v} for v in range(len(sizes))]
+    near = [
+        set[int]().union(*(group for group in tied if v in group)) - {v} for v in range(len(sizes))
+    ]
     cost = {v: sizes[v] * prod(sizes[u] for u in near[v]) for v in range(len(sizes))}
     while cost:
         variable = min(cost, key=lambda v: (cost[v], v))
@@ -129,7 +141,11 @@ def _order(sizes: Sequence[int], tied: list[set[int]]) -> Iterator[tuple[int, tu
 
 
 def _times(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    if a.dtype != object and b.dtype != object and int(a.max(initial=0)) * int(b.max(initial=0)) >= 2**62:
+    if (
+        a.dtype != object
+        and b.dtype != object
+        and int(a.max(initial=0)) * int(b.max(initial=0)) >= 2**62
+    ):
         a = a.astype(object)
     return np.asarray(a * b)
 

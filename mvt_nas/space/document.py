@@ -11,17 +11,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._fields import Alias
+from mvt_nas._yaml import read_yaml
 from mvt_nas.errors import SpaceError, listing, nearest
+from mvt_nas.resources import shipped_spaces
 from mvt_nas.space.architecture import BLOCKS
-from mvt_nas.space.fields import Alias
-from mvt_nas.space.scopes import HEAD_ALIASES, overlaid, stage_aliases
-from mvt_nas.space.shipped import shipped_spaces
-from mvt_nas.space.yaml_file import read_yaml
+from mvt_nas.space.sections import HEAD_ALIASES, overlaid, stage_aliases
 
 FORMAT = 1
 """Version of the file format."""
 
-KEYS = ("format", "name", "description", "extends", "resolution_px", "stem", "head", "shared", "defaults", "stages", "rules", "fix")
+KEYS = (
+    "format",
+    "name",
+    "description",
+    "extends",
+    "resolution_px",
+    "stem",
+    "head",
+    "shared",
+    "defaults",
+    "stages",
+    "rules",
+    "fix",
+)
 """The keys of a document."""
 
 MOST_STAGES = 16
@@ -38,7 +51,8 @@ def read_document(path: Path, inside: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the content of a space file with ``extends`` applied.
 
     Raises:
-        SpaceError: the file cannot be read, is no YAML mapping of the known keys, or extends itself.
+        SpaceError: the file cannot be read, is no YAML mapping of the known keys, or extends
+            itself.
     """
     if inside and path.resolve() in inside:
         raise SpaceError(f"{path}: extends itself (by way of {listing(p.name for p in inside)})")
@@ -65,19 +79,32 @@ def check_document(data: object, where: str) -> dict[str, Any]:
         raise SpaceError(f"{where}: {found}; a mapping with the keys {listing(KEYS)} is expected")
     for key, value in data.items():
         if key not in KEYS:
-            raise SpaceError(f"{where}: unknown key {key!r}{nearest(str(key), KEYS)} (known: {listing(KEYS)})")
+            raise SpaceError(
+                f"{where}: unknown key {key!r}{nearest(str(key), KEYS)} (known: {listing(KEYS)})"
+            )
         kind, noun = _SHAPES.get(key, (object, ""))
         if not isinstance(value, kind):
-            raise SpaceError(f"{where}: {key} = {reprlib.repr(value)} is not allowed; {noun} is expected")
+            raise SpaceError(
+                f"{where}: {key} = {reprlib.repr(value)} is not allowed; {noun} is expected"
+            )
     if type(data.get("format", FORMAT)) is not int or data.get("format", FORMAT) != FORMAT:
-        raise SpaceError(f"{where}: format = {reprlib.repr(data['format'])} is not known; this version reads {FORMAT}")
+        raise SpaceError(
+            f"{where}: format = {reprlib.repr(data['format'])} is not known; this version reads"
+            f" {FORMAT}"
+        )
     if "name" in data and not _NAME.fullmatch(data["name"]):
-        raise SpaceError(f"{where}: name = {data['name']!r} is not allowed; up to 64 letters, digits, '.', '_' and '-', none of '.-' first")
+        raise SpaceError(
+            f"{where}: name = {data['name']!r} is not allowed; up to 64 letters, digits, '.', '_'"
+            " and '-', none of '.-' first"
+        )
     _check_length(data, "stages", MOST_STAGES, where)
     _check_length(data, "rules", MOST_RULES, where)
     for index, stage in enumerate(data.get("stages", [])):
         if not isinstance(stage, dict):
-            raise SpaceError(f"{where}: stages[{index}] = {reprlib.repr(stage)} is not allowed; a mapping of fields is expected")
+            raise SpaceError(
+                f"{where}: stages[{index}] = {reprlib.repr(stage)} is not allowed; a mapping of"
+                " fields is expected"
+            )
     return dict(data)
 
 
@@ -89,9 +116,16 @@ def _check_length(data: Mapping[str, Any], key: str, most: int, where: str) -> N
 def _parent(path: Path, name: str) -> Path:
     """Return the file that another extends: one beside it, or one that ships with the package."""
     beside, shipped = path.parent / name, shipped_spaces() / name
-    found = [file for file in (beside, shipped, shipped.with_name(f"{shipped.name}.yaml")) if file.is_file()]
+    found = [
+        file
+        for file in (beside, shipped, shipped.with_name(f"{shipped.name}.yaml"))
+        if file.is_file()
+    ]
     if not found:
-        raise SpaceError(f"{path}: extends = {name!r} is not allowed; the name of a file beside this one, or of one that ships")
+        raise SpaceError(
+            f"{path}: extends = {name!r} is not allowed; the name of a file beside this one, or of"
+            " one that ships"
+        )
     return found[0]
 
 
@@ -122,7 +156,14 @@ _ALIASES: Mapping[str, Callable[[], Mapping[str, Alias]]] = {
 """The mappings that merge key by key, with the other names of their fields."""
 
 
-def _merge_stages(base: list[dict[str, Any]], own: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+def _merge_stages(
+    base: list[dict[str, Any]], own: list[dict[str, Any]], where: str
+) -> list[dict[str, Any]]:
     if len(own) != len(base):
-        raise SpaceError(f"{where}: stages holds {len(own)} entries, the extended file {len(base)}; give one mapping each ({{}} keeps it)")
-    return [overlaid(theirs, ours, _stage_aliases()) for theirs, ours in zip(base, own, strict=True)]
+        raise SpaceError(
+            f"{where}: stages holds {len(own)} entries, the extended file {len(base)}; give one"
+            " mapping each ({} keeps it)"
+        )
+    return [
+        overlaid(theirs, ours, _stage_aliases()) for theirs, ours in zip(base, own, strict=True)
+    ]

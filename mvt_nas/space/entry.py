@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mvt_nas._fields import Conditions, FieldSpec, Value
 from mvt_nas.errors import ArchitectureError, SpaceError, listing, nearest
-from mvt_nas.space.fields import Conditions, FieldSpec, Value
 
 KEYS = ("values", "min", "max", "step", "when", "otherwise")
 """What an entry may say when it is a mapping."""
@@ -18,7 +18,7 @@ MOST_VALUES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SpaceEntry:
     """What a file says of a field.
 
     Attributes:
@@ -32,24 +32,33 @@ class Entry:
     otherwise: Value = None
 
 
-def parse_entry(data: object, spec: FieldSpec, where: str) -> Entry:
+def parse_entry(data: object, spec: FieldSpec, where: str) -> SpaceEntry:
     """Return the entry that ``data`` states for a field.
 
     Raises:
-        SpaceError: an empty range, a duplicate, a value of the wrong type or not allowed; ``where`` begins the message.
+        SpaceError: an empty range, a duplicate, a value of the wrong type or not allowed; ``where``
+            begins the message.
     """
     if not isinstance(data, Mapping):
-        return Entry(_values(data if isinstance(data, list) else [data], spec, where))
+        return SpaceEntry(_values(data if isinstance(data, list) else [data], spec, where))
     for key in data:
         if key not in KEYS:
-            raise SpaceError(f"{where}: unknown key {key!r}{nearest(str(key), KEYS)} (known: {listing(KEYS)})")
+            raise SpaceError(
+                f"{where}: unknown key {key!r}{nearest(str(key), KEYS)} (known: {listing(KEYS)})"
+            )
     if ("values" in data) == any(key in data for key in ("min", "max", "step")):
         raise SpaceError(f"{where}: needs either values (a list) or min and max (with step)")
     if "otherwise" in data and "when" not in data:
         raise SpaceError(f"{where}: otherwise needs a condition (when)")
     listed = _listed(data["values"]) if "values" in data else _range(data, spec, where)
-    otherwise = None if data.get("otherwise") is None else checked(data["otherwise"], spec, f"{where}.otherwise")
-    return Entry(_values(listed, spec, where), _conditions(data.get("when", {}), where), otherwise)
+    otherwise = (
+        None
+        if data.get("otherwise") is None
+        else checked(data["otherwise"], spec, f"{where}.otherwise")
+    )
+    return SpaceEntry(
+        _values(listed, spec, where), _conditions(data.get("when", {}), where), otherwise
+    )
 
 
 def checked(value: object, spec: FieldSpec, where: str) -> Value:
@@ -72,7 +81,9 @@ def _values(listed: list[Any], spec: FieldSpec, where: str) -> tuple[Value, ...]
     if not listed:
         raise SpaceError(f"{where}: the list of values is empty; {spec.allowed()}")
     if len(listed) > MOST_VALUES:
-        raise SpaceError(f"{where}: {len(listed)} values; at most {MOST_VALUES} (a larger step does it)")
+        raise SpaceError(
+            f"{where}: {len(listed)} values; at most {MOST_VALUES} (a larger step does it)"
+        )
     values = [checked(value, spec, where) for value in listed]
     for value in values:
         if values.count(value) > 1:
@@ -90,11 +101,18 @@ def _range(data: Mapping[str, Any], spec: FieldSpec, where: str) -> list[Any]:
     low, high, step = data["min"], data["max"], data.get("step", 1)
     if type(step) not in (int, spec.kind) or not 0 < step <= (spec.high or 0):
         noun = "an integer" if spec.kind is int else "a number"
-        raise SpaceError(f"{where}.step = {reprlib.repr(step)} is not allowed; {noun} above 0 and up to {spec.high:g}")
+        raise SpaceError(
+            f"{where}.step = {reprlib.repr(step)} is not allowed; {noun} above 0 and up to"
+            f" {spec.high:g}"
+        )
     if low > high:
-        raise SpaceError(f"{where}: the range from {low} to {high} in steps of {step} is empty; {spec.allowed()}")
+        raise SpaceError(
+            f"{where}: the range from {low} to {high} in steps of {step} is empty; {spec.allowed()}"
+        )
     if (high - low) / step >= MOST_VALUES:
-        raise SpaceError(f"{where}: more than {MOST_VALUES} values from {low} to {high}; a larger step does it")
+        raise SpaceError(
+            f"{where}: more than {MOST_VALUES} values from {low} to {high}; a larger step does it"
+        )
     return [_tidy(low + index * step) for index in range(int((high - low) / step + 1e-9) + 1)]
 
 
@@ -105,10 +123,15 @@ def _tidy(value: Any) -> Any:
 
 def _conditions(data: object, where: str) -> Conditions:
     if not isinstance(data, Mapping) or not all(isinstance(name, str) for name in data):
-        raise SpaceError(f"{where}.when = {reprlib.repr(data)} is not allowed; a mapping of fields to values")
+        raise SpaceError(
+            f"{where}.when = {reprlib.repr(data)} is not allowed; a mapping of fields to values"
+        )
     found = {name: tuple(_listed(value)) for name, value in data.items()}
     for name, allowed in found.items():
         for value in allowed:
             if not isinstance(value, int | float | str):
-                raise SpaceError(f"{where}.when.{name} = {reprlib.repr(value)} is not allowed; a value of that field")
+                raise SpaceError(
+                    f"{where}.when.{name} = {reprlib.repr(value)} is not allowed; a value of that"
+                    " field"
+                )
     return found

@@ -1,7 +1,7 @@
 """The plan of a space: which dimension, constant, factor or default each field of an architecture comes from.
 
-Paths name fields: ``resolution_px``, ``stem.width``, ``head.width``, ``stage3.dim``. A dimension that stages share has the bare field
-name (``patch``) and feeds several paths.
+Paths name fields: ``resolution_px``, ``stem.width``, ``head.width``, ``stage3.dim``. A dimension
+that stages share has the bare field name (``patch``) and feeds several paths.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.space.fields import Alias, FieldSpec, Value
+from mvt_nas._fields import Alias, FieldSpec, Value
 from mvt_nas.space.rules import Rule
 
 Where = tuple[tuple[str, tuple[Value, ...]], ...]
-"""Conditions that all have to hold: the path of a field, and the values that it may have. Empty: always."""
+"""Conditions that all have to hold: the path of a field, and the values that it may have. Empty:
+always."""
 
 
 def without_stage(paths: Iterable[str]) -> list[str]:
     """Return paths for a message, each field of the stages once and by its bare name."""
-    return list(dict.fromkeys(path.partition(".")[2] if path.startswith("stage") else path for path in paths))
+    return list(
+        dict.fromkeys(
+            path.partition(".")[2] if path.startswith("stage") else path for path in paths
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
-class Capped:
+class CappedValue:
     """The value of another field, but at most so large.
 
     Attributes:
@@ -89,7 +94,7 @@ class Capped:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FieldCase:
     """One way for a field to get its value.
 
     Attributes:
@@ -99,7 +104,7 @@ class Case:
     """
 
     when: Where
-    source: Choice | Constant | Derived | Capped
+    source: Choice | Constant | Derived | CappedValue
     origin: str = ""
 
 
@@ -117,7 +122,7 @@ class Node:
     path: str
     spec: FieldSpec
     when: Where
-    cases: tuple[Case, ...]
+    cases: tuple[FieldCase, ...]
 
     @property
     def choice(self) -> tuple[Where, str] | None:
@@ -132,12 +137,12 @@ class Node:
             yield from (path for path, _ in case.when)
             if isinstance(case.source, Derived):
                 yield from (case.source.factor, case.source.base)
-            elif isinstance(case.source, Capped):
+            elif isinstance(case.source, CappedValue):
                 yield case.source.base
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpacePlan:
     """All fields of the architectures of a space.
 
     Attributes:
@@ -195,7 +200,10 @@ class Plan:
 
     def always_matters(self, dimension: int) -> bool:
         """Return whether each code of a dimension gives another network than the others, whatever the rest of the row."""
-        return any(not node.when and not node.cases[0].when and node.path not in self.factors for node in self.followers[dimension])
+        return any(
+            not node.when and not node.cases[0].when and node.path not in self.factors
+            for node in self.followers[dimension]
+        )
 
     def decides(self, dimension: int) -> frozenset[int]:
         """Return the dimensions that decide which codes of one have an effect of their own."""

@@ -1,7 +1,8 @@
 """The 19 published models of the three papers as architectures, with the figures their authors give.
 
-Sources: the releases of apple/ml-cvnets (v1, v2) and micronDLA/MobileViTv3; accuracies from their model zoos. MACs of v3 are the
-authors' own ("FLOPs"), from a profiler that understates attention; exact counts come from :func:`mvt_nas.count`.
+Sources: the releases of apple/ml-cvnets (v1, v2) and micronDLA/MobileViTv3; accuracies from their
+model zoos. MACs of v3 are the authors' own ("FLOPs"), from a profiler that understates attention;
+exact counts come from :func:`mvt_nas.count`.
 """
 
 from __future__ import annotations
@@ -38,8 +39,20 @@ class Published:
 
 _V1, _V2, _V3 = "2110.02178", "2206.02680", "2209.15159"
 
-_V1_BLOCK = {"attention": "multi_head", "heads": 4, "local_conv": "full", "fusion": "input", "fusion_kernel": 3, "residual": False}
-_V2_BLOCK = {"attention": "separable", "local_conv": "depthwise", "fusion": "none", "residual": False}
+_V1_BLOCK = {
+    "attention": "multi_head",
+    "heads": 4,
+    "local_conv": "full",
+    "fusion": "input",
+    "fusion_kernel": 3,
+    "residual": False,
+}
+_V2_BLOCK = {
+    "attention": "separable",
+    "local_conv": "depthwise",
+    "fusion": "none",
+    "residual": False,
+}
 _V3_FUSION = {"local_conv": "depthwise", "fusion": "local", "fusion_kernel": 1, "residual": True}
 
 # name: (expansion, widths of the five stages, transformer dims)
@@ -83,7 +96,9 @@ def published(name: str) -> Published:
         ArchitectureError: no such model; the message lists all.
     """
     if name not in _FIGURES:
-        raise ArchitectureError(f"unknown model {name!r}{nearest(name, _FIGURES)} (known: {listing(_FIGURES)})")
+        raise ArchitectureError(
+            f"unknown model {name!r}{nearest(name, _FIGURES)} (known: {listing(_FIGURES)})"
+        )
     paper, top1, params_m, macs_m = _FIGURES[name]
     return Published(name, paper, top1, params_m, macs_m, Architecture.from_dict(_data(name), name))
 
@@ -113,7 +128,11 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def _on_v1(
-    expansion: int, widths: tuple[int, ...], dims: tuple[int, ...], depths: tuple[int, ...], block: dict[str, Any]
+    expansion: int,
+    widths: tuple[int, ...],
+    dims: tuple[int, ...],
+    depths: tuple[int, ...],
+    block: dict[str, Any],
 ) -> dict[str, Any]:
     convolutional = [
         {"width": widths[0], "stride": 1, "depth": 1, "expansion": expansion},
@@ -144,10 +163,21 @@ def _on_v2(percent: int, block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _transformers(
-    expansion: int, widths: tuple[int, ...], dims: tuple[int, ...], depths: tuple[int, ...], block: dict[str, Any]
+    expansion: int,
+    widths: tuple[int, ...],
+    dims: tuple[int, ...],
+    depths: tuple[int, ...],
+    block: dict[str, Any],
 ) -> list[dict[str, Any]]:
     return [
-        {"width": width, "stride": 2, "depth": 1, "expansion": expansion, "block": "mobilevit", "patch": 2}
+        {
+            "width": width,
+            "stride": 2,
+            "depth": 1,
+            "expansion": expansion,
+            "block": "mobilevit",
+            "patch": 2,
+        }
         | {"dim": dim, "ffn_dim": feed_forward_width(2, dim), "transformer_depth": depth}
         | block
         for width, dim, depth in zip(widths, dims, depths, strict=True)

@@ -1,7 +1,7 @@
 """What the parts of a rule are: numbers, names or truth values; found before any row is looked at.
 
-A rule that compares a name with a number, or calculates beyond the exact range of the numbers, is refused here with one line, so that
-evaluating it on arrays can neither fail nor overflow.
+A rule that compares a name with a number, or calculates beyond the exact range of the numbers, is
+refused here with one line, so that evaluating it on arrays can neither fail nor overflow.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mvt_nas._fields import FieldSpec
 from mvt_nas.errors import SpaceError, listing, nearest
-from mvt_nas.space.fields import FieldSpec
 from mvt_nas.space.rules import Rule, dotted
 
 NUMBER, NAME, TRUTH = "a number", "a name", "a truth value"
@@ -80,7 +80,11 @@ def _type(node: ast.expr, spec_of: SpecOf) -> _Type:
 def _field(spec: FieldSpec) -> _Type:
     if spec.kind is str:
         return _Type(NAME, choices=spec.choices)
-    return _Type(TRUTH) if spec.kind is bool else _Type(NUMBER, float(spec.high or 0), spec.kind is int)
+    return (
+        _Type(TRUTH)
+        if spec.kind is bool
+        else _Type(NUMBER, float(spec.high or 0), spec.kind is int)
+    )
 
 
 def _constant(value: object) -> _Type:
@@ -89,7 +93,9 @@ def _constant(value: object) -> _Type:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _Type(TRUTH)
     if value and not _SMALLEST_CONSTANT <= abs(value) <= _LARGEST_CONSTANT:
-        raise ValueError(f"{str(value)[:12]} is not between {_SMALLEST_CONSTANT:g} and {_LARGEST_CONSTANT:g}")
+        raise ValueError(
+            f"{str(value)[:12]} is not between {_SMALLEST_CONSTANT:g} and {_LARGEST_CONSTANT:g}"
+        )
     return _Type(NUMBER, float(abs(value)), isinstance(value, int))
 
 
@@ -104,7 +110,9 @@ def _calculation(op: ast.operator, left: _Type, right: _Type) -> _Type:
         case _:
             largest = left.largest + right.largest
     if largest > _LARGEST:
-        raise ValueError(f"it may reach {largest:.0e}, beyond the {_LARGEST:.0e} up to which numbers are exact")
+        raise ValueError(
+            f"it may reach {largest:.0e}, beyond the {_LARGEST:.0e} up to which numbers are exact"
+        )
     return _Type(NUMBER, largest, left.whole and right.whole)
 
 
@@ -141,4 +149,7 @@ def _check_names(pair: list[ast.expr], of: list[_Type]) -> None:
     for (field, its), other in zip(zip(pair, of, strict=True), reversed(pair), strict=True):
         if its.choices and isinstance(other, ast.Constant) and other.value not in its.choices:
             name = str(other.value)
-            raise ValueError(f"{ast.unparse(field)} is never {name!r}{nearest(name, its.choices)} (one of {listing(its.choices)})")
+            raise ValueError(
+                f"{ast.unparse(field)} is never {name!r}{nearest(name, its.choices)} (one of"
+                f" {listing(its.choices)})"
+            )

@@ -1,8 +1,9 @@
 """Rules: short expressions over fields, such as ``dim % heads == 0`` or ``stage4.width >= stage3.width``.
 
-A rule is written in a small part of Python's expression grammar (comparisons, ``and``/``or``/``not``, ``+ - * // %``, numbers, names,
-strings) and is never executed as Python: its syntax tree is walked. It works on plain numbers and on NumPy arrays alike. A rule about
-a field that is inactive holds; a comparison that divides by zero is false.
+A rule is written in a small part of Python's expression grammar (comparisons,
+``and``/``or``/``not``, ``+ - * // %``, numbers, names, strings) and is never executed as Python:
+its syntax tree is walked. It works on plain numbers and on NumPy arrays alike. A rule about a field
+that is inactive holds; a comparison that divides by zero is false.
 """
 
 from __future__ import annotations
@@ -79,18 +80,25 @@ def parse(text: object, where: str) -> Rule:
         SpaceError: it is no expression of this grammar; ``where`` begins the message.
     """
     if not isinstance(text, str) or len(text) > LONGEST:
-        raise SpaceError(f"{where}: a rule is a text of at most {LONGEST} characters such as 'dim % heads == 0', not {str(text)[:80]!r}")
+        raise SpaceError(
+            f"{where}: a rule is a text of at most {LONGEST} characters such as 'dim % heads == 0',"
+            f" not {str(text)[:80]!r}"
+        )
     try:
         return _parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise SpaceError(f"{where}: the rule {text!r} cannot be read ({reason}); {_EXAMPLE}") from None
+        raise SpaceError(
+            f"{where}: the rule {text!r} cannot be read ({reason}); {_EXAMPLE}"
+        ) from None
 
 
 @cache
 def _parsed(text: str) -> Rule:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # Python's parser warns of what it reads in an unexpected way
+        warnings.simplefilter(
+            "error"
+        )  # Python's parser warns of what it reads in an unexpected way
         tree = ast.parse(text.strip(), mode="eval").body
     names = tuple(dict.fromkeys(_names(tree)))
     if not names:
@@ -113,7 +121,9 @@ def _names(node: ast.expr) -> Iterator[str]:
             yield dotted(node)
         case ast.Constant(value=bool() | int() | float() | str()):
             return
-        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _COMPARISONS for op in ops):
+        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(
+            type(op) in _COMPARISONS for op in ops
+        ):
             for part in (left, *comparators):
                 yield from _names(part)
         case ast.BoolOp(values=values):
@@ -140,7 +150,12 @@ def _evaluate(node: ast.expr, lookup: Lookup, undefined: list[Any]) -> Any:
         case ast.BoolOp(op=op, values=values):
             return _join(op, [_evaluate(part, lookup, undefined) for part in values])
         case ast.BinOp(left=left, op=op, right=right):
-            return _calculate(op, _evaluate(left, lookup, undefined), _evaluate(right, lookup, undefined), undefined)
+            return _calculate(
+                op,
+                _evaluate(left, lookup, undefined),
+                _evaluate(right, lookup, undefined),
+                undefined,
+            )
         case ast.UnaryOp(op=op, operand=operand):
             value = _evaluate(operand, lookup, undefined)
             return value ^ True if isinstance(op, ast.Not) else -value

@@ -1,7 +1,8 @@
 """The JSON Schema of search-space files, made from the declarations of the fields; editors complete and check with it.
 
-``python -m mvt_nas.space.schema`` writes it beside the spaces that ship. It says what each file may hold by itself; what depends on the
-whole space (a rule's names, a value that ``fix`` names) is checked when the space is loaded.
+``python -m mvt_nas.space.schema`` writes it beside the spaces that ship. It says what each file may
+hold by itself; what depends on the whole space (a rule's names, a value that ``fix`` names) is
+checked when the space is loaded.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mvt_nas._fields import Alias, FieldSpec, specs
+from mvt_nas.resources import shipped_spaces
 from mvt_nas.space.architecture import BLOCKS, Architecture
 from mvt_nas.space.document import FORMAT, MOST_RULES, MOST_STAGES
 from mvt_nas.space.entry import MOST_VALUES
-from mvt_nas.space.fields import Alias, FieldSpec, specs
 from mvt_nas.space.rules import LONGEST
-from mvt_nas.space.scopes import HEAD_ALIASES, HEAD_FIELDS, STEM_FIELDS, stage_aliases, stage_fields
-from mvt_nas.space.shipped import shipped_spaces
+from mvt_nas.space.sections import (
+    HEAD_ALIASES,
+    HEAD_FIELDS,
+    STEM_FIELDS,
+    stage_aliases,
+    stage_fields,
+)
 
 Schema = dict[str, Any]
 
@@ -29,28 +36,57 @@ def json_schema() -> Schema:
     stage = {"$ref": "#/$defs/stage"}
     top = {
         "format": _described({"const": FORMAT}, "version of the file format"),
-        "name": _described({"type": "string"}, "what the space is called; the file's name where it is left out"),
+        "name": _described(
+            {"type": "string"}, "what the space is called; the file's name where it is left out"
+        ),
         "description": _described({"type": "string"}, "one or two lines for people"),
-        "extends": _described({"type": "string"}, "a space file beside this one, or one that ships, to start from"),
+        "extends": _described(
+            {"type": "string"}, "a space file beside this one, or one that ships, to start from"
+        ),
         "resolution_px": entry_schema(specs(Architecture)["resolution_px"]),
         "stem": _described(_scope(STEM_FIELDS, {}), "the first convolution"),
         "head": _described(_scope(HEAD_FIELDS, HEAD_ALIASES), "what follows the stages"),
         "shared": _described(stage, "fields of the stages that are one choice for all of them"),
         "defaults": _described(stage, "fields of every stage that does not say otherwise"),
-        "stages": _described({"type": "array", "items": stage, "minItems": 1, "maxItems": MOST_STAGES}, "from the image to the head"),
-        "rules": _described(_list({"type": "string", "maxLength": LONGEST}, MOST_RULES), "what every architecture obeys: dim % heads == 0"),
-        "fix": _described(_mapping(_SCALAR), "the one value of a dimension, or by a bare field name of that field in all stages"),
+        "stages": _described(
+            {"type": "array", "items": stage, "minItems": 1, "maxItems": MOST_STAGES},
+            "from the image to the head",
+        ),
+        "rules": _described(
+            _list({"type": "string", "maxLength": LONGEST}, MOST_RULES),
+            "what every architecture obeys: dim % heads == 0",
+        ),
+        "fix": _described(
+            _mapping(_SCALAR),
+            "the one value of a dimension, or by a bare field name of that field in all stages",
+        ),
     }
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A search space of mvt-nas", "type": "object"}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A search space of mvt-nas",
+        "type": "object",
+    }
     needed = {"anyOf": [{"required": ["extends"]}, {"required": ["stem", "stages"]}]}
-    return schema | {"properties": top, "additionalProperties": False, "$defs": {"stage": _stage(), "when": _when()}} | needed
+    return (
+        schema
+        | {
+            "properties": top,
+            "additionalProperties": False,
+            "$defs": {"stage": _stage(), "when": _when()},
+        }
+        | needed
+    )
 
 
 def entry_schema(spec: FieldSpec) -> Schema:
     """Return the schema of what a file may say of a field: a value, a list, or a mapping with a list or range and a condition."""
     value = value_schema(spec)
     values = {"anyOf": [value, _list(value, MOST_VALUES) | {"minItems": 1, "uniqueItems": True}]}
-    properties: Schema = {"values": values, "when": {"$ref": "#/$defs/when"}, "otherwise": {"anyOf": [value, {"type": "null"}]}}
+    properties: Schema = {
+        "values": values,
+        "when": {"$ref": "#/$defs/when"},
+        "otherwise": {"anyOf": [value, {"type": "null"}]},
+    }
     forms: list[Schema] = [{"required": ["values"]}]
     if spec.kind in (int, float):
         step = {"type": _TYPES[spec.kind], "exclusiveMinimum": 0, "maximum": spec.high}
@@ -59,7 +95,12 @@ def entry_schema(spec: FieldSpec) -> Schema:
             {"required": ["values"], "properties": dict.fromkeys(("min", "max", "step"), False)},
             {"required": ["min", "max"], "properties": {"values": False}},
         ]
-    mapping = {"type": "object", "properties": properties, "additionalProperties": False, "dependentRequired": {"otherwise": ["when"]}}
+    mapping = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "dependentRequired": {"otherwise": ["when"]},
+    }
     return _described({"anyOf": [*values["anyOf"], mapping | {"oneOf": forms}]}, spec.doc)
 
 
@@ -79,7 +120,9 @@ def write_schema() -> None:
 
 def _stage() -> Schema:
     kinds = tuple(BLOCKS)
-    return _scope({name: field.spec for name, field in stage_fields(kinds).items()}, stage_aliases(kinds))
+    return _scope(
+        {name: field.spec for name, field in stage_fields(kinds).items()}, stage_aliases(kinds)
+    )
 
 
 def _scope(fields: Mapping[str, FieldSpec], aliases: Mapping[str, Alias]) -> Schema:
@@ -96,8 +139,14 @@ def _when() -> Schema:
     names = ["resolution_px", *stage_fields(kinds)]
     paths = f"^(({'|'.join(names)})|(stem|head)\\.width|stage[0-9]+\\.({'|'.join(stage_fields(kinds))}))$"
     allowed = {"anyOf": [_SCALAR, _list(_SCALAR, MOST_VALUES) | {"minItems": 1}]}
-    doc = "fields and the values that they may have for the entry to apply; elsewhere it is otherwise, or the field's default"
-    return _described({"type": "object", "patternProperties": {paths: allowed}, "additionalProperties": False}, doc)
+    doc = (
+        "fields and the values that they may have for the entry to apply; elsewhere it is"
+        " otherwise, or the field's default"
+    )
+    return _described(
+        {"type": "object", "patternProperties": {paths: allowed}, "additionalProperties": False},
+        doc,
+    )
 
 
 def _list(items: Schema, most: int) -> Schema:

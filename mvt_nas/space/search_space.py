@@ -1,7 +1,8 @@
 """Search spaces: files that say which architectures there are.
 
-A space is a row of dimensions, each a list of values. An architecture is encoded as one integer code per dimension. Every dimension
-always has a code; codes without effect are zero in the *canonical* row, so that each architecture has exactly one.
+A space is a row of dimensions, each a list of values. An architecture is encoded as one integer
+code per dimension. Every dimension always has a code; codes without effect are zero in the
+*canonical* row, so that each architecture has exactly one.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas.errors import SpaceError
+from mvt_nas.resources import find_space
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.space.build import make_plan
 from mvt_nas.space.codec import decoded, encoded, flattened, flattened_columns
 from mvt_nas.space.columns import Columns, Rows, as_rows, one_row
-from mvt_nas.space.counting import Counter, Factor
+from mvt_nas.space.counting import ConstraintFactor, RowCounter
 from mvt_nas.space.document import FORMAT, check_document, read_document
-from mvt_nas.space.lookup import Lookup
+from mvt_nas.space.lookup import RowLookup
 from mvt_nas.space.plan import Dimension
-from mvt_nas.space.restrict import chosen, restricted
-from mvt_nas.space.shipped import find_space
+from mvt_nas.space.plan_builder import make_plan
+from mvt_nas.space.transforms import fixed_values, restricted
 from mvt_nas.space.validity import culprits, factors_of
 
 
@@ -54,16 +55,21 @@ class SearchSpace:
         if "extends" in checked:
             raise SpaceError(f"{where}: extends works in files only")
         fix = checked.pop("fix", {})
-        self.document: dict[str, Any] = {"format": FORMAT, "name": Path(where).stem} | copy.deepcopy(checked)
+        self.document: dict[str, Any] = {
+            "format": FORMAT,
+            "name": Path(where).stem,
+        } | copy.deepcopy(checked)
         self.where = where
         self.name = str(self.document["name"])
         self.plan = make_plan(self.document, where)
         if fix:
-            self.document["fix"] = fixed = chosen(self.plan, fix, f"{where}: fix")
+            self.document["fix"] = fixed = fixed_values(self.plan, fix, f"{where}: fix")
             self.plan = restricted(self.plan, fixed)
         self.dimensions: tuple[Dimension, ...] = self.plan.dimensions
         if not self.size:
-            raise SpaceError(f"{where}: no architecture obeys all the rules ({'; '.join(self._culprits())})")
+            raise SpaceError(
+                f"{where}: no architecture obeys all the rules ({'; '.join(self._culprits())})"
+            )
 
     @staticmethod
     def load(path: str | Path) -> SearchSpace:
@@ -78,7 +84,9 @@ class SearchSpace:
     @cached_property
     def hash(self) -> str:
         """The content hash of the space; descriptions do not count."""
-        content = {key: value for key, value in self.document.items() if key not in ("name", "description")}
+        content = {
+            key: value for key, value in self.document.items() if key not in ("name", "description")
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -92,28 +100,31 @@ class SearchSpace:
         return self.plan.depends
 
     @cached_property
-    def counter(self) -> Counter:
+    def counter(self) -> RowCounter:
         """Counts, draws and lists the valid rows."""
-        return Counter([len(dimension.values) for dimension in self.dimensions], self._factors, self.where)
+        return RowCounter(
+            [len(dimension.values) for dimension in self.dimensions], self._factors, self.where
+        )
 
     @cached_property
-    def _factors(self) -> list[Factor]:
+    def _factors(self) -> list[ConstraintFactor]:
         return factors_of(self.plan, self.where)
 
     @cached_property
-    def _lookup(self) -> Lookup:
-        return Lookup(self.plan, self._factors)
+    def _lookup(self) -> RowLookup:
+        return RowLookup(self.plan, self._factors)
 
     def fix(self, choices: Mapping[str, Any]) -> SearchSpace:
         """Return the part of the space in which dimensions have one value each.
 
         Args:
-            choices: dimension name to value; a bare field name (``patch``) means that field of every stage.
+            choices: dimension name to value; a bare field name (``patch``) means that field of
+                every stage.
 
         Raises:
             SpaceError: no such dimension, or not one of its values.
         """
-        fixed = self.document.get("fix", {}) | chosen(self.plan, choices, self.where)
+        fixed = self.document.get("fix", {}) | fixed_values(self.plan, choices, self.where)
         return SearchSpace(self.document | {"fix": fixed}, self.where)
 
     def sample(self, n: int, seed: int) -> NDArray[np.int32]:
@@ -127,7 +138,9 @@ class SearchSpace:
             SpaceError: there are more than ``limit``.
         """
         if self.size > limit:
-            raise SpaceError(f"{self.where}: {self.size} architectures are too many to list; at most {limit}")
+            raise SpaceError(
+                f"{self.where}: {self.size} architectures are too many to list; at most {limit}"
+            )
         return self.counter.enumerate()
 
     def canonical(self, rows: ArrayLike) -> NDArray[np.int32]:
@@ -170,14 +183,18 @@ class SearchSpace:
         """Return the canonical row of an architecture, (dimensions,).
 
         Raises:
-            SpaceError: it is no point of the space; the message names the field, or the rule that it breaks.
+            SpaceError: it is no point of the space; the message names the field, or the rule that
+                it breaks.
         """
         values = flattened(architecture)
         columns = Columns(self.plan, np.array([list(encoded(self.plan, values))], dtype=np.int32))
         found = flattened(decoded(self.plan, columns)[0])
         for path in {**values, **found}:
             if values.get(path) != found.get(path):
-                raise SpaceError(f"{self.where}: {path} = {values.get(path)!r} is not in the space (nearest point has {found.get(path)!r})")
+                raise SpaceError(
+                    f"{self.where}: {path} = {values.get(path)!r} is not in the space (nearest"
+                    f" point has {found.get(path)!r})"
+                )
         for rule in self.plan.rules:
             if not columns.obeys(rule)[0]:
                 stated = ", ".join(f"{name} = {values.get(name)}" for name in rule.names)
@@ -195,7 +212,11 @@ class SearchSpace:
     def neighbours(self, row: ArrayLike) -> NDArray[np.int32]:
         """Return the canonical rows, (k, dimensions), that differ from ``row`` in the choice of one dimension."""
         own = self.canonical(one_row(row))[0]
-        changes = [(index, code) for index, dimension in enumerate(self.dimensions) for code in range(len(dimension.values))]
+        changes = [
+            (index, code)
+            for index, dimension in enumerate(self.dimensions)
+            for code in range(len(dimension.values))
+        ]
         rows = np.tile(own, (len(changes), 1))
         for row_number, (index, code) in enumerate(changes):
             rows[row_number, index] = code
@@ -212,11 +233,17 @@ class SearchSpace:
         sizes = np.array([len(dimension.values) for dimension in self.dimensions], dtype=np.intp)
         array = as_rows(rows, len(sizes))
         if array.ndim != 2 or array.shape[1] != len(sizes) or array.dtype.kind not in "iu":
-            raise SpaceError(f"{self.where}: a row is {len(sizes)} integers, not {array.dtype} of shape {array.shape[1:]}")
+            raise SpaceError(
+                f"{self.where}: a row is {len(sizes)} integers, not {array.dtype} of shape"
+                f" {array.shape[1:]}"
+            )
         wrong = ((array < 0) | (array >= sizes)).any(axis=0)
         if wrong.any():
             bad = int(np.argmax(wrong))
-            raise SpaceError(f"{self.where}: the code of {self.dimensions[bad].name} is out of range; 0 to {sizes[bad] - 1}")
+            raise SpaceError(
+                f"{self.where}: the code of {self.dimensions[bad].name} is out of range; 0 to"
+                f" {sizes[bad] - 1}"
+            )
         return array
 
     def _obeying(self, rows: ArrayLike) -> Columns:
@@ -226,7 +253,9 @@ class SearchSpace:
         for rule in self.plan.rules:
             broken = np.flatnonzero(~columns.obeys(rule))
             if len(broken):
-                raise SpaceError(f"{self.where}: row {checked[broken[0]].tolist()} breaks the rule {rule.text!r}")
+                raise SpaceError(
+                    f"{self.where}: row {checked[broken[0]].tolist()} breaks the rule {rule.text!r}"
+                )
         return columns
 
     def _culprits(self) -> list[str]:

@@ -1,5 +1,4 @@
-"""Short trainings: an accuracy of a network's own, where a proxy only guesses.
+"""Training of a chosen network by the recipes of the papers (``api.train``), and short trainings inside a search (``short``).
 
-``train.train(architecture, images, Protocol(...), seed=0)`` returns the curve of one training; the same arguments on a CPU and one
-thread return the same to the last bit, interrupted or not.
+A recipe is one file in ``recipes``.
 """

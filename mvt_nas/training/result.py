@@ -1,100 +1,80 @@
-"""What a training leaves behind, as plain numbers."""
+"""What is left when a training has ended: the best weights, what they make of the validation pictures, and a picture of that."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mvt_nas.space.architecture import Architecture
-from mvt_nas.training.protocol import Protocol
-
-TSE_DECAY = 0.9
-COMPLETE = "complete"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One pass over the training pictures.
-
-    Attributes:
-        train_loss: mean over the epoch's batches while learning, with augmentation and label smoothing, nats.
-        validation_loss: mean cross-entropy afterwards, without smoothing, nats.
-        accuracy: share of validation pictures that are right, 0 to 1.
-        ema_accuracy: the same with averaged weights.
-    """
-
-    train_loss: float
-    validation_loss: float
-    accuracy: float
-    ema_accuracy: float
+from mvt_nas.errors import TrainingError
+from mvt_nas.training.folder import TrainingFolder
+from mvt_nas.training.history import EpochRecord, write_history
+from mvt_nas.training.job import TrainingJob
+from mvt_nas.training.state import TrainingState
+from mvt_nas.training.trainer import Trainer
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingResult:
     """A training that has ended.
 
     Attributes:
-        architecture: what was trained, strides and patches as used.
-        protocol: the recipe.
-        seed: of weights, order and augmentation.
-        images: fingerprint of the pictures.
-        split: hash of the split.
-        status: ``"complete"``, or ``"diverged: "`` and how.
-        curve: the epochs that were finished; that in which a training diverged is not among them.
-        dtype: of the arithmetic, ``"fp32"`` or ``"bf16"``.
-        seconds: of all, over all sittings.
-        pictures_per_s: pictures learnt from per second, without validation.
-        hardware: what it ran on.
+        folder: its files.
+        job: what was asked for.
+        rows: its epochs.
+        best: the best epoch, whose weights were kept.
+        averaged: whether those are averaged weights.
+        judged: what the weights that were kept make of the validation pictures; loss and shares as
+            attributes, and what the task counts.
+        last: what the averaged weights of the last epoch make of them.
+        class_names: by label.
+        pictures: that were drawn of what the weights make of the validation pictures.
+        unreadable: pictures that could not be read, each with the reason.
+        first: whether this process is the one that tells and writes.
     """
 
-    architecture: Architecture
-    protocol: Protocol
-    seed: int
-    images: str
-    split: str
-    status: str
-    curve: tuple[Epoch, ...]
-    dtype: str
-    seconds: float
-    pictures_per_s: float
-    hardware: Mapping[str, Any]
-
-    @property
-    def complete(self) -> bool:
-        """Whether it went to its end."""
-        return self.status == COMPLETE
-
-    @property
-    def accuracy(self) -> float:
-        """Share of validation pictures right after the last epoch, 0 to 1, no choice among epochs; NaN where the training diverged."""
-        return self.curve[-1].accuracy if self.complete else float("nan")
-
-    @property
-    def ema_accuracy(self) -> float:
-        """The same with averaged weights."""
-        return self.curve[-1].ema_accuracy if self.complete else float("nan")
-
-    @property
-    def tse_ema(self) -> float:
-        """The training-speed estimate of the whole curve, lower is better; NaN where the training diverged."""
-        return tse_ema([epoch.train_loss for epoch in self.curve]) if self.complete else float("nan")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain data, for a row of a table."""
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("architecture", "protocol", "curve")}
-        parts = {"architecture": self.architecture.to_dict(), "protocol": self.protocol.to_dict(), "protocol_key": self.protocol.key}
-        found = {"accuracy": self.accuracy, "ema_accuracy": self.ema_accuracy, "tse_ema": self.tse_ema}
-        return parts | own | {"hardware": dict(self.hardware)} | found | {"curve": [dataclasses.asdict(epoch) for epoch in self.curve]}
+    folder: TrainingFolder
+    job: TrainingJob
+    rows: tuple[EpochRecord, ...]
+    best: EpochRecord
+    averaged: bool
+    judged: Any
+    last: Any
+    class_names: tuple[str, ...]
+    pictures: tuple[Path, ...]
+    unreadable: tuple[str, ...]
+    first: bool
 
 
-def tse_ema(losses: Sequence[float], decay: float = TSE_DECAY) -> float:
-    """Return the sum of an epoch's training losses in which each earlier epoch counts ``decay`` times less.
+def finalize(sitting: Trainer, now: TrainingState) -> TrainingResult:
+    """Judge the best weights and the averaged ones of the last epoch once more, keep the best; return what came of the training.
 
-    Source: Ru et al., "Speedy performance estimation for neural architecture search", arXiv 2006.04492 (TSE-EMA).
+    Raises:
+        TrainingError: the best checkpoint cannot be read any more, or nothing can be written.
     """
-    result = 0.0
-    for loss in losses:
-        result = decay * result + loss
-    return result
+    rows, best, folder = tuple(now.rows), now.best, sitting.folder
+    assert best is not None  # there is one epoch at least
+    (last,), _ = sitting.judged(now.average)
+    if not sitting.restore(now, folder.best):
+        raise TrainingError(
+            f"{folder.best}: is missing; restore it, or delete {folder.last} to begin anew"
+        )
+    averaged = best.average.main > best.plain.main
+    network = now.average if averaged else now.network
+    (judged,), unreadable = sitting.judged(network)
+    if sitting.fabric.is_global_zero:
+        folder.write_weights(network.state_dict())
+        write_history(folder.metrics, rows)
+    return TrainingResult(
+        folder=folder,
+        job=sitting.job,
+        rows=rows,
+        best=best,
+        averaged=averaged,
+        judged=judged,
+        last=last,
+        class_names=sitting.task.class_names,
+        pictures=sitting.task.draw(judged, folder) if sitting.fabric.is_global_zero else (),
+        unreadable=tuple(dict.fromkeys([*now.unreadable, *unreadable])),
+        first=sitting.fabric.is_global_zero,
+    )

@@ -1,6 +1,7 @@
-"""Forward of the MobileViT block (see ``ops.py`` for its lowering).
+"""Forward of the MobileViT block (see ``lowering.py`` for its lowering).
 
-Source: arXiv 2110.02178 §3.1 (v1), 2206.02680 §3 (v2), 2209.15159 §3 (v3); written from the descriptions.
+Source: arXiv 2110.02178 §3.1 (v1), 2206.02680 §3 (v2), 2209.15159 §3 (v3); written from the
+descriptions.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mvt_nas.blocks.layers import conv_norm, copy
+from mvt_nas.blocks.layers import MODULES, conv_norm, copy
 from mvt_nas.blocks.mobilevit.config import MobileViT
-from mvt_nas.blocks.mobilevit.layers import MultiHeadAttention, SeparableAttention, TokenNorm, TransformerLayer
-from mvt_nas.blocks.mobilevit.ops import round_up
-from mvt_nas.blocks.modules import MODULES
+from mvt_nas.blocks.mobilevit.lowering import round_up
+from mvt_nas.blocks.mobilevit.transformer import (
+    MultiHeadAttention,
+    SeparableAttention,
+    TokenNorm,
+    TransformerLayer,
+)
 
 
-class Tokens(nn.Module):
+class TokenMixer(nn.Module):
     """Unfold, transformer layers, last norm, fold: the global features, shaped like the local ones."""
 
     def __init__(self, block: MobileViT, dropout: float) -> None:
@@ -28,7 +33,9 @@ class Tokens(nn.Module):
         def norm() -> TokenNorm:
             return TokenNorm(block.norm, block.dim, positions)
 
-        self.layers = nn.ModuleList(_layer(block, (norm(), norm()), dropout) for _ in range(block.transformer_depth))
+        self.layers = nn.ModuleList(
+            _layer(block, (norm(), norm()), dropout) for _ in range(block.transformer_depth)
+        )
         self.norm = norm()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,14 +59,19 @@ class Tokens(nn.Module):
         return functional.pixel_shuffle(x, self.patch) if self.patch > 1 else x
 
 
-def _layer(block: MobileViT, norms: tuple[TokenNorm, TokenNorm], dropout: float) -> TransformerLayer:
+def _layer(
+    block: MobileViT, norms: tuple[TokenNorm, TokenNorm], dropout: float
+) -> TransformerLayer:
     if block.attention == "multi_head":
         attention: nn.Module = MultiHeadAttention(block.dim, block.heads or 1)
         widen: nn.Module = nn.Linear(block.dim, block.ffn_dim)
         narrow: nn.Module = nn.Linear(block.ffn_dim, block.dim)
     else:
         attention = SeparableAttention(block.dim)
-        widen, narrow = nn.Conv2d(block.dim, block.ffn_dim, 1), nn.Conv2d(block.ffn_dim, block.dim, 1)
+        widen, narrow = (
+            nn.Conv2d(block.dim, block.ffn_dim, 1),
+            nn.Conv2d(block.ffn_dim, block.dim, 1),
+        )
     return TransformerLayer(attention, norms, widen, narrow, dropout)
 
 
@@ -79,13 +91,17 @@ class MobileViTBlock(nn.Module):
         groups = width if block.local_conv == "depthwise" else 1
         self.local_conv = conv_norm(width, width, block.local_kernel, groups=groups)
         self.local_project = nn.Conv2d(width, block.dim, 1, bias=False)
-        self.tokens = Tokens(block, dropout)
+        self.tokens = TokenMixer(block, dropout)
         projects = block.projection != "none"
-        self.project = conv_norm(block.dim, width, activation=block.projection) if projects else nn.Identity()
+        self.project = (
+            conv_norm(block.dim, width, activation=block.projection) if projects else nn.Identity()
+        )
         if block.fusion != "none":
             others = width if block.fusion == "input" else block.dim
             channels = others + (width if projects else block.dim)
-            self.fuse = conv_norm(channels, width, block.fusion_kernel or 1, activation=str(block.fusion_activation))
+            self.fuse = conv_norm(
+                channels, width, block.fusion_kernel or 1, activation=str(block.fusion_activation)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, C, H', W') for (B, C, H, W); H' is larger than H only under ``resize: input``."""
@@ -95,7 +111,9 @@ class MobileViTBlock(nn.Module):
         y: Tensor = self.project(self._global(local))
         if self.block.fusion != "none":
             parts = (x if self.block.fusion == "input" else local, y)
-            y = self.fuse(torch.cat(parts if self.block.concat_order == "global_last" else parts[::-1], dim=1))
+            y = self.fuse(
+                torch.cat(parts if self.block.concat_order == "global_last" else parts[::-1], dim=1)
+            )
         return x + y if self.block.residual else y
 
     def dilate(self, dilation: int) -> None:
@@ -119,4 +137,6 @@ class MobileViTBlock(nn.Module):
     def _resize(self, x: Tensor, side: tuple[int, int]) -> Tensor:
         if (x.shape[2], x.shape[3]) == side:
             return x
-        return functional.interpolate(x, size=side, mode="bilinear", align_corners=self.block.align_corners)
+        return functional.interpolate(
+            x, size=side, mode="bilinear", align_corners=self.block.align_corners
+        )

@@ -36,8 +36,12 @@ def read_lines(path: Path) -> list[str]:
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path}: larger than {_MOST_BYTES // 2**20} MB; a list of names is expected")
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            raise DataError(
+                f"{path}: larger than {_MOST_BYTES // 2**20} MB; a list of names is expected"
+            )
+        return [
+            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -19,8 +19,9 @@ class CocoFile:
 
     Attributes:
         path: of the file.
-        images: each with ``file_name``, ``width`` and ``height``, and its objects, each with ``id``, ``category_id``, ``bbox``; boxes
-            without an area are left out, of which COCO itself has some.
+        images: each with ``file_name``, ``width`` and ``height``, and its objects, each with
+            ``id``, ``category_id``, ``bbox``; boxes without an area are left out, of which COCO
+            itself has some.
         categories: number and name, by number.
     """
 
@@ -33,24 +34,35 @@ def read_coco(path: Path) -> CocoFile:
     """Return what a file says.
 
     Raises:
-        DataError: it cannot be read, or a part of it is missing or not allowed; the message names file, key and value.
+        DataError: it cannot be read, or a part of it is missing or not allowed; the message names
+            file, key and value.
     """
     data = _json(path)
     categories = sorted(
-        (_field(found, "id", int, place), _field(found, "name", str, place)) for place, found in _list(data, "categories", path)
+        (_field(found, "id", int, place), _field(found, "name", str, place))
+        for place, found in _list(data, "categories", path)
     )
     known = {number for number, _ in categories}
     if len(known) < len(categories) or not categories:
-        raise DataError(f"{path}: categories: every one needs an id of its own, and there has to be one")
+        raise DataError(
+            f"{path}: categories: every one needs an id of its own, and there has to be one"
+        )
     images: dict[int, tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = {}
     for place, found in _list(data, "images", path):
         images[_field(found, "id", int, place)] = (_image(found, place), [])
     for place, found in _list(data, "annotations", path):
-        number, category = _field(found, "image_id", int, place), _field(found, "category_id", int, place)
+        number, category = (
+            _field(found, "image_id", int, place),
+            _field(found, "category_id", int, place),
+        )
         if number not in images:
-            raise DataError(f"{place}: image_id = {number} is not allowed; one of the images in the file")
+            raise DataError(
+                f"{place}: image_id = {number} is not allowed; one of the images in the file"
+            )
         if category not in known:
-            raise DataError(f"{place}: category_id = {category} is not allowed; one of {listing(sorted(known))}")
+            raise DataError(
+                f"{place}: category_id = {category} is not allowed; one of {listing(sorted(known))}"
+            )
         box = _box(found, place)
         if box[2] and box[3]:
             images[number][1].append({**found, "id": found.get("id", "?"), "bbox": box})
@@ -80,7 +92,10 @@ def _list(data: Mapping[str, Any], key: str, path: Path) -> list[tuple[str, Mapp
 def _field(entry: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
     value = entry.get(name)
     if type(value) is not kind:
-        raise DataError(f"{where}: {name} = {value!r} is not allowed; {'an integer' if kind is int else 'a text'}")
+        raise DataError(
+            f"{where}: {name} = {value!r} is not allowed;"
+            f" {'an integer' if kind is int else 'a text'}"
+        )
     return value
 
 
@@ -88,7 +103,10 @@ def _image(entry: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     name = _field(entry, "file_name", str, where)
     place = PurePosixPath(name)
     if not place.parts or place.is_absolute() or ".." in place.parts or "\0" in name:
-        raise DataError(f"{where}: file_name = {name!r} is not allowed; a path within the folder of the pictures")
+        raise DataError(
+            f"{where}: file_name = {name!r} is not allowed; a path within the folder of the"
+            " pictures"
+        )
     for side in ("width", "height"):
         if _field(entry, side, int, where) < 1:
             raise DataError(f"{where}: {side} = {entry[side]} is not allowed; 1 or more")
@@ -97,6 +115,12 @@ def _image(entry: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 def _box(entry: Mapping[str, Any], where: str) -> list[float]:
     box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or any(type(value) not in _NUMBER for value in box):
-        raise DataError(f"{where}: bbox = {str(box)[:60]} is not allowed; [left, top, width, height]")
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or any(type(value) not in _NUMBER for value in box)
+    ):
+        raise DataError(
+            f"{where}: bbox = {str(box)[:60]} is not allowed; [left, top, width, height]"
+        )
     return [float(value) for value in box]

@@ -30,7 +30,10 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     except Exception as error:  # pillow's decoders raise whatever they stumble over
         raise DataError(f"{path}: cannot be decoded ({' '.join(str(error).split())})") from None
     if pixels is None:
-        raise DataError(f"{path}: pixels of mode {mode}; a palette or grey values, the index of a class in each, are needed")
+        raise DataError(
+            f"{path}: pixels of mode {mode}; a palette or grey values, the index of a class in"
+            " each, are needed"
+        )
     return pixels.astype(np.uint8)
 
 
@@ -47,8 +50,14 @@ def check_mask(mask: NDArray[np.uint8], classes: int, size: tuple[int, int], whe
         DataError: it has another size than its picture, or the index of no class.
     """
     if mask.shape[::-1] != size:
-        raise DataError(f"{where}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {size[0]} x {size[1]}")
+        raise DataError(
+            f"{where}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {size[0]}"
+            f" x {size[1]}"
+        )
     counts = np.bincount(mask.ravel(), minlength=256)
     strange = np.flatnonzero(counts[classes:255])
     if len(strange):
-        raise DataError(f"{where}: {classes + int(strange[0])} in the mask is not allowed; 0 to {classes - 1}, or 255 for pixels to ignore")
+        raise DataError(
+            f"{where}: {classes + int(strange[0])} in the mask is not allowed; 0 to {classes - 1},"
+            " or 255 for pixels to ignore"
+        )

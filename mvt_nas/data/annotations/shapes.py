@@ -1,6 +1,7 @@
 """Coloured discs, squares and triangles before textures, drawn on the fly: boxes and masks with nothing to download.
 
-They are for a first try, and for tests. A shape's colour says nothing of its class. Every picture is a function of its number.
+They are for a first try, and for tests. A shape's colour says nothing of its class. Every picture
+is a function of its number.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.data.annotations.contract import ANNOTATIONS, DETECTION, SEGMENTATION, Annotated, AnnotatedSource, Boxes
+from mvt_nas.data.annotated_source import (
+    ANNOTATIONS,
+    DETECTION,
+    SEGMENTATION,
+    AnnotatedCatalogue,
+    AnnotatedSource,
+    ObjectBoxes,
+)
 
 CLASSES = ("disc", "square", "triangle")
 LEARNT, JUDGED = 800, 100
@@ -27,7 +35,7 @@ class Scene(NamedTuple):
 
     pixels: NDArray[np.uint8]
     mask: NDArray[np.uint8]
-    boxes: Boxes
+    boxes: ObjectBoxes
 
 
 @lru_cache(maxsize=LEARNT + JUDGED)
@@ -47,7 +55,9 @@ def scene(number: int) -> Scene:
         rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
         corners.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
         labels.append(label)
-    boxes = Boxes(np.array(corners, np.float64), np.array(labels, np.int64), np.zeros(len(labels), bool))
+    boxes = ObjectBoxes(
+        np.array(corners, np.float64), np.array(labels, np.int64), np.zeros(len(labels), bool)
+    )
     return Scene(pixels.clip(0, 255).astype(np.uint8), mask, boxes)
 
 
@@ -77,9 +87,9 @@ def _colour(random: np.random.Generator, ground: NDArray[np.float64]) -> NDArray
     return np.asarray(colours[np.abs(colours - ground).sum(1).argmax()])
 
 
-def annotated(source: str, kind: str) -> Annotated:
+def annotated(source: str, kind: str) -> AnnotatedCatalogue:
     """Return the shapes."""
-    return Annotated(
+    return AnnotatedCatalogue(
         where="shapes",
         class_names=("background", *CLASSES) if kind == SEGMENTATION else CLASSES,
         held_out=np.arange(LEARNT + JUDGED) >= LEARNT,
@@ -93,5 +103,10 @@ def annotated(source: str, kind: str) -> Annotated:
 
 
 ANNOTATIONS.register("shapes")(
-    AnnotatedSource("'shapes', drawn on the fly", (DETECTION, SEGMENTATION), lambda source: source == "shapes", annotated)
+    AnnotatedSource(
+        "'shapes', drawn on the fly",
+        (DETECTION, SEGMENTATION),
+        lambda source: source == "shapes",
+        annotated,
+    )
 )

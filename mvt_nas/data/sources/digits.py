@@ -1,7 +1,8 @@
 """The 1797 handwritten digits of 8 x 8 pixels that scikit-learn brings along: pictures with nothing to download.
 
-The file is read directly, since importing ``sklearn.datasets`` takes over a second. Source: Alpaydin and Kaynak, "Optical recognition
-of handwritten digits", UCI machine learning repository (1998).
+The file is read directly, since importing ``sklearn.datasets`` takes over a second. Source:
+Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI machine learning repository
+(1998).
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mvt_nas.data.sources.contract import SOURCES, Catalogue, Source
+from mvt_nas.data.source import SOURCES, ImageCatalogue, ImageSource
 from mvt_nas.errors import DataError
 
 _SIDE = 8
 _LARGEST = 16
 
 
-def catalogue(source: str) -> Catalogue:
+def catalogue(source: str) -> ImageCatalogue:
     """Return the digits, grey values stretched to 0 to 255.
 
     Raises:
@@ -35,7 +36,7 @@ def catalogue(source: str) -> Catalogue:
         raise DataError(f"digits: scikit-learn's file cannot be read ({error})") from None
     labels = table[:, -1].copy()
     pictures = (table[:, :-1].reshape(-1, _SIDE, _SIDE) * 255 // _LARGEST).astype(np.uint8)
-    return Catalogue(
+    return ImageCatalogue(
         where="digits",
         labels=labels,
         class_names=tuple("0123456789"),
@@ -47,4 +48,6 @@ def catalogue(source: str) -> Catalogue:
     )
 
 
-SOURCES.register("digits")(Source("'digits', embedded", lambda source: source == "digits", catalogue))
+SOURCES.register("digits")(
+    ImageSource("'digits', embedded", lambda source: source == "digits", catalogue)
+)

@@ -1,7 +1,7 @@
 """A folder of pictures by class: ``cat/1.jpg``, also ``train/cat/1.jpg`` beside ``val/cat/2.jpg``, or ``cat/train/1.jpg``.
 
-Folders around all others are passed through, folders inside a class belong to it, hidden files and those that are no pictures by their
-suffix are passed over. A part called test is never read.
+Folders around all others are passed through, folders inside a class belong to it, hidden files and
+those that are no pictures by their suffix are passed over. A part called test is never read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from mvt_nas.data.labels import HELD_OUT, PARTS, TEST
-from mvt_nas.data.sources.contract import SOURCES, Catalogue, Source
+from mvt_nas.data.source import SOURCES, ImageCatalogue, ImageSource
 from mvt_nas.errors import DataError
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class _File:
     mark: tuple[int, int]
 
 
-def catalogue(source: str) -> Catalogue:
+def catalogue(source: str) -> ImageCatalogue:
     """Return what a folder holds.
 
     Raises:
@@ -39,16 +41,26 @@ def catalogue(source: str) -> Catalogue:
     files = sorted(_files(source, (), set()), key=lambda file: (file.folders, file.name))
     sorted_in = [file for file in files if file.folders]
     if not sorted_in:
-        wanted = f"folders named by class are needed, such as {os.path.join(source, 'cat', '1.jpg')}"
-        raise DataError(f"{source}: {'pictures, but none' if files else 'no pictures'} in folders; {wanted}")
+        wanted = (
+            f"folders named by class are needed, such as {os.path.join(source, 'cat', '1.jpg')}"
+        )
+        raise DataError(
+            f"{source}: {'pictures, but none' if files else 'no pictures'} in folders; {wanted}"
+        )
     rows = [row for row in _rows(sorted_in, source) if row[1].lower() not in TEST]
     if not rows:
-        raise DataError(f"{source}: only test pictures; folders of pictures to learn from are needed")
+        raise DataError(
+            f"{source}: only test pictures; folders of pictures to learn from are needed"
+        )
     names = sorted({row[0] for row in rows})
     code = {name: label for label, name in enumerate(names)}
     paths = [os.path.join(source, *file.folders, file.name) for *_, file in rows]
-    marks = hashlib.sha256(repr([(file.folders, file.name, file.mark) for *_, file in rows]).encode("utf-8", "surrogatepass"))
-    return Catalogue(
+    marks = hashlib.sha256(
+        repr([(file.folders, file.name, file.mark) for *_, file in rows]).encode(
+            "utf-8", "surrogatepass"
+        )
+    )
+    return ImageCatalogue(
         where=source,
         labels=np.array([code[row[0]] for row in rows], np.int64),
         class_names=tuple(names),
@@ -89,13 +101,19 @@ def _mark(entry: os.DirEntry[str]) -> tuple[int, int]:
 def _rows(files: Sequence[_File], source: str) -> list[tuple[str, str, _File]]:
     """Return class, part and file of every picture; the part is ``""`` where there is none."""
     first, last = min(file.folders for file in files), max(file.folders for file in files)
-    shared = next((depth for depth, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    shared = next(
+        (depth for depth, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+        min(len(first), len(last)),
+    )
     if all(len(file.folders) == shared for file in files):
         shared -= 1  # one class
     inner = [file.folders[shared:] for file in files]
     loose = next((file for file, folders in zip(files, inner, strict=True) if not folders), None)
     if loose is not None:
-        raise DataError(f"{os.path.join(source, *loose.folders, loose.name)}: beside the folders of the classes; it has to be in one")
+        raise DataError(
+            f"{os.path.join(source, *loose.folders, loose.name)}: beside the folders of the"
+            " classes; it has to be in one"
+        )
     if all(len(folders) > 1 and folders[0].lower() in PARTS for folders in inner):
         return [(folders[1], folders[0], file) for folders, file in zip(inner, files, strict=True)]
     if all(len(folders) > 1 and folders[1].lower() in PARTS for folders in inner):
@@ -103,4 +121,4 @@ def _rows(files: Sequence[_File], source: str) -> list[tuple[str, str, _File]]:
     return [(folders[0], "", file) for folders, file in zip(inner, files, strict=True)]
 
 
-SOURCES.register("folder")(Source("a folder of pictures by class", os.path.isdir, catalogue))
+SOURCES.register("folder")(ImageSource("a folder of pictures by class", os.path.isdir, catalogue))

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.data.labels import named, stamp
-from mvt_nas.data.sources.contract import SOURCES, Catalogue, Source
+from mvt_nas.data.source import SOURCES, ImageCatalogue, ImageSource
 from mvt_nas.errors import DataError, listing
 
 
-def catalogue(source: str) -> Catalogue:
+def catalogue(source: str) -> ImageCatalogue:
     """Return what an ``.npz`` file holds.
 
     Raises:
@@ -24,14 +24,29 @@ def catalogue(source: str) -> Catalogue:
     images, labels = arrays["images"], arrays["labels"]
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
-    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
-        raise DataError(f"{source}: images {images.shape} in {images.dtype}; (N, H, W) or (N, H, W, 3) in uint8 is needed")
+    if images.dtype != np.uint8 or not (
+        images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    ):
+        raise DataError(
+            f"{source}: images {images.shape} in {images.dtype}; (N, H, W) or (N, H, W, 3) in uint8"
+            " is needed"
+        )
     if not len(images) or labels.shape != images.shape[:1]:
-        raise DataError(f"{source}: labels {labels.shape} for images {images.shape}; one each, and one at least, is needed")
+        raise DataError(
+            f"{source}: labels {labels.shape} for images {images.shape}; one each, and one at"
+            " least, is needed"
+        )
     codes, names = named(labels, arrays.get("class_names"), source)
     held_out = np.zeros(len(codes), bool)
-    return Catalogue(
-        source, codes, names, held_out, stamp([Path(source)]), images.__getitem__, lambda index: f"{source}: picture {index}", cached=True
+    return ImageCatalogue(
+        source,
+        codes,
+        names,
+        held_out,
+        stamp([Path(source)]),
+        images.__getitem__,
+        lambda index: f"{source}: picture {index}",
+        cached=True,
     )
 
 
@@ -40,10 +55,23 @@ def _arrays(source: str) -> dict[str, NDArray[Any]]:
         with np.load(source, allow_pickle=False) as file:
             missing = [name for name in ("images", "labels") if name not in file.files]
             if missing:
-                raise DataError(f"{source}: holds {listing(file.files) or 'nothing'}; images and labels are needed")
-            return {name: file[name] for name in ("images", "labels", "class_names") if name in file.files}
+                raise DataError(
+                    f"{source}: holds {listing(file.files) or 'nothing'}; images and labels are"
+                    " needed"
+                )
+            return {
+                name: file[name]
+                for name in ("images", "labels", "class_names")
+                if name in file.files
+            }
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError(f"{source}: cannot be read ({error})") from None
 
 
-SOURCES.register("npz")(Source("an .npz file", lambda source: Path(source).suffix == ".npz" and Path(source).is_file(), catalogue))
+SOURCES.register("npz")(
+    ImageSource(
+        "an .npz file",
+        lambda source: Path(source).suffix == ".npz" and Path(source).is_file(),
+        catalogue,
+    )
+)

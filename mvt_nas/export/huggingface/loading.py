@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 def load(folder: Path, auto: str = "AutoModelForImageClassification") -> nn.Module:
     """Return the model in a folder that has just been written here, in evaluation mode; ``auto`` loads what needs no code."""
-    from mvt_nas.latency.runtimes.quiet import quiet
+    from mvt_nas.latency.runtime import silence_output
 
-    with quiet(), _without_progress():
-        model: nn.Module = _class(folder, auto).from_pretrained(folder, local_files_only=True).eval()
+    with silence_output(), _without_progress():
+        model: nn.Module = (
+            _class(folder, auto).from_pretrained(folder, local_files_only=True).eval()
+        )
     return model
 
 
@@ -47,7 +49,9 @@ def _executed(name: str, path: Path) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(module))  # an import would leave compiled code beside it
+    exec(
+        compile(path.read_text(encoding="utf-8"), path, "exec"), vars(module)
+    )  # an import would leave compiled code beside it
     return module
 
 

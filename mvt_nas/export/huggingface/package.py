@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mvt_nas
-from mvt_nas.export.contract import Subject
-from mvt_nas.export.embedded import constants
-from mvt_nas.export.torch_text import classes, features
+from mvt_nas._version import __version__
+from mvt_nas.export.base import ExportModel
+from mvt_nas.export.python_constants import python_constants
+from mvt_nas.export.python_source.model_classes import classes, features
 
 MODEL_TYPE = "mvt_nas"
 CLASS = "MvtForImageClassification"
@@ -30,19 +30,22 @@ from .configuration_mvt import MvtConfig
 """
 
 
-def configuration(subject: Subject) -> dict[str, Any]:
+def configuration(subject: ExportModel) -> dict[str, Any]:
     """Return the content of ``config.json``, but for labels and dropouts."""
     module = Path(MODEL_FILE).stem
     return {
         "model_type": MODEL_TYPE,
-        "auto_map": {"AutoConfig": f"{Path(CONFIGURATION_FILE).stem}.MvtConfig", "AutoModelForImageClassification": f"{module}.{CLASS}"},
+        "auto_map": {
+            "AutoConfig": f"{Path(CONFIGURATION_FILE).stem}.MvtConfig",
+            "AutoModelForImageClassification": f"{module}.{CLASS}",
+        },
         "architecture": subject.architecture.to_dict(),
         "image_size": subject.architecture.resolution_px,
         "num_channels": 3,
     }
 
 
-def files(subject: Subject) -> dict[str, str]:
+def files(subject: ExportModel) -> dict[str, str]:
     """Return the texts of the package's modules by their names.
 
     Raises:
@@ -51,10 +54,17 @@ def files(subject: Subject) -> dict[str, str]:
     return {CONFIGURATION_FILE: _part("configuration_mvt.txt"), MODEL_FILE: _model(subject)}
 
 
-def _model(subject: Subject) -> str:
-    model = _part("modeling_mvt.txt").replace("@FEATURES@", features(subject.architecture, "self.model", "pixel_values"))
-    docstring = f'"""{subject.name}: a network for transformers, written by mvt-nas {mvt_nas.__version__} from ARCHITECTURE."""\n'
-    return "\n".join((docstring, _IMPORTS, f"{constants(subject)}\n\n\n{classes(subject)}\n\n\n{model}"))
+def _model(subject: ExportModel) -> str:
+    model = _part("modeling_mvt.txt").replace(
+        "@FEATURES@", features(subject.architecture, "self.model", "pixel_values")
+    )
+    docstring = (
+        f'"""{subject.name}: a network for transformers, written by mvt-nas {__version__}'
+        ' from ARCHITECTURE."""\n'
+    )
+    return "\n".join(
+        (docstring, _IMPORTS, f"{python_constants(subject)}\n\n\n{classes(subject)}\n\n\n{model}")
+    )
 
 
 def _part(name: str) -> str:

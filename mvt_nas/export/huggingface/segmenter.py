@@ -1,6 +1,7 @@
 """Segmenters as transformers' ``MobileViTForSemanticSegmentation`` and ``MobileViTV2ForSemanticSegmentation``, and back.
 
-Their logits have the size of the last map, ours that of the picture: what transformers leaves to its image processor.
+Their logits have the size of the last map, ours that of the picture: what transformers leaves to
+its image processor.
 
 Source: the classes in Hugging Face's transformers.
 """
@@ -12,14 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mvt_nas.errors import ExportError, listing
-from mvt_nas.export.contract import Subject
-from mvt_nas.export.huggingface.configuration import FIRST
-from mvt_nas.export.huggingface.expressing import configuration_for
-from mvt_nas.lowering import fitted
+from mvt_nas.export.base import ExportModel
+from mvt_nas.export.huggingface.architecture_to_config import configuration_for
+from mvt_nas.export.huggingface.config_to_architecture import FIRST
+from mvt_nas.models.lowering import fitted
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.tasks.contract import Task
+from mvt_nas.tasks.base import Task
 from mvt_nas.tasks.segmentation.config import Segmentation
-from mvt_nas.tasks.segmentation.ops import RATES
+from mvt_nas.tasks.segmentation.lowering import RATES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +38,7 @@ _STRIDES = {FIRST: (8, 16, WHOLE)}
 _PARTS = {"0": "convolution", "1": "normalization"}
 
 
-def configuration(subject: Subject) -> dict[str, Any]:
+def configuration(subject: ExportModel) -> dict[str, Any]:
     """Return the configuration, without classes and dropouts.
 
     Raises:
@@ -50,8 +51,17 @@ def configuration(subject: Subject) -> dict[str, Any]:
         raise ExportError(f"{where}: {reason}")
     allowed = _STRIDES.get(own["model_type"], (WHOLE,))
     if task.output_stride not in allowed:
-        why = "" if own["model_type"] == FIRST else "; MobileViTV2 there does not dilate the convolutions in its blocks, as the authors do"
-        raise ExportError(f"{where}: output_stride = {task.output_stride}, not {listing(allowed)}{why}")
+        why = (
+            ""
+            if own["model_type"] == FIRST
+            else (
+                "; MobileViTV2 there does not dilate the convolutions in its blocks, as the"
+                " authors do"
+            )
+        )
+        raise ExportError(
+            f"{where}: output_stride = {task.output_stride}, not {listing(allowed)}{why}"
+        )
     return own | {
         "output_stride": task.output_stride,
         "aspp_out_channels": getattr(fitted(task, subject.architecture), "pyramid_width", 0),
@@ -60,16 +70,27 @@ def configuration(subject: Subject) -> dict[str, Any]:
     }
 
 
-def weights(subject: Subject, kind: str) -> dict[str, Tensor]:
+def weights(subject: ExportModel, kind: str) -> dict[str, Tensor]:
     """Return the state dict under the names of transformers; ``kind`` is its ``model_type``."""
-    from mvt_nas.export.renamed import renamed
-    from mvt_nas.network import build_model
+    from mvt_nas.export.weight_names import renamed_state_dict
+    from mvt_nas.models.network import build_model
 
     classifier = build_model(subject.architecture, num_classes=1, seed=0)
-    own = {name: value for name, value in subject.module.state_dict().items() if not name.startswith("head.")}
+    own = {
+        name: value
+        for name, value in subject.module.state_dict().items()
+        if not name.startswith("head.")
+    }
     classifier.load_state_dict(own, strict=False)
-    backbone = {f"{kind}.{name}": value for name, value in renamed(classifier, "transformers").items() if not _follows(name)}
-    head = {_name(name.split(".")): value.detach().clone() for name, value in subject.module.get_submodule("head").state_dict().items()}
+    backbone = {
+        f"{kind}.{name}": value
+        for name, value in renamed_state_dict(classifier, "transformers").items()
+        if not _follows(name)
+    }
+    head = {
+        _name(name.split(".")): value.detach().clone()
+        for name, value in subject.module.get_submodule("head").state_dict().items()
+    }
     return backbone | head
 
 
@@ -87,11 +108,25 @@ def task_of(found: Mapping[str, Any], architecture: Architecture, where: str) ->
         ArchitectureError: a number that is not allowed.
     """
     first = found.get("model_type") == FIRST
-    stride, rates, labels = found.get("output_stride", WHOLE), found.get("atrous_rates", [6, 12, 18]), found.get("id2label")
+    stride, rates, labels = (
+        found.get("output_stride", WHOLE),
+        found.get("atrous_rates", [6, 12, 18]),
+        found.get("id2label"),
+    )
     if stride not in _STRIDES.get(str(found.get("model_type")), (WHOLE,)):
-        raise ExportError(f"{where}: output_stride = {stride!r} is not allowed; {listing(_STRIDES[FIRST] if first else (WHOLE,))}")
-    if not isinstance(rates, list) or not rates or type(rates[0]) is not int or rates != [rates[0] * times for times in RATES]:
-        raise ExportError(f"{where}: atrous_rates = {rates!r} is not allowed; a number, twice and thrice it")
+        raise ExportError(
+            f"{where}: output_stride = {stride!r} is not allowed;"
+            f" {listing(_STRIDES[FIRST] if first else (WHOLE,))}"
+        )
+    if (
+        not isinstance(rates, list)
+        or not rates
+        or type(rates[0]) is not int
+        or rates != [rates[0] * times for times in RATES]
+    ):
+        raise ExportError(
+            f"{where}: atrous_rates = {rates!r} is not allowed; a number, twice and thrice it"
+        )
     plain = Segmentation(
         resolution_px=architecture.resolution_px,
         num_classes=len(labels) if isinstance(labels, dict) else 2,
@@ -99,7 +134,11 @@ def task_of(found: Mapping[str, Any], architecture: Architecture, where: str) ->
         rate=rates[0],
     )
     width = found.get("aspp_out_channels", 256 if first else 512)
-    return plain if getattr(fitted(plain, architecture), "pyramid_width", 0) == width else replace(plain, pyramid_width=width)
+    return (
+        plain
+        if getattr(fitted(plain, architecture), "pyramid_width", 0) == width
+        else replace(plain, pyramid_width=width)
+    )
 
 
 def _follows(name: str) -> bool:

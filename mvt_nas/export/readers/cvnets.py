@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.errors import ArchitectureError, ExportError, SpaceError, listing
-from mvt_nas.export.contract import READERS, Found, Reader
-from mvt_nas.export.cvnets.settings import ARCHITECTURE_KEY, TASK_KEY
-from mvt_nas.export.cvnets.stock_settings import MODELS, stock_architecture
+from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
+from mvt_nas.export.cvnets.published_yaml import MODELS, stock_architecture
+from mvt_nas.export.cvnets.yaml_file import ARCHITECTURE_KEY, TASK_KEY
 from mvt_nas.export.readers.python import read as read_python
 from mvt_nas.export.readers.python import task_from_json
 from mvt_nas.space.architecture import Architecture
@@ -19,10 +19,14 @@ _NAME = "model.classification.name"
 _CLASSES = "model.classification.n_classes"
 
 
-def read(path: Path) -> Found | None:
+def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture of a YAML, or of the first one in a folder that is one of ml-cvnets; ``None`` for other files."""
     if path.is_dir():
-        found = (read(file) for file in sorted(path.iterdir()) if file.is_file() and file.suffix in _SUFFIXES)
+        found = (
+            read(file)
+            for file in sorted(path.iterdir())
+            if file.is_file() and file.suffix in _SUFFIXES
+        )
         return next((one for one in found if one is not None), None)
     if path.suffix not in _SUFFIXES:
         return None
@@ -36,33 +40,37 @@ def read(path: Path) -> Found | None:
         raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def _found(settings: dict[str, Any], path: Path) -> Found:
+def _found(settings: dict[str, Any], path: Path) -> ImportedNetwork:
     name = settings[_NAME]
-    beside = {"model": name} | ({"num_classes": settings[_CLASSES]} if type(settings.get(_CLASSES)) is int else {})
+    beside = {"model": name} | (
+        {"num_classes": settings[_CLASSES]} if type(settings.get(_CLASSES)) is int else {}
+    )
     if ARCHITECTURE_KEY in settings:
-        architecture = Architecture.from_json(str(settings[ARCHITECTURE_KEY]), f"{path}: {ARCHITECTURE_KEY}")
+        architecture = Architecture.from_json(
+            str(settings[ARCHITECTURE_KEY]), f"{path}: {ARCHITECTURE_KEY}"
+        )
         task = task_from_json(settings.get(TASK_KEY), f"{path}: {TASK_KEY}")
         beside |= {} if task is None else {"num_classes": task.num_classes}
-        return Found(architecture, "settings for ml-cvnets by mvt-nas", beside, task)
+        return ImportedNetwork(architecture, "settings for ml-cvnets by mvt-nas", beside, task)
     if name in MODELS:
-        return Found(stock_architecture(settings, path), "settings for ml-cvnets", beside)
+        return ImportedNetwork(stock_architecture(settings, path), "settings for ml-cvnets", beside)
     return _beside(path, name)
 
 
-def _beside(path: Path, name: object) -> Found:
+def _beside(path: Path, name: object) -> ImportedNetwork:
     """Return what the model file beside a YAML says."""
     model = path.with_name(f"{name}.py") if isinstance(name, str) and name.isidentifier() else path
     found = read_python(model) if model.is_file() else None
     if found is None:
         raise ExportError(
-            f"{path}: {_NAME} = {name!r}, whose layers are in a Python file of ml-cvnets, not in its YAML;"
-            f" one of {listing(MODELS)}, or with {name}.py of mvt-nas beside it"
+            f"{path}: {_NAME} = {name!r}, whose layers are in a Python file of ml-cvnets, not in"
+            f" its YAML; one of {listing(MODELS)}, or with {name}.py of mvt-nas beside it"
         )
     return found
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    from mvt_nas.space.yaml_file import read_yaml
+    from mvt_nas._yaml import read_yaml
 
     try:
         return dict(_flat(read_yaml(path), ""))
@@ -82,4 +90,10 @@ def _flat(data: object, prefix: str) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-READERS.register("cvnets")(Reader(name="cvnets", summary="a YAML of ml-cvnets for MobileViT v1, v2 or v3, or an exported one", read=read))
+READERS.register("cvnets")(
+    NetworkReader(
+        name="cvnets",
+        summary="a YAML of ml-cvnets for MobileViT v1, v2 or v3, or an exported one",
+        read=read,
+    )
+)

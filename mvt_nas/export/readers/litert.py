@@ -5,22 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.contract import READERS, Found, Reader
-from mvt_nas.export.stamp import read_stamp
-from mvt_nas.export.zipped import names, stamp_in_zip
+from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
+from mvt_nas.export.metadata import metadata_in_zip, read_stamp, zip_names
 
 _SUFFIX = ".tflite"
 _FORM = "LiteRT model of mvt-nas"
 
 
-def read(path: Path) -> Found | None:
+def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in a ``.tflite`` file; ``None`` for other files."""
     if path.suffix != _SUFFIX or path.is_dir():
         return None
-    text = stamp_in_zip(path) if names(path) is not None else None
+    text = metadata_in_zip(path) if zip_names(path) is not None else None
     if text is None:
-        raise ExportError(f"{path}: truncated, or a model without an architecture in it; mvt-nas export --to litert writes one")
+        raise ExportError(
+            f"{path}: truncated, or a model without an architecture in it; mvt-nas export --to"
+            " litert writes one"
+        )
     return read_stamp(text, path, _FORM)
 
 
-READERS.register("litert")(Reader(name="litert", summary="a .tflite that `mvt-nas export` wrote", read=read))
+READERS.register("litert")(
+    NetworkReader(name="litert", summary="a .tflite that `mvt-nas export` wrote", read=read)
+)

@@ -5,25 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from mvt_nas.errors import ExportError, LatencyError
-from mvt_nas.export.contract import READERS, Found, Reader
-from mvt_nas.export.stamp import KEY, read_stamp
+from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
+from mvt_nas.export.metadata import KEY, read_stamp
 
 _FORM = "ONNX model of mvt-nas"
 
 
-def read(path: Path) -> Found | None:
+def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in an ``.onnx`` file; ``None`` for other files."""
     if path.suffix != ".onnx" or path.is_dir():
         return None
-    from mvt_nas.latency.measuring.onnx_file import load_onnx
+    from mvt_nas.latency.onnx_file import load_onnx
 
     try:
         properties = {entry.key: entry.value for entry in load_onnx(path).metadata_props}
     except LatencyError as error:
         raise ExportError(str(error)) from None
     if KEY not in properties:
-        raise ExportError(f"{path}: an ONNX model without an architecture in it; mvt-nas export --to onnx writes one")
+        raise ExportError(
+            f"{path}: an ONNX model without an architecture in it; mvt-nas export --to onnx"
+            " writes one"
+        )
     return read_stamp(properties[KEY], path, _FORM)
 
 
-READERS.register("onnx")(Reader(name="onnx", summary="an ONNX file that `mvt-nas export` wrote", read=read))
+READERS.register("onnx")(
+    NetworkReader(name="onnx", summary="an ONNX file that `mvt-nas export` wrote", read=read)
+)

@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.contract import READERS, Found, Reader
-from mvt_nas.export.stamp import KEY, read_stamp
+from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
+from mvt_nas.export.metadata import KEY, read_stamp
 
 _FORM = "OpenVINO model of mvt-nas"
 _PATH = ["net", "rt_info", KEY]
@@ -28,7 +28,10 @@ class _Stamp:
         self._open: list[str] = []
 
     def declared(self, *_: object) -> None:
-        raise ExportError(f"{self._path}: refused: it declares a document type or entities, which no model of OpenVINO does")
+        raise ExportError(
+            f"{self._path}: refused: it declares a document type or entities, which no model of"
+            " OpenVINO does"
+        )
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._open.append(name)
@@ -40,7 +43,7 @@ class _Stamp:
         self._open.pop()
 
 
-def read(path: Path) -> Found | None:
+def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in an ``.xml`` file; ``None`` for other files, and for XML that is no model of OpenVINO."""
     if path.suffix != ".xml" or path.is_dir():
         return None
@@ -48,7 +51,10 @@ def read(path: Path) -> Found | None:
     if found.root != _PATH[0]:
         return None
     if found.text is None:
-        raise ExportError(f"{path}: a model of OpenVINO without an architecture in it; mvt-nas export --to openvino writes one")
+        raise ExportError(
+            f"{path}: a model of OpenVINO without an architecture in it; mvt-nas export --to"
+            " openvino writes one"
+        )
     return read_stamp(found.text, path, _FORM)
 
 
@@ -67,4 +73,8 @@ def _parsed(path: Path) -> _Stamp:
     return found
 
 
-READERS.register("openvino")(Reader(name="openvino", summary="an .xml of OpenVINO's that `mvt-nas export` wrote", read=read))
+READERS.register("openvino")(
+    NetworkReader(
+        name="openvino", summary="an .xml of OpenVINO's that `mvt-nas export` wrote", read=read
+    )
+)

@@ -8,16 +8,16 @@ import warnings
 from pathlib import Path
 
 from mvt_nas.errors import ArchitectureError, ExportError
-from mvt_nas.export.contract import READERS, Found, Reader
+from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.tasks.contract import Task, task_from_dict
+from mvt_nas.tasks.base import Task, task_from_dict
 
 _LARGEST = 1_000_000
 _NAMES = ("ARCHITECTURE", "NUM_CLASSES", "TASK")
 _FORM = "PyTorch source of mvt-nas"
 
 
-def read(path: Path) -> Found | None:
+def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in a ``.py`` file; ``None`` for other files, and for Python without one."""
     if path.suffix != ".py" or path.is_dir():
         return None
@@ -31,7 +31,9 @@ def read(path: Path) -> Found | None:
     except ArchitectureError as error:
         raise ExportError(str(error)) from None
     classes = constants.get("NUM_CLASSES")
-    return Found(architecture, _FORM, {"num_classes": classes} if isinstance(classes, int) else {}, task)
+    return ImportedNetwork(
+        architecture, _FORM, {"num_classes": classes} if isinstance(classes, int) else {}, task
+    )
 
 
 def task_from_json(text: object, where: str) -> Task | None:
@@ -53,7 +55,9 @@ def _constants(path: Path) -> dict[str, object]:
     """Return the constants that a file's outermost statements give a name."""
     size = path.stat().st_size
     if size > _LARGEST:
-        raise ExportError(f"{path}: {size} bytes; Python with an architecture has at most {_LARGEST}")
+        raise ExportError(
+            f"{path}: {size} bytes; Python with an architecture has at most {_LARGEST}"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the parser about somebody's text
@@ -63,8 +67,14 @@ def _constants(path: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            found |= {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name) and target.id in _NAMES}
+            found |= {
+                target.id: node.value.value
+                for target in node.targets
+                if isinstance(target, ast.Name) and target.id in _NAMES
+            }
     return found
 
 
-READERS.register("python")(Reader(name="python", summary="a .py that `mvt-nas export` wrote", read=read))
+READERS.register("python")(
+    NetworkReader(name="python", summary="a .py that `mvt-nas export` wrote", read=read)
+)

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.errors import ArchitectureError, ExportError
-from mvt_nas.export.contract import READERS, Found, Reader
-from mvt_nas.export.huggingface.configuration import DEFAULTS, architecture_of
+from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
+from mvt_nas.export.huggingface.config_to_architecture import DEFAULTS, architecture_of
 from mvt_nas.export.huggingface.package import MODEL_TYPE
 from mvt_nas.export.huggingface.segmenter import BACKBONE_SIZE, WHOLE, segments, task_of
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.tasks.contract import Task
+from mvt_nas.tasks.base import Task
 
 _FILE = "config.json"
 _LARGEST = 10_000_000
 
 
-def read(path: Path) -> Found | None:
+def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture of a configuration; ``None`` for other files, and for configurations of other models."""
     if path.is_dir():
         return read(path / _FILE) if (path / _FILE).is_file() else None
@@ -32,13 +32,17 @@ def read(path: Path) -> Found | None:
     task = None
     try:
         if kind == MODEL_TYPE:
-            architecture = Architecture.from_dict(configuration.get("architecture"), f"{path}: architecture")
+            architecture = Architecture.from_dict(
+                configuration.get("architecture"), f"{path}: architecture"
+            )
         else:
             task, architecture = _native(configuration, str(path))
     except ArchitectureError as error:
         text = str(error)
         raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
-    return Found(architecture, f"configuration of transformers, {kind}", _settings(configuration), task)
+    return ImportedNetwork(
+        architecture, f"configuration of transformers, {kind}", _settings(configuration), task
+    )
 
 
 def _native(configuration: dict[str, Any], where: str) -> tuple[Task | None, Architecture]:
@@ -69,5 +73,9 @@ def _settings(configuration: dict[str, Any]) -> dict[str, object]:
 
 
 READERS.register("transformers")(
-    Reader(name="transformers", summary="a config.json of transformers for MobileViT or MobileViTV2, or an exported one", read=read)
+    NetworkReader(
+        name="transformers",
+        summary="a config.json of transformers for MobileViT or MobileViTV2, or an exported one",
+        read=read,
+    )
 )

@@ -6,30 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
-from mvt_nas.export.contract import TARGETS, Subject, Target, Written, missing
-from mvt_nas.export.stamp import FILE, stamp
+from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
+from mvt_nas.export.metadata import FILE, metadata
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Outputs, Run
+    from mvt_nas.export.base import Outputs, Run
 
 
-def write(subject: Subject, folder: Path) -> Written:
+def write(subject: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.tflite`` and return what LiteRT's interpreter makes of it."""
-    from mvt_nas.export.deployed import deployed
+    from mvt_nas.export.inference_module import inference_module
     from mvt_nas.latency.runtimes.litert import flatbuffer
 
     path = folder / f"{subject.name}.tflite"
-    path.write_bytes(flatbuffer(deployed(subject), subject.input_shape))
-    with ZipFile(path, "a") as beside:  # where this form has what belongs to a model, such as labels: in a zip after its end
-        beside.writestr(FILE, stamp(subject))
-    return Written((path,), None, _run(path), any_batch=False)
+    path.write_bytes(flatbuffer(inference_module(subject), subject.input_shape))
+    with (
+        ZipFile(path, "a") as beside
+    ):  # where this form has what belongs to a model, such as labels: in a zip after its end
+        beside.writestr(FILE, metadata(subject))
+    return ExportedFiles((path,), None, _run(path), any_batch=False)
 
 
 def _run(path: Path) -> Run:
-    from mvt_nas.export.deployed import together
+    from mvt_nas.export.inference_module import pack_outputs
     from mvt_nas.latency.runtimes.litert import interpreter
 
     opened = interpreter(path.read_bytes(), threads=1)
@@ -39,13 +41,13 @@ def _run(path: Path) -> Run:
     def run(images: NDArray[np.float32]) -> Outputs:
         opened.set_tensor(given["index"], images)
         opened.invoke()
-        return together([opened.get_tensor(output["index"]) for output in found])
+        return pack_outputs([opened.get_tensor(output["index"]) for output in found])
 
     return run
 
 
 TARGETS.register("litert")(
-    Target(
+    ExportTarget(
         name="litert",
         summary="a .tflite for LiteRT (TensorFlow Lite), fp32, single images; takes 10 s and more",
         write=write,

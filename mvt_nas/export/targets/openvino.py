@@ -6,17 +6,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mvt_nas.export.contract import TARGETS, Subject, Target, Written, missing
-from mvt_nas.export.stamp import KEY, stamp
+from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
+from mvt_nas.export.metadata import KEY, metadata
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mvt_nas.export.contract import Outputs, Run
+    from mvt_nas.export.base import Outputs, Run
 
 
-def write(subject: Subject, folder: Path) -> Written:
+def write(subject: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.xml`` and ``NAME.bin`` and return what OpenVINO makes of them."""
     import openvino
 
@@ -28,26 +28,29 @@ def write(subject: Subject, folder: Path) -> Written:
         source = Path(temporary) / f"{subject.name}.onnx"
         trace(subject, source)
         model = read(source)
-        model.set_rt_info(stamp(subject), [KEY])
+        model.set_rt_info(metadata(subject), [KEY])
         openvino.save_model(model, path, compress_to_fp16=False)
-    return Written((path, path.with_suffix(".bin")), None, _run(path, subject))
+    return ExportedFiles((path, path.with_suffix(".bin")), None, _run(path, subject))
 
 
-def _run(path: Path, subject: Subject) -> Run:
-    from mvt_nas.export.deployed import output_names, together
+def _run(path: Path, subject: ExportModel) -> Run:
+    from mvt_nas.export.inference_module import output_names, pack_outputs
     from mvt_nas.latency.runtimes.openvino import compile_model, read
 
-    request, names = compile_model(read(path), threads=1).create_infer_request(), output_names(subject)
+    request, names = (
+        compile_model(read(path), threads=1).create_infer_request(),
+        output_names(subject),
+    )
 
     def run(images: NDArray[np.float32]) -> Outputs:
         found = request.infer([images])
-        return together([found[name].copy() for name in names])
+        return pack_outputs([found[name].copy() for name in names])
 
     return run
 
 
 TARGETS.register("openvino")(
-    Target(
+    ExportTarget(
         name="openvino",
         summary="OpenVINO's .xml and .bin, fp32, for batches of any size",
         write=write,

@@ -10,19 +10,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.contract import TARGETS, Subject, Target, Written
+from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
-    from mvt_nas.export.contract import Run
+    from mvt_nas.export.base import Run
 
-_NOT_BUILT = "timm is not installed here: read back is the architecture, the model file has not been run"
+_NOT_BUILT = (
+    "timm is not installed here: read back is the architecture, the model file has not been run"
+)
 
 
-def write(subject: Subject, folder: Path) -> Written:
+def write(subject: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``mvt_NAME.py``, ``mvt_NAME.pth`` and ``README.md``.
 
     Raises:
@@ -30,10 +32,10 @@ def write(subject: Subject, folder: Path) -> Written:
     """
     import torch
 
-    from mvt_nas.export.model_names import registered_name
     from mvt_nas.export.reading import read_architecture
-    from mvt_nas.export.timm.commands import readme
     from mvt_nas.export.timm.model_file import model_file
+    from mvt_nas.export.timm.training_commands import readme
+    from mvt_nas.export.weight_names import registered_name
 
     name = registered_name(subject.name)
     model, weights, words = folder / f"{name}.py", folder / f"{name}.pth", folder / "README.md"
@@ -43,19 +45,23 @@ def write(subject: Subject, folder: Path) -> Written:
     if read_architecture(model).architecture != subject.architecture:
         raise ExportError(f"{model}: reads back as another architecture")
     if find_spec("timm") is None:
-        return Written((model, weights, words), None, None, notes=(_NOT_BUILT,))
+        return ExportedFiles((model, weights, words), None, None, notes=(_NOT_BUILT,))
     made = _made(model, name)
-    return Written((model, weights, words), sum(weight.numel() for weight in made.parameters()), _run(made))
+    return ExportedFiles(
+        (model, weights, words), sum(weight.numel() for weight in made.parameters()), _run(made)
+    )
 
 
 def _made(path: Path, name: str) -> nn.Module:
     """Return the network of a file that has just been written here, as timm makes it."""
-    from mvt_nas.latency.runtimes.quiet import quiet
+    from mvt_nas.latency.runtime import silence_output
 
     module = sys.modules[name] = ModuleType(name)  # timm looks a model's module up by its name
     module.__file__ = str(path)
-    with quiet():
-        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(module))  # an import would leave compiled code beside it
+    with silence_output():
+        exec(
+            compile(path.read_text(encoding="utf-8"), path, "exec"), vars(module)
+        )  # an import would leave compiled code beside it
         model: nn.Module = import_module("timm.models").create_model(name, pretrained=True).eval()
     return model
 
@@ -72,7 +78,7 @@ def _run(model: nn.Module) -> Run:
 
 
 TARGETS.register("timm")(
-    Target(
+    ExportTarget(
         name="timm",
         summary="a model (.py) that registers itself with timm, its weights and a command",
         write=write,

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import mvt_nas
-from mvt_nas.export.contract import Subject
-from mvt_nas.export.embedded import constants
-from mvt_nas.export.model_names import class_name
-from mvt_nas.export.recipes import recipe_for
-from mvt_nas.export.torch_text import classes
+from mvt_nas._version import __version__
+from mvt_nas.export.base import ExportModel
+from mvt_nas.export.paper_recipe import recipe_for
+from mvt_nas.export.python_constants import python_constants
+from mvt_nas.export.python_source.model_classes import classes
+from mvt_nas.export.weight_names import class_name
 from mvt_nas.space.architecture import Architecture
 
 _HEAD = '''\
@@ -37,17 +37,19 @@ from torch.nn import functional as F
 '''
 
 
-def model_file(subject: Subject, name: str) -> str:
+def model_file(subject: ExportModel, name: str) -> str:
     """Return the text of the file; ``name`` is that of the model in timm.
 
     Raises:
         ExportError: it has a block that no template expresses.
     """
-    head = _HEAD.format(name=name, version=mvt_nas.__version__)
-    return f"{head}\n{constants(subject)}\n\n\n{classes(subject)}\n\n\n{_model(subject, name)}"
+    head = _HEAD.format(name=name, version=__version__)
+    return (
+        f"{head}\n{python_constants(subject)}\n\n\n{classes(subject)}\n\n\n{_model(subject, name)}"
+    )
 
 
-def _model(subject: Subject, name: str) -> str:
+def _model(subject: ExportModel, name: str) -> str:
     architecture, pictures = subject.architecture, recipe_for(subject).images
     filled = {
         "@NAME@": name,
@@ -79,6 +81,7 @@ def _reductions(architecture: Architecture) -> list[int]:
 def _feature_info(architecture: Architecture) -> str:
     rows = zip(architecture.stages, _reductions(architecture), strict=True)
     return "\n".join(
-        f'            {{"num_chs": {stage.width}, "reduction": {reduction}, "module": "stages.{index}"}},'
+        f'            {{"num_chs": {stage.width}, "reduction": {reduction}, "module":'
+        f' "stages.{index}"}},'
         for index, (stage, reduction) in enumerate(rows)
     )

@@ -12,19 +12,27 @@ from typing import Any
 import numpy as np
 
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.calibration.campaign import Campaign, Listener, Results, run_campaign
-from mvt_nas.latency.calibration.reference_networks import Chosen, choose
-from mvt_nas.latency.measuring.fingerprint import fingerprint
-from mvt_nas.latency.measuring.settings import Settings
-from mvt_nas.latency.model.fit import Model, describe_recipe, fit_model
+from mvt_nas.latency.calibration.measurement_session import (
+    Listener,
+    MeasurementSession,
+    SessionResults,
+    run_session,
+)
+from mvt_nas.latency.calibration.reference_networks import (
+    ReferenceNetworks,
+    choose_reference_networks,
+)
+from mvt_nas.latency.fingerprint import fingerprint
+from mvt_nas.latency.model.fit import FittedLatencyModel, describe_recipe, fit_model
+from mvt_nas.latency.model.prediction_error import half_width, prediction_error
 from mvt_nas.latency.model.predictor import Coefficients
-from mvt_nas.latency.model.quality import half_width, quality
 from mvt_nas.latency.model.roofline import NAME as ROOFLINE_NAME
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.latency.profile import Profile
-from mvt_nas.latency.profiles import load_profile, profile_files
-from mvt_nas.latency.runtimes.contract import usable_runtime
-from mvt_nas.lowering import lower
+from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.profile_lookup import load_profile, profile_files
+from mvt_nas.latency.runtime import usable_runtime
+from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.models.lowering import lower
 from mvt_nas.space.search_space import SearchSpace
 
 TO_FIT, TO_JUDGE = 36, 15
@@ -33,7 +41,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CalibrationPlan:
     """How a profile is to be made.
 
     Attributes:
@@ -51,7 +59,7 @@ class Plan:
 
     name: str
     space: SearchSpace
-    settings: Settings
+    settings: TimingSettings
     minutes: float = 8.0
     to_fit: int = TO_FIT
     to_judge: int = TO_JUDGE
@@ -63,7 +71,10 @@ class Plan:
             raise LatencyError(f"minutes = {self.minutes} is not allowed; a number above 0")
         for name, least in (("to_fit", 4), ("to_judge", 2), ("passes", 1)):
             if not least <= getattr(self, name) <= MOST_NETWORKS:
-                raise LatencyError(f"{name} = {getattr(self, name)} is not allowed; an integer from {least} to {MOST_NETWORKS}")
+                raise LatencyError(
+                    f"{name} = {getattr(self, name)} is not allowed; an integer from {least} to"
+                    f" {MOST_NETWORKS}"
+                )
 
 
 def check_name(name: str) -> None:
@@ -73,32 +84,44 @@ def check_name(name: str) -> None:
         LatencyError: it is not allowed.
     """
     if not _NAME.fullmatch(name):
-        raise LatencyError(f"the name {name!r} is not allowed; letters, digits, '.', '_' and '-', the first a letter or digit")
+        raise LatencyError(
+            f"the name {name!r} is not allowed; letters, digits, '.', '_' and '-', the first a"
+            " letter or digit"
+        )
 
 
-def calibrate(plan: Plan, path: Path, *, restart: bool = False, listener: Listener | None = None) -> Profile:
+def calibrate(
+    plan: CalibrationPlan, path: Path, *, restart: bool = False, listener: Listener | None = None
+) -> DeviceProfile:
     """Return the profile of this machine, or of what the runtime ``command`` runs on, after writing it.
 
-    What is measured is kept beside ``path`` until the profile is there, so that an interrupted calibration goes on.
+    What is measured is kept beside ``path`` until the profile is there, so that an interrupted
+    calibration goes on.
 
     Raises:
         LatencyError: the runtime cannot be used, or a network cannot be measured.
         RunError: what was measured cannot be kept.
     """
     runtime = usable_runtime(plan.settings.runtime, plan.settings.dtype)
-    chosen = choose(plan.space, to_fit=plan.to_fit, to_judge=plan.to_judge, seed=plan.settings.seed)
+    chosen = choose_reference_networks(
+        plan.space, to_fit=plan.to_fit, to_judge=plan.to_judge, seed=plan.settings.seed
+    )
     settings = replace(plan.settings, batch_size=plan.settings.batch_size or 1)
-    campaign = Campaign((*chosen.to_fit, *chosen.to_judge), settings, plan.minutes, plan.passes, kernels=True)
+    campaign = MeasurementSession(
+        (*chosen.to_fit, *chosen.to_judge), settings, plan.minutes, plan.passes, kernels=True
+    )
     journal = path.with_name(f".{path.stem}.partial.jsonl")
-    results = run_campaign(campaign, journal=journal, restart=restart, listener=listener)
-    found = fingerprint(runtime, threads=settings.threads, command=settings.command, dtype=settings.dtype)
+    results = run_session(campaign, journal=journal, restart=restart, listener=listener)
+    found = fingerprint(
+        runtime, threads=settings.threads, command=settings.command, dtype=settings.dtype
+    )
     profile = profile_of(plan.name, chosen, results, settings, found)
     profile.write(path)
     journal.unlink(missing_ok=True)
     return profile
 
 
-def known_donors(*, but: str | None = None) -> dict[str, Coefficients]:
+def known_base_profiles(*, but: str | None = None) -> dict[str, Coefficients]:
     """Return the coefficients of all profiles that were measured, by name, and those of the roofline; one may be left out."""
     donors: dict[str, Coefficients] = {ROOFLINE_NAME: ROOFLINE}
     for name in profile_files():
@@ -108,7 +131,13 @@ def known_donors(*, but: str | None = None) -> dict[str, Coefficients]:
     return donors
 
 
-def profile_of(name: str, chosen: Chosen, results: Results, settings: Settings, found: Mapping[str, Any]) -> Profile:
+def profile_of(
+    name: str,
+    chosen: ReferenceNetworks,
+    results: SessionResults,
+    settings: TimingSettings,
+    found: Mapping[str, Any],
+) -> DeviceProfile:
     """Return the profile that measurements of networks give.
 
     Args:
@@ -120,24 +149,54 @@ def profile_of(name: str, chosen: Chosen, results: Results, settings: Settings, 
     """
     tied = results.tied()
     batch = settings.batch_size or 1
-    graphs = {a.key: lower(a, batch_size=batch, num_classes=settings.num_classes) for _, a in (*chosen.to_fit, *chosen.to_judge)}
+    graphs = {
+        a.key: lower(a, batch_size=batch, num_classes=settings.num_classes)
+        for _, a in (*chosen.to_fit, *chosen.to_judge)
+    }
     fit_keys, judge_keys = ([a.key for _, a in part] for part in (chosen.to_fit, chosen.to_judge))
     fit_ms, judge_ms = (np.array([tied.ms[key] for key in keys]) for keys in (fit_keys, judge_keys))
     times = [results.kernels[key] for key in fit_keys if key in results.kernels]
-    model = fit_model([graphs[key] for key in fit_keys], fit_ms, donors=known_donors(but=name), kernel_times=times)
-    fixed = model.predictor.fixed_ms
-    judged = np.array([float(model.predictor.kernels_ms(graphs[key])) + fixed for key in judge_keys])
-    width = half_width(np.concatenate([model.held_out_ms, judged]), np.concatenate([fit_ms, judge_ms]))
-    figures = quality(judged, judge_ms) | {"split": "networks that it was not fitted to", "noise_floor": round(tied.noise, 5)}
-    predicted = [*(float(model.predictor.kernels_ms(graphs[key])) + fixed for key in fit_keys), *judged]
-    anchors = tuple(
-        {"network": title, "key": a.key, "ms": round(tied.ms[a.key], 5), "predicted_ms": round(ms, 5), "fitted": index < len(fit_keys)}
-        for index, ((title, a), ms) in enumerate(zip((*chosen.to_fit, *chosen.to_judge), predicted, strict=True))
+    model = fit_model(
+        [graphs[key] for key in fit_keys],
+        fit_ms,
+        donors=known_base_profiles(but=name),
+        kernel_times=times,
     )
-    return Profile(
+    fixed = model.predictor.fixed_ms
+    judged = np.array(
+        [float(model.predictor.kernels_ms(graphs[key])) + fixed for key in judge_keys]
+    )
+    width = half_width(
+        np.concatenate([model.held_out_ms, judged]), np.concatenate([fit_ms, judge_ms])
+    )
+    figures = prediction_error(judged, judge_ms) | {
+        "split": "networks that it was not fitted to",
+        "noise_floor": round(tied.noise, 5),
+    }
+    predicted = [
+        *(float(model.predictor.kernels_ms(graphs[key])) + fixed for key in fit_keys),
+        *judged,
+    ]
+    anchors = tuple(
+        {
+            "network": title,
+            "key": a.key,
+            "ms": round(tied.ms[a.key], 5),
+            "predicted_ms": round(ms, 5),
+            "fitted": index < len(fit_keys),
+        }
+        for index, ((title, a), ms) in enumerate(
+            zip((*chosen.to_fit, *chosen.to_judge), predicted, strict=True)
+        )
+    )
+    return DeviceProfile(
         name=name,
         predictor=replace(model.predictor, relative_error=width),
-        runtime={**found["runtime"], "command": settings.command} if settings.command else found["runtime"],
+        runtime=(
+            {**found["runtime"], "command": settings.command}
+            if settings.command
+            else found["runtime"]
+        ),
         device=found["device"],
         source="measured",
         dtype=settings.dtype,
@@ -152,7 +211,9 @@ def profile_of(name: str, chosen: Chosen, results: Results, settings: Settings, 
     )
 
 
-def _method(model: Model, results: Results, settings: Settings) -> dict[str, Any]:
+def _method(
+    model: FittedLatencyModel, results: SessionResults, settings: TimingSettings
+) -> dict[str, Any]:
     speeds = results.tied().speeds
     return {
         "fit": describe_recipe(model.fitted.recipe),

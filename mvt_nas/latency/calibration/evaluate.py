@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.calibration.campaign import Campaign, Listener, Results, run_campaign
-from mvt_nas.latency.measuring.settings import Settings
-from mvt_nas.latency.model.quality import quality, scale_between
-from mvt_nas.latency.profile import Profile
+from mvt_nas.latency.calibration.measurement_session import (
+    Listener,
+    MeasurementSession,
+    SessionResults,
+    run_session,
+)
+from mvt_nas.latency.model.prediction_error import prediction_error, scale_between
+from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 
 HOLDS_MAPE = 0.05
-"""A profile holds where its mean error, after the factor of the machine's speed, is at most this."""
+"""A profile holds where its mean error, after the factor of the machine's speed, is at most
+this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,8 @@ class Evaluation:
         predicted_ms: by the profile, its ``scale`` not applied.
         covered: share of the measurements inside the predictions' intervals, after the scale.
         outside: how many networks have kernels unlike any that was calibrated.
-        noise_floor: by what two measurements of one network differ on average, see :class:`~mvt_nas.latency.calibration.heats.Tied`.
+        noise_floor: by what two measurements of one network differ on average, see
+            :class:`~mvt_nas.latency.calibration.median_polish.SessionEffects`.
         scale: the one factor by which this machine is slower now than the profile says.
     """
 
@@ -46,12 +53,12 @@ class Evaluation:
     @property
     def after_scale(self) -> dict[str, float]:
         """Figures of quality with the predictions times the scale."""
-        return quality(np.array(self.predicted_ms) * self.scale, self.measured_ms)
+        return prediction_error(np.array(self.predicted_ms) * self.scale, self.measured_ms)
 
     @property
     def before_scale(self) -> dict[str, float]:
         """Figures of quality with the predictions as they are."""
-        return quality(self.predicted_ms, self.measured_ms)
+        return prediction_error(self.predicted_ms, self.measured_ms)
 
     @property
     def holds(self) -> bool:
@@ -69,27 +76,44 @@ class Evaluation:
             "outside": self.outside,
             "holds": self.holds,
             "without_scale": self.before_scale,
-            "networks": [{"network": name, "measured_ms": ms, "predicted_ms": there} for name, ms, there in pairs],
+            "networks": [
+                {"network": name, "measured_ms": ms, "predicted_ms": there}
+                for name, ms, there in pairs
+            ],
         }
 
 
-def fresh_networks(profile: Profile, space: SearchSpace, n: int, seed: int) -> list[tuple[str, Architecture]]:
+def fresh_networks(
+    profile: DeviceProfile, space: SearchSpace, n: int, seed: int
+) -> list[tuple[str, Architecture]]:
     """Return ``n`` random networks of a space and its published ones, none of which the profile was fitted to.
 
     Raises:
         LatencyError: the space has too few networks.
     """
     fitted = {anchor.get("key") for anchor in profile.anchors if anchor.get("fitted")}
-    published = {zoo(name).key: (name, zoo(name)) for name in published_names() if space.contains(zoo(name))}
-    drawn = {a.key: a for a in space.decode_many(space.sample(4 * n + 20, seed)) if a.key not in published}
-    fresh = [(f"random{number}", a) for number, a in enumerate((a for a in drawn.values() if a.key not in fitted), start=1)]
+    published = {
+        zoo(name).key: (name, zoo(name)) for name in published_names() if space.contains(zoo(name))
+    }
+    drawn = {
+        a.key: a
+        for a in space.decode_many(space.sample(4 * n + 20, seed))
+        if a.key not in published
+    }
+    fresh = [
+        (f"random{number}", a)
+        for number, a in enumerate((a for a in drawn.values() if a.key not in fitted), start=1)
+    ]
     if len(fresh) < n:
-        raise LatencyError(f"{space.name} has no {n} networks to which {profile.name} was not fitted; a smaller n does it")
+        raise LatencyError(
+            f"{space.name} has no {n} networks to which {profile.name} was not fitted; a smaller n"
+            " does it"
+        )
     return [*fresh[:n], *(named for key, named in published.items() if key not in fitted)]
 
 
 def evaluate_profile(
-    profile: Profile,
+    profile: DeviceProfile,
     space: SearchSpace,
     *,
     n: int = 40,
@@ -113,19 +137,22 @@ def evaluate_profile(
         LatencyError: the profile's runtime cannot be used here.
     """
     networks = fresh_networks(profile, space, n, seed)
-    campaign = Campaign(tuple(networks), settings_of(profile, seed), minutes, passes)
-    return compare(profile, networks, run_campaign(campaign, listener=listener))
+    campaign = MeasurementSession(tuple(networks), settings_of(profile, seed), minutes, passes)
+    return compare(profile, networks, run_session(campaign, listener=listener))
 
 
-def settings_of(profile: Profile, seed: int = 0) -> Settings:
+def settings_of(profile: DeviceProfile, seed: int = 0) -> TimingSettings:
     """Return how the profile was measured.
 
     Raises:
         LatencyError: it was not measured by this program, so that nobody can repeat it.
     """
     if profile.source != "measured":
-        raise LatencyError(f"{profile.name} rests on published figures ({profile.source}); they cannot be measured again here")
-    return Settings(
+        raise LatencyError(
+            f"{profile.name} rests on published figures ({profile.source}); they cannot be measured"
+            " again here"
+        )
+    return TimingSettings(
         runtime=str(profile.runtime["name"]),
         threads=profile.threads,
         dtype=profile.dtype,
@@ -136,14 +163,25 @@ def settings_of(profile: Profile, seed: int = 0) -> Settings:
     )
 
 
-def compare(profile: Profile, networks: Sequence[tuple[str, Architecture]], results: Results) -> Evaluation:
+def compare(
+    profile: DeviceProfile, networks: Sequence[tuple[str, Architecture]], results: SessionResults
+) -> Evaluation:
     """Return what a profile predicts beside what was measured."""
     tied = results.tied()
-    predict, batch_size, classes = profile.predictor.predict, profile.batch_size, profile.num_classes
-    predictions = [predict(architecture, batch_size=batch_size, num_classes=classes) for _, architecture in networks]
+    predict, batch_size, classes = (
+        profile.predictor.predict,
+        profile.batch_size,
+        profile.num_classes,
+    )
+    predictions = [
+        predict(architecture, batch_size=batch_size, num_classes=classes)
+        for _, architecture in networks
+    ]
     measured = np.array([tied.ms[architecture.key] for _, architecture in networks])
     scale = scale_between([p.ms for p in predictions], measured)
-    inside = [p.low_ms <= ms / scale <= p.high_ms for p, ms in zip(predictions, measured, strict=True)]
+    inside = [
+        p.low_ms <= ms / scale <= p.high_ms for p, ms in zip(predictions, measured, strict=True)
+    ]
     return Evaluation(
         networks=tuple(name for name, _ in networks),
         measured_ms=tuple(round(float(ms), 5) for ms in measured),

@@ -1,8 +1,9 @@
 """Which networks to measure for a profile: some spread as wide as the space, some drawn from it and published ones to judge by.
 
-Spread means spread in what latency depends on: the logarithm of the time in each group of kernels, by the roofline. So attention of
-both kinds, patches, widths, depths and resolutions all vary, and together. Most of a space is large networks, and most searches want small
-ones: so a third of the candidates are published networks with a dozen changes.
+Spread means spread in what latency depends on: the logarithm of the time in each group of kernels,
+by the roofline. So attention of both kinds, patches, widths, depths and resolutions all vary, and
+together. Most of a space is large networks, and most searches want small ones: so a third of the
+candidates are published networks with a dozen changes.
 
 Source: farthest-first traversal, T. F. Gonzalez, Theoretical Computer Science 38 (1985).
 """
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.latency.model.partitions import BY_GROUP
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.lowering import lower
+from mvt_nas.latency.model.scaling_groups import BY_GROUP
+from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
@@ -29,7 +30,7 @@ _SMALLEST_MS = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ReferenceNetworks:
     """Networks with titles.
 
     Attributes:
@@ -41,16 +42,28 @@ class Chosen:
     to_judge: tuple[tuple[str, Architecture], ...]
 
 
-def choose(space: SearchSpace, *, to_fit: int, to_judge: int, seed: int) -> Chosen:
+def choose_reference_networks(
+    space: SearchSpace, *, to_fit: int, to_judge: int, seed: int
+) -> ReferenceNetworks:
     """Return networks of a space, no two of them equal; a third of those to judge by are published ones, as far as the space has any."""
     pool, features = _pool(space, seed)
     spread = farthest_first(features, min(to_fit, len(pool)))
     taken = {pool[index].key for index in spread}
-    judges = [(name, zoo(name)) for name in _published(space, to_judge // 3, seed) if zoo(name).key not in taken]
+    judges = [
+        (name, zoo(name))
+        for name in _published(space, to_judge // 3, seed)
+        if zoo(name).key not in taken
+    ]
     rest = [architecture for index, architecture in enumerate(pool) if index not in set(spread)]
     strangers = [a for a in rest if a.key not in {found.key for _, found in judges}]
-    judges += [(f"judge{number}", architecture) for number, architecture in enumerate(strangers[: to_judge - len(judges)], start=1)]
-    return Chosen(tuple((f"reference{n}", pool[index]) for n, index in enumerate(spread, start=1)), tuple(judges))
+    judges += [
+        (f"judge{number}", architecture)
+        for number, architecture in enumerate(strangers[: to_judge - len(judges)], start=1)
+    ]
+    return ReferenceNetworks(
+        tuple((f"reference{n}", pool[index]) for n, index in enumerate(spread, start=1)),
+        tuple(judges),
+    )
 
 
 def _pool(space: SearchSpace, seed: int) -> tuple[list[Architecture], NDArray[np.float64]]:
@@ -59,7 +72,9 @@ def _pool(space: SearchSpace, seed: int) -> tuple[list[Architecture], NDArray[np
     drawn = space.decode_many([*space.sample(_DRAWN, seed), *_walks(space, rng)])
     drawn = [drawn[index] for index in rng.permutation(len(drawn))]
     different = list({architecture.key: architecture for architecture in drawn}.values())
-    times = np.stack([BY_GROUP.times(lower(architecture), ROOFLINE)[:-1] for architecture in different])
+    times = np.stack(
+        [BY_GROUP.times(lower(architecture), ROOFLINE)[:-1] for architecture in different]
+    )
     total = times.sum(axis=1)
     kept = np.flatnonzero(total <= np.quantile(total, _HEAVIEST))
     return [different[index] for index in kept], np.log(np.maximum(times[kept], _SMALLEST_MS))

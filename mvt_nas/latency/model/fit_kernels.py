@@ -1,7 +1,7 @@
 """Coefficients of each class of kernels, from the kernel times that a runtime's own profile gives.
 
-Least squares of relative errors with coefficients that cannot be negative: convex, so no starting point, no seed, the same answer each
-time.
+Least squares of relative errors with coefficients that cannot be negative: convex, so no starting
+point, no seed, the same answer each time.
 """
 
 from __future__ import annotations
@@ -12,10 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvt_nas.blocks.graph import Graph
-from mvt_nas.latency.model.kernels import CLASSES, TERMS, Kernel, Signature, kernels, signature, term
-from mvt_nas.latency.model.least_squares import non_negative
+from mvt_nas.latency.model.kernels import (
+    CLASSES,
+    TERMS,
+    Kernel,
+    Signature,
+    kernels,
+    signature,
+    term,
+)
+from mvt_nas.latency.model.nonnegative_least_squares import nonnegative_least_squares
 
-# Between 1/2, as if noise grew like the square root of the time, and 1, which lets the smallest kernels decide.
+# Between 1/2, as if noise grew like the square root of the time, and 1, which lets the smallest
+# kernels decide.
 _WEIGHT_POWER = 0.75
 
 
@@ -42,7 +51,12 @@ def kernel_samples(graph: Graph, times: Mapping[Signature, float]) -> list[Kerne
     for kernel in kernels(graph.ops):
         groups.setdefault(signature(kernel), []).append(kernel)
     return [
-        KernelSample(found.kind, tuple(sum(float(term(name, k)) for k in members) for name in TERMS), len(members), times[found])
+        KernelSample(
+            found.kind,
+            tuple(sum(float(term(name, k)) for k in members) for name in TERMS),
+            len(members),
+            times[found],
+        )
         for found, members in groups.items()
         if found in times
     ]
@@ -58,6 +72,8 @@ def fit_kernels(samples: Sequence[KernelSample]) -> dict[str, dict[str, float]]:
         ms = np.array([sample.ms for sample in members])
         weights = np.sqrt([sample.count for sample in members]) / ms**_WEIGHT_POWER
         design = np.array([sample.terms for sample in members])
-        found = non_negative(design * weights[:, None], ms * weights)
-        result[kind] = {name: float(value) for name, value in zip(TERMS, found, strict=True) if value > 0}
+        found = nonnegative_least_squares(design * weights[:, None], ms * weights)
+        result[kind] = {
+            name: float(value) for name, value in zip(TERMS, found, strict=True) if value > 0
+        }
     return result

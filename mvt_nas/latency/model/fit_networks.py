@@ -1,8 +1,9 @@
 """Factors over a donor's coefficients, from the times of whole networks.
 
-Whole networks alone say little about single kernels. So coefficients keep their donor's proportions within each part of a partition,
-each part gets one factor, and all factors are drawn towards one that they share; how hard, by which partition and over which donor is
-chosen by cross-validation. Relative errors are squared, outliers count for less (Huber), nothing can be negative.
+Whole networks alone say little about single kernels. So coefficients keep their donor's proportions
+within each part of a partition, each part gets one factor, and all factors are drawn towards one
+that they share; how hard, by which partition and over which donor is chosen by cross-validation.
+Relative errors are squared, outliers count for less (Huber), nothing can be negative.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.model.least_squares import Array, non_negative
-from mvt_nas.latency.model.partitions import BY_CLASS, BY_GROUP, BY_RESOURCE, Partition
+from mvt_nas.latency.model.nonnegative_least_squares import Array, nonnegative_least_squares
 from mvt_nas.latency.model.predictor import Coefficients
+from mvt_nas.latency.model.scaling_groups import BY_CLASS, BY_GROUP, BY_RESOURCE, ScalingGroups
 
 Rows = NDArray[np.intp]
 
@@ -33,7 +34,7 @@ _NEEDED = ((BY_RESOURCE, 0), (BY_GROUP, 25), (BY_CLASS, 35))
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class FactorFitSpec:
     """How a model is to be fitted.
 
     Attributes:
@@ -43,12 +44,12 @@ class Recipe:
     """
 
     donor: str
-    partition: Partition
+    partition: ScalingGroups
     penalty: float
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedFactors:
     """A fitted model.
 
     Attributes:
@@ -57,7 +58,7 @@ class Fitted:
         fixed_ms: milliseconds of every inference beside its kernels.
     """
 
-    recipe: Recipe
+    recipe: FactorFitSpec
     factors: dict[str, float]
     fixed_ms: float
 
@@ -67,7 +68,7 @@ class Fitted:
         return result
 
 
-class NetworkFit:
+class NetworkTimesFit:
     """Networks with measured latencies, to which models are fitted.
 
     Args:
@@ -80,13 +81,25 @@ class NetworkFit:
         LatencyError: there are fewer than four networks.
     """
 
-    def __init__(self, graphs: Sequence[Graph], ms: Array, donors: Mapping[str, Coefficients], *, penalty: float | None = None) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        ms: Array,
+        donors: Mapping[str, Coefficients],
+        *,
+        penalty: float | None = None,
+    ) -> None:
         if len(graphs) < LEAST_NETWORKS:
-            raise LatencyError(f"{len(graphs)} networks are too few to fit a latency model; at least {LEAST_NETWORKS}")
+            raise LatencyError(
+                f"{len(graphs)} networks are too few to fit a latency model; at least"
+                f" {LEAST_NETWORKS}"
+            )
         self.ms = np.asarray(ms, dtype=float)
         self._partitions = [partition for partition, needed in _NEEDED if len(graphs) >= needed]
         self._times = {
-            (name, partition.name): np.stack([partition.times(graph, coefficients) for graph in graphs])
+            (name, partition.name): np.stack(
+                [partition.times(graph, coefficients) for graph in graphs]
+            )
             for name, coefficients in donors.items()
             for partition in self._partitions
         }
@@ -94,27 +107,45 @@ class NetworkFit:
         self._penalties = PENALTIES if penalty is None else (penalty,)
 
     @cached_property
-    def recipes(self) -> list[Recipe]:
+    def recipes(self) -> list[FactorFitSpec]:
         """All that may be chosen from."""
-        return [Recipe(donor, part, penalty) for donor in self._donors for part in self._partitions for penalty in self._penalties]
+        return [
+            FactorFitSpec(donor, part, penalty)
+            for donor in self._donors
+            for part in self._partitions
+            for penalty in self._penalties
+        ]
 
-    def times(self, recipe: Recipe) -> Array:
+    def times(self, recipe: FactorFitSpec) -> Array:
         """Return the times by factor of all networks under a recipe, (n, factors + 1)."""
         return self._times[recipe.donor, recipe.partition.name]
 
-    def best(self, rows: Rows | None = None) -> Recipe:
+    def best(self, rows: Rows | None = None) -> FactorFitSpec:
         """Return the recipe with the smallest mean relative error in cross-validation over the networks in ``rows``, all without."""
         if len(self.recipes) == 1:
             return self.recipes[0]
         chosen = np.arange(len(self.ms)) if rows is None else rows
-        return min(self.recipes, key=lambda recipe: float(np.abs(self._by_folds(recipe, chosen) / self.ms[chosen] - 1).mean()))
+        return min(
+            self.recipes,
+            key=lambda recipe: float(
+                np.abs(self._by_folds(recipe, chosen) / self.ms[chosen] - 1).mean()
+            ),
+        )
 
-    def fit(self, recipe: Recipe, rows: Rows | None = None) -> Fitted:
+    def fit(self, recipe: FactorFitSpec, rows: Rows | None = None) -> FittedFactors:
         """Return the model fitted by a recipe to the networks in ``rows``, all without."""
-        times, ms = (self.times(recipe), self.ms) if rows is None else (self.times(recipe)[rows], self.ms[rows])
+        times, ms = (
+            (self.times(recipe), self.ms)
+            if rows is None
+            else (self.times(recipe)[rows], self.ms[rows])
+        )
         solution = _robust(times, ms, recipe.penalty)
         names = recipe.partition.factors
-        return Fitted(recipe, {name: float(value) for name, value in zip(names, solution, strict=False)}, float(solution[-1]))
+        return FittedFactors(
+            recipe,
+            {name: float(value) for name, value in zip(names, solution, strict=False)},
+            float(solution[-1]),
+        )
 
     def held_out(self, folds: int = _FOLDS) -> Array:
         """Return the prediction of each network by models that never saw it, (n,); each fold chooses its own recipe.
@@ -127,7 +158,7 @@ class NetworkFit:
             result[outside] = self.fit(recipe, inside).ms(self.times(recipe)[outside])
         return result
 
-    def _by_folds(self, recipe: Recipe, rows: Rows) -> Array:
+    def _by_folds(self, recipe: FactorFitSpec, rows: Rows) -> Array:
         result = np.empty(len(self.ms))
         for inside, outside in _splits(rows, _FOLDS):
             result[outside] = self.fit(recipe, inside).ms(self.times(recipe)[outside])
@@ -146,7 +177,9 @@ def _robust(times: Array, ms: Array, penalty: float) -> Array:
     for _ in range(_REWEIGHTINGS):
         errors = np.abs(times @ solution / ms - 1)
         scale = max(1.4826 * float(np.median(errors)), 1e-4)
-        solution = _drawn_together(times, ms, penalty, np.minimum(1.0, _HUBER * scale / np.maximum(errors, 1e-12)))
+        solution = _drawn_together(
+            times, ms, penalty, np.minimum(1.0, _HUBER * scale / np.maximum(errors, 1e-12))
+        )
     return solution
 
 
@@ -158,4 +191,4 @@ def _drawn_together(times: Array, ms: Array, penalty: float, weights: Array) -> 
     design[:n, :columns] = times / ms[:, None] * root[:, None]
     design[n:, :factors] = np.sqrt(penalty) * np.eye(factors)
     design[n:, columns] = -np.sqrt(penalty)
-    return non_negative(design, np.concatenate([root, np.zeros(factors)]))[:columns]
+    return nonnegative_least_squares(design, np.concatenate([root, np.zeros(factors)]))[:columns]

@@ -1,10 +1,12 @@
 """Kernel classes and what their time depends on.
 
-MACs say little about milliseconds: activations, norms, transposes and unfolding have none, and attention's products run at another rate
-than convolutions. So each op of the lowering is put into a class, and its time is a sum of few physical terms with one non-negative
-coefficient per class and term: a fixed cost per call, multiply-adds, lanes of the vector unit that stay idle, bytes read, written and
-of weights, rows that are handled one by one, and bytes that do not fit into a cache. Linear in the coefficients, so that profiles are
-fitted as convex problems; sizes may be arrays, so that cost tables fold whole spaces.
+MACs say little about milliseconds: activations, norms, transposes and unfolding have none, and
+attention's products run at another rate than convolutions. So each op of the lowering is put into a
+class, and its time is a sum of few physical terms with one non-negative coefficient per class and
+term: a fixed cost per call, multiply-adds, lanes of the vector unit that stay idle, bytes read,
+written and of weights, rows that are handled one by one, and bytes that do not fit into a cache.
+Linear in the coefficients, so that profiles are fitted as convex problems; sizes may be arrays, so
+that cost tables fold whole spaces.
 """
 
 from __future__ import annotations
@@ -14,9 +16,20 @@ from dataclasses import dataclass
 from math import prod
 
 from mvt_nas.blocks.graph import Op, Size, Tensor
-from mvt_nas.cost.folds import BYTES
+from mvt_nas.cost.reductions import BYTES
 
-TERMS = ("calls", "macs", "idle_macs", "read", "written", "weights", "rows", "over_2mb", "over_8mb", "over_24mb")
+TERMS = (
+    "calls",
+    "macs",
+    "idle_macs",
+    "read",
+    "written",
+    "weights",
+    "rows",
+    "over_2mb",
+    "over_8mb",
+    "over_24mb",
+)
 """The terms of a kernel's time: calls in ones, MACs in 10**6, bytes in 10**6, rows in 10**3."""
 
 GROUPS = {
@@ -25,7 +38,18 @@ GROUPS = {
     "depthwise": ("depthwise", "depthwise_strided"),
     "linear": ("linear", "classifier"),
     "attention": ("scores", "values", "softmax", "softmax_separable"),
-    "elementwise": ("activation", "relu", "add", "add_to_convolution", "add_to_norm", "mul", "scale", "sum", "mean", "concat"),
+    "elementwise": (
+        "activation",
+        "relu",
+        "add",
+        "add_to_convolution",
+        "add_to_norm",
+        "mul",
+        "scale",
+        "sum",
+        "mean",
+        "concat",
+    ),
     "norm": ("layer_norm", "norm_after_add", "group_norm"),
     "layout": ("transpose", "unfold", "fold", "whole_patch", "resize"),
 }
@@ -84,8 +108,10 @@ class Signature:
 
     Attributes:
         kind: the class.
-        written: elements of the output, channels of a map rounded up to whole registers, as runtimes lay maps out.
-        inner: for convolutions, input channels, rounded up too; for products, MACs per output element; 0 for all else.
+        written: elements of the output, channels of a map rounded up to whole registers, as
+            runtimes lay maps out.
+        inner: for convolutions, input channels, rounded up too; for products, MACs per output
+            element; 0 for all else.
     """
 
     kind: str
@@ -97,10 +123,14 @@ def signature(kernel: Kernel) -> Signature:
     """Return the signature of a kernel whose sizes are numbers."""
     op = kernel.op
     if op.kind == "conv":
-        return Signature(kernel.kind, padded_elements(op.output.shape), whole_registers(op.inputs[0].shape[1]))
+        return Signature(
+            kernel.kind, padded_elements(op.output.shape), whole_registers(op.inputs[0].shape[1])
+        )
     if op.kind in ("linear", "matmul"):
         return Signature(kernel.kind, op.output.elements, op.macs // op.output.elements)
-    return Signature(kernel.kind, padded_elements(op.output.shape) if op.kind in _MAPS else op.output.elements)
+    return Signature(
+        kernel.kind, padded_elements(op.output.shape) if op.kind in _MAPS else op.output.elements
+    )
 
 
 def whole_registers(channels: int) -> int:
@@ -110,7 +140,11 @@ def whole_registers(channels: int) -> int:
 
 def padded_elements(shape: Sequence[int]) -> int:
     """Return the elements of a tensor; of a map, (B, C, H, W), with its channels rounded up to whole registers."""
-    return prod(shape) if len(shape) != 4 else shape[0] * whole_registers(shape[1]) * shape[2] * shape[3]
+    return (
+        prod(shape)
+        if len(shape) != 4
+        else shape[0] * whole_registers(shape[1]) * shape[2] * shape[3]
+    )
 
 
 def _class_of(op: Op, around: _Around) -> str:
@@ -136,20 +170,31 @@ def _class_of(op: Op, around: _Around) -> str:
 def _norm(op: Op, around: _Around) -> str:
     """Return the class of a norm: a layer norm that alone reads a sum is executed with it."""
     source = op.inputs[0]
-    alone = op.name == "layer_norm" and around.writer(source) == "add" and len(around.read_by(source)) == 1
+    alone = (
+        op.name == "layer_norm"
+        and around.writer(source) == "add"
+        and len(around.read_by(source)) == 1
+    )
     return "norm_after_add" if alone else op.name
 
 
 def _addition(op: Op, around: _Around) -> str:
     """Return the class of a sum: some are executed with the norm after them or with the convolution before them.
 
-    Tokens keep the plain layout, in which convolutions do not add: there the residual is read by a norm too, or by the transpose
+    Tokens keep the plain layout, in which convolutions do not add: there the residual is read by a
+        norm too, or by the transpose
     that brings it to one.
     """
     readers = around.readers.get(op.output.storage, [])
-    if len(readers) == 1 and readers[0].kind == "norm" and _norm(readers[0], around) == "norm_after_add":
+    if (
+        len(readers) == 1
+        and readers[0].kind == "norm"
+        and _norm(readers[0], around) == "norm_after_add"
+    ):
         return "add_to_norm"
-    by_convolution = any(around.writer(tensor) == "conv" and len(around.read_by(tensor)) == 1 for tensor in op.inputs)
+    by_convolution = any(
+        around.writer(tensor) == "conv" and len(around.read_by(tensor)) == 1 for tensor in op.inputs
+    )
     of_tokens = any({"norm", "transpose"} & set(around.read_by(tensor)) for tensor in op.inputs)
     return "add_to_convolution" if by_convolution and not of_tokens else "add"
 
@@ -159,7 +204,11 @@ def _convolution(op: Op) -> str:
         return "depthwise" if op.stride == 1 else "depthwise_strided"
     if op.kernel > 1:
         return "stem" if op.scope == "stem" else "convolution"
-    return "pointwise_small" if op.output.shape[2] * op.output.shape[3] < SMALL_POSITIONS else "pointwise"
+    return (
+        "pointwise_small"
+        if op.output.shape[2] * op.output.shape[3] < SMALL_POSITIONS
+        else "pointwise"
+    )
 
 
 def term(name: str, kernel: Kernel) -> Size:

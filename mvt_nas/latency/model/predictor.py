@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from mvt_nas.blocks.graph import Graph, Op, Size
 from mvt_nas.latency.model.kernels import TERMS, Kernel, kernels, term
-from mvt_nas.lowering import lower
+from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.tasks.contract import Task
+from mvt_nas.tasks.base import Task
 
 Coefficients = Mapping[str, Mapping[str, float]]
-"""Class of kernel to term to milliseconds per unit of the term; terms and classes that are not there cost nothing."""
+"""Class of kernel to term to milliseconds per unit of the term; terms and classes that are not
+there cost nothing."""
 
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
 """Class of kernel to term to the smallest and largest value that was calibrated."""
@@ -31,7 +32,8 @@ class Prediction:
         ms: milliseconds of one inference of the batch.
         low_ms: lower end of the interval that should hold the measured figure in 90 % of cases.
         high_ms: upper end.
-        outside: share of ``ms`` in kernels unlike any that was calibrated; above 0, the interval promises nothing.
+        outside: share of ``ms`` in kernels unlike any that was calibrated; above 0, the interval
+            promises nothing.
         strange: the classes of those kernels.
     """
 
@@ -65,19 +67,39 @@ class Predictor:
             result = result + self._kernel_ms(kernel)
         return result
 
-    def predict(self, architecture: Architecture, *, batch_size: int = 1, num_classes: int = 1000, task: Task | None = None) -> Prediction:
+    def predict(
+        self,
+        architecture: Architecture,
+        *,
+        batch_size: int = 1,
+        num_classes: int = 1000,
+        task: Task | None = None,
+    ) -> Prediction:
         """Return the latency of an architecture at its resolution, or of a task's network at the task's.
 
         Raises:
-            ArchitectureError: a number of images or classes that is not allowed, or a task that the backbone cannot serve.
+            ArchitectureError: a number of images or classes that is not allowed, or a task that the
+                backbone cannot serve.
         """
-        found = kernels(lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task).ops)
+        found = kernels(
+            lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task).ops
+        )
         times = [float(self._kernel_ms(kernel)) for kernel in found]
         ms = sum(times) + self.fixed_ms
-        strange = [(kernel.kind, time) for kernel, time in zip(found, times, strict=True) if time > 0 and self._is_outside(kernel)]
+        strange = [
+            (kernel.kind, time)
+            for kernel, time in zip(found, times, strict=True)
+            if time > 0 and self._is_outside(kernel)
+        ]
         width = self.relative_error
         outside = sum(time for _, time in strange) / ms if ms else 0.0
-        return Prediction(ms, ms * (1 - width), ms * (1 + width), outside, tuple(dict.fromkeys(kind for kind, _ in strange)))
+        return Prediction(
+            ms,
+            ms * (1 - width),
+            ms * (1 + width),
+            outside,
+            tuple(dict.fromkeys(kind for kind, _ in strange)),
+        )
 
     def by_class(self, ops: Sequence[Op]) -> dict[str, float]:
         """Return the milliseconds of each class of kernels, the largest first."""
@@ -96,7 +118,10 @@ class Predictor:
         if not self.ranges:
             return False
         known = self.ranges.get(kernel.kind)
-        return known is None or any(not low / SLACK <= term(name, kernel) <= high * SLACK for name, (low, high) in known.items())
+        return known is None or any(
+            not low / SLACK <= term(name, kernel) <= high * SLACK
+            for name, (low, high) in known.items()
+        )
 
 
 def ranges_of(found: Sequence[Kernel]) -> dict[str, dict[str, tuple[float, float]]]:

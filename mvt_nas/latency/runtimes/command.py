@@ -1,8 +1,8 @@
 """Any shell command that runs an ONNX file and prints milliseconds: a phone behind adb or ssh is one line.
 
-``{model}`` in the command stands for the path of the file, ``{threads}`` for the number of threads. The last line that is not empty has
-to be one positive number or several of them with blanks between: the milliseconds of single inferences. Of several, the 10th percentile
-is taken.
+``{model}`` in the command stands for the path of the file, ``{threads}`` for the number of threads.
+The last line that is not empty has to be one positive number or several of them with blanks
+between: the milliseconds of single inferences. Of several, the 10th percentile is taken.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.measuring.quantile import low_quantile
-from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session, missing
+from mvt_nas.latency.statistics import low_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,15 +56,22 @@ def milliseconds(output: str, command: str) -> float:
     """
     line = _last_line(output)
     if not line:
-        raise LatencyError(f"command {command!r} printed nothing; milliseconds, such as 12.5, are expected in its last line")
+        raise LatencyError(
+            f"command {command!r} printed nothing; milliseconds, such as 12.5, are expected in its"
+            " last line"
+        )
     numbers = [float(word) if _NUMBER.fullmatch(word) else math.nan for word in line.split()]
     if not all(math.isfinite(number) and number > 0 for number in numbers):
-        raise LatencyError(f"command {command!r} printed {line!r}; milliseconds above 0, such as 12.5 or 12.5 12.9, are expected")
+        raise LatencyError(
+            f"command {command!r} printed {line!r}; milliseconds above 0, such as 12.5 or 12.5"
+            " 12.9, are expected"
+        )
     return low_quantile(numbers)
 
 
 def _output(command: str, timeout_s: float) -> str:
-    # A session of its own, so that what the shell has started ends with it; else a child that hangs would hold the pipe open.
+    # A session of its own, so that what the shell has started ends with it; else a child that hangs
+    # would hold the pipe open.
     process = subprocess.Popen(
         command,
         shell=True,
@@ -81,12 +88,16 @@ def _output(command: str, timeout_s: float) -> str:
         except subprocess.TimeoutExpired:
             _end(process)
             out, err = process.communicate()
-            raise LatencyError(f"command {command!r} took more than {timeout_s:g} s{_said(out, err)}") from None
+            raise LatencyError(
+                f"command {command!r} took more than {timeout_s:g} s{_said(out, err)}"
+            ) from None
         except BaseException:
             _end(process)
             raise
     if process.returncode != 0:
-        raise LatencyError(f"command {command!r} failed with exit code {process.returncode}{_said(out, err)}")
+        raise LatencyError(
+            f"command {command!r} failed with exit code {process.returncode}{_said(out, err)}"
+        )
     return out
 
 
@@ -106,15 +117,20 @@ def _last_line(text: str) -> str:
 
 
 @contextmanager
-def open_session(job: Job) -> Iterator[Session]:
+def open_session(job: RuntimeJob) -> Iterator[Session]:
     """Yield a session of a job; the command is first run when it is called.
 
     Raises:
         LatencyError: there is no command, or the model does not occur in it.
     """
     if not job.command or "{model}" not in job.command:
-        raise LatencyError(f"--command {job.command or ''!r} is not allowed; write {{model}} where the path of the ONNX file belongs")
-    filled = job.command.replace("{threads}", str(job.threads)).replace("{model}", shlex.quote(str(job.model)))
+        raise LatencyError(
+            f"--command {job.command or ''!r} is not allowed; write {{model}} where the path of the"
+            " ONNX file belongs"
+        )
+    filled = job.command.replace("{threads}", str(job.threads)).replace(
+        "{model}", shlex.quote(str(job.model))
+    )
     yield CommandSession(filled, job.timeout_s)
 
 

@@ -1,7 +1,8 @@
 """ExecuTorch on the processor, with what XNNPACK has kernels for handed to XNNPACK.
 
-It has one pool of threads for the whole process, as large as the machine. Pinning the process to fewer cores makes the threads of the
-pool wait for each other (a quarter slower on one core); so the pool itself is made anew with the number of threads asked for.
+It has one pool of threads for the whole process, as large as the machine. Pinning the process to
+fewer cores makes the threads of the pool wait for each other (a quarter slower on one core); so the
+pool itself is made anew with the number of threads asked for.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing, refusal
-from mvt_nas.latency.runtimes.quiet import quiet
+from mvt_nas.latency.runtime import (
+    RUNTIMES,
+    Runtime,
+    RuntimeJob,
+    Session,
+    missing,
+    refusal,
+    silence_output,
+)
 from mvt_nas.latency.runtimes.torch import TorchSession
 
 if TYPE_CHECKING:
@@ -22,15 +30,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_session(job: Job) -> Iterator[Session]:
+def open_session(job: RuntimeJob) -> Iterator[Session]:
     """Yield a session of a job, after converting the network; ExecuTorch has the job's number of threads until it is left.
 
     Raises:
-        LatencyError: the network cannot be converted or run, or sessions with another number of threads are open.
+        LatencyError: the network cannot be converted or run, or sessions with another number of
+            threads are open.
     """
     import torch
 
-    from mvt_nas.latency.measuring.random_input import random_images
+    from mvt_nas.models.synthetic import random_images
 
     with refusal("executorch cannot run the network"):
         assert job.module is not None
@@ -39,7 +48,10 @@ def open_session(job: Job) -> Iterator[Session]:
         with refusal("executorch cannot run the network"):
             # Emptied on leaving: the pool is gone then, and a call would write to freed memory.
             loaded = [_library()._load_for_executorch_from_buffer(content)]
-            session = TorchSession(lambda images: loaded[0].forward([images])[0], torch.from_numpy(random_images(job.input_shape)))
+            session = TorchSession(
+                lambda images: loaded[0].forward([images])[0],
+                torch.from_numpy(random_images(job.input_shape)),
+            )
             session()
         try:
             yield session
@@ -47,7 +59,11 @@ def open_session(job: Job) -> Iterator[Session]:
             loaded.clear()
 
 
-def program(module: nn.Module, input_shape: tuple[int, int, int, int], texts: Mapping[str, str] | None = None) -> bytes:
+def program(
+    module: nn.Module,
+    input_shape: tuple[int, int, int, int],
+    texts: Mapping[str, str] | None = None,
+) -> bytes:
     """Return a network as the content of a ``.pte`` file.
 
     Args:
@@ -57,12 +73,14 @@ def program(module: nn.Module, input_shape: tuple[int, int, int, int], texts: Ma
     """
     import torch
 
-    with quiet():
+    with silence_output():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
         exported = torch.export.export(module, (torch.zeros(input_shape),))
-        lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(texts or {}))
+        lowered = to_edge_transform_and_lower(
+            exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(texts or {})
+        )
         content: bytes = lowered.to_executorch().buffer
     return content
 
@@ -77,12 +95,16 @@ def pool_of_threads(threads: int) -> Iterator[None]:
     """Give ExecuTorch so many threads inside the block, and what it had before afterwards.
 
     Raises:
-        LatencyError: it is inside another such block with another number of threads, whose networks would lose their pool.
+        LatencyError: it is inside another such block with another number of threads, whose networks
+            would lose their pool.
     """
     library, blocks = _library(), _blocks()
     before = library._threadpool_get_thread_count()
     if blocks and before != threads:
-        raise LatencyError(f"executorch cannot give {threads} threads to one network while others are open with {before}")
+        raise LatencyError(
+            f"executorch cannot give {threads} threads to one network while others are open with"
+            f" {before}"
+        )
     if before != threads:
         library._unsafe_reset_threadpool(threads)
     blocks.append(threads)
@@ -100,7 +122,7 @@ def _blocks() -> list[int]:
 
 
 def _library() -> Any:
-    with refusal("executorch cannot be loaded"), quiet():
+    with refusal("executorch cannot be loaded"), silence_output():
         from executorch.extension.pybindings import portable_lib
     return portable_lib
 

@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing, refusal
-from mvt_nas.latency.runtimes.quiet import quiet
+from mvt_nas.latency.runtime import (
+    RUNTIMES,
+    Runtime,
+    RuntimeJob,
+    Session,
+    missing,
+    refusal,
+    silence_output,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,13 +44,13 @@ class LiteRtSession:
 
 
 @contextmanager
-def open_session(job: Job) -> Iterator[Session]:
+def open_session(job: RuntimeJob) -> Iterator[Session]:
     """Yield a session of a job, after converting the network.
 
     Raises:
         LatencyError: the network cannot be converted or run.
     """
-    from mvt_nas.latency.measuring.random_input import random_images
+    from mvt_nas.models.synthetic import random_images
 
     with refusal("litert cannot run the network"):
         assert job.module is not None
@@ -57,7 +64,7 @@ def flatbuffer(module: nn.Module, input_shape: tuple[int, int, int, int]) -> byt
     """Return a network as the content of a ``.tflite`` file, its input of one shape (B, C, H, W) like torch's."""
     import torch
 
-    with quiet():
+    with silence_output():
         import litert_torch
 
         converted = litert_torch.convert(module, (torch.zeros(input_shape),))

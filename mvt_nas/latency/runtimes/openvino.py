@@ -7,8 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.latency.runtimes.array_session import ArraySession
-from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, missing, refusal
+from mvt_nas.latency.runtime import (
+    RUNTIMES,
+    ArraySession,
+    Runtime,
+    RuntimeJob,
+    Session,
+    missing,
+    refusal,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,19 +23,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_session(job: Job) -> Iterator[Session]:
+def open_session(job: RuntimeJob) -> Iterator[Session]:
     """Yield a session of a job.
 
     Raises:
         LatencyError: OpenVINO refuses the file or its input.
     """
-    from mvt_nas.latency.measuring.random_input import random_images
+    from mvt_nas.models.synthetic import random_images
 
     with refusal(f"openvino refuses {job.model}"):
         request = compiled(job).create_infer_request()
 
         def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-            out: NDArray[np.float32] = request.infer([images], share_inputs=True, share_outputs=True)[0]
+            out: NDArray[np.float32] = request.infer(
+                [images], share_inputs=True, share_outputs=True
+            )[0]
             return out
 
         session = ArraySession(run, random_images(job.input_shape))
@@ -36,7 +45,7 @@ def open_session(job: Job) -> Iterator[Session]:
     yield session
 
 
-def compiled(job: Job) -> Any:
+def compiled(job: RuntimeJob) -> Any:
     """Return OpenVINO's compiled model of a job: its input shape, its number of threads, lowest latency."""
     assert job.model is not None
     model = read(job.model)
@@ -59,7 +68,8 @@ def compile_model(model: Any, threads: int) -> Any:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
-        "ENABLE_CPU_PINNING": False,  # the operating system may leave a core that another program uses
+        # the operating system may leave a core that another program uses
+        "ENABLE_CPU_PINNING": False,
     }
     return openvino.Core().compile_model(model, "CPU", settings)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, refusal
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,10 @@ class TorchSession:
     """
 
     def __init__(
-        self, forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, synchronise: Callable[[], None] | None = None
+        self,
+        forward: Callable[[torch.Tensor], torch.Tensor],
+        images: torch.Tensor,
+        synchronise: Callable[[], None] | None = None,
     ) -> None:
         self._forward = forward
         self._images = images
@@ -46,12 +49,14 @@ class TorchSession:
         import torch
 
         with torch.inference_mode():
-            out: NDArray[np.float32] = self._forward(torch.from_numpy(images).to(self._images.device)).cpu().numpy()
+            out: NDArray[np.float32] = (
+                self._forward(torch.from_numpy(images).to(self._images.device)).cpu().numpy()
+            )
         return out
 
 
 @contextmanager
-def open_session(job: Job) -> Iterator[Session]:
+def open_session(job: RuntimeJob) -> Iterator[Session]:
     """Yield a session of a job; torch has the job's number of threads until it is left.
 
     Raises:
@@ -59,8 +64,8 @@ def open_session(job: Job) -> Iterator[Session]:
     """
     import torch
 
-    from mvt_nas.latency.measuring.random_input import random_images
-    from mvt_nas.threads import torch_threads
+    from mvt_nas._process import torch_threads
+    from mvt_nas.models.synthetic import random_images
 
     assert job.module is not None
     with torch_threads(job.threads):

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mvt_nas.latency.runtimes.contract import RUNTIMES, Job, Runtime, Session, refusal
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session, refusal
 from mvt_nas.latency.runtimes.torch import TorchSession
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
@@ -19,11 +19,14 @@ def trouble() -> str | None:
     named = os.environ.get("CXX")
     if any(shutil.which(name) for name in ((named,) if named else COMPILERS)):
         return None
-    return f"no C++ compiler ({named or ', '.join(COMPILERS)}) on the path; install g++ or clang++, or set CXX"
+    return (
+        f"no C++ compiler ({named or ', '.join(COMPILERS)}) on the path; install g++ or clang++, or"
+        " set CXX"
+    )
 
 
 @contextmanager
-def open_session(job: Job) -> Iterator[Session]:
+def open_session(job: RuntimeJob) -> Iterator[Session]:
     """Yield a session of a job, after compiling; torch has the job's number of threads until it is left.
 
     Raises:
@@ -32,8 +35,8 @@ def open_session(job: Job) -> Iterator[Session]:
     import torch
     from torch import Tensor
 
-    from mvt_nas.latency.measuring.random_input import random_images
-    from mvt_nas.threads import torch_threads
+    from mvt_nas._process import torch_threads
+    from mvt_nas.models.synthetic import random_images
 
     with torch_threads(job.threads):
         with refusal("torch.compile cannot compile the network"), warnings.catch_warnings():

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mvt_nas.engine.candidates import Candidate
-from mvt_nas.engine.config import RunConfig
-from mvt_nas.engine.run import shown
-from mvt_nas.engine.stop_when import Reason
-from mvt_nas.engine.stopping import ended
-from mvt_nas.engine.store import Content
-from mvt_nas.report.watch.follow import Follower, in_use
-from mvt_nas.report.watch.pace import Pace
-from mvt_nas.report.watch.tally import Tally
+from mvt_nas.nas.problem.config import RunConfig
+from mvt_nas.nas.problem.stopping_rule import Reason
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.run import candidates_with_measurements
+from mvt_nas.nas.runs.store import StoreContent
+from mvt_nas.nas.stopping import stopping_reason
+from mvt_nas.report.watch.counters import RunCounters
+from mvt_nas.report.watch.rate import Rate
+from mvt_nas.report.watch.tail import RunTail, in_use
 
 State = Literal["running", "ended", "left"]
-"""A process works on the run, it has ended by itself, or it was left unfinished: by Ctrl-C, by its minutes, or by a crash."""
+"""A process works on the run, it has ended by itself, or it was left unfinished: by Ctrl-C, by its
+minutes, or by a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class RungView:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RunView:
     """A run at one moment.
 
     Attributes:
@@ -52,10 +53,12 @@ class View:
         reasons: number of failures by reason, the most frequent first.
         front: best in the first objective first.
         knee: the number of the candidate at its knee.
-        hypervolume: of the front, from the run's reference point; a moment old while a run with many objectives goes on.
+        hypervolume: of the front, from the run's reference point; a moment old while a run with
+            many objectives goes on.
         curve: number of candidates and their hypervolume, as it grew.
         evaluation_s: seconds that an evaluation took on average.
-        per_second: candidates, or trainings on the rungs, that finish in a second; ``None`` before that can be said.
+        per_second: candidates, or trainings on the rungs, that finish in a second; ``None`` before
+            that can be said.
         rungs: above the first, from low to high, where trainings climb them.
     """
 
@@ -87,7 +90,7 @@ class View:
         return max((candidate.number for candidate in self.front), default=None)
 
 
-class Watcher:
+class RunWatcher:
     """Looks at a run again and again.
 
     Args:
@@ -98,33 +101,35 @@ class Watcher:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._follower = Follower(folder)
-        self._tally = Tally(self._follower.config)
-        self._pace = Pace()
+        self._follower = RunTail(folder)
+        self._tally = RunCounters(self._follower.config)
+        self._pace = Rate()
 
-    def look(self) -> View:
+    def look(self) -> RunView:
         """Return the run as it is now.
 
         Raises:
             RunError: the run is gone, or damaged.
         """
-        held = in_use(self._follower.folder)  # before reading: a search that ends in between has written all
+        held = in_use(
+            self._follower.folder
+        )  # before reading: a search that ends in between has written all
         news = self._follower.look()
         config, content = self._follower.config, self._follower.content
         if news.anew:
-            self._tally, self._pace = Tally(config), Pace()
+            self._tally, self._pace = RunCounters(config), Rate()
         if _has_rungs(config):
             if news.anew or news.records:  # what is known of a candidate changes, and there are few
-                self._tally = Tally(config)
-                self._tally.add(list(shown(config, content).values()))
+                self._tally = RunCounters(config)
+                self._tally.add(list(candidates_with_measurements(config, content).values()))
         else:
             self._tally.add(news.candidates)
         self._pace.tell(time.monotonic(), len(content.candidates) + len(content.results))
         return self._view(*_state(config, content, held))
 
-    def _view(self, state: State, reason: Reason | None) -> View:
+    def _view(self, state: State, reason: Reason | None) -> RunView:
         config, content, tally = self._follower.config, self._follower.content, self._tally
-        return View(
+        return RunView(
             folder=self._follower.folder,
             config=config,
             state=state,
@@ -146,16 +151,19 @@ def _has_rungs(config: RunConfig) -> bool:
     return config.training is not None and bool(config.training.rungs)
 
 
-def _climbs(config: RunConfig, content: Content) -> bool:
+def _climbs(config: RunConfig, content: StoreContent) -> bool:
     """Return whether trainings are still to be brought up the rungs."""
     if not _has_rungs(config):
         return False
-    from mvt_nas.engine.climb import to_climb  # imports SciPy, for seconds
+    # imports SciPy, for seconds
+    from mvt_nas.nas.multi_fidelity.successive_halving import (
+        candidates_to_promote,
+    )
 
-    return to_climb(config, content)
+    return candidates_to_promote(config, content)
 
 
-def _state(config: RunConfig, content: Content, held: bool) -> tuple[State, Reason | None]:
+def _state(config: RunConfig, content: StoreContent, held: bool) -> tuple[State, Reason | None]:
     """Return whether a run goes on, and if not, why; ``held`` says whether a process works on it."""
     if _climbs(config, content):
         return ("running" if held else "left"), None
@@ -163,11 +171,11 @@ def _state(config: RunConfig, content: Content, held: bool) -> tuple[State, Reas
         return "ended", "trials"
     if held:
         return "running", None
-    reason = ended(config, content)
+    reason = stopping_reason(config, content)
     return ("left" if reason is None else "ended"), reason
 
 
-def _rungs(config: RunConfig, content: Content) -> list[RungView]:
+def _rungs(config: RunConfig, content: StoreContent) -> list[RungView]:
     """Return how far a climb is; nothing before it has begun."""
     training, done = config.training, len(content.candidates)
     if training is None or not any(of == done for of, _ in content.rungs):
@@ -176,7 +184,11 @@ def _rungs(config: RunConfig, content: Content) -> list[RungView]:
     members = sum(candidate.scored for candidate in content.candidates.values())
     for epochs in (*training.rungs[1:], training.protocol.epochs):
         rung = content.rungs.get((done, epochs))
-        reached = [content.results[n, epochs] for n in (rung.numbers if rung else ()) if (n, epochs) in content.results]
+        reached = [
+            content.results[n, epochs]
+            for n in (rung.numbers if rung else ())
+            if (n, epochs) in content.results
+        ]
         of = min(math.ceil(training.keep * members), members)
         views.append(RungView(epochs, len(reached), of))
         members = of - sum(one.accuracy is None for one in reached)

@@ -2,7 +2,8 @@
 
 Corners are (x1, y1, x2, y2), centre forms (cx, cy, w, h), both in sides of the picture.
 
-Source: arXiv 1512.02325, Section 2.2, Eq. 2; variances as in the released configurations of MobileViT.
+Source: arXiv 1512.02325, Section 2.2, Eq. 2; variances as in the released configurations of
+MobileViT.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mvt_nas.tasks.detection.layout import shapes
+from mvt_nas.tasks.detection.feature_maps import shapes
 
 CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 """By which a network's figures are multiplied, so that it gives numbers around one."""

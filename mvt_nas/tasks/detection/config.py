@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mvt_nas.space.fields import integer
-from mvt_nas.tasks.contract import TASKS, Task
+from mvt_nas._fields import integer
+from mvt_nas.tasks.base import TASKS, Task
 
 
 @TASKS.register("detection")
@@ -14,7 +14,8 @@ from mvt_nas.tasks.contract import TASKS, Task
 class Detection(Task):
     """Objects and their boxes, by SSDLite on the last two sizes of maps and four smaller ones.
 
-    Source: arXiv 1512.02325 (SSD) and 1801.04381 (SSDLite); widths and anchors as in the released configurations of MobileViT.
+    Source: arXiv 1512.02325 (SSD) and 1801.04381 (SSDLite); widths and anchors as in the released
+        configurations of MobileViT.
     """
 
     kind: ClassVar[str] = "detection"
@@ -22,4 +23,6 @@ class Detection(Task):
     outputs: ClassVar[tuple[str, ...]] = ("logits", "offsets")
 
     resolution_px: int = integer(32, 8192, doc="side of the square picture", default=320)
-    num_classes: int = integer(1, 1_000_000, doc="kinds of objects; the background is one more", default=80)
+    num_classes: int = integer(
+        1, 1_000_000, doc="kinds of objects; the background is one more", default=80
+    )

@@ -1,7 +1,7 @@
-"""Forward of the SSDLite head (see ``ops.py`` for its lowering).
+"""Forward of the SSDLite head (see ``lowering.py`` for its lowering).
 
-Source: arXiv 1512.02325, Section 2.1, with the separable convolutions of 1801.04381, Section 6.2; where norms and ReLU stand follows the
-release of MobileViT.
+Source: arXiv 1512.02325, Section 2.1, with the separable convolutions of 1801.04381, Section 6.2;
+where norms and ReLU stand follows the release of MobileViT.
 """
 
 from __future__ import annotations
@@ -14,11 +14,18 @@ from torch import Tensor, nn
 from mvt_nas.blocks.layers import conv_norm, copy
 from mvt_nas.tasks.detection.anchors import anchors
 from mvt_nas.tasks.detection.config import Detection
-from mvt_nas.tasks.detection.layout import COORDINATES, POOLED, PROJECTED, SMALLER, boxes_per_position, sides
-from mvt_nas.tasks.modules import HEAD_MODULES
+from mvt_nas.tasks.detection.feature_maps import (
+    COORDINATES,
+    POOLED,
+    PROJECTED,
+    SMALLER,
+    boxes_per_position,
+    sides,
+)
+from mvt_nas.tasks.head_modules import HEAD_MODULES
 
 
-class Boxes(nn.Module):
+class BoxPredictor(nn.Module):
     """What finds the boxes around all positions of one map.
 
     Args:
@@ -33,9 +40,17 @@ class Boxes(nn.Module):
         self.each = COORDINATES + classes
         channels = boxes_per_position(level) * self.each
         projects = width is not None and level < len(PROJECTED)
-        self.project = conv_norm(in_channels, width or in_channels, activation="relu") if projects else nn.Identity()
+        self.project = (
+            conv_norm(in_channels, width or in_channels, activation="relu")
+            if projects
+            else nn.Identity()
+        )
         looked = width or in_channels
-        self.depthwise = nn.Identity() if width is None else conv_norm(looked, looked, 3, groups=looked, activation="linear")
+        self.depthwise = (
+            nn.Identity()
+            if width is None
+            else conv_norm(looked, looked, 3, groups=looked, activation="linear")
+        )
         self.predict = nn.Conv2d(looked, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,19 +74,22 @@ class SSDLite(nn.Module):
         classes, before, boxes = task.num_classes + 1, widths[-1], list[nn.Module]()
         self.smaller = nn.ModuleList()
         for level, width in enumerate(PROJECTED):
-            boxes.append(Boxes(widths[level], level, width, classes))
+            boxes.append(BoxPredictor(widths[level], level, width, classes))
         for level, width in enumerate(SMALLER, start=len(PROJECTED)):
             halves = conv_norm(before, before, 3, stride=2, groups=before, activation="linear")
-            self.smaller.append(nn.Sequential(*halves, *conv_norm(before, width, activation="relu")))
-            boxes.append(Boxes(width, level, width, classes))
+            self.smaller.append(
+                nn.Sequential(*halves, *conv_norm(before, width, activation="relu"))
+            )
+            boxes.append(BoxPredictor(width, level, width, classes))
             before = width
         self.pooled = nn.Sequential(nn.Conv2d(before, POOLED, 1, bias=False), nn.ReLU())
-        self.boxes = nn.ModuleList([*boxes, Boxes(POOLED, len(boxes), None, classes)])
+        self.boxes = nn.ModuleList([*boxes, BoxPredictor(POOLED, len(boxes), None, classes)])
 
     def forward(self, images: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return logits, (B, A, classes + 1), the background first, and offsets, (B, A, 4), for two maps, each (B, C, h, w).
 
-        The offsets belong to the anchors in their order (see :func:`mvt_nas.tasks.detection.anchors.decode`).
+        The offsets belong to the anchors in their order (see
+        :func:`mvt_nas.tasks.detection.anchors.decode`).
         """
         x, outputs = maps[-1], [boxes(x) for boxes, x in zip(self.boxes, maps, strict=False)]
         for smaller in self.smaller:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from mvt_nas.space.fields import integer
-from mvt_nas.tasks.contract import TASKS, Task
+from mvt_nas._fields import integer
+from mvt_nas.tasks.base import TASKS, Task
 
 _PYRAMID_WIDTHS = {"separable": 512}
 _PYRAMID_WIDTH = 256
@@ -17,7 +17,8 @@ _PYRAMID_WIDTH = 256
 class Segmentation(Task):
     """The class of every pixel, by DeepLabv3 on the last map.
 
-    Source: arXiv 1706.05587; widths, rates and stride as in the released configurations of MobileViT, MobileViTv2 and MobileViTv3.
+    Source: arXiv 1706.05587; widths, rates and stride as in the released configurations of
+        MobileViT, MobileViTv2 and MobileViTv3.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -25,12 +26,27 @@ class Segmentation(Task):
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
     resolution_px: int = integer(32, 8192, doc="side of the square picture", default=512)
-    num_classes: int = integer(2, 1_000_000, doc="classes of a pixel, the background among them", default=21)
-    output_stride: int = integer(4, 64, doc="side of the picture per side of the last map, at most", default=16)
-    pyramid_width: int = integer(
-        0, 8192, doc="channels of the pyramid; 0: as published, 512 if the last block's attention is separable, else 256", default=0
+    num_classes: int = integer(
+        2, 1_000_000, doc="classes of a pixel, the background among them", default=21
     )
-    rate: int = integer(1, 64, doc="dilation of the pyramid's first 3 x 3 convolution; twice, thrice for the others", default=6)
+    output_stride: int = integer(
+        4, 64, doc="side of the picture per side of the last map, at most", default=16
+    )
+    pyramid_width: int = integer(
+        0,
+        8192,
+        doc=(
+            "channels of the pyramid; 0: as published, 512 if the last block's attention is"
+            " separable, else 256"
+        ),
+        default=0,
+    )
+    rate: int = integer(
+        1,
+        64,
+        doc="dilation of the pyramid's first 3 x 3 convolution; twice, thrice for the others",
+        default=6,
+    )
 
     @property
     def largest_stride(self) -> int | None:
@@ -39,4 +55,8 @@ class Segmentation(Task):
 
     def fitted(self, attention: str | None) -> Self:
         """Return the task with the pyramid's width settled."""
-        return self if self.pyramid_width else replace(self, pyramid_width=_PYRAMID_WIDTHS.get(str(attention), _PYRAMID_WIDTH))
+        return (
+            self
+            if self.pyramid_width
+            else replace(self, pyramid_width=_PYRAMID_WIDTHS.get(str(attention), _PYRAMID_WIDTH))
+        )

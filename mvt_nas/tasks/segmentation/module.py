@@ -1,6 +1,7 @@
-"""Forward of the DeepLabv3 head (see ``ops.py`` for its lowering).
+"""Forward of the DeepLabv3 head (see ``lowering.py`` for its lowering).
 
-Source: arXiv 1706.05587, Section 3.3; ReLU within the head and resizing with aligned corners as in the release of MobileViT.
+Source: arXiv 1706.05587, Section 3.3; ReLU within the head and resizing with aligned corners as in
+the release of MobileViT.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvt_nas.blocks.layers import conv_norm
-from mvt_nas.tasks.modules import HEAD_MODULES
+from mvt_nas.tasks.head_modules import HEAD_MODULES
 from mvt_nas.tasks.segmentation.config import Segmentation
-from mvt_nas.tasks.segmentation.ops import RATES
+from mvt_nas.tasks.segmentation.lowering import RATES
 
 
 @HEAD_MODULES.register("segmentation")
@@ -31,7 +32,10 @@ class DeepLab(nn.Module):
         super().__init__()
         (in_channels,), width = widths, task.pyramid_width
         branches = [conv_norm(in_channels, width, activation="relu")]
-        branches += [conv_norm(in_channels, width, 3, dilation=task.rate * times, activation="relu") for times in RATES]
+        branches += [
+            conv_norm(in_channels, width, 3, dilation=task.rate * times, activation="relu")
+            for times in RATES
+        ]
         self.branches = nn.ModuleList(branches)
         self.pooled = conv_norm(in_channels, width, activation="relu")
         self.project = conv_norm((len(branches) + 1) * width, width, activation="relu")
@@ -43,6 +47,8 @@ class DeepLab(nn.Module):
         (x,) = maps
         seen = [branch(x) for branch in self.branches]
         pooled = self.pooled(x.mean(dim=(2, 3))[:, :, None, None])
-        spread = functional.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
+        spread = functional.interpolate(
+            pooled, size=x.shape[2:], mode="bilinear", align_corners=False
+        )
         y = self.classifier(self.dropout(self.project(torch.cat([*seen, spread], dim=1))))
         return functional.interpolate(y, size=images.shape[2:], mode="bilinear", align_corners=True)

@@ -1,1 +1,0 @@
-"""MobileNetV2's inverted residual, of which every stage begins."""

@@ -1,0 +1,101 @@
+"""The names of Hugging Face's transformers, for ``MobileViT`` and ``MobileViTV2``.
+
+They have v1's and v2's blocks, after one inverted residual with stride 2; other networks have no
+names there.
+
+Source: the state dicts of ``MobileViTForImageClassification`` and
+``MobileViTV2ForImageClassification``.
+"""
+
+from __future__ import annotations
+
+from mvt_nas.blocks.mobilevit.config import MobileViT
+from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping
+from mvt_nas.space.architecture import Architecture, Stage
+
+_PARTS = {"0": "convolution", "1": "normalization"}
+_RESIDUAL = {"expand": "expand_1x1", "depthwise": "conv_3x3", "project": "reduce_1x1"}
+_BLOCK = {
+    "local_conv": "conv_kxk",
+    "local_project": "conv_1x1",
+    "project": "conv_projection",
+    "fuse": "fusion",
+}
+_LAYER: dict[str, dict[str, tuple[str, ...]]] = {
+    "multi_head": {
+        "norm_attention": ("layernorm_before",),
+        "attention.qkv": (
+            "attention.attention.query",
+            "attention.attention.key",
+            "attention.attention.value",
+        ),
+        "attention.project": ("attention.output.dense",),
+        "norm_ffn": ("layernorm_after",),
+        "widen": ("intermediate.dense",),
+        "narrow": ("output.dense",),
+    },
+    "separable": {
+        "norm_attention": ("layernorm_before",),
+        "attention.qkv": ("attention.qkv_proj.convolution",),
+        "attention.project": ("attention.out_proj.convolution",),
+        "norm_ffn": ("layernorm_after",),
+        "widen": ("ffn.conv1.convolution",),
+        "narrow": ("ffn.conv2.convolution",),
+    },
+}
+
+
+def _names(name: str, architecture: Architecture) -> tuple[str, ...]:
+    module, leaf = name.rsplit(".", 1)
+    return tuple(f"{theirs}.{leaf}" for theirs in _modules(module.split("."), architecture))
+
+
+def _modules(path: list[str], architecture: Architecture) -> tuple[str, ...]:
+    match path:
+        case ["stem", part]:
+            return (f"conv_stem.{_PARTS[part]}",)
+        case ["stages", stage, *rest]:
+            return tuple(
+                f"encoder.layer.{stage}.{inside}"
+                for inside in _in_stage(rest, architecture.stages[int(stage)])
+            )
+        case ["head_conv", part]:
+            return (f"conv_1x1_exp.{_PARTS[part]}",)
+        case ["classifier"]:
+            return ("classifier",)
+        case _:  # of the head of a task
+            return ()
+
+
+def _in_stage(path: list[str], stage: Stage) -> tuple[str, ...]:
+    match path:
+        case ["convolutions", index, layer, part] if stage.block is None:
+            return (f"layer.{index}.{_RESIDUAL[layer]}.{_PARTS[part]}",)
+        case ["convolutions", _, layer, part] if stage.depth == 1 and stage.stride == 2:
+            return (f"downsampling_layer.{_RESIDUAL[layer]}.{_PARTS[part]}",)
+        case ["block", *rest] if (
+            isinstance(stage.block, MobileViT) and stage.block.projection != "none"
+        ):
+            return _in_block(rest, stage.block)
+        case _:
+            return ()
+
+
+def _in_block(path: list[str], block: MobileViT) -> tuple[str, ...]:
+    match path:
+        case ["tokens", "layers", index, *rest]:
+            return tuple(
+                f"transformer.layer.{index}.{theirs}"
+                for theirs in _LAYER[block.attention][".".join(rest)]
+            )
+        case ["tokens", *_]:
+            return ("layernorm",)
+        case [layer, *part]:
+            return (f"{_BLOCK[layer]}.{_PARTS[part[0] if part else '0']}",)
+        case _:
+            return ()
+
+
+KEY_MAPPINGS.register("transformers")(
+    KeyMapping(_names, aliases=(("mobilevit.", ""), ("mobilevitv2.", "")))
+)

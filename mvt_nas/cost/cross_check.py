@@ -1,0 +1,96 @@
+"""Second and third opinions on the multiply-adds: fvcore and thop, run on the real module.
+
+Both differ from :func:`mvt_nas.cost.counts.count`, each in its own way: ``CrossCheck.missing`` says
+how. Neither hides an attention from us, since the networks compute theirs with plain matrix
+products, not with one fused operation that a counter may not know.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mvt_nas.space.architecture import Architecture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mvt_nas.models.network import Network
+
+FVCORE_MISSING = (
+    "adds 2 per element of a batch norm, 5 per element of a layer or group norm and 4 per element"
+    " that a resize writes; like ours it counts no softmax, activation or element-wise operation"
+)
+"""In what fvcore's count differs from ours."""
+
+THOP_MISSING = (
+    "leaves out the matrix products between tensors (attention scores, weighted values) and the"
+    " parameters of the transformer's norms; adds 4 per element of a batch norm"
+)
+"""In what thop's count differs from ours: it sees only modules of torch's own types."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """What another counter says.
+
+    Attributes:
+        counter: its name.
+        macs: multiply-adds for the whole batch, as it understands them.
+        params: parameters; ``None`` where it does not count any.
+        missing: in one line, what it leaves out or adds compared with ours.
+    """
+
+    counter: str
+    macs: int
+    params: int | None
+    missing: str
+
+
+def count_with_fvcore(architecture: Architecture, batch_size: int = 1) -> CrossCheck:
+    """Return fvcore's count, which takes one forward pass on the CPU: it cannot trace a network without weights."""
+    import torch
+
+    model, images = _network(architecture, batch_size, "cpu")
+    with _muted(), torch.no_grad():
+        from fvcore.nn import FlopCountAnalysis, parameter_count
+
+        analysis = (
+            FlopCountAnalysis(model, images)
+            .unsupported_ops_warnings(False)
+            .uncalled_modules_warnings(False)
+        )
+        macs, params = int(analysis.total()), int(parameter_count(model)[""])
+    return CrossCheck("fvcore", macs, params, FVCORE_MISSING)
+
+
+def count_with_thop(architecture: Architecture, batch_size: int = 1) -> CrossCheck:
+    """Return thop's count."""
+    # thop leaves buffers in the modules; these live no longer than this call.
+    model, images = _network(architecture, batch_size, "meta")
+    with _muted():
+        from thop import profile
+
+        macs, params = profile(model, (images,), verbose=False)
+    return CrossCheck("thop", int(macs), int(params), THOP_MISSING)
+
+
+def _network(architecture: Architecture, batch_size: int, device: str) -> tuple[Network, Tensor]:
+    import torch
+
+    from mvt_nas.models.network import build_model
+
+    side = architecture.resolution_px
+    images = torch.zeros(batch_size, 3, side, side, device=device)
+    return build_model(architecture, device=device, seed=0).eval(), images
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Suppress warnings: both libraries use what torch and setuptools have deprecated, at import and when they run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

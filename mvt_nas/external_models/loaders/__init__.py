@@ -1,0 +1,1 @@
+"""The forms that a foreign network may come in, a file each (see ``mvt_nas/external_models/base.py``)."""

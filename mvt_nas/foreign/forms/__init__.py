@@ -1,1 +1,0 @@
-"""The forms that a foreign network may come in, a file each (see ``mvt_nas/foreign/contract.py``)."""

@@ -1,0 +1,138 @@
+"""Latencies of whole networks in a CSV file, as people bring them from a device: read strictly, line by line.
+
+The columns are ``network`` (a published model's name, or an architecture file beside the CSV file),
+``ms``, and optionally ``resolution_px``. Lines that begin with ``#`` say where the figures come
+from.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mvt_nas.errors import ArchitectureError, LatencyError, MvtNasError, listing
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.published import published_names, zoo
+
+REQUIRED = ("network", "ms")
+COLUMNS = ("network", "resolution_px", "ms")
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """A network's latency on some device.
+
+    Attributes:
+        network: as the file calls it.
+        architecture: at the resolution measured.
+        ms: of one inference.
+    """
+
+    network: str
+    architecture: Architecture
+    ms: float
+
+
+def read_measurements(path: Path) -> list[LatencyRow]:
+    """Return the measurements in a file; lines without a figure are left out.
+
+    Raises:
+        LatencyError: the file, a column, a network or a figure is not allowed.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LatencyError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
+        ) from None
+    rows = [
+        (f"{path}:{number}", _cells(line, f"{path}:{number}"))
+        for number, line in _with_content(lines)
+    ]
+    header = rows[0][1] if rows else []
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise LatencyError(
+            f"{path}: column {missing[0]!r} is missing (columns: {listing(header) or 'none'})"
+        )
+    found: dict[str, LatencyRow] = {}
+    for where, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise LatencyError(f"{where}: has not as many columns as the header")
+        row = dict(zip(header, cells, strict=True))
+        if row["ms"]:
+            one = _measurement(row, path, where)
+            if found.setdefault(one.architecture.key, one) is not one:
+                raise LatencyError(f"{where}: the network {one.network} is there twice")
+    return list(found.values())
+
+
+def template(networks: Sequence[tuple[str, int]]) -> str:
+    """Return a CSV file with an empty column for figures, from names and resolutions."""
+    head = (
+        "# Milliseconds of one inference of each network: the median or a low quantile of many"
+        " calls, after warming up.\n"
+    )
+    return (
+        head
+        + "\n".join(
+            [",".join(COLUMNS), *(f"{name},{resolution}," for name, resolution in networks)]
+        )
+        + "\n"
+    )
+
+
+def _with_content(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are neither blank nor comments, with their numbers."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line
+
+
+def _cells(line: str, where: str) -> list[str]:
+    try:
+        (cells,) = csv.reader([line], skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        raise LatencyError(f"{where}: is no line of a CSV file ({error})") from None
+    return cells
+
+
+def _measurement(row: dict[str, str], path: Path, where: str) -> LatencyRow:
+    architecture = _architecture(row["network"].strip(), path, where)
+    text = (row.get("resolution_px") or "").strip()
+    if text:
+        try:
+            architecture = replace(architecture, resolution_px=int(text))
+        except (ValueError, ArchitectureError):
+            raise LatencyError(
+                f"{where}: resolution_px = {text!r} is not allowed; a number of pixels"
+            ) from None
+    return LatencyRow(row["network"].strip(), architecture, _milliseconds(row["ms"].strip(), where))
+
+
+def _milliseconds(text: str, where: str) -> float:
+    try:
+        ms = float(text)
+    except ValueError:
+        ms = math.nan
+    if not 0 < ms < math.inf:
+        raise LatencyError(f"{where}: ms = {text!r} is not allowed; milliseconds above 0")
+    return ms
+
+
+def _architecture(name: str, path: Path, where: str) -> Architecture:
+    if name in published_names():
+        return zoo(name)
+    file = path.parent / name
+    if not file.is_file():
+        raise LatencyError(
+            f"{where}: network = {name!r} is neither a published model nor a file beside"
+            f" {path.name}"
+        )
+    try:
+        return Architecture.load(file)
+    except MvtNasError as error:
+        raise LatencyError(f"{where}: {error}") from None

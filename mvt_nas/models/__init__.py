@@ -1,0 +1,1 @@
+"""Architecture to kernels (``lowering``) and to an ``nn.Module`` (``network``)."""

@@ -1,0 +1,1 @@
+"""Cache of evaluations, shared by all searches of a user."""

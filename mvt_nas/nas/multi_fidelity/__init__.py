@@ -1,0 +1,1 @@
+"""Successive halving over training epochs."""

@@ -1,0 +1,98 @@
+"""What a search wants, as arrays: which objectives are known of every row, which have to be evaluated, and which values are allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.nas.problem.constraints import Feasibility
+from mvt_nas.nas.problem.objectives import Budget, Objective
+from mvt_nas.pareto import SIGN_AS_COST
+from mvt_nas.space.columns import Rows
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizationProblem:
+    """Objectives, and budgets on what is not known.
+
+    Attributes:
+        objectives: in the order of a trial's values.
+        budgets: on metrics that have to be evaluated.
+        known: names of the metrics that tables give.
+    """
+
+    objectives: tuple[Objective, ...]
+    budgets: tuple[Budget, ...]
+    known: frozenset[str]
+
+    @staticmethod
+    def of(
+        feasibility: Feasibility, objectives: Sequence[Objective], budgets: Sequence[Budget]
+    ) -> OptimizationProblem:
+        """Return the goals of a search in a space."""
+        known = frozenset(feasibility.known.names)
+        return OptimizationProblem(
+            tuple(objectives),
+            tuple(budget for budget in budgets if budget.metric not in known),
+            known,
+        )
+
+    @property
+    def signs(self) -> Array:
+        """What turns values into costs, of which less is better, (objectives,)."""
+        return np.array([SIGN_AS_COST[objective.direction] for objective in self.objectives])
+
+    @property
+    def costly(self) -> list[int]:
+        """The columns of the objectives that have to be evaluated."""
+        return [
+            column
+            for column, objective in enumerate(self.objectives)
+            if objective.metric not in self.known
+        ]
+
+    def known_costs(self, feasibility: Feasibility, rows: Rows) -> Array:
+        """Return the costs of rows, (n, objectives), with zeros for what has to be evaluated."""
+        values = feasibility.known.of(rows)
+        costs = np.zeros((len(rows), len(self.objectives)))
+        for column, objective in enumerate(self.objectives):
+            if objective.metric in self.known and len(rows):
+                costs[:, column] = (
+                    np.asarray(values[objective.metric], dtype=float)
+                    * SIGN_AS_COST[objective.direction]
+                )
+        return costs
+
+    @property
+    def highest(self) -> Array:
+        """The largest cost that budgets on objectives allow, (objectives,)."""
+        return self._bounds()[1]
+
+    @property
+    def lowest(self) -> Array:
+        """The smallest cost that budgets on objectives allow, (objectives,): the budget of a search may forbid what it wants most."""
+        return self._bounds()[0]
+
+    def shared(self, constraint: str) -> bool:
+        """Return whether a constraint is a budget on an objective, and needs no model of its own."""
+        metrics = [objective.metric for objective in self.objectives]
+        return any(
+            str(budget) == constraint and budget.metric in metrics for budget in self.budgets
+        )
+
+    def _bounds(self) -> tuple[Array, Array]:
+        low, high = np.full(len(self.objectives), -np.inf), np.full(len(self.objectives), np.inf)
+        for column, objective in enumerate(self.objectives):
+            for budget in self.budgets:
+                if budget.metric == objective.metric:
+                    bound = budget.bound * SIGN_AS_COST[objective.direction]
+                    if budget.at_most == (objective.direction == "min"):
+                        high[column] = min(high[column], bound)
+                    else:
+                        low[column] = max(low[column], bound)
+        return low, high

@@ -1,0 +1,78 @@
+"""What a runner does: take tasks, yield outcomes as they finish."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mvt_nas.errors import MetricError
+from mvt_nas.nas.runners.evaluation import EvaluationTask, Outcome
+from mvt_nas.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What evaluations may use.
+
+    Attributes:
+        workers: evaluations at a time; ``None`` for one on this machine, and for as many as there
+            is room for on a cluster.
+        address: of a cluster, ``auto`` or ``HOST:PORT``; ``None`` for this machine.
+        cpus: that a cluster reserves for each evaluation; each computes on one thread, whatever it
+            reserves.
+        gpus: that a cluster reserves for each; a half lets two share one.
+
+    Raises:
+        MetricError: a number that is not allowed.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise MetricError(f"--workers {self.workers} is not allowed; an integer from 1")
+        for name, value, above in (("cpus", self.cpus, True), ("gpus", self.gpus, False)):
+            number = (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            )
+            if not number or value < 0 or (above and value == 0):
+                raise MetricError(
+                    f"--{name}-per-trial {value} is not allowed; a number"
+                    f" {'above' if above else 'from'} 0"
+                )
+
+
+class Runner(Protocol):
+    """Evaluates candidates."""
+
+    def run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
+        """Yield the outcome of each task as it finishes, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Let the workers go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerKind:
+    """A way to evaluate.
+
+    Attributes:
+        make: returns the runner; raises RunError where it cannot be started.
+        check: raises RunError for what can be known to be wrong before a search begins, at no cost.
+    """
+
+    make: Callable[[Resources], Runner]
+    check: Callable[[Resources], None]
+
+
+RUNNERS: Registry[RunnerKind] = Registry("runner", "mvt_nas.nas.runners")
+"""Runners by name."""

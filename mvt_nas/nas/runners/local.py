@@ -1,0 +1,44 @@
+"""Evaluation on this machine: in this process for one worker, else in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mvt_nas.errors import MetricError
+from mvt_nas.nas.runners.base import RUNNERS, Resources, Runner, RunnerKind
+from mvt_nas.nas.runners.evaluation import EvaluationTask, Outcome, evaluate
+from mvt_nas.nas.runners.process_pool import WorkerPool
+
+
+class InProcessRunner:
+    """Evaluates one task after another where the search itself runs."""
+
+    def run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
+        """Yield the outcomes in order."""
+        for task in tasks:
+            yield evaluate(task)
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+def local(resources: Resources) -> Runner:
+    """Return a runner with so many workers on this machine."""
+    workers = resources.workers or 1
+    return InProcessRunner() if workers == 1 else WorkerPool(workers)
+
+
+def check(resources: Resources) -> None:
+    """Check that there is no address, which would be of no use.
+
+    Raises:
+        MetricError: there is one.
+    """
+    if resources.address is not None:
+        raise MetricError(
+            f"--ray-address {resources.address} is of no use to --runner local; leave one of"
+            " them out"
+        )
+
+
+RUNNERS.register("local")(RunnerKind(local, check))

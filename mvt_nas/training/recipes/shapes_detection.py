@@ -1,0 +1,52 @@
+"""A recipe for a minute on a processor: a detector of the shapes that are drawn on the fly. It is for a first try, and no paper's.
+
+An overlap of 0.4 is enough for an anchor, since the maps of small pictures have few.
+"""
+
+from __future__ import annotations
+
+from mvt_nas.training.presets import RECIPES, RecipePreset
+from mvt_nas.training.recipe import (
+    Augmentation,
+    Batches,
+    DetectionOptions,
+    Images,
+    Optimisation,
+    Recipe,
+    Regularisation,
+)
+
+
+def recipe(model: str) -> Recipe:
+    """Return the recipe, the same for all networks."""
+    return Recipe(
+        images=Images(px=64, validation_resize_px=64),
+        batches=Batches(images=16, images_per_device=16),
+        augmentation=Augmentation(crop_smallest_share=1.0),
+        optimisation=Optimisation(
+            epochs=8,
+            warmup_epochs=1.0,
+            first_learning_rate=0.0002,
+            largest_learning_rate=0.002,
+            last_learning_rate=0.0,
+            weight_decay=0.05,
+            clip_norm=10.0,
+        ),
+        regularisation=Regularisation(label_smoothing=0.0, ema_momentum=0.02),
+        detection=DetectionOptions(crop_probability=0.0, distortion_probability=0.0, match_iou=0.4),
+    )
+
+
+RECIPES.register("shapes_detection")(
+    RecipePreset(
+        name="shapes_detection",
+        summary=(
+            "detection: 64 px and 8 epochs, for a first try: the shapes drawn on the fly in a"
+            " minute"
+        ),
+        source="this project",
+        recipe=recipe,
+        fixed_px=True,
+        kind="detection",
+    )
+)

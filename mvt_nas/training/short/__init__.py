@@ -1,0 +1,1 @@
+"""Short trainings that compare networks inside a search."""

@@ -1,0 +1,72 @@
+"""Networks that are meant for 256 px, brought to pictures of 32 or 64 px.
+
+At 32 px a total stride of 32 leaves one position, where attention and depthwise convolutions have
+nothing to look at: the accuracy would tell how well a network works as a perceptron. The rule keeps
+what is told apart:
+
+1. The input is ``pixels`` wide. The stem's stride stays 2.
+2. While the last map is smaller than 4 × 4, the earliest stage with stride 2 gets stride 1. The
+   earliest, since late stages then keep the order of their maps, and since full resolution matters
+   most where nothing has been thrown away yet, as in the usual CIFAR variants of ResNet and
+   MobileNetV2.
+3. A patch is no larger than half the side of its map, so that attention runs between 2 × 2 patches
+  or more.
+
+Widths, depths and everything else stay. A network for which nothing of this is needed only gets the
+new resolution.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from mvt_nas._fields import specs
+from mvt_nas.space.architecture import Architecture, Block, Stage
+
+SMALLEST_LAST_PX = 4
+"""Side of the last map, where strides allow it."""
+
+
+def for_small_images(architecture: Architecture, pixels: int) -> Architecture:
+    """Return the network with strides and patches that make sense at ``pixels``.
+
+    Raises:
+        ArchitectureError: a number of pixels that is not allowed.
+    """
+    strides, patches = strides_and_patches([stage.stride for stage in architecture.stages], pixels)
+    stages = tuple(
+        _stage(*parts) for parts in zip(architecture.stages, strides, patches, strict=True)
+    )
+    return dataclasses.replace(architecture, resolution_px=pixels, stages=stages)
+
+
+def strides_and_patches(strides: Sequence[int], pixels: int) -> tuple[list[int], list[int]]:
+    """Return for each stage the stride that makes sense at ``pixels`` instead of its own, and the largest patch."""
+    changed = list(strides)
+    while _sides(pixels, changed)[-1] < SMALLEST_LAST_PX and 2 in changed:
+        changed[changed.index(2)] = 1
+    return changed, [max(1, side // 2) for side in _sides(pixels, changed)]
+
+
+def _sides(pixels: int, strides: list[int]) -> list[int]:
+    """Return the side of the map that leaves each stage; a convolution of stride 2 rounds up."""
+    sides, side = [], (pixels + 1) // 2
+    for stride in strides:
+        side = (side + stride - 1) // stride
+        sides.append(side)
+    return sides
+
+
+def _stage(stage: Stage, stride: int, largest: int) -> Stage:
+    return dataclasses.replace(
+        stage, stride=stride, block=None if stage.block is None else _block(stage.block, largest)
+    )
+
+
+def _block(block: Block, largest: int) -> Block:
+    if "patch" not in specs(type(block)):
+        return block
+    changes: dict[str, Any] = {"patch": min(getattr(block, "patch"), largest)}  # not every block has one
+    return dataclasses.replace(block, **changes)  # type: ignore[type-var]  # every block is a dataclass

@@ -1,0 +1,120 @@
+"""RandAugment: a few random operations on every picture, all of one strength.
+
+Source: Cubuk et al., arXiv 1909.13719; operations and the ranges of their strengths (0 to 30) as in
+the policy that MobileViTv2 was trained with: identity, shears, translations, rotation, brightness,
+colour, contrast, sharpness, posterise, solarise, auto-contrast, equalise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+STRONGEST = 30
+
+Operation = Callable[["Image", float], "Image"]
+"""Takes a picture and a strength from -1 to 1, or 0 to 1 where it has no direction."""
+
+
+def rand_augment(
+    image: Image, operations: int, magnitude: int, random: np.random.Generator
+) -> Image:
+    """Return a picture after random operations.
+
+    Args:
+        image: RGB.
+        operations: how many, each drawn from all.
+        magnitude: their strength, 0 to 30.
+        random: is drawn from.
+    """
+    for _ in range(operations):
+        name = list(OPERATIONS)[int(random.integers(len(OPERATIONS)))]
+        operation, has_direction = OPERATIONS[name]
+        backwards = bool(random.integers(2)) and has_direction
+        image = operation(image, (-1 if backwards else 1) * magnitude / STRONGEST)
+    return image
+
+
+def _moved(image: Image, shear_x: float, shear_y: float, right: float, down: float) -> Image:
+    """Return a picture whose pixel (x, y) is that at (x + shear_x y - right, y + shear_y x - down), black outside."""
+    from PIL import Image as pillow
+
+    return image.transform(
+        image.size,
+        pillow.Transform.AFFINE,
+        (1, shear_x, -right, shear_y, 1, -down),
+        resample=pillow.Resampling.NEAREST,
+    )
+
+
+def _rotate(image: Image, strength: float) -> Image:
+    return image.rotate(30 * strength)
+
+
+def _enhanced(name: str) -> Operation:
+    def enhance(image: Image, strength: float) -> Image:
+        from PIL import ImageEnhance
+
+        changed: Image = getattr(ImageEnhance, name)(image).enhance(1 + 0.9 * strength)
+        return changed
+
+    return enhance
+
+
+def _posterize(image: Image, strength: float) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.posterize(image, 8 - round(4 * strength))
+
+
+def _solarize(image: Image, strength: float) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.solarize(
+        image, math.ceil(255 * (1 - strength) - 1e-9)
+    )  # 136.00000000000003 is 136
+
+
+def _auto_contrast(image: Image, strength: float) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.autocontrast(image)
+
+
+def _equalize(image: Image, strength: float) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.equalize(image)
+
+
+_FARTHEST = 150 / 331
+
+OPERATIONS: dict[str, tuple[Operation, bool]] = {
+    "identity": (lambda image, strength: image, False),
+    "shear_x": (lambda image, strength: _moved(image, 0.3 * strength, 0, 0, 0), True),
+    "shear_y": (lambda image, strength: _moved(image, 0, 0.3 * strength, 0, 0), True),
+    "translate_x": (
+        lambda image, strength: _moved(image, 0, 0, int(_FARTHEST * image.width * strength), 0),
+        True,
+    ),
+    "translate_y": (
+        lambda image, strength: _moved(image, 0, 0, 0, int(_FARTHEST * image.height * strength)),
+        True,
+    ),
+    "rotate": (_rotate, True),
+    "brightness": (_enhanced("Brightness"), True),
+    "colour": (_enhanced("Color"), True),
+    "contrast": (_enhanced("Contrast"), True),
+    "sharpness": (_enhanced("Sharpness"), True),
+    "posterize": (_posterize, False),
+    "solarize": (_solarize, False),
+    "auto_contrast": (_auto_contrast, False),
+    "equalize": (_equalize, False),
+}
+"""Each operation, and whether its strength has a direction."""

@@ -1,0 +1,349 @@
+"""``mvt-nas bench train``: many trainings, one table, whatever happens between."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mvt_nas.accuracy import dataset_builder as bench
+from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
+from mvt_nas.accuracy.protocol import as_trained
+from mvt_nas.accuracy.table import COMPLETE, TrainedNetwork, read_table
+from mvt_nas.cli.main import main
+from mvt_nas.data.load import load_images
+from mvt_nas.errors import AccuracyError
+from mvt_nas.space.search_space import load_space
+from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short.train import train_short
+
+PROTOCOL = ShortRecipe(
+    pixels=16,
+    train_images=96,
+    validation_images=100,
+    epochs=1,
+    batch_size=16,
+    ema_decay=0.5,
+    flip=False,
+    crop_padding=1,
+)
+SMALL = TableBuilder(
+    load_space("small_images"),
+    "digits",
+    PROTOCOL,
+    spread=8,
+    matched=2,
+    published=2,
+    repeated=2,
+    most_macs=1.2e6,
+    budget=8e5,
+    limit=20,
+)
+
+
+def _pairs(trainings: tuple[TrainedNetwork, ...]) -> list[tuple[str, int]]:
+    return [(one.key, one.seed) for one in trainings]
+
+
+def test_a_table_grows_and_nothing_is_trained_twice(tmp_path: Path) -> None:
+    path, told = tmp_path / "new" / "table.csv", []
+    first = build_table(
+        SMALL,
+        path,
+        workers=2,
+        most=5,
+        device="cpu",
+        listener=lambda done, total, one: told.append((done, total)),
+    )
+    jobs = SMALL.jobs(10)[0]
+    assert len(jobs) == 12 + 2 * 2
+    assert told == [(number, 16) for number in range(1, 6)]
+    assert len(first.trainings) == 5
+    whole = build_table(
+        SMALL, path, device="cpu", listener=lambda done, total, one: told.append((done, total))
+    )
+    assert told[5:] == [(number, 16) for number in range(6, 17)]
+    assert whole.trainings[:5] == first.trainings
+    assert sorted(_pairs(whole.trainings)) == sorted(
+        (job.planned.architecture.key, job.seed) for job in jobs
+    )
+    before = path.read_bytes()
+    again = build_table(
+        SMALL, path, device="cpu", listener=lambda done, total, one: told.append((done, total))
+    )
+    assert again.trainings == whole.trainings
+    assert (len(told), path.read_bytes()) == (16, before)
+    assert list((path.parent / ".table.checkpoints").iterdir()) == []
+
+    more = dataclasses.replace(SMALL, repeated=3)
+    new = {(job.planned.architecture.key, job.seed) for job in more.jobs(10)[0]} - set(
+        _pairs(whole.trainings)
+    )
+    grown = build_table(more, path, device="cpu")
+    assert path.read_bytes().startswith(before)
+    assert sorted(_pairs(grown.trainings[16:])) == sorted(new)
+    assert 2 <= len(new) <= 6
+
+    _what_is_in_it(path)
+    for change, name in (
+        (dataclasses.replace(PROTOCOL, epochs=2), "protocol_key"),
+        (
+            dataclasses.replace(PROTOCOL, split_seed=1),
+            "data_fingerprint",
+        ),  # a limit chooses pictures by it
+    ):
+        with pytest.raises(
+            AccuracyError,
+            match=(
+                rf"table\.csv: {name} is \w+ there, \w+ here; accuracies of both cannot be compared"
+            ),
+        ):
+            build_table(dataclasses.replace(SMALL, protocol=change), path)
+
+
+def _what_is_in_it(path: Path) -> None:
+    table = read_table(path)
+    assert table.head["protocol"] == PROTOCOL.to_dict()
+    assert table.head["num_classes"] == 10
+    assert table.head["matched_macs"] == 8e5
+    assert {one.panel for one in table.trainings} == {"spread", "matched", "published"}
+    assert all(one.architecture.resolution_px == 16 for one in table.trainings)
+    assert all(
+        one.status == COMPLETE and len(one.curve) == 1 and one.seconds > 0
+        for one in table.trainings
+    )
+    assert len(table.networks()) == 12
+    losses = {one.validation_loss for one in table.trainings}
+    assert len(losses) == len(table.trainings)  # seeds differ
+    # A row is what a training of its own gives.
+    one = next(one for one in table.trainings if one.seed == 1)
+    images = load_images("digits", 16, limit=20, seed=0)
+    alone = train_short(one.architecture, images, PROTOCOL, seed=1, device="cpu")
+    assert one.accuracy == pytest.approx(100 * alone.ema_accuracy, abs=1e-4)
+    assert one.validation_loss == pytest.approx(alone.curve[-1].validation_loss, rel=1e-3)
+    assert one.curve[0] == pytest.approx(100 * alone.ema_accuracy, abs=1e-3)
+
+
+def test_jobs_come_in_an_order_in_which_an_early_end_leaves_some_of_all() -> None:
+    plain = dataclasses.replace(
+        SMALL,
+        protocol=ShortRecipe(),
+        spread=16,
+        matched=8,
+        published=4,
+        repeated=4,
+        most_macs=None,
+        budget=None,
+    )
+    jobs, budget = plain.jobs(10)
+    assert (
+        len({(job.planned.architecture.key, job.seed) for job in jobs}) == len(jobs) == 28 + 2 * 4
+    )
+    assert [job.seed for job in jobs] == [0] * 21 + [1] * 4 + [2] * 4 + [0] * 7
+    panels = [job.planned.panel for job in jobs[:7]]
+    assert {panel: panels.count(panel) for panel in ("spread", "matched", "published")} == {
+        "spread": 4,
+        "matched": 2,
+        "published": 1,
+    }
+    assert {job.planned.architecture.key for job in jobs[21:29]} < {
+        job.planned.architecture.key for job in jobs[:21]
+    }
+    assert plain.jobs(10) == (jobs, budget)
+
+
+def test_networks_that_shrinking_makes_equal_are_trained_once() -> None:
+    """Two models of one family and different width are the same network when they are shrunk to one size."""
+    all_published = dataclasses.replace(
+        SMALL, protocol=ShortRecipe(), published=19, repeated=0, most_macs=None, budget=2.5e6
+    )
+    jobs, budget = all_published.jobs(10)
+    keys = [job.planned.architecture.key for job in jobs]
+    assert len(set(keys)) == len(keys)
+    titles = [job.planned.title for job in jobs if job.planned.panel == "published"]
+    assert 5 <= len(titles) < 19
+    assert len(all_published._published(budget, 10)) == 19
+
+
+def test_networks_come_as_the_protocol_trains_them() -> None:
+    for job in SMALL.jobs(10)[0]:
+        assert job.planned.architecture == as_trained(job.planned.architecture, PROTOCOL)
+
+
+def test_a_training_that_goes_wrong_is_kept_as_such(tmp_path: Path) -> None:
+    wild = dataclasses.replace(
+        PROTOCOL, learning_rate=1e4, weight_decay=100, epochs=3, warmup_share=0
+    )
+    table = build_table(
+        dataclasses.replace(SMALL, protocol=wild), tmp_path / "wild.csv", most=1, device="cpu"
+    )
+    one = table.trainings[0]
+    assert one.status.startswith("diverged: ")
+    assert one.accuracy != one.accuracy
+    with pytest.raises(AccuracyError, match="0 trained networks are too few"):
+        table.networks()
+
+
+def _killed(
+    benchmark: TableBuilder, job: bench.TableTraining, folder: Path, device: str
+) -> TrainedNetwork:
+    os._exit(9)
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "_train", _killed)
+    path = tmp_path / "t.csv"
+    with pytest.raises(AccuracyError, match=r"t\.csv: a training process was killed"):
+        build_table(SMALL, path, most=1, device="cpu")
+    assert read_table(path).trainings == ()
+
+
+def _command(path: Path, protocol: Path) -> list[str]:
+    options = (
+        "--space small_images --n 8 --matched 1 --published 0 --repeats 0 --most-macs 1.2e6"
+        " --matched-macs 8e5 --limit 20 --workers 2"
+    )
+    start = "from mvt_nas.cli.main import main\nif __name__ == '__main__': main()"
+    return [
+        sys.executable,
+        "-c",
+        start,
+        "bench",
+        "train",
+        "--out",
+        str(path),
+        "--protocol",
+        str(protocol),
+        "--device",
+        "cpu",
+        *options.split(),
+    ]
+
+
+def _after_the_first_row(process: subprocess.Popen[str], path: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        if path.exists() and path.read_bytes().count(b"\n") > len(_head_lines(path)) + 1:
+            return
+        time.sleep(0.02)
+    process.kill()
+    raise AssertionError(process.communicate())
+
+
+def _head_lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line.startswith("#")]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_interrupted_it_goes_on(tmp_path: Path, how: signal.Signals) -> None:
+    path, protocol = tmp_path / "table.csv", tmp_path / "protocol.yaml"
+    slower = dataclasses.replace(PROTOCOL, epochs=3)
+    protocol.write_text(yaml.safe_dump(slower.to_dict()))
+    process = subprocess.Popen(
+        _command(path, protocol),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _after_the_first_row(process, path)
+    workers = _children(process.pid)
+    assert workers
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (-9 if how == signal.SIGKILL else 130), err
+    assert "Traceback" not in err
+    end = time.monotonic() + 30
+    while any(_alive(pid) for pid in workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [pid for pid in workers if _alive(pid)] == []  # nobody is left behind
+    some = read_table(path).trainings
+    assert 1 <= len(some) < 9
+
+    small = dataclasses.replace(SMALL, protocol=slower, matched=1, published=0, repeated=0)
+    if how == signal.SIGINT:
+        return  # to the end once is enough
+    whole = build_table(small, path, device="cpu").trainings
+    assert whole[: len(some)] == some
+    pairs = {(job.planned.architecture.key, job.seed) for job in small.jobs(10)[0]}
+    assert len(set(_pairs(whole))) == len(whole) == 9
+    assert set(_pairs(whole)) == pairs
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", "train", *arguments])
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def test_the_command_tells_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, protocol = tmp_path / "t.csv", tmp_path / "p.json"
+    protocol.write_text(json.dumps(PROTOCOL.to_dict()))
+    options = _command(path, protocol)[5:]
+    code, out, err = _run(capsys, *options, "--most", "1")
+    assert code == 0, err
+    lines = err.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["1/9"]
+    assert all(line.endswith("% (complete)") and " seed 0: " in line for line in lines)
+    assert out == f"{path}: 1 trainings; judge scores by it: mvt-nas proxy validate {path}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--space", "no_space"], "no_space"),
+        (["--data", "no_pictures"], "no_pictures: no such file or folder"),
+        (["--protocol", "no_protocol.yaml"], "no_protocol.yaml: cannot be read"),
+        (["--most-macs", "10"], "small_images: 0 networks of 20000 drawn are small enough"),
+        (["--matched-macs", "nan"], "small_images: 0 of"),
+        (["--n", "7"], "7 is not in the range x>=8"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = _run(capsys, "--out", "t.csv", *options)
+    assert (code, out) == (2, "")
+    assert err.startswith("mvt-nas: error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not Path("t.csv").exists()
+
+
+def test_a_foreign_file_is_not_appended_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, protocol = tmp_path / "mine.csv", tmp_path / "p.json"
+    path.write_text("a,b\n1,2\n")
+    protocol.write_text(json.dumps(PROTOCOL.to_dict()))
+    code, _, err = _run(capsys, *_command(path, protocol)[5:])
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{path}: no table of trained networks" in err
+    assert path.read_text() == "a,b\n1,2\n"

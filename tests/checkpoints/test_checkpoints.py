@@ -1,0 +1,491 @@
+"""Foreign names against the authors' state dicts, Hugging Face's models, and names copied by hand from timm; and what is refused.
+
+``data/authors_state_dicts.json`` holds the names and shapes of the state dicts of the authors'
+implementations.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import (
+    MobileViTConfig,
+    MobileViTForImageClassification,
+    MobileViTV2Config,
+    MobileViTV2ForImageClassification,
+)
+
+from mvt_nas.blocks.mobilevit.config import MobileViT
+from mvt_nas.checkpoints import load_checkpoint
+from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, translations
+from mvt_nas.errors import CheckpointError
+from mvt_nas.models.network import Network, build_model
+from mvt_nas.space.architecture import Architecture, Stage
+from mvt_nas.space.published import published_names, zoo
+
+AUTHORS: dict[str, dict[str, list[int]]] = json.loads(
+    (Path(__file__).parents[1] / "data" / "authors_state_dicts.json").read_text()
+)
+SMALL = Architecture(
+    stem_width=8,
+    head_width=24,
+    stages=(
+        Stage(width=12, stride=1),
+        Stage(
+            width=16,
+            block=MobileViT(
+                attention="multi_head",
+                dim=12,
+                ffn_dim=20,
+                heads=3,
+                patch=3,
+                fusion="input",
+                fusion_kernel=3,
+            ),
+        ),
+        Stage(
+            width=20, block=MobileViT(attention="separable", dim=8, ffn_dim=12, transformer_depth=3)
+        ),
+    ),
+)
+
+
+def small(seed: int = 0) -> Network:
+    return build_model(SMALL, num_classes=5, seed=seed)
+
+
+def shuffled(model: nn.Module, seed: int) -> nn.Module:
+    """Give every parameter and statistic of ``model`` a random value, large enough that attention is far from uniform."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in model.state_dict().items():
+        if value.ndim >= 2:
+            value.normal_(std=1.5 / value[0].numel() ** 0.5, generator=generator)
+        elif value.is_floating_point():
+            value.uniform_(0.5, 1.5, generator=generator)
+            value.sub_(1 if name.endswith(("running_mean", "bias")) else 0)
+    return model.eval()
+
+
+def renamed(model: Network, dialect: str) -> dict[str, Tensor]:
+    """Return the state dict of ``model`` under the names of ``dialect``."""
+    own = model.state_dict()
+    table = translations(model, dialect)
+    parts = {
+        name: own[name].chunk(len(names)) if len(names) > 1 else (own[name],)
+        for name, names in table.items()
+    }
+    return {
+        name: part.clone()
+        for own_name, names in table.items()
+        for name, part in zip(names, parts[own_name], strict=True)
+    }
+
+
+def equal(left: nn.Module, right: nn.Module) -> bool:
+    a, b = left.state_dict(), right.state_dict()
+    return list(a) == list(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", AUTHORS)
+def test_names_and_shapes_are_those_of_the_authors_state_dicts(name: str) -> None:
+    model = build_model(zoo(name), device="meta")
+    own = model.state_dict()
+    assert {
+        theirs: list(own[ours].shape) for ours, (theirs,) in translations(model, "cvnets").items()
+    } == AUTHORS[name]
+
+
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "mobilevitv2_050"])
+def test_names_of_timm_are_those_in_its_source(name: str) -> None:
+    model = build_model(zoo(name), device="meta")
+    names = {
+        theirs: tuple(model.state_dict()[ours].shape)
+        for ours, (theirs,) in translations(model, "timm").items()
+    }
+    literal: dict[str, dict[str, tuple[int, ...]]] = {
+        "mobilevit_xxs": {
+            "stem.conv.weight": (16, 3, 3, 3),
+            "stem.bn.running_mean": (16,),
+            "stages.0.0.conv1_1x1.conv.weight": (32, 16, 1, 1),
+            "stages.1.2.conv2_kxk.conv.weight": (48, 1, 3, 3),
+            "stages.2.0.conv3_1x1.bn.num_batches_tracked": (),
+            "stages.2.1.conv_kxk.conv.weight": (48, 48, 3, 3),
+            "stages.2.1.conv_1x1.weight": (64, 48, 1, 1),
+            "stages.2.1.transformer.1.norm1.weight": (64,),
+            "stages.2.1.transformer.1.attn.qkv.weight": (192, 64),
+            "stages.2.1.transformer.1.attn.proj.bias": (64,),
+            "stages.3.1.transformer.3.norm2.bias": (80,),
+            "stages.3.1.transformer.3.mlp.fc1.weight": (160, 80),
+            "stages.3.1.transformer.3.mlp.fc2.weight": (80, 160),
+            "stages.4.1.norm.weight": (96,),
+            "stages.4.1.conv_proj.conv.weight": (80, 96, 1, 1),
+            "stages.4.1.conv_fusion.conv.weight": (80, 160, 3, 3),
+            "stages.4.1.conv_fusion.bn.bias": (80,),
+            "final_conv.conv.weight": (320, 80, 1, 1),
+            "final_conv.bn.weight": (320,),
+            "head.fc.weight": (1000, 320),
+        },
+        "mobilevitv2_050": {
+            "stages.1.1.conv1_1x1.bn.running_var": (128,),
+            "stages.2.1.conv_kxk.conv.weight": (128, 1, 3, 3),
+            "stages.2.1.conv_1x1.weight": (64, 128, 1, 1),
+            "stages.2.1.transformer.0.attn.qkv_proj.weight": (129, 64, 1, 1),
+            "stages.2.1.transformer.0.attn.out_proj.bias": (64,),
+            "stages.2.1.transformer.0.mlp.fc1.weight": (128, 64, 1, 1),
+            "stages.2.1.norm.bias": (64,),
+            "stages.2.1.conv_proj.bn.weight": (128,),
+            "head.fc.bias": (1000,),
+        },
+    }
+    assert literal[name].items() <= names.items()
+    assert len(names) == len(model.state_dict())
+
+
+@pytest.mark.parametrize("dialect", ["cvnets", "mvt-nas", "timm", "transformers"])
+@pytest.mark.parametrize("name", [*published_names(), "small"])
+def test_every_name_comes_back(name: str, dialect: str) -> None:
+    architecture = SMALL if name == "small" else zoo(name)
+    saved = shuffled(build_model(architecture, num_classes=2, seed=0), 1)
+    assert isinstance(saved, Network)
+    if architecture.stages[-1].to_dict().get("projection") == "none" and dialect in (
+        "timm",
+        "transformers",
+    ):
+        assert translations(saved, dialect) == {}
+        return
+    model = build_model(architecture, num_classes=2, seed=2)
+    assert load_checkpoint(model, renamed(saved, dialect)) == dialect
+    assert equal(model, saved)
+
+
+def test_a_second_residual_before_a_block_has_a_name_where_residuals_are_numbered() -> None:
+    stage = Stage(width=16, depth=2, block=MobileViT(attention="separable", dim=8, ffn_dim=12))
+    model = build_model(Architecture(stem_width=8, stages=(stage,)), device="meta")
+    assert "layer_1.2.local_rep.1.block.conv.weight" in renamed(model, "cvnets")
+    assert "stages.0.2.conv_1x1.weight" in renamed(model, "timm")
+    assert translations(model, "transformers") == {}
+
+
+# Hugging Face's models
+
+
+HUGGING_FACE: dict[str, dict[str, Any]] = {
+    "mobilevit_xxs": {
+        "hidden_sizes": [64, 80, 96],
+        "neck_hidden_sizes": [16, 16, 24, 48, 64, 80, 320],
+        "expand_ratio": 2.0,
+    },
+    "mobilevit_xs": {
+        "hidden_sizes": [96, 120, 144],
+        "neck_hidden_sizes": [16, 32, 48, 64, 80, 96, 384],
+    },
+    "mobilevit_s": {
+        "hidden_sizes": [144, 192, 240],
+        "neck_hidden_sizes": [16, 32, 64, 96, 128, 160, 640],
+    },
+    "mobilevitv2_050": {"width_multiplier": 0.5},
+    "mobilevitv2_100": {"width_multiplier": 1.0},
+}
+
+
+def hugging_face(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    size: dict[str, Any] = {"num_labels": 10} | HUGGING_FACE[name]
+    if name.startswith("mobilevitv2"):
+        return shuffled(MobileViTV2ForImageClassification(MobileViTV2Config(**size)), 1)
+    return shuffled(MobileViTForImageClassification(MobileViTConfig(**size)), 1)
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE)
+def test_logits_are_those_of_hugging_face(name: str) -> None:
+    theirs, ours = hugging_face(name), build_model(zoo(name), num_classes=10, seed=0).eval()
+    assert load_checkpoint(ours, theirs.state_dict()) == "transformers"
+    images = torch.rand(2, 3, 256, 256)
+    for kind, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+        with torch.no_grad():
+            logits, expected = (
+                ours.to(kind)(images.to(kind)),
+                theirs.to(kind)(images.to(kind)).logits,
+            )
+        spread = float(expected.std())
+        assert spread > 1
+        torch.testing.assert_close(logits, expected, rtol=0, atol=tolerance * spread)
+
+
+# Wrappers, files, precision
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "model."])
+def test_wrappers_and_prefixes_are_taken_off(wrapper: str, prefix: str) -> None:
+    model, saved = small(), small(1)
+    state = {prefix + name: value for name, value in renamed(saved, "cvnets").items()}
+    assert load_checkpoint(model, {wrapper: state, "epoch": 3}) == "cvnets"  # type: ignore[dict-item]
+    assert equal(model, saved)
+
+
+@pytest.mark.parametrize("classifier", ["classifier.1", "classifier.fc"])
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "mobilevitv2_050"])
+def test_both_of_the_authors_names_of_the_classifier_are_known(name: str, classifier: str) -> None:
+    saved, model = (build_model(zoo(name), num_classes=2, seed=seed) for seed in (0, 1))
+    state = {
+        key: value
+        for key, value in renamed(saved, "cvnets").items()
+        if not key.startswith("classifier")
+    }
+    state |= {
+        f"{classifier}.{leaf}": saved.classifier.get_parameter(leaf) for leaf in ("weight", "bias")
+    }
+    assert load_checkpoint(model, state) == "cvnets"
+    assert equal(model, saved)
+
+
+def test_counts_of_batches_may_be_missing() -> None:
+    model, saved = small(), small(1)
+    state = {
+        name: value
+        for name, value in saved.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    model.get_buffer("stem.1.num_batches_tracked").fill_(7)
+    assert load_checkpoint(model, state) == "mvt-nas"
+    assert int(model.state_dict()["stem.1.num_batches_tracked"]) == 7
+    assert torch.equal(model.classifier.weight, saved.classifier.weight)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_files_of_torch_are_read(tmp_path: Path, as_text: bool) -> None:
+    path = tmp_path / "weights.pt"
+    model, saved = small(), small(1)
+    torch.save({"state_dict": renamed(saved, "timm"), "epoch": 3}, path)
+    assert load_checkpoint(model, str(path) if as_text else path) == "timm"
+    assert equal(model, saved)
+
+
+def test_files_of_safetensors_are_read(tmp_path: Path) -> None:
+    model, saved = small(), small(1)
+    save_file(renamed(saved, "transformers"), tmp_path / "model.safetensors")
+    assert load_checkpoint(model, tmp_path / "model.safetensors") == "transformers"
+    assert equal(model, saved)
+
+
+def test_precision_memory_and_gradients_of_the_model_stay() -> None:
+    model, saved = small().double(), small(1)
+    weight = model.classifier.weight
+    weight.grad = torch.ones_like(weight)
+    address = weight.data_ptr()
+    load_checkpoint(model, saved.state_dict())
+    assert model.classifier.weight is weight
+    assert (weight.dtype, weight.data_ptr(), weight.requires_grad) == (torch.float64, address, True)
+    assert (weight.grad == 1).all()
+    assert torch.equal(weight, saved.classifier.weight.double())
+
+
+# Refusals: the message, and that nothing was copied
+
+
+def refuse(source: Any, match: str, model: Network | None = None) -> None:
+    model = small() if model is None else model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=match) as caught:
+        load_checkpoint(model, source)
+    assert "\n" not in str(caught.value)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_missing_name_is_named() -> None:
+    state = dict(small(1).state_dict())
+    del state["stages.1.block.tokens.norm.bias"]
+    refuse(
+        state,
+        r"^state dict: names of mvt-nas, but 1 missing: stages\.1\.block\.tokens\.norm\.bias$",
+    )
+
+
+def test_missing_and_unexpected_names_are_counted() -> None:
+    state = renamed(small(1), "transformers")
+    for number in range(5):
+        state[f"extra.{number}"] = torch.zeros(1)
+    for part in ("query", "key"):
+        del state[f"encoder.layer.1.transformer.layer.0.attention.attention.{part}.bias"]
+    missing = r"2 missing: \S+query\.bias, \S+key\.bias"
+    refuse(
+        state,
+        rf"names of transformers, but {missing}; 5 unexpected: extra\.0, extra\.1, extra\.2,"
+        r" \.\.\.$",
+    )
+
+
+def test_two_names_for_the_classifier_are_one_too_many() -> None:
+    state = renamed(small(1), "cvnets")
+    state["classifier.1.weight"] = state["classifier.fc.weight"]
+    refuse(state, r"names of cvnets, but 1 unexpected: classifier\.1\.weight$")
+
+
+@pytest.mark.parametrize("dialect", ["cvnets", "transformers"])
+def test_a_wrong_shape_is_named_with_the_right_one(dialect: str) -> None:
+    state = renamed(build_model(SMALL, num_classes=4, seed=1), dialect)
+    refuse(state, r"classifier\.weight needs classifier\S* of shape \(5, 24\), not \(4, 24\)$")
+
+
+def test_a_wrong_shape_of_a_part_is_named() -> None:
+    state = renamed(small(1), "transformers")
+    name = "encoder.layer.1.transformer.layer.0.attention.attention.key.weight"
+    state[name] = state[name][:6]
+    refuse(
+        state,
+        r"attention\.qkv\.weight needs \S+\.attention\.key\.weight of shape \(12, 12\), not \(6,"
+        r" 12\)$",
+    )
+
+
+def test_names_of_another_network_are_not_recognised() -> None:
+    state = {f"blocks.{number}.weight": torch.zeros(1) for number in range(9)} | {
+        "classifier.1.weight": torch.zeros(1)
+    }
+    names = (
+        r"tried cvnets, mvt-nas, timm, transformers; unexpected: blocks\.0\.weight,"
+        r" blocks\.1\.weight, blocks\.2\.weight, \.\.\.$"
+    )
+    refuse(state, rf"^state dict: names not recognised, {names}")
+
+
+def test_dialects_without_words_for_the_architecture_are_said() -> None:
+    model = build_model(zoo("mobilevitv3_050"), num_classes=2, seed=0)
+    state = {f"mobilevitv2.encoder.layer.{number}.weight": torch.zeros(1) for number in range(3)}
+    refuse(
+        state,
+        r"\(timm, transformers cannot name this architecture\); unexpected: mobilevitv2",
+        model,
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "match"),
+    [
+        ({}, "a mapping of names to tensors is expected, not an empty one"),
+        ({"state_dict": {}}, "a mapping of names to tensors is expected, not an empty one"),
+        ([torch.zeros(1)], "a mapping of names to tensors is expected, not list"),
+        ({"classifier.weight": [1.0]}, "'classifier.weight' is no tensor with data but list"),
+        ({3: torch.zeros(1)}, "3 is no tensor with data but Tensor"),
+        (
+            {"classifier.weight": torch.zeros(1, device="meta")},
+            "'classifier.weight' is no tensor with data but Tensor",
+        ),
+    ],
+)
+def test_what_is_no_state_dict_is_refused(source: Any, match: str) -> None:
+    refuse(source, f"^state dict: {match}$")
+
+
+def test_a_model_without_memory_is_refused() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"stem\.0\.weight is on the meta device, which holds no weights"
+    ):
+        load_checkpoint(build_model(SMALL, num_classes=5, device="meta"), small().state_dict())
+
+
+def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
+    refuse(tmp_path / "none.pt", r"none\.pt: no such file$")
+    refuse(tmp_path, "no such file$")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_truncated_file_is_refused(tmp_path: Path, legacy: bool) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(small(1).state_dict(), path, _use_new_zipfile_serialization=not legacy)
+    whole = path.read_bytes()
+    for kept in (0, 1, 100, len(whole) // 2, len(whole) - 100):
+        path.write_bytes(whole[:kept])
+        refuse(path, r"weights\.pt: truncated, or no file of torch\.save \(\w+\)$")
+
+
+@pytest.mark.parametrize("text", ["hello", "", "{'a': 1}\n"])
+def test_a_file_of_text_is_refused(tmp_path: Path, text: str) -> None:
+    for suffix in ("pt", "safetensors"):
+        (tmp_path / f"weights.{suffix}").write_text(text)
+        refuse(tmp_path / f"weights.{suffix}", f"weights.{suffix}: truncated, or no ")
+
+
+class Malicious:
+    """A pickle that makes a folder when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_code_in_a_file_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    path, trace = tmp_path / "weights.pt", tmp_path / "trace"
+    torch.save({"state_dict": Malicious(trace)}, path)
+    refuse(path, r"weights\.pt: refused: it would run \w+\.mkdir; only plain tensors are loaded")
+    assert not trace.exists()
+    torch.load(path, weights_only=False)
+    assert trace.is_dir()  # this is what was refused
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_code_in_a_bare_pickle_does_not_run(tmp_path: Path, protocol: int) -> None:
+    path, trace = tmp_path / "weights.pkl", tmp_path / "trace"
+    path.write_bytes(pickle.dumps({"state_dict": Malicious(trace)}, protocol=protocol))
+    refuse(
+        path,
+        r"weights\.pkl: (refused: it would run \w+\.mkdir|truncated, or no file of torch\.save)",
+    )
+    assert not trace.exists()
+    pickle.loads(path.read_bytes())
+    assert trace.is_dir()
+
+
+def test_a_whole_model_in_a_file_is_refused(tmp_path: Path) -> None:
+    torch.save(small(), tmp_path / "model.pt")
+    refuse(
+        tmp_path / "model.pt",
+        r"refused: it would run mvt_nas\.network\.Network; .* torch\.save\(model\.state_dict\(\),"
+        r" path\) writes$",
+    )
+
+
+def test_safetensors_is_asked_for_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(small(1).state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    refuse(tmp_path / "model.safetensors", "safetensors is not installed; pip install safetensors$")
+
+
+def test_all_dialects_are_found() -> None:
+    assert KEY_MAPPINGS.names() == ["cvnets", "mvt-nas", "timm", "transformers"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [torch.Tensor.to_sparse, lambda weight: weight.to(torch.complex64)],
+    ids=["sparse", "complex"],
+)
+def test_weights_that_are_no_dense_real_numbers_are_refused_and_nothing_is_copied(
+    change: Any,
+) -> None:
+    model = build_model(zoo("mobilevitv2_050"), num_classes=3, seed=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = {name: value + 1 for name, value in before.items()}
+    state["classifier.weight"] = change(state["classifier.weight"])
+    with pytest.raises(
+        CheckpointError, match=r"classifier\.weight as a dense tensor of real numbers, not torch"
+    ):
+        load_checkpoint(model, state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

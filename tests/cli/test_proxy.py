@@ -1,0 +1,109 @@
+"""``mvt-nas proxy``: what it lists and what it prints for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mvt_nas import zoo
+from mvt_nas.cli.main import main
+from mvt_nas.models.network import build_model
+from mvt_nas.proxies import PROXIES
+from mvt_nas.proxies.batches import noise_batch
+
+SMALL = ("--resolution", "32", "--images", "4")
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run the command in this process; return exit code, standard output and standard error."""
+    with pytest.raises(SystemExit) as stop:
+        main(["proxy", *arguments])
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    code, out, err = run(*arguments, "--json", capsys=capsys)
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_all_scores_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = run_json("list", capsys=capsys)
+    assert [entry["name"] for entry in entries] == PROXIES.names()
+    assert all(
+        set(entry) == {"name", "direction", "passes", "labelled", "worst", "source"}
+        for entry in entries
+    )
+    snip = next(entry for entry in entries if entry["name"] == "snip")
+    assert (snip["direction"], snip["labelled"], snip["worst"]) == ("max", True, 0.0)
+    code, out, _ = run("list", capsys=capsys)
+    assert code == 0
+    assert len(out.splitlines()) == 2 + len(entries)
+
+
+def test_scores_for_scripts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(zoo("mobilevitv2_050").to_json())
+    options = ("--proxy", "snip", "--proxy", "depth", "--seed", "3", "--data", "noise", *SMALL)
+    entries = run_json("score", "mobilevit_xxs", str(file), *options, capsys=capsys)
+    assert [(entry["architecture"], entry["proxy"]) for entry in entries] == [
+        (name, proxy) for name in ("mobilevit_xxs", str(file)) for proxy in ("snip", "depth")
+    ]
+    expected = PROXIES.get("snip").score(
+        build_model(zoo("mobilevit_xxs"), num_classes=10, seed=3), noise_batch(4, 32, seed=3)
+    )
+    assert entries[0] == {
+        "architecture": "mobilevit_xxs",
+        "proxy": "snip",
+        "value": expected,
+        "status": "ok",
+    }
+    assert run_json("score", "mobilevit_xxs", str(file), *options, capsys=capsys) == entries
+
+
+def test_all_scores_are_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = run_json("score", "mobilevit_xxs", *SMALL, capsys=capsys)
+    assert [entry["proxy"] for entry in entries] == PROXIES.names()
+
+
+def test_a_score_without_value_is_null_and_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--proxy", "zico", "--images", "2", "--resolution", "32")
+    (entry,) = run_json("score", "mobilevit_xxs", *options, capsys=capsys)
+    assert entry["value"] is None
+    assert entry["status"].startswith("batch of 1 for a network with BatchNorm")
+    code, out, _ = run("score", "mobilevit_xxs", *options, capsys=capsys)
+    assert code == 0
+    assert "zico" in out.splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["score", "mobilevit_xxs", "--proxy", "snib"],
+            "unknown proxy 'snib'; did you mean 'snip'?",
+        ),
+        (
+            ["score", "mobilevit_xss"],
+            "'mobilevit_xss' is no published model, file, training or candidate",
+        ),
+        (["score"], "Missing argument 'NAME|FILE|RUN:ID|FOLDER...'"),
+        (["score", "mobilevit_xxs", "--images", "1"], "Invalid value for '--images'"),
+        (
+            ["score", "mobilevit_xxs", "--images", "1024", "--data", "dogs"],
+            "Invalid value for '--data'",
+        ),
+    ],
+)
+def test_wrong_input_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(*arguments, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("mvt-nas: error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,109 @@
+"""The configuration of a run: read back as it was, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mvt_nas.errors import RunError
+from mvt_nas.nas.api import resume_folder, search
+from mvt_nas.nas.problem.config import FORMAT, RunConfig, Scoring, versions
+from mvt_nas.nas.problem.objectives import Budget, Objective
+from mvt_nas.nas.runs.folder import CONFIG, read_config, write_config
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.space.search_space import load_space
+from tests.support.searches import COSTS, small_space
+
+
+def change(out: Path, **changes: Any) -> None:
+    """Change entries of a ``run.yaml``; an ellipsis takes one away."""
+    data = yaml.safe_load((out / CONFIG).read_text()) | changes
+    (out / CONFIG).write_text(
+        yaml.safe_dump({name: value for name, value in data.items() if value is not ...})
+    )
+
+
+def test_the_configuration_is_read_back_as_it_was(tmp_path: Path) -> None:
+    space = load_space("mobilevit").fix({"patch": 2})
+    config = RunConfig(
+        space=space.document,
+        space_hash=space.hash,
+        objectives=(Objective("log_synflow", "max"), Objective("macs", "min")),
+        budgets=(Budget("macs", 1e9 / 3), Budget("log_synflow", -0.1, at_most=False)),
+        trials=7,
+        sampler="tpe",
+        seed=2**32 - 1,
+        batch=3,
+        warm_start=False,
+        num_classes=10,
+        scoring=Scoring(32, 8, 5),
+        reference={"log_synflow": -1e300, "macs": 1e9 / 3},
+        versions=versions(),
+    )
+    write_config(tmp_path, config)
+    assert read_config(tmp_path) == config
+    assert read_config(tmp_path).search_space().hash == space.hash
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CONFIG]
+    assert yaml.safe_load((tmp_path / CONFIG).read_text())["format"] == FORMAT
+    assert set(versions()) == {"mvt-nas", "python", "torch", "numpy", "optuna", "moocore"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"format": FORMAT + 1},
+            (
+                rf"format = {FORMAT + 1}, but this version of mvt-nas reads {FORMAT}; a newer"
+                r" version is needed"
+            ),
+        ),
+        ({"format": ...}, "damaged or not a run's configuration"),
+        ({"trials": ...}, "damaged .KeyError: 'trials'"),
+        ({"trials": "many"}, "damaged .TypeError: trials = 'many' is no int"),
+        ({"seed": True}, "damaged .TypeError: seed = True is no int"),
+        ({"sampler": 3}, "sampler = 3 is no str"),
+        ({"space": []}, r"space = \[\] is no dict"),
+        ({"scoring": {"pixels": 3}}, "damaged .TypeError"),
+        ({"scoring": None}, "damaged .TypeError"),
+        ({"objectives": 3}, "damaged .TypeError"),
+        ({"objectives": ["mac:min"]}, "damaged .MetricError: unknown metric 'mac'"),
+        ({"budgets": [5]}, "damaged .TypeError"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    search(small_space(), objectives=COSTS, trials=4, out=tmp_path)
+    change(tmp_path, **changes)
+    for read in (
+        read_config,
+        Run.load,
+        lambda folder: resume_folder(folder, trials=None, workers=1),
+    ):
+        with pytest.raises(RunError, match=rf"run.yaml: .*{message}"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [",
+        "- 1",
+        "\x00",
+        "{" * 3000,
+        "a: 2001-99-99",
+        "format: 1\nformat: !!python/object:os.system 1",
+    ],
+)
+def test_damaged_yaml_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text(text)
+    with pytest.raises(RunError, match=r"run\.yaml: damaged"):
+        read_config(tmp_path)
+    (tmp_path / CONFIG).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RunError, match=r"run\.yaml: damaged"):
+        read_config(tmp_path)

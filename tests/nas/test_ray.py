@@ -1,0 +1,167 @@
+"""The Ray runner: it changes no result, on one node or on several, and survives the loss of a node."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mvt_nas.errors import MetricError, PluginError, RunError
+from mvt_nas.nas.api import search
+from mvt_nas.nas.runners import ray as ray_runner
+from mvt_nas.nas.runners.base import Resources
+from mvt_nas.nas.runners.evaluation import DIED_TWICE, EvaluationTask
+from mvt_nas.nas.runners.ray import RayRunner
+from tests.nas.test_candidate_training import run_search
+from tests.support.ray_nodes import cluster
+from tests.support.searches import SCORING, facts, install_throwaway_proxies, small_space
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def throwaway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("throwaway")
+        install_throwaway_proxies(folder, patch)
+        patch.setenv("PYTHONPATH", f"{folder}:{Path(__file__).parents[2]}")
+        patch.setenv("THROWAWAY_SECONDS", "0.0")
+        patch.setenv("LIGHT_WORK_MARKER", str(folder / "marker"))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def address(throwaway: Path) -> Iterator[str]:
+    """A cluster of two nodes for all tests of the module."""
+    with cluster() as made:
+        yield made.address
+
+
+def tasks(n: int) -> list[EvaluationTask]:
+    architecture = small_space().decode(small_space().sample(1, 0)[0])
+    return [EvaluationTask(number, architecture, ("macs",), SCORING, seed=0) for number in range(n)]
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_ray_finds_what_one_process_finds(
+    workers: int | None, address: str, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {
+        "objectives": ["log_synflow", "macs"],
+        "budgets": ["channel_entropy<=11.7"],
+        "scoring": SCORING,
+    }
+    settings |= {"trials": 26, "batch": 4, "sampler": "tpe"}
+    here = search("tiny", **settings, out=tmp_path / "here").run
+    there = search(
+        "tiny", **settings, ray_address=address, workers=workers, out=tmp_path / "there"
+    ).run
+    assert facts(there) == facts(here)
+    assert {candidate.status for candidate in here.candidates.values()} == {
+        "complete",
+        "infeasible",
+    }
+
+
+def test_trainings_get_their_pictures_from_the_driver(address: str, tmp_path: Path) -> None:
+    whole = run_search(tmp_path / "here").run
+    assert facts(run_search(tmp_path / "there", ray_address=address).run) == facts(whole)
+    assert len(whole.complete()) == 6
+
+
+def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"trials": 8, "batch": 4, "scoring": SCORING, "sampler": "random"}
+    run = search(
+        small_space(), **settings, objectives=["dying"], ray_address=address, out=tmp_path / "a"
+    ).run
+    same = search(small_space(), **settings, objectives=["raising"], out=tmp_path / "b").run
+    assert {candidate.error for candidate in run.candidates.values()} == {None, DIED_TWICE}
+    assert [run.candidates[n].status for n in range(8)] == [
+        same.candidates[n].status for n in range(8)
+    ]
+
+
+def test_a_node_with_other_software_is_refused(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_runner, "_software", lambda: {"torch": "0.1", "gone": "1"})
+    with (
+        contextlib.closing(RayRunner(Resources(address=address))) as made,
+        pytest.raises(RunError, match=r"has torch .*, not 0\.1; gone missing, not 1: "),
+    ):
+        list(made.run(tasks(1)))
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        (
+            Resources(address="auto:"),
+            r"--ray-address auto: cannot be read; auto, or HOST:PORT such as",
+        ),
+        (
+            Resources(address="127.0.0.1:1"),
+            r"--ray-address 127\.0\.0\.1:1: no cluster can be reached there \(.*refused",
+        ),
+        (
+            Resources(address="127.0.0.1:99999"),
+            r"--ray-address 127\.0\.0\.1:99999: no cluster can be reached there",
+        ),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_a_clear_error(resources: Resources, message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        RayRunner(resources)
+
+
+def test_an_evaluation_that_fits_no_node_is_refused_before_it_waits(address: str) -> None:
+    message = (
+        r"--ray-address .*: no node has 3 CPUs and 0\.5 GPUs for an evaluation \(there are 1 and 0;"
+        r" 1 and 0\)"
+    )
+    with pytest.raises(RunError, match=message):
+        RayRunner(Resources(address=address, cpus=3, gpus=0.5))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"workers": 0}, "--workers 0 is not allowed; an integer from 1"),
+        ({"cpus": 0.0}, "--cpus-per-trial 0.0 is not allowed; a number above 0"),
+        ({"gpus": -1}, "--gpus-per-trial -1 is not allowed; a number from 0"),
+    ],
+)
+def test_resources_are_checked(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        Resources(**values)
+
+
+def test_an_address_is_of_no_use_to_the_local_runner(tmp_path: Path) -> None:
+    with pytest.raises(MetricError, match="--ray-address auto is of no use to --runner local"):
+        search("tiny", objectives=["macs"], runner="local", ray_address="auto", out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_without_ray_it_says_how_to_get_it_before_there_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
+    with pytest.raises(
+        RunError,
+        match=r"--runner ray needs Ray, which is not installed: pip install 'mvt-nas\[ray\]'",
+    ):
+        search(small_space(), objectives=["log_synflow"], runner="ray", out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_wrong_address_is_told_before_there_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no cluster can be reached there"):
+        search(
+            small_space(), objectives=["log_synflow"], ray_address="127.0.0.1:1", out=tmp_path / "a"
+        )
+    with pytest.raises(PluginError, match=r"unknown runner 'kubernetes' \(known: local, ray\)"):
+        search(small_space(), objectives=["log_synflow"], runner="kubernetes", out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()

@@ -1,0 +1,424 @@
+"""Rungs: trainings that pause, promotion that is fair to small networks, and runs that end the same whatever interrupts them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mvt_nas.cli.main import main
+from mvt_nas.errors import TrainingError
+from mvt_nas.nas.api import SearchResult, search
+from mvt_nas.nas.multi_fidelity import successive_halving as climbing
+from mvt_nas.nas.multi_fidelity.promotion import expected_accuracy, promoted
+from mvt_nas.nas.problem.objectives import Budget
+from mvt_nas.nas.request import TrainingImages
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.nas.runs.rungs import Rung, RungResult, apply_rungs
+from mvt_nas.nas.runs.store import read
+from mvt_nas.training.short import train as training_module
+from mvt_nas.training.short.train import train_short
+from tests.nas.test_candidate_training import little_space
+from tests.support.ray_nodes import cluster
+from tests.support.searches import facts
+from tests.support.short_training_processes import QUICK, SMALL, digits
+
+PROTOCOL = dataclasses.replace(QUICK, epochs=6, batch_size=16)
+PICTURES = TrainingImages(protocol=PROTOCOL, rungs=(1, 3), keep=0.5)
+
+
+def run_search(out: Path, pictures: TrainingImages = PICTURES, **settings: Any) -> SearchResult:
+    settings = {
+        "objectives": ("trained_accuracy:max", "params:min"),
+        "trials": 12,
+        "batch": 4,
+        "num_classes": 10,
+        **settings,
+    }
+    return search(little_space(), **settings, pictures=pictures, out=out)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_search(tmp_path_factory.mktemp("whole") / "run").run
+
+
+def test_a_training_that_pauses_and_goes_on_is_the_training_without_a_pause(tmp_path: Path) -> None:
+    images, alone = digits(), train_short(SMALL, digits(), QUICK, seed=1)
+    for until in (1, 2, 3):
+        part = train_short(SMALL, images, QUICK, seed=1, checkpoint=tmp_path / "c.pt", until=until)
+        assert part.curve == alone.curve[:until]
+    assert (
+        train_short(SMALL, images, QUICK, seed=1, checkpoint=tmp_path / "c.pt", until=2).curve
+        == alone.curve[:2]
+    )
+
+
+def test_the_best_ranks_go_on() -> None:
+    costs = np.array([[3.0, 1.0], [1.0, 3.0], [2.0, 2.0], [2.5, 2.5], [3.5, 3.5], [np.nan, 0.0]])
+    none = np.zeros(6, dtype=bool)
+    assert set(promoted(costs, np.ones(6), none, 3, 3)) == {0, 1, 2}
+    assert promoted(costs, np.ones(6), none, 9, 5)[3:] == [3, 4]
+    assert promoted(costs, np.ones(6), np.array([True, True, True, False, False, False]), 1, 4) == [
+        3
+    ]
+
+
+def test_half_of_the_places_are_for_every_size() -> None:
+    rng = np.random.default_rng(0)
+    sizes = rng.permutation(40).astype(
+        float
+    )  # the larger, the better: by accuracy alone no small one would go on
+    costs, none = np.column_stack([-sizes, np.zeros(40)]), np.zeros(40, dtype=bool)
+    chosen = promoted(costs, sizes, none, 16, 16)
+    assert Counter((sizes[chosen] // 10).astype(int).tolist()) == {0: 2, 1: 2, 2: 2, 3: 10}
+    assert {int(size) for size in sizes[chosen]} == {8, 9, 18, 19, 28, 29, *range(30, 40)}
+    first = promoted(costs, sizes, none, 4, 16)
+    assert sorted(sizes[first] // 10) == [0, 1, 2, 3]
+    taken = np.isin(np.arange(40), first)
+    assert {*first, *promoted(costs, sizes, taken, 12, 16)} == {*chosen}  # in batches as at once
+    assert [
+        int(sizes[n])
+        for n in promoted(costs, sizes, np.isin(sizes, [9, 8, 19, 18, 29, 28, 31, 30]), 8, 16)
+    ] == [
+        39,
+        38,
+        37,
+        36,
+        35,
+        34,
+        33,
+        32,
+    ]
+
+
+def test_what_the_next_rung_shows_corrects_what_is_expected() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.uniform(size=(60, 2))
+    below, gains = rng.uniform(20, 40, 60), 10 * features[:, 0]
+    reached = np.where(np.arange(60) < 30, below + gains, np.nan)
+    found = expected_accuracy(below, features, np.arange(2), reached)
+    assert (found[:30] == reached[:30]).all()
+    assert np.abs(found[30:] - (below + gains)[30:]).max() < 1.0  # of gains from 0 to 10
+    assert (
+        expected_accuracy(below, features, np.arange(2), np.full(60, np.nan)).tolist()
+        == below.tolist()
+    )
+    few = np.where(np.arange(60) < 2, below + 4.0, np.nan)
+    assert expected_accuracy(below, features, np.arange(2), few) == pytest.approx(below + 4.0)
+
+
+def candidate(number: int, accuracy: float | None) -> Candidate:
+    scores = {"params": float(number)} | (
+        {} if accuracy is None else {"trained_accuracy": accuracy}
+    )
+    return Candidate(
+        number, str(number), (number,), "complete" if accuracy is not None else "failed", scores
+    )
+
+
+def test_candidates_count_by_the_highest_rung() -> None:
+    candidates = {n: candidate(n, 10.0 + n) for n in range(4)} | {4: candidate(4, None)}
+    results = {(n, 2): RungResult(n, 2, 20.0 + n, None, 1.0) for n in (1, 2, 3)} | {
+        (3, 8): RungResult(3, 8, 50.0, None, 1.0)
+    }
+    results |= {
+        (2, 8): RungResult(2, 8, None, "diverged", 1.0),
+        (0, 8): RungResult(0, 8, 99.0, None, 1.0),
+    }
+    rungs = {(5, 2): Rung(5, 2, (1, 2, 3)), (5, 8): Rung(5, 8, (2, 3)), (4, 8): Rung(4, 8, (0,))}
+    found = apply_rungs(candidates, rungs, results, [Budget.parse("trained_accuracy>=30")], 1)
+    assert [found[n].status for n in range(5)] == [
+        "stopped",
+        "stopped",
+        "failed",
+        "complete",
+        "failed",
+    ]
+    assert [found[n].scores.get("trained_accuracy") for n in range(5)] == [
+        10.0,
+        21.0,
+        None,
+        50.0,
+        None,
+    ]
+    assert [found[n].scores.get("trained_epochs") for n in range(5)] == [1.0, 2.0, None, 8.0, None]
+    strict = apply_rungs(candidates, rungs, results, [Budget.parse("trained_accuracy>=60")], 1)
+    assert strict[3].status == "infeasible"
+
+
+@pytest.mark.slow
+def test_few_are_trained_to_the_end_and_as_they_would_be_alone(whole: Run) -> None:
+    epochs = Counter(c.scores["trained_epochs"] for c in whole.candidates.values())
+    assert epochs == {1.0: 6, 3.0: 3, 6.0: 3}
+    assert {c.status for c in whole.candidates.values() if c.scores["trained_epochs"] < 6} == {
+        "stopped"
+    }
+    images = digits()
+    for c in whole.candidates.values():
+        curve = train_short(
+            whole.architecture(c.number), images, PROTOCOL, seed=0, device="cpu"
+        ).curve
+        assert (
+            c.scores["trained_accuracy"]
+            == 100 * curve[int(c.scores["trained_epochs"]) - 1].accuracy
+        )
+    assert {c.number for c in whole.front()} <= {
+        c.number for c in whole.candidates.values() if c.scores["trained_epochs"] == 6
+    }
+    assert not (whole.folder / "training").exists()
+    assert facts(Run.load(whole.folder)) == facts(whole)
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(whole: Run, tmp_path: Path) -> None:
+    assert facts(run_search(tmp_path / "a", workers=2).run) == facts(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [3, 14, 17, 26, 33])
+def test_an_interruption_changes_nothing_and_costs_an_epoch_at_most(
+    after: int, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs: list[int] = []
+    original = training_module.learn
+
+    def stops(*arguments: Any) -> float:
+        epochs.append(1)
+        if len(epochs) == after:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(training_module, "learn", stops)
+    assert run_search(tmp_path / "a").interrupted
+    before = {
+        number: read(tmp_path / "a").results[number] for number in read(tmp_path / "a").results
+    }
+    again = run_search(tmp_path / "a", resume=True)
+    assert again.reason == "trials"
+    assert facts(again.run) == facts(whole)
+    assert before.items() <= read(tmp_path / "a").results.items()
+    assert len(epochs) == 12 * 1 + 6 * 2 + 3 * 3 + 1
+    assert facts(run_search(tmp_path / "a", resume=True).run) == facts(whole)
+    assert len(epochs) == 12 * 1 + 6 * 2 + 3 * 3 + 1
+
+
+@pytest.mark.slow
+def test_more_trials_climb_anew_with_what_is_there(whole: Run, tmp_path: Path) -> None:
+    run_search(tmp_path / "a", trials=8)
+    assert facts(run_search(tmp_path / "a", trials=12, resume=True).run) == facts(whole)
+
+
+@pytest.mark.slow
+def test_time_that_is_over_ends_a_climb_between_batches(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter([0.0, math.inf])
+    monkeypatch.setattr(climbing, "time", SimpleNamespace(monotonic=lambda: next(readings)))
+    ended = run_search(tmp_path / "a", minutes=1e6)
+    monkeypatch.undo()
+    assert ended.reason == "minutes"
+    assert Counter(c.scores["trained_epochs"] for c in ended.run.candidates.values()) == {
+        1.0: 6,
+        3.0: 6,
+    }
+    assert facts(run_search(tmp_path / "a", resume=True).run) == facts(whole)
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = training_module.learn
+
+    def diverges(now: Any, *arguments: Any) -> float:
+        if len(now.curve) == 2 and sum(p.numel() for p in now.network.parameters()) % 3 == 0:
+            raise training_module.Diverged("the loss is nan")
+        return original(now, *arguments)
+
+    monkeypatch.setattr(training_module, "learn", diverges)
+    run = run_search(tmp_path / "a").run
+    failed = [c for c in run.candidates.values() if c.status == "failed"]
+    assert failed
+    assert all(
+        "diverged: the loss is nan in epoch 3" in (c.error or "")
+        and "trained_accuracy" not in c.scores
+        for c in failed
+    )
+    assert max(c.scores.get("trained_epochs", 0) for c in run.candidates.values()) == 6.0
+
+
+@pytest.mark.slow
+def test_ray_tune_changes_nothing(whole: Run, tmp_path: Path) -> None:
+    found = run_search(tmp_path / "a", runner="ray", workers=2).run
+    assert facts(found) == facts(whole)
+    assert not (tmp_path / "a" / "training").exists()
+
+
+@pytest.mark.slow
+def test_ray_tune_goes_on_when_a_node_is_killed(whole: Run, tmp_path: Path) -> None:
+    with cluster() as made:
+
+        def kills_a_node(run: Run, _: Candidate) -> None:
+            if run.climbed and made.worker_nodes:
+                made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
+
+        assert facts(
+            run_search(tmp_path / "a", ray_address=made.address, listener=kills_a_node).run
+        ) == facts(whole)
+
+
+@pytest.mark.slow
+def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
+    whole: Run, tmp_path: Path
+) -> None:
+    def interrupts(run: Run, _: Candidate) -> None:
+        if run.climbed:
+            raise KeyboardInterrupt
+
+    assert run_search(tmp_path / "a", runner="ray", workers=2, listener=interrupts).interrupted
+    assert facts(run_search(tmp_path / "a", resume=True).run) == facts(whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rungs": (3, 1)}, "--rung 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
+        (
+            {"rungs": (1, 6)},
+            r"--rung 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
+        ),
+        ({"rungs": (), "keep": 0.5}, "--keep 0.5 is of no use without --rung"),
+        ({"rungs": (2,), "keep": 1.0}, "--keep 1.0 is not allowed; a share above 0 and below 1"),
+    ],
+)
+def test_rungs_are_checked_before_there_is_a_folder(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        run_search(tmp_path / "a", dataclasses.replace(PICTURES, **changes))
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.slow
+def test_the_command_says_how_far_each_candidate_came(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol = (
+        "{pixels: 16, train_images: 256, validation_images: 100, epochs: 3, batch_size: 16,"
+        " crop_padding: 1}"
+    )
+    (tmp_path / "protocol.yaml").write_text(protocol)
+    arguments = [
+        "search",
+        "small_images",
+        "--objective",
+        "trained_accuracy",
+        "--objective",
+        "params",
+        "--trials",
+        "4",
+        "--rung",
+        "1",
+    ]
+    arguments += [
+        "--keep",
+        "0.5",
+        "--protocol",
+        str(tmp_path / "protocol.yaml"),
+        "--out",
+        str(tmp_path / "a"),
+        "--batch",
+        "4",
+    ]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*arguments, "--no-measure-front", "--fix", "depth=1", "--fix", "block=conv"])
+    said = capsys.readouterr()
+    assert said.err.count("% after 3 epochs") == 2
+    assert "trained_epochs" in (tmp_path / "a" / "candidates.csv").read_text().splitlines()[0]
+    assert "2 stopped" in said.out
+
+
+@pytest.mark.slow
+def test_more_trials_after_a_climb_are_told_as_they_come(whole: Run, tmp_path: Path) -> None:
+    run_search(tmp_path / "a", trials=8)
+    heard: list[tuple[int, bool, bool]] = []
+
+    def listen(run: Run, candidate: Candidate) -> None:
+        heard.append((len(run.candidates), candidate.number in run.candidates, run.climbed))
+
+    again = run_search(tmp_path / "a", trials=12, resume=True, listener=listen)
+    assert facts(again.run) == facts(whole)
+    assert heard[:4] == [(count, True, False) for count in (9, 10, 11, 12)]
+    assert heard[4][2]
+
+
+@pytest.mark.slow
+def test_what_an_interruption_left_of_a_batch_does_not_climb(tmp_path: Path) -> None:
+    expected = run_search(tmp_path / "whole", trials=4).run
+    run_search(tmp_path / "a", trials=12)
+    lines = (tmp_path / "a" / "candidates.jsonl").read_bytes().splitlines(keepends=True)
+    records = [json.loads(line.partition(b" ")[2]) for line in lines]
+    kept = [
+        line
+        for line, record in zip(lines, records, strict=True)
+        if record.get("candidate", {}).get("number") in (0, 1, 2, 3, 4, 6)
+    ]
+    batch = next(
+        line
+        for line, record in zip(lines, records, strict=True)
+        if record.get("batch", {}).get("number") == 0
+    )
+    (tmp_path / "a" / "candidates.jsonl").write_bytes(b"".join([*kept[:4], batch, *kept[4:]]))
+    config = (tmp_path / "a" / "run.yaml").read_text()
+    (tmp_path / "a" / "run.yaml").write_text(config.replace("trials: 12", "trials: 4"))
+    found = run_search(tmp_path / "a", trials=4, resume=True).run
+    assert facts(found)["candidates"] == facts(expected)["candidates"]
+
+
+def test_where_all_fail_on_a_rung_the_one_below_counts() -> None:
+    candidates = {n: candidate(n, 10.0 + n) for n in range(3)}
+    results = {
+        (2, 2): RungResult(2, 2, 30.0, None, 1.0),
+        (2, 8): RungResult(2, 8, None, "diverged", 1.0),
+        (1, 2): RungResult(1, 2, 20.0, None, 1.0),
+    }
+    rungs = {(3, 2): Rung(3, 2, (1, 2)), (3, 8): Rung(3, 8, (2,))}
+    found = apply_rungs(candidates, rungs, results, [], 1)
+    assert [found[n].status for n in range(3)] == ["stopped", "complete", "failed"]
+    assert found[2].seconds == 2.0
+
+
+@pytest.mark.slow
+def test_budgets_on_accuracy_are_for_the_end_and_others_for_the_beginning(
+    whole: Run, tmp_path: Path
+) -> None:
+    bound = float(np.median([c.scores["trained_accuracy"] for c in whole.complete()]))
+    run = run_search(tmp_path / "a", budgets=[f"trained_accuracy>={bound}"]).run
+    assert [c.key for c in run.candidates.values()] == [
+        c.key for c in whole.candidates.values()
+    ]  # proposed as without
+    assert {c.status for c in run.candidates.values()} == {"stopped", "complete", "infeasible"}
+    none = run_search(tmp_path / "b", budgets=["channel_entropy>=1e9"]).run
+    assert {(c.status, c.scores.get("trained_epochs")) for c in none.candidates.values()} == {
+        ("infeasible", None)
+    }
+
+
+@pytest.mark.slow
+def test_trouble_with_checkpoints_fails_no_candidate(whole: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "training").write_text("in the way")
+    assert facts(run_search(tmp_path / "a").run) == facts(whole)
+    (tmp_path / "b" / "training").mkdir(parents=True)
+    for c in whole.candidates.values():
+        (tmp_path / "b" / "training" / f"{c.key}.pt").write_text("damaged")
+    assert facts(run_search(tmp_path / "b").run) == facts(whole)

@@ -1,0 +1,191 @@
+"""Candidates by what they are: against a front that was drawn by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mvt_nas import load_space
+from mvt_nas.cli.main import main
+from mvt_nas.errors import RunError
+from mvt_nas.nas.problem.config import RunConfig
+from mvt_nas.nas.problem.objectives import Objective
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.selectors import select_candidate
+
+SPACE = load_space("tiny")
+POINTS = [(10.0, 10.0), (80.0, 20.0), (90.0, 90.0), (5.0, 95.0), (80.0, 15.0)]
+"""Accuracy and milliseconds: 4 dominates 1 although both are as accurate, 3 is dominated by all."""
+
+
+def run_of(
+    points: list[tuple[float, float]] = POINTS, devices: tuple[str, ...] = ("phone",)
+) -> Run:
+    metrics = [f"latency_ms@{name}" for name in devices]
+    objectives = (
+        Objective("trained_accuracy", "max"),
+        *(Objective(metric, "min") for metric in metrics),
+    )
+    rows = SPACE.sample(len(points), 0)
+    config = RunConfig(SPACE.document, SPACE.hash, objectives, (), len(points), "random", 0)
+    candidates = {
+        number: Candidate(
+            number,
+            str(number),
+            tuple(rows[number].tolist()),
+            "complete",
+            {"trained_accuracy": accuracy, "params": 1e6 + number} | dict.fromkeys(metrics, ms),
+        )
+        for number, (accuracy, ms) in enumerate(points)
+    }
+    return Run(Path("somewhere"), config, SPACE, candidates)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("knee", 4),
+        ("trained_accuracy", 2),
+        ("latency_ms@phone", 0),
+        ("latency_ms", 0),
+        ("latency_ms<=50", 4),  # not 1, which is as accurate, but slower
+        ("latency_ms<=10", 0),
+        ("latency_ms@phone <= 0.1K", 2),
+        ("params>=1000001,params<=1000001", 1),
+        ("latency_ms<=50,params<=1000001", 1),
+        ("trained_accuracy>=85", 2),
+    ],
+)
+def test_names_stand_for_candidates(name: str, number: int) -> None:
+    assert select_candidate(run_of(), name) == number
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "kne",
+            (
+                "no candidate is called 'kne'; did you mean 'knee'? (a number, knee,"
+                " trained_accuracy, latency_ms@phone, or limits"
+            ),
+        ),
+        ("best", "no candidate is called 'best'"),
+        (
+            "latency_ms<=1",
+            "no candidate is within latency_ms@phone<=1 (latency_ms@phone is 10 to 95)",
+        ),
+        (
+            "latency_ms<=10,params>=1000003",
+            "(latency_ms@phone is 10 to 95, params is 1e+06 to 1e+06)",
+        ),
+        ("params=3", "the limit 'params=3' cannot be read; write for example 'macs<=1.2G'"),
+        ("params<=1M,", "the limit '' cannot be read"),
+        ("parms<=1M", "unknown metric 'parms'; did you mean 'params'"),
+        (
+            "memory_mb<=1",
+            (
+                "the limit 'memory_mb<=1' is on what its candidates have no figure for (known:"
+                " latency_ms@phone, params, trained"
+            ),
+        ),
+    ],
+)
+def test_names_of_nothing_say_what_there_is(name: str, message: str) -> None:
+    with pytest.raises(RunError, match=re.escape(message)) as error:
+        select_candidate(run_of(), name)
+    assert str(error.value).startswith("somewhere: ")
+
+
+def test_a_latency_without_a_device_is_refused_where_there_are_two() -> None:
+    run = run_of(devices=("phone", "laptop"))
+    assert select_candidate(run, "latency_ms@laptop") == 0
+    with pytest.raises(RunError, match="no candidate is called 'latency_ms'; did you mean"):
+        select_candidate(run, "latency_ms")
+
+
+def test_where_nothing_is_complete_nothing_is_chosen() -> None:
+    run = run_of()
+    failed = {
+        number: dataclasses.replace(one, status="failed") for number, one in run.candidates.items()
+    }
+    for name in ("knee", "latency_ms<=50"):
+        with pytest.raises(RunError, match="no candidate is complete, so there is none to choose"):
+            select_candidate(dataclasses.replace(run, candidates=failed), name)
+
+
+def told(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    assert not stop.value.code, err
+    return json.loads(out)
+
+
+@pytest.mark.slow
+def test_commands_take_the_names_and_the_classes_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = (
+        "--objective",
+        "macs",
+        "--objective",
+        "params",
+        "--num-classes",
+        "7",
+        "--trials",
+        "6",
+        "--out",
+        "runs/one",
+    )
+    front = told("search", "tiny", *arguments, capsys=capsys)
+    by_number = {one["id"]: one for one in front["front"]}
+    knee = told("show", "runs/one:knee", capsys=capsys)
+    assert (knee["name"], knee["key"]) == (
+        f"runs/one, candidate {front['knee']}",
+        by_number[front["knee"]]["key"],
+    )
+    assert (
+        knee["params"] == by_number[front["knee"]]["scores"]["params"]
+    )  # with the seven classes of the run
+    assert (
+        told("show", "runs/one:knee", "--num-classes", "9", capsys=capsys)["params"]
+        > knee["params"]
+    )
+    least = min(one["scores"]["params"] for one in front["front"])
+    assert told("show", f"runs/one:params<={least:.0f}", capsys=capsys)["params"] == least
+    (exported,) = told(
+        "export", "runs/one:knee", "--to", "python", "--measure-seconds", "0", capsys=capsys
+    )
+    assert exported["files"][0] == "exported/one_knee/python/one_knee.py"
+    assert told("import", exported["files"][0], capsys=capsys)["settings"] == {"num_classes": 7}
+    with pytest.raises(SystemExit) as stop:
+        main(["show", "runs/one"])
+    assert stop.value.code == 2
+    assert (
+        "runs/one: a run, not a network; say which candidate: runs/one:ID, runs/one:knee or "
+        in capsys.readouterr().err
+    )
+    main_said(capsys)
+
+
+def main_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of the front says how other commands take what is in it."""
+    with pytest.raises(SystemExit):
+        main(["pareto", "runs/one"])
+    said = next(
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("Other commands take ")
+    )
+    assert (
+        said == "Other commands take runs/one:ID, runs/one:knee, runs/one:macs (the best in an"
+        " objective), 'runs/one:params<=2M' (the best within limits)."
+    )

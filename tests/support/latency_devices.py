@@ -1,0 +1,154 @@
+"""Made-up devices for the tests of latency models: a known time for every kernel, and a runtime that tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mvt_nas.blocks.graph import Graph
+from mvt_nas.latency.model.kernels import Kernel, Signature, kernels, signature, term
+from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.model.roofline import ROOFLINE
+from mvt_nas.latency.model.scaling_groups import BY_RESOURCE
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
+from mvt_nas.models.lowering import lower
+from mvt_nas.models.network import Network, build_model
+from mvt_nas.space.architecture import Architecture
+from tests.support.architectures import random_architecture
+
+Coefficients = Mapping[str, Mapping[str, float]]
+
+OTHER_SPEEDS = {
+    "compute": 0.4,
+    "traffic of maps": 1.5,
+    "traffic of tokens": 2.0,
+    "traffic between": 0.8,
+    "separable attention": 1.7,
+    "layout": 2.5,
+    "calls": 0.6,
+}
+"""By what another device differs from a known one, for each resource."""
+
+
+def random_networks(n: int, seed: int = 0) -> list[Architecture]:
+    rng = np.random.default_rng(seed)
+    return [random_architecture(rng) for _ in range(n)]
+
+
+def scaled(coefficients: Coefficients, speeds: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the coefficients of a device with other speeds, multiplied out class by class."""
+    return {
+        kind: {
+            name: value * speeds[BY_RESOURCE.factor(kind, name)] for name, value in terms.items()
+        }
+        for kind, terms in coefficients.items()
+    }
+
+
+def times_of(graphs: list[Graph], predictor: Predictor) -> NDArray[np.float64]:
+    return np.array([float(predictor.kernels_ms(graph)) + predictor.fixed_ms for graph in graphs])
+
+
+def kernel_times(graph: Graph, predictor: Predictor) -> dict[Signature, float]:
+    """Return what an exact profile would say: milliseconds by signature."""
+    result: dict[Signature, float] = {}
+    for kernel in kernels(graph.ops):
+        key = signature(kernel)
+        result[key] = result.get(key, 0.0) + kernel_ms(kernel, predictor)
+    return result
+
+
+def kernel_ms(kernel: Kernel, predictor: Predictor) -> float:
+    return sum(
+        value * float(term(name, kernel))
+        for name, value in predictor.coefficients.get(kernel.kind, {}).items()
+    )
+
+
+@dataclass
+class Machine:
+    """A device whose speed somebody else decides.
+
+    Attributes:
+        predictor: what an inference takes at speed 1.
+        noise: scale of what is added to each call, as a share; never negative, as other programs
+            only add time.
+        slowness: factor on everything, changed between heats.
+        measured: architectures in the order in which sessions were opened.
+    """
+
+    predictor: Predictor
+    noise: float = 0.01
+    slowness: float = 1.0
+    measured: list[str] = field(default_factory=list)
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    @contextmanager
+    def session(self, job: RuntimeJob) -> Iterator[Session]:
+        assert isinstance(job.module, Network)
+        architecture = job.module.architecture
+        self.measured.append(architecture.key)
+        graph = lower(
+            architecture,
+            batch_size=job.input_shape[0],
+            num_classes=job.module.classifier.out_features,
+        )
+        ms = float(self.predictor.kernels_ms(graph)) + self.predictor.fixed_ms
+        yield _Session(
+            lambda: ms * self.slowness * (1 + self.noise * float(self.rng.exponential()))
+        )
+
+    def kernel_times(self, job: RuntimeJob, runs: int) -> dict[Signature, float]:
+        assert isinstance(job.module, Network)
+        graph = lower(job.module.architecture, num_classes=job.module.classifier.out_features)
+        return kernel_times(graph, self.predictor)
+
+
+@dataclass(frozen=True)
+class _Session:
+    call: Callable[[], float]
+
+    def __call__(self) -> float:
+        return self.call()
+
+    def logits(self, images: NDArray[np.float32]) -> None:
+        return None
+
+
+@contextmanager
+def registered(
+    machine: Machine, name: str = "made_up", *, tells_kernels: bool = False
+) -> Iterator[None]:
+    """Let a machine be a runtime for as long as the block lasts."""
+    runtime = Runtime(
+        name=name,
+        summary="a made-up device",
+        takes="module",
+        package=None,
+        trouble=lambda: None,
+        session=machine.session,
+        own_clock=True,
+        probe=False,
+        kernel_times=machine.kernel_times if tells_kernels else None,
+    )
+    RUNTIMES.register(name)(runtime)
+    try:
+        yield
+    finally:
+        del RUNTIMES._entries[name]
+
+
+def without_weights(
+    architecture: Architecture, *, num_classes: int, task: None, seed: int
+) -> Network:
+    """Return a network that has shapes only, in place of one with plausible weights: a made-up device asks for no more."""
+    return build_model(architecture, num_classes=num_classes, device="meta")
+
+
+def other_device(fixed_ms: float = 0.5) -> Predictor:
+    """Return a device that differs from the roofline in the speed of each resource."""
+    return Predictor(scaled(ROOFLINE, OTHER_SPEEDS), fixed_ms, 0.0)

@@ -1,0 +1,519 @@
+"""Schedule, split, figures, checkpoints, weights to begin with: what a training is made of."""
+
+from __future__ import annotations
+
+import csv
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_accuracy_score
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from mvt_nas.checkpoints import load_checkpoint
+from mvt_nas.data.load import find_source
+from mvt_nas.errors import CheckpointError, DataError, TrainingError
+from mvt_nas.models.network import build_model
+from mvt_nas.space.published import zoo
+from mvt_nas.training import checkpoint
+from mvt_nas.training import history as rows
+from mvt_nas.training.accelerator import AcceleratorConfig, fabric_for, workers_for
+from mvt_nas.training.batch_sampler import ImageRequest
+from mvt_nas.training.confusion_matrix import plot_confusion_matrix
+from mvt_nas.training.dataset import (
+    UNREADABLE,
+    ImageBatch,
+    TrainDataset,
+    ValidationDataset,
+    collate,
+)
+from mvt_nas.training.evaluation import evaluate
+from mvt_nas.training.folder import TrainingFolder
+from mvt_nas.training.history import EpochRecord, ValidationMetrics
+from mvt_nas.training.initial_weights import Initialization, load_initial_weights
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.rng import RngPurpose, generator
+from mvt_nas.training.split import split_dataset
+from mvt_nas.training.tasks.classification import ClassificationMetrics
+from mvt_nas.training.train_epoch import learning_rate
+from tests.support.images import folder
+from tests.support.short_training_processes import SMALL
+from tests.support.training_processes import ALL_RANDOM
+
+CPU = AcceleratorConfig(device="cpu", threads=1)
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_along_torchs_cosine() -> None:
+    values = {
+        "epochs": 30,
+        "warmup_epochs": 10,
+        "first_learning_rate": 0.1,
+        "largest_learning_rate": 1.1,
+        "last_learning_rate": 0.3,
+    }
+    how = (
+        Recipe()
+        .changed({f"optimisation.{name}": value for name, value in values.items()})
+        .optimisation
+    )
+    assert [learning_rate(epoch, how) for epoch in (0, 2.5, 5, 10)] == pytest.approx(
+        [0.1, 0.35, 0.6, 1.1]
+    )
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.1)
+    theirs = CosineAnnealingLR(optimiser, 20, eta_min=0.3)
+    for epoch in range(10, 31):
+        assert learning_rate(epoch, how) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        theirs.step()
+    assert learning_rate(31, how) == pytest.approx(0.3)
+
+
+def test_random_numbers_differ_by_purpose_and_place() -> None:
+    places = [
+        (RngPurpose.ORDER, 0, 1),
+        (RngPurpose.SIZES, 0, 1),
+        (RngPurpose.ORDER, 1, 0),
+        (RngPurpose.PICTURE, 0, 1, 0),
+        (RngPurpose.PICTURE, 0, 0, 1),
+    ]
+    assert len({float(generator(*place).random()) for place in places}) == len(places)
+    assert generator(*places[0]).random() == generator(*places[0]).random()
+
+
+def test_a_split_gives_every_class_its_share() -> None:
+    catalogue = find_source("digits").catalogue("digits")
+    found = split_dataset(catalogue, 0.2, 0)
+    assert (len(found.learnt), len(found.judged)) == (1438, 359)
+    assert sorted([*found.learnt, *found.judged]) == list(range(1797))
+    whole, share = np.bincount(catalogue.labels), np.bincount(catalogue.labels[found.judged])
+    assert (np.abs(share - 0.2 * whole) < 1).all()
+    assert split_dataset(catalogue, 0.2, 0).mark == found.mark
+    assert (
+        split_dataset(catalogue, 0.2, 1).mark != found.mark != split_dataset(catalogue, 0.3, 0).mark
+    )
+
+
+def test_a_source_with_validation_pictures_keeps_them(tmp_path: Path) -> None:
+    folder(tmp_path / "train", {"a": 3, "b": 4})
+    folder(tmp_path / "val", {"a": 2, "b": 1})
+    catalogue = find_source(str(tmp_path)).catalogue(str(tmp_path))
+    found = split_dataset(catalogue, 0.2, 0)
+    assert (len(found.learnt), len(found.judged)) == (7, 3)
+    assert all("/val/" in catalogue.name(int(row)) for row in found.judged)
+
+
+def test_sources_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one", {"a": 3})
+    with pytest.raises(DataError, match=r"one: the only class is a; two or more are needed$"):
+        split_dataset(find_source(str(one)).catalogue(str(one)), 0.2, 0)
+    judged = folder(tmp_path / "judged" / "val", {"a": 3, "b": 3})
+    folder(tmp_path / "judged" / "test", {"a": 1, "b": 1})
+    catalogue = find_source(str(judged.parent)).catalogue(str(judged.parent))
+    with pytest.raises(
+        DataError, match=r"judged: only pictures for validation; others to learn from are needed$"
+    ):
+        split_dataset(catalogue, 0.2, 0)
+
+
+class Fixed(nn.Module):
+    """Returns the logits that were given, batch by batch."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits, self.place = logits, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.place += len(images)
+        return self.logits[self.place - len(images) : self.place]
+
+
+def test_figures_are_those_of_scikit_learn() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(50, 8, generator=random), torch.randint(8, (50,), generator=random)
+    unreadable = torch.cat([labels[:20], torch.tensor([UNREADABLE]), labels[20:]])
+    given = Fixed(torch.cat([logits[:20], torch.full((1, 8), 9.0), logits[20:]]))
+    batches = [
+        ImageBatch(torch.zeros(len(part), 3, 4, 4, dtype=torch.uint8), part, ())
+        for part in unreadable.split(17)
+    ]
+    (found,), _ = evaluate(
+        [given.train()], batches, [ClassificationMetrics(8, torch.device("cpu"))], fabric_for(CPU)
+    )
+    truth, shares = labels.numpy(), logits.softmax(1).numpy()
+    assert found.top1 == pytest.approx(accuracy_score(truth, shares.argmax(1)))
+    assert found.top5 == pytest.approx(top_k_accuracy_score(truth, shares, k=5))
+    assert found.loss == pytest.approx(log_loss(truth, shares), rel=1e-5)
+    assert found.confusion.tolist() == confusion_matrix(truth, shares.argmax(1)).tolist()
+    assert given.training
+
+
+def test_nothing_to_judge_by_is_an_error() -> None:
+    batch = ImageBatch(
+        torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.tensor([UNREADABLE]), ("x",)
+    )
+    with pytest.raises(DataError, match=r"^none of the validation pictures can be read$"):
+        evaluate(
+            [Fixed(torch.zeros(1, 2))],
+            [batch],
+            [ClassificationMetrics(2, torch.device("cpu"))],
+            fabric_for(CPU),
+        )
+
+
+def test_pictures_do_not_depend_on_who_reads_them_and_travel_to_other_processes() -> None:
+    catalogue = find_source("digits").catalogue("digits")
+    learnt = TrainDataset(
+        "digits", catalogue, np.arange(100), ALL_RANDOM.images, ALL_RANDOM.augmentation, 3
+    )
+    wanted = [
+        ImageRequest(7, 24, 1, 5),
+        ImageRequest(7, 24, 1, 6),
+        ImageRequest(7, 24, 2, 5),
+        ImageRequest(7, 16, 1, 5),
+    ]
+    one, *others = (learnt[ask][0] for ask in wanted)
+    assert one.shape == (24, 24, 3)
+    assert not any(np.array_equal(one, other) for other in others)
+    elsewhere = pickle.loads(pickle.dumps(learnt))
+    assert len(pickle.dumps(learnt)) < 5000
+    assert np.array_equal(elsewhere[wanted[0]][0], one)
+    batch = collate([learnt[wanted[0]], learnt[wanted[1]]])
+    assert batch.images.shape == (2, 3, 24, 24)
+    assert batch.labels.tolist() == [catalogue.labels[7]] * 2
+
+
+def test_channels_come_in_the_order_asked_for() -> None:
+    catalogue = find_source("digits").catalogue("digits")
+    pixels = np.dstack([np.full((8, 8), value, np.uint8) for value in (10, 20, 30)])
+    object.__setattr__(catalogue, "picture", lambda row: pixels)
+    for order, expected in (("rgb", [10, 20, 30]), ("bgr", [30, 20, 10])):
+        images = Recipe().changed({"images.channel_order": order, "images.px": 16}).images
+        assert ValidationDataset("digits", catalogue, images)[0][0][0, 0].tolist() == expected
+
+
+def test_pictures_that_cannot_be_read_are_replaced_and_named(tmp_path: Path) -> None:
+    folder(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "a" / "1.png").write_bytes(b"none")
+    catalogue = find_source(str(tmp_path)).catalogue(str(tmp_path))
+    learnt = TrainDataset(
+        str(tmp_path), catalogue, np.array([0, 1, 3]), ALL_RANDOM.images, ALL_RANDOM.augmentation, 0
+    )
+    pixels, label, names = learnt[ImageRequest(1, 16, 0, 0)]
+    assert (pixels.any(), label) == (True, 1)  # row 3, the next that is learnt from, is of class b
+    assert len(names) == 1
+    assert names[0].startswith(f"{tmp_path}/a/1.png (cannot identify image file")
+    pixels, label, again = ValidationDataset(str(tmp_path), catalogue, ALL_RANDOM.images)[1]
+    assert (pixels.any(), label, again) == (False, UNREADABLE, names)
+
+
+def test_checkpoints_come_back_and_others_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "last.ckpt"
+    assert checkpoint.load(path, {}) is None
+    checkpoint.save(path, {"seed": 0}, {"network": {"w": torch.ones(2)}, "rows": [(1, 0.5)]})
+    found = checkpoint.load(path, {"seed": 0})
+    assert found is not None
+    assert found["rows"] == [(1, 0.5)]
+    assert found["network"]["w"].tolist() == [1, 1]
+    with pytest.raises(
+        TrainingError,
+        match=r"last.ckpt: of another training \(seed = 0, not 1\); give another place with --out$",
+    ):
+        checkpoint.load(path, {"seed": 1})
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(
+            TrainingError,
+            match=(
+                r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to begin anew$"
+            ),
+        ):
+            checkpoint.load(path, {})
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(
+        TrainingError,
+        match=(
+            r"last.ckpt: no checkpoint of a training; delete it or give another place with --out$"
+        ),
+    ):
+        checkpoint.load(path, {})
+    torch.save({"mvt_nas_training": 2, "identity": {}}, path)
+    with pytest.raises(
+        TrainingError, match=r"last.ckpt: mvt_nas_training = 2 is not known; this version reads 1$"
+    ):
+        checkpoint.load(path, {})
+
+
+class Malicious:
+    """Would make a folder when it is unpickled."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import os
+
+        return os.mkdir, (self.place,)
+
+
+def test_checkpoints_with_code_in_them_are_refused_and_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    torch.save(
+        {"mvt_nas_training": 1, "identity": {}, "x": Malicious(str(tmp_path / "owned"))}, path
+    )
+    with pytest.raises(
+        TrainingError,
+        match=(
+            r"last.ckpt: refused: it would run \w+.mkdir; only plain tensors are loaded.*;"
+            r" delete it"
+        ),
+    ) as told:
+        checkpoint.load(path, {})
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.ckpt"
+    checkpoint.save(path, {}, {"x": 1})
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(
+        TrainingError, match=r"last.ckpt: cannot be written \(No space left on device\)$"
+    ):
+        checkpoint.save(path, {}, {"x": 2})
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
+    with (
+        TrainingFolder(tmp_path / "x").held(),
+        pytest.raises(
+            TrainingError,
+            match=r"x: another process is training into it; give another place with --out$",
+        ),
+        TrainingFolder(tmp_path / "x").held(),
+    ):
+        pass
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(TrainingError, match=r"file: cannot be written \(File exists\)"),
+        TrainingFolder(tmp_path / "file").held(),
+    ):
+        pass
+
+
+def test_rows_are_written_whole(tmp_path: Path) -> None:
+    row = EpochRecord(
+        1,
+        10,
+        0.1,
+        2.0,
+        ValidationMetrics(1.5, {"top1": 0.5, "top5": 0.9}),
+        ValidationMetrics(1.6, {"top1": 0.6, "top5": 0.8}),
+        3.0,
+    )
+    rows.write_history(tmp_path / "m.csv", [row])
+    with (tmp_path / "m.csv").open(newline="") as file:
+        (found,) = csv.DictReader(file)
+    assert (found["epoch"], found["ema_top1"], found["seconds"]) == ("1", "0.6", "3.0")
+    assert row.best == 0.6
+    columns = "epoch,steps,learning_rate,train_loss,validation_loss,top1,top5,ema_loss,ema_top1,ema_top5,seconds"
+    assert ",".join(found) == columns
+    assert row.to_values() == (1, 10, 0.1, 2.0, 1.5, 0.5, 0.9, 1.6, 0.6, 0.8, 3.0)
+    assert EpochRecord.from_values(row.to_values(), ("top1", "top5")) == row
+    with pytest.raises(ValueError, match=r"^a row of 11 values$"):
+        EpochRecord.from_values(row.to_values(), ("top1",))
+    assert set(rows.scalars(row)) == set(found) - {"epoch", "steps", "seconds"}
+
+
+def shape_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return image.size
+
+
+@pytest.mark.parametrize("count", [2, 10, 100, 1000])
+def test_confusion_is_drawn_for_few_classes_and_many(tmp_path: Path, count: int) -> None:
+    confusion = np.random.default_rng(0).integers(0, 50, (count, count))
+    confusion[0] = 0  # a class without pictures
+    plot_confusion_matrix(
+        confusion, [f"class ${number}_" + "x" * 30 for number in range(count)], tmp_path / "c.png"
+    )
+    width, height = shape_of(tmp_path / "c.png")
+    assert 500 <= width <= 3000
+    assert 400 <= height <= 3000
+    pixels = np.asarray(Image.open(tmp_path / "c.png").convert("L"))
+    assert pixels.std() > 10
+    assert [entry.name for entry in tmp_path.iterdir()] == ["c.png"]
+
+
+def test_confusion_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"c.png: cannot be written \(No such file or directory\)$"
+    ):
+        plot_confusion_matrix(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "none" / "c.png")
+
+
+def weights_of(classes: int, seed: int, path: Path, width: int = 24) -> Path:
+    torch.save(build_model(SMALL, num_classes=classes, seed=seed).state_dict(), path)
+    return path
+
+
+def test_weights_of_the_same_network_are_taken_whole(tmp_path: Path) -> None:
+    path = weights_of(10, 5, tmp_path / "w.pt")
+    network = build_model(SMALL, num_classes=10, seed=0)
+    assert load_initial_weights(network, Initialization(path)) == f"{path}, in the names of mvt-nas"
+    expected = build_model(SMALL, num_classes=10, seed=5).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+    assert load_initial_weights(network, Initialization()) == "initial weights"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_classifier_of_other_classes_is_replaced(tmp_path: Path, wrapped: bool) -> None:
+    given, fresh = (
+        build_model(SMALL, num_classes=7, seed=5).state_dict(),
+        build_model(SMALL, num_classes=10, seed=0).state_dict(),
+    )
+    torch.save(
+        (
+            {"state_dict": {f"module.{name}": value for name, value in given.items()}}
+            if wrapped
+            else given
+        ),
+        tmp_path / "w.pt",
+    )
+    network = build_model(SMALL, num_classes=10, seed=0)
+    words = load_initial_weights(network, Initialization(tmp_path / "w.pt"))
+    assert words.endswith(
+        "w.pt, in the names of mvt-nas, with a new classifier for 10 classes instead of its 7"
+    )
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, (fresh if name.startswith("classifier") else given)[name])
+
+
+@pytest.mark.parametrize("dialect", ["cvnets", "timm", "transformers"])
+def test_classifiers_are_found_in_every_dialect(tmp_path: Path, dialect: str) -> None:
+    from mvt_nas.checkpoints.key_mapping import translations
+
+    model = build_model(zoo("mobilevit_xxs"), num_classes=21, seed=1)
+    theirs: dict[str, Tensor] = {}
+    for name, names in translations(model, dialect).items():
+        theirs |= dict(
+            zip(
+                names,
+                (
+                    model.state_dict()[name].chunk(len(names))
+                    if len(names) > 1
+                    else [model.state_dict()[name]]
+                ),
+                strict=True,
+            )
+        )
+    torch.save(theirs, tmp_path / "w.pt")
+    network = build_model(zoo("mobilevit_xxs"), num_classes=4, seed=0)
+    assert (
+        f"in the names of {dialect}, with a new classifier for 4 classes"
+        in load_initial_weights(network, Initialization(tmp_path / "w.pt"))
+    )
+    assert torch.equal(network.state_dict()["stem.0.weight"], model.state_dict()["stem.0.weight"])
+    assert (
+        load_checkpoint(build_model(zoo("mobilevit_xxs"), num_classes=21), tmp_path / "w.pt")
+        == dialect
+    )
+
+
+def test_what_fits_of_another_network_is_taken_and_counted(tmp_path: Path) -> None:
+    import dataclasses
+
+    wider = dataclasses.replace(
+        SMALL, stages=(SMALL.stages[0], dataclasses.replace(SMALL.stages[1], width=40))
+    )
+    given = build_model(wider, num_classes=10, seed=5).state_dict()
+    (tmp_path / "trained").mkdir()
+    torch.save(given, tmp_path / "trained" / "weights.pt")
+    network = build_model(SMALL, num_classes=10, seed=0)
+    fresh = {name: value.clone() for name, value in network.state_dict().items()}
+    words = load_initial_weights(network, Initialization(tmp_path / "trained", same=False))
+    fits = {
+        name
+        for name, value in fresh.items()
+        if value.shape == given[name].shape and not name.endswith("num_batches_tracked")
+    }
+    total = sum(not name.endswith("num_batches_tracked") for name in fresh)
+    assert f": {len(fits)} of {total} tensors fit, " in words
+    assert 0 < len(fits) < total
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, (given if name in fits else fresh)[name])
+
+
+def test_where_nothing_fits_it_is_refused(tmp_path: Path) -> None:
+    torch.save({"other": torch.zeros(3)}, tmp_path / "w.pt")
+    network = build_model(SMALL, num_classes=10, seed=0)
+    with pytest.raises(
+        CheckpointError, match=r"w.pt: none of its 1 tensors fits the network by name and shape$"
+    ):
+        load_initial_weights(network, Initialization(tmp_path / "w.pt", same=False))
+    torch.save([1], tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match=r"w.pt: a mapping of names to tensors is expected$"):
+        load_initial_weights(network, Initialization(tmp_path / "w.pt", same=False))
+    with pytest.raises(CheckpointError, match=r"none.pt: no such file$"):
+        load_initial_weights(network, Initialization(tmp_path / "none.pt"))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"device": "gpu"}, r"^device = 'gpu' is not allowed; one of auto, cpu, cuda"),
+        (
+            {"precision": "bf32"},
+            (
+                r"^precision = 'bf32' is not allowed; one of auto, fp32, bf16, fp16; did you mean"
+                r" 'fp32'\?$"
+            ),
+        ),
+        ({"workers": -1}, r"^workers = -1 is not allowed; an integer from 0 to 256$"),
+        (
+            {"checkpoint_steps": 0},
+            r"^checkpoint_steps = 0 is not allowed; an integer from 1 to 1000000000$",
+        ),
+    ],
+)
+def test_machines_that_cannot_be_are_refused(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        AcceleratorConfig(**choices)
+
+
+def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        TrainingError,
+        match=r"^device = 'cuda' cannot be used: torch finds no GPU; auto or cpu is allowed$",
+    ):
+        fabric_for(AcceleratorConfig(device="cuda"))
+    assert str(fabric_for(AcceleratorConfig()).strategy.precision.precision) == "32-true"
+    monkeypatch.setattr("mvt_nas.training.accelerator.find_spec", lambda name: None)
+    with pytest.raises(
+        TrainingError, match=r"^lightning-fabric is not installed; pip install 'mvt-nas\[train\]'$"
+    ):
+        fabric_for(AcceleratorConfig())
+
+
+def test_workers_are_as_many_as_cores_but_none_for_what_is_at_hand() -> None:
+    assert workers_for(AcceleratorConfig(workers=3), 1, at_hand=True) == 3
+    assert workers_for(AcceleratorConfig(), 1, at_hand=True) == 0
+    assert 1 <= workers_for(AcceleratorConfig(), 1, at_hand=False) <= 8
+    assert math.isclose(workers_for(AcceleratorConfig(workers=0), 2, at_hand=False), 0)

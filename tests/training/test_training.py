@@ -1,0 +1,416 @@
+"""Whole trainings: they learn, repeat to the last bit, go on where they were broken off, and say what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from mvt_nas.data.load import find_source
+from mvt_nas.errors import CheckpointError, DataError, TrainingError
+from mvt_nas.export.model import export_model
+from mvt_nas.models.network import build_model
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.training.batch_sampler import MultiScaleBatchSampler
+from mvt_nas.training.callbacks import Callbacks
+from mvt_nas.training.config import TrainingConfig
+from mvt_nas.training.dataset import TrainDataset
+from mvt_nas.training.folder import TrainingFolder
+from mvt_nas.training.history import EpochRecord
+from mvt_nas.training.initial_weights import Initialization
+from mvt_nas.training.result import TrainingResult
+from mvt_nas.training.split import split_dataset
+from mvt_nas.training.state import TrainingState
+from mvt_nas.training.train_epoch import learning_rate
+from tests.support.images import folder
+from tests.support.short_training_processes import SMALL
+from tests.support.training_processes import (
+    ALL_RANDOM,
+    LEARNT,
+    MACHINE,
+    PICTURES,
+    data,
+    job,
+    left,
+    plain,
+    run,
+)
+
+
+class Broken(Exception):
+    """What a listener breaks a training off with."""
+
+
+def breaking(after: int) -> Callbacks:
+    """Return a listener that breaks a training off after so many steps of a sitting."""
+    steps = iter(range(1, after + 1))
+
+    def step(*_: object) -> None:
+        if next(steps) == after:
+            raise Broken
+
+    return Callbacks(step=step)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingResult, dict[str, Any]]:
+    place = tmp_path_factory.mktemp("whole")
+    fitted = run(place)
+    return fitted, left(place)
+
+
+def test_what_a_training_leaves_belongs_together(
+    whole: tuple[TrainingResult, dict[str, Any]],
+) -> None:
+    fitted, _ = whole
+    files = fitted.folder
+    assert [row.epoch for row in fitted.rows] == [1, 2, 3]
+    assert fitted.rows[1].train_loss < fitted.rows[0].train_loss
+    assert fitted.best in fitted.rows
+    config = TrainingConfig.load(files.config)
+    assert config.training is not None
+    assert (config.recipe, config.training.class_names, config.training.data) == (
+        ALL_RANDOM,
+        tuple("0123456789"),
+        data(),
+    )
+    architecture = Architecture.from_dict(json.loads(files.network.read_text()))
+    assert architecture.key == config.architecture.key == fitted.job.architecture.key
+    network = export_model("x", architecture, num_classes=10, weights=files.weights).module
+    assert judged_alike(network, fitted)
+    assert files.confusion.stat().st_size > 1000
+    assert int(fitted.judged.confusion.sum()) == PICTURES - LEARNT
+    assert fitted.judged.top1 == pytest.approx(
+        float(fitted.judged.confusion.trace()) / (PICTURES - LEARNT)
+    )
+    assert fitted.judged.top1 == max(row.best for row in fitted.rows)
+    assert fitted.averaged is (fitted.best.average.main > fitted.best.plain.main)
+    best, weights = (torch.load(path, weights_only=True) for path in (files.best, files.weights))
+    assert all(
+        torch.equal(value, best["average" if fitted.averaged else "network"][name])
+        for name, value in weights.items()
+    )
+
+
+def judged_alike(network: torch.nn.Module, fitted: TrainingResult) -> bool:
+    """Return whether a network is right as often as was told, on digits resized by torch instead of pillow."""
+    catalogue = find_source(data()).catalogue(data())
+    judged = split_dataset(catalogue, 0.2, 0).judged
+    digits = (
+        torch.from_numpy(np.stack([catalogue.picture(int(row)) for row in judged]))
+        .float()
+        .permute(0, 3, 1, 2)
+    )
+    images = functional.interpolate(digits, size=(16, 16), mode="bilinear").round() / 255
+    with torch.inference_mode():
+        right = (network(images).argmax(1).numpy() == catalogue.labels[judged]).mean()
+    return abs(float(right) - fitted.judged.top1) < 0.03
+
+
+def test_equal_jobs_leave_equal_bits_whoever_reads_the_pictures(
+    whole: tuple[TrainingResult, dict[str, Any]], tmp_path: Path
+) -> None:
+    before = torch.get_rng_state()
+    torch.rand(3)
+    during = torch.get_rng_state()
+    run(tmp_path, machine=dataclasses.replace(MACHINE, workers=2))
+    assert torch.equal(torch.get_rng_state(), during)
+    assert not torch.equal(before, during)
+    assert left(tmp_path) == whole[1]
+
+
+@pytest.mark.parametrize("after", [1, 4, 17])
+def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not(
+    whole: tuple[TrainingResult, dict[str, Any]], tmp_path: Path, after: int
+) -> None:
+    with pytest.raises(Broken):
+        run(tmp_path, heard=breaking(after))
+    told: list[str] = []
+    run(tmp_path, heard=Callbacks(begun=told.append))
+    assert left(tmp_path) == whole[1]
+    assert told[0].startswith("goes on in epoch ")
+
+
+def test_seeds_make_a_difference(
+    whole: tuple[TrainingResult, dict[str, Any]], tmp_path: Path
+) -> None:
+    run(tmp_path, seed=1)
+    assert left(tmp_path) != whole[1]
+
+
+def test_one_epoch_is_that_of_torch_written_out(tmp_path: Path) -> None:
+    """Steps, batches, rates, smoothing, clipping, decay and average, against a plain loop over the same pictures."""
+    recipe = plain(
+        **{
+            "optimisation.epochs": 1,
+            "regularisation.label_smoothing": 0.2,
+            "batches.images_per_device": 32,
+        }
+    )
+    recipe = recipe.changed({"optimisation.clip_norm": 0.3})  # less than some of the gradients have
+    run(tmp_path, recipe)
+    kept = torch.load(TrainingFolder(tmp_path).last, weights_only=True)
+    network, average, loss = by_hand(recipe)
+    assert kept["rows"][0][:2] == (1, LEARNT // 64)
+    assert kept["rows"][0][3] == pytest.approx(loss, rel=1e-4)
+    for part, theirs in (("network", network), ("average", average)):
+        close = [
+            torch.isclose(kept[part][name].double(), value.double(), atol=2e-4).flatten()
+            for name, value in theirs.items()
+        ]
+        assert (
+            torch.cat(close).double().mean() > 0.99
+        )  # Adam's steps do not shrink with gradients whose sign rounding decides
+
+
+def by_hand(recipe: Any) -> tuple[dict[str, Any], dict[str, Any], float]:
+    catalogue, how = find_source(data()).catalogue(data()), recipe.optimisation
+    split = split_dataset(catalogue, 0.2, 0)
+    network = (
+        build_model(SMALL, num_classes=10, seed=0).train().to(memory_format=torch.channels_last)
+    )  # type: ignore[call-overload]
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    matrices, vectors = (
+        [p for p in network.parameters() if (p.ndim > 1) == many] for many in (True, False)
+    )
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": how.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+    )
+    pictures = TrainDataset(data(), catalogue, split.learnt, recipe.images, recipe.augmentation, 0)
+    sampler, seen, losses = MultiScaleBatchSampler(recipe.batches, 16, split.learnt, seed=0), 0, []
+    halves = list(sampler)
+    for step, (first, second) in enumerate(zip(halves[::2], halves[1::2], strict=True)):
+        optimiser.zero_grad()
+        for half in (first, second):
+            images = (
+                torch.stack([torch.from_numpy(pictures[wanted][0]) for wanted in half]).permute(
+                    0, 3, 1, 2
+                )
+                / 255
+            )
+            labels = torch.tensor([catalogue.labels[wanted.row] for wanted in half])
+            shares = functional.one_hot(labels, 10) * 0.8 + 0.02
+            losses.append(-(shares * network(images).log_softmax(1)).sum(1).mean())
+            (losses[-1] / 2).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), how.clip_norm)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(min(1.0, seen / len(split.learnt)), how)
+        optimiser.step()
+        seen += 64
+        keep = min(0.95, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            average[name] = (
+                keep * average[name] + (1 - keep) * value
+                if value.is_floating_point()
+                else value.clone()
+            )
+    return network.state_dict(), average, float(torch.stack(losses).detach().mean())
+
+
+def test_every_step_is_told(tmp_path: Path) -> None:
+    told: list[tuple[int, int, int]] = []
+    rows: list[EpochRecord] = []
+
+    def step(now: TrainingState, steps: int, loss: float, rate: float) -> None:
+        told.append((now.epoch, now.step, steps))
+        assert loss > 0 < rate
+
+    run(tmp_path, plain(), heard=Callbacks(step=step, epoch=rows.append))
+    assert told == [(epoch, step, 5) for epoch in range(3) for step in range(1, 6)]
+    assert [row.steps for row in rows] == [5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"recipe": ALL_RANDOM.lasting(4)}, r"recipe.optimisation.epochs = 3, not 4"),
+        ({"seed": 1}, r"pictures = '\w+', not '\w+'"),
+        (
+            {"architecture": dataclasses.replace(SMALL, stem_width=8)},
+            r"architecture = '\w+', not '\w+'",
+        ),
+        ({"start": Initialization(Path("/x"))}, r"start = 'initial weights', not 'weights /x'"),
+    ],
+)
+def test_other_trainings_do_not_go_on_in_a_folder(
+    tmp_path: Path, changes: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(Broken):
+        run(tmp_path, heard=breaking(1))
+    with pytest.raises(
+        TrainingError,
+        match=rf"last.ckpt: of another training \({name}\); give another place with --out$",
+    ):
+        run(tmp_path, **changes)
+
+
+def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Broken):
+        run(tmp_path, heard=breaking(1))
+    last = TrainingFolder(tmp_path).last
+    content = torch.load(last, weights_only=True)
+    for part, damage in (("network", {}), ("rows", [(1,)]), ("loss_sum", 3), ("step", None)):
+        torch.save(
+            {
+                name: damage if name == part else value
+                for name, value in content.items()
+                if damage is not None or name != part
+            },
+            last,
+        )
+        with pytest.raises(
+            TrainingError, match=r"last.ckpt: damaged \(.*\); delete it to begin anew$"
+        ):
+            run(tmp_path)
+    last.write_bytes(last.read_bytes()[:100])
+    with pytest.raises(
+        TrainingError,
+        match=r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to begin anew$",
+    ):
+        run(tmp_path)
+
+
+def test_a_training_begins_with_the_weights_that_it_is_given(tmp_path: Path) -> None:
+    torch.save(build_model(SMALL, num_classes=10, seed=7).state_dict(), tmp_path / "w.pt")
+    told: list[str] = []
+    with pytest.raises(Broken):
+        run(
+            tmp_path / "t",
+            heard=dataclasses.replace(breaking(1), begun=told.append),
+            start=Initialization(tmp_path / "w.pt"),
+        )
+    assert told == [f"{tmp_path}/w.pt, in the names of mvt-nas"]
+    (tmp_path / "w.pt").unlink()
+    run(tmp_path / "t", start=Initialization(tmp_path / "w.pt"))
+    with pytest.raises(CheckpointError, match=r"w.pt: no such file$"):
+        run(tmp_path / "other", start=Initialization(tmp_path / "w.pt"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_is_not_kept(tmp_path: Path) -> None:
+    recipe = plain(
+        **{
+            "optimisation.largest_learning_rate": 10.0,
+            "optimisation.first_learning_rate": 10.0,
+            "optimisation.clip_norm": 0,
+        }
+    )
+    torch.save(
+        {
+            n: v * 1e30 if v.ndim > 1 else v
+            for n, v in build_model(SMALL, num_classes=10, seed=7).state_dict().items()
+        },
+        tmp_path / "w",
+    )
+    with pytest.raises(
+        TrainingError,
+        match=(
+            r"^loss (nan|inf) in epoch 1, by step \d+; a smaller optimisation.largest_learning_rate"
+            r" or an "
+        ),
+    ):
+        run(tmp_path / "t", recipe, start=Initialization(tmp_path / "w"))
+    kept = torch.load(TrainingFolder(tmp_path / "t").last, weights_only=True)
+    assert (kept["epoch"], kept["step"]) == (0, 0)
+
+
+def test_more_pictures_a_step_than_there_are_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingError,
+        match=(
+            r"^recipe.batches.images = 2000 is not allowed; at most 320, the pictures to learn"
+            r" from in "
+        ),
+    ):
+        run(tmp_path, plain(**{"batches.images": 2000}))
+
+
+def test_jobs_that_cannot_be_are_refused() -> None:
+    with pytest.raises(
+        TrainingError,
+        match=r"^validation_share = 1.0 is not allowed; a number above 0 and below 1$",
+    ):
+        job(validation_share=1.0)
+    with pytest.raises(
+        TrainingError, match=r"^seed = -1 is not allowed; an integer from 0 to 2147483647$"
+    ):
+        job(seed=-1)
+
+
+def pictures(root: Path, broken: int) -> Path:
+    """Write 240 pictures of two classes, some of them damaged."""
+    folder(root, {"a": 120, "b": 120})
+    for index in range(broken):
+        (root / "a" / f"{index}.png").write_bytes(b"none")
+    return root
+
+
+def test_a_few_unreadable_pictures_are_named_and_many_are_refused(tmp_path: Path) -> None:
+    recipe = plain(**{"batches.images": 32, "batches.images_per_device": 32})
+    fitted = run(tmp_path / "t", recipe, data=str(pictures(tmp_path / "few", 1)))
+    assert fitted.unreadable == (f"{tmp_path}/few/a/0.png (cannot identify image file)",)
+    with pytest.raises(
+        DataError,
+        match=(
+            r"^\d+ pictures are unreadable, such as .*.png \(cannot identify image file\); at most"
+            r" 1 may be$"
+        ),
+    ):
+        run(tmp_path / "u", recipe, data=str(pictures(tmp_path / "many", 40)))
+
+
+def test_pictures_in_folders_are_read_by_other_processes(tmp_path: Path) -> None:
+    recipe = plain(
+        **{
+            "batches.images": 32,
+            "batches.images_per_device": 32,
+            "optimisation.epochs": 1,
+            "optimisation.warmup_epochs": 0,
+        }
+    )
+    place = str(pictures(tmp_path / "p", 0))
+    run(tmp_path / "here", recipe, data=place)
+    run(tmp_path / "there", recipe, data=place, machine=dataclasses.replace(MACHINE, workers=1))
+    assert left(tmp_path / "here") == left(tmp_path / "there")
+
+
+def test_bfloat16_learns_too(tmp_path: Path) -> None:
+    fitted = run(tmp_path / "bf16", plain(), machine=dataclasses.replace(MACHINE, precision="bf16"))
+    exact = run(tmp_path / "fp32", plain())
+    losses, others = ([row.train_loss for row in one.rows] for one in (fitted, exact))
+    assert losses == pytest.approx(others, rel=0.05)
+    assert losses != others
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.slow
+def test_curves_are_written_for_tensorboard_and_go_on(tmp_path: Path) -> None:
+    machine = dataclasses.replace(MACHINE, tensorboard=True)
+    with pytest.raises(Broken):
+        run(tmp_path, heard=breaking(12), machine=machine)
+    run(tmp_path, machine=machine)
+    files = sorted((tmp_path / "tensorboard").glob("events*"))
+    assert len(files) == 2
+    assert all(b"ema_top1" in file.read_bytes() for file in files)
+
+
+def test_without_tensorboard_there_are_no_curves_and_wanting_them_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mvt_nas.training.tensorboard import tensorboard_writer
+
+    monkeypatch.setattr("mvt_nas.training.tensorboard.find_spec", lambda name: None)
+    assert tensorboard_writer(TrainingFolder(tmp_path), None, 0) == []
+    with pytest.raises(
+        TrainingError,
+        match=r"^neither tensorboard nor tensorboardX is installed; pip install tensorboard$",
+    ):
+        tensorboard_writer(TrainingFolder(tmp_path), True, 0)
