@@ -7,17 +7,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph, Op
 from mvt_nas.latency.model.kernels import Signature, kernels, signature
 from mvt_nas.latency.model.predictor import Coefficients
 from mvt_nas.latency.model.scaling_groups import BY_GROUP
 
-Array = NDArray[np.float64]
 
-
-def macs_line(graphs: Sequence[Graph], ms: Array, others: Sequence[Graph]) -> Array:
+def macs_line(graphs: Sequence[Graph], ms: FloatArray, others: Sequence[Graph]) -> FloatArray:
     """Return what a relative least-squares line through MACs predicts for other networks."""
     here, there = (
         np.array([[sum(op.macs for op in graph.ops), 1.0] for graph in group])
@@ -39,7 +37,7 @@ class BlockTable:
     """
 
     def __init__(
-        self, graphs: Sequence[Graph], times: Sequence[Mapping[Signature, float]], ms: Array
+        self, graphs: Sequence[Graph], times: Sequence[Mapping[Signature, float]], ms: FloatArray
     ) -> None:
         self._known: dict[str, dict[tuple[object, ...], tuple[float, float]]] = defaultdict(dict)
         for graph, found in zip(graphs, times, strict=True):
@@ -49,7 +47,7 @@ class BlockTable:
         self._factor = float(np.median(ms / self.predict(graphs)))
         self.hits = self.asked = 0
 
-    def predict(self, graphs: Sequence[Graph]) -> Array:
+    def predict(self, graphs: Sequence[Graph]) -> FloatArray:
         """Return the sums over the blocks of each network, (n,)."""
         return self._factor * np.array(
             [sum(self._block_ms(ops) for ops in _scopes(graph)) for graph in graphs]
@@ -72,10 +70,10 @@ def with_residual(
     name: str,
     coefficients: Coefficients,
     graphs: Sequence[Graph],
-    predicted: Array,
-    ms: Array,
+    predicted: FloatArray,
+    ms: FloatArray,
     others: Sequence[Graph],
-) -> Array:
+) -> FloatArray:
     """Return the factors by which a learned model corrects the predictions of other networks.
 
     Args:

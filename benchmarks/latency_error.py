@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks._figures import Figure
 from benchmarks._latency_baselines import BlockTable, macs_line, with_residual
 from benchmarks._latency_plot import Point, draw
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.latency.calibration.calibrate import profile_of
 from mvt_nas.latency.calibration.measurement_session import (
@@ -50,7 +50,6 @@ MINUTES, TRANSFER_MINUTES = 12.0, 5.0
 TRANSFERS = {"OpenVINO, one thread": ("openvino", 1), "torch, one thread": ("torch", 1)}
 
 Networks = list[tuple[str, Architecture]]
-Array = NDArray[np.float64]
 
 
 def run() -> list[Figure]:
@@ -156,14 +155,14 @@ def _measured(
     return run_session(campaign, journal=FOLDER / f"{name}.jsonl", listener=listener)
 
 
-def _predict(model: FittedLatencyModel, graphs: list[Graph]) -> Array:
+def _predict(model: FittedLatencyModel, graphs: list[Graph]) -> FloatArray:
     return np.array(
         [float(model.predictor.kernels_ms(graph)) + model.predictor.fixed_ms for graph in graphs]
     )
 
 
 def _figures(
-    name: str, predicted: Array, measured: Array, noise: float, note: str = ""
+    name: str, predicted: FloatArray, measured: FloatArray, noise: float, note: str = ""
 ) -> list[Figure]:
     figures = prediction_error(predicted, measured)
     errors = 100 * np.abs(predicted / measured - 1)

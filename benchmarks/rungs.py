@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from benchmarks._figures import Figure, figure
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.table import AccuracyTable, read_table
 from mvt_nas.nas.multi_fidelity import promotion
 from mvt_nas.nas.problem.short_training import KEEP
@@ -28,8 +29,7 @@ RUNGS = (2, 4, 8)
 LONG = "small_images-cifar10-long.csv"
 EARLY = (2, 4, 8, 12)
 
-Array = NDArray[np.float64]
-Choose = Callable[[Array, Array, int, np.random.Generator], NDArray[np.intp]]
+Choose = Callable[[FloatArray, FloatArray, int, np.random.Generator], NDArray[np.intp]]
 """Accuracies on a rung and sizes of its members, how many go on: their places."""
 
 
@@ -55,7 +55,7 @@ def run() -> list[Figure]:
     return [*figures, *_orders(read_table(default_table().with_name(LONG)))]
 
 
-def _data(table: AccuracyTable) -> tuple[Array, Array]:
+def _data(table: AccuracyTable) -> tuple[FloatArray, FloatArray]:
     """Return validation accuracies (n, epochs) in percent and parameters (n,) of different networks."""
     first = {
         training.key: training
@@ -68,7 +68,9 @@ def _data(table: AccuracyTable) -> tuple[Array, Array]:
     )
 
 
-def _share(curves: Array, sizes: Array, choose: Choose, rng: np.random.Generator) -> float:
+def _share(
+    curves: FloatArray, sizes: FloatArray, choose: Choose, rng: np.random.Generator
+) -> float:
     members = np.arange(len(curves))
     for rung in RUNGS[:-1]:
         places = choose(
@@ -95,7 +97,7 @@ def _cost() -> float:
 
 
 def _ours(
-    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+    accuracies: FloatArray, sizes: FloatArray, count: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     costs = np.column_stack([-accuracies, sizes])
     return np.array(
@@ -104,7 +106,7 @@ def _ours(
 
 
 def _by_rank(
-    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+    accuracies: FloatArray, sizes: FloatArray, count: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     costs = np.column_stack([-accuracies, sizes])
     return np.array(
@@ -113,13 +115,13 @@ def _by_rank(
 
 
 def _best(
-    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+    accuracies: FloatArray, sizes: FloatArray, count: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     return np.argsort(-accuracies, kind="stable")[:count]
 
 
 def _random(
-    accuracies: Array, sizes: Array, count: int, rng: np.random.Generator
+    accuracies: FloatArray, sizes: FloatArray, count: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
     return rng.choice(len(accuracies), count, replace=False)
 

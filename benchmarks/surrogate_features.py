@@ -7,9 +7,9 @@ process, over repeated ten-fold cross-validation.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks._figures import Figure, figure
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import features
 from mvt_nas.accuracy.proxy_validation import score_networks
@@ -31,8 +31,6 @@ SCORES = (
     "snip",
 )
 REPEATS = 3
-
-Array = NDArray[np.float64]
 
 
 def run() -> list[Figure]:
@@ -62,7 +60,7 @@ def run() -> list[Figure]:
     return figures
 
 
-def _taus(table: Array, networks: DistinctNetworks, seed: int) -> tuple[float, float]:
+def _taus(table: FloatArray, networks: DistinctNetworks, seed: int) -> tuple[float, float]:
     predicted = _cross_validated(table, networks.accuracy, seed)
     matched = networks.in_panel(MATCHED)
     return kendall(predicted, networks.accuracy), kendall(
@@ -70,7 +68,7 @@ def _taus(table: Array, networks: DistinctNetworks, seed: int) -> tuple[float, f
     )
 
 
-def _cross_validated(table: Array, accuracy: Array, seed: int) -> Array:
+def _cross_validated(table: FloatArray, accuracy: FloatArray, seed: int) -> FloatArray:
     fit = next(
         recipe.fit for recipe in RECIPES if recipe.name == "Gaussian process on all features"
     )

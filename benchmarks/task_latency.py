@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks._figures import Figure
+from mvt_nas._typing import FloatArray
 from mvt_nas.latency.model.prediction_error import prediction_error, scale_between
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
@@ -29,8 +29,6 @@ TASKS = ("classification", "detection", "segmentation")
 SECONDS, TOGETHER = 4.0, 4
 """Of timing per network, and how many are timed against each other: few, since networks at 512 px
 are large."""
-
-Array = NDArray[np.float64]
 
 
 def run() -> list[Figure]:
@@ -65,7 +63,7 @@ def run_part(
     return figures
 
 
-def _measured(names: Sequence[str], task: Task | None, seconds: float) -> Array:
+def _measured(names: Sequence[str], task: Task | None, seconds: float) -> FloatArray:
     """Return what one inference takes, (names,), in times of the probe, which is the same network in all of them."""
     found = []
     for start in range(0, len(names), TOGETHER):
@@ -83,11 +81,13 @@ def _measured(names: Sequence[str], task: Task | None, seconds: float) -> Array:
     return np.array(found)
 
 
-def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) -> Array:
+def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) -> FloatArray:
     return np.array([predictor.predict(zoo(name), task=task).ms for name in names])
 
 
-def _figures(what: str, names: Sequence[str], predicted: Array, measured: Array) -> list[Figure]:
+def _figures(
+    what: str, names: Sequence[str], predicted: FloatArray, measured: FloatArray
+) -> list[Figure]:
     found = prediction_error(predicted, measured)
     ratios = measured / predicted
     slowest, quickest = names[int(ratios.argmax())], names[int(ratios.argmin())]

@@ -39,7 +39,8 @@ class Journal:
         self._intact = intact
         self._go_on = go_on
         try:
-            self._file: IO[bytes] = open(path, "ab", buffering=0)  # lives as long as the run
+            # Stays open as long as the run.
+            self._file: IO[bytes] = open(path, "ab", buffering=0)  # noqa: SIM115
             self._file.truncate(intact)
         except OSError as error:
             raise self._unwritable(error) from None

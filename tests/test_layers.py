@@ -18,8 +18,8 @@ PACKAGE = Path(mvt_nas.__file__).parent
 
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "_version", "_process", "_cache_dir"},
-    {"_fields", "_yaml", "journal", "pareto", "registry", "resources"},
+    {"errors", "_version", "_typing", "_process"},
+    {"_fields", "_io", "_yaml", "journal", "pareto", "registry", "resources"},
     {"data", "space"},
     {"blocks"},
     {"tasks"},

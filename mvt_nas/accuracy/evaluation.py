@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import FEATURES, features
 from mvt_nas.accuracy.rank_correlation import kendall, noise_ceiling, paired_bootstrap
 from mvt_nas.accuracy.surrogate import HeldOutPredictions, Surrogate, cross_validate
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
 from mvt_nas.errors import AccuracyError
-
-Array = NDArray[np.float64]
 
 _DIGITS = 5
 _LEAST_NEW = 3
@@ -128,11 +127,11 @@ def evaluate_on(networks: DistinctNetworks, others: DistinctNetworks) -> dict[st
     }
 
 
-def _ceiling(accuracy: Array, seed_sd: float, rng: np.random.Generator) -> float | None:
+def _ceiling(accuracy: FloatArray, seed_sd: float, rng: np.random.Generator) -> float | None:
     return noise_ceiling(accuracy, seed_sd, rng) if seed_sd and len(accuracy) > 2 else None
 
 
-def _counting(networks: DistinctNetworks) -> dict[str, Array]:
+def _counting(networks: DistinctNetworks) -> dict[str, FloatArray]:
     from scipy.stats import rankdata
 
     table = features(networks.architectures, num_classes=networks.num_classes)

@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph, Op, Size
 from mvt_nas.cost.reductions import KernelCost
 from mvt_nas.cost.table import CostTable
 from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
-
-Array = NDArray[np.float64]
 
 # Each is a sum over the kernels for which the condition holds.
 _SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
@@ -121,7 +120,7 @@ def folds() -> list[KernelCost]:
     return [KernelCost(f"feature: {name}", partial(_sum, name)) for name in _SUMS]
 
 
-def features(architectures: Sequence[Architecture], *, num_classes: int) -> Array:
+def features(architectures: Sequence[Architecture], *, num_classes: int) -> FloatArray:
     """Return the features of architectures at their own resolution, (n, features)."""
     graphs = [lower(architecture, num_classes=num_classes) for architecture in architectures]
     return _features(
@@ -141,7 +140,7 @@ class FeatureTable:
     def __init__(self, space: SearchSpace, *, num_classes: int) -> None:
         self._table = CostTable(space, num_classes=num_classes, folds=folds())
 
-    def features(self, rows: ArrayLike) -> Array:
+    def features(self, rows: ArrayLike) -> FloatArray:
         """Return the features of rows, (n, dimensions) to (n, features)."""
         costs = self._table.costs(rows)
         return _features(
@@ -158,7 +157,7 @@ def _sum(name: str, graph: Graph) -> Size:
     return result
 
 
-def _features(sums: dict[str, Array]) -> Array:
+def _features(sums: dict[str, FloatArray]) -> FloatArray:
     columns = []
     for name in FEATURES:
         if name in MEANS:

@@ -15,14 +15,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.rank_correlation import kendall
 from mvt_nas.cost.counts import count
 from mvt_nas.space.architecture import CONV, Architecture
 from mvt_nas.space.columns import Columns, Rows
 from mvt_nas.space.published import published, published_names
 from mvt_nas.space.search_space import SearchSpace
-
-Array = NDArray[np.float64]
 
 # Ridge on the standardised columns: enough to keep families with three members from fitting
 # themselves.
@@ -91,7 +90,7 @@ def imagenet_top1(architecture: Architecture) -> ImageNetEstimate:
 
 def imagenet_top1_of_rows(
     space: SearchSpace, rows: Rows, params: NDArray[np.int64], macs: NDArray[np.int64]
-) -> Array:
+) -> FloatArray:
     """Return the estimates for encoded architectures in percent, (n,).
 
     Args:
@@ -103,7 +102,7 @@ def imagenet_top1_of_rows(
     return _fitted()(np.column_stack([np.log(params), np.log(macs), *_shares(space, rows)]))
 
 
-def _shares(space: SearchSpace, rows: Rows) -> tuple[Array, Array]:
+def _shares(space: SearchSpace, rows: Rows) -> tuple[FloatArray, FloatArray]:
     """Return the shares of the blocks that attend separably, and that fuse local features, (n,) each."""
     columns = Columns(space.plan, rows)
     blocks, separable, local = (np.zeros(len(rows)) for _ in range(3))
@@ -143,18 +142,18 @@ def imagenet_errors() -> ImageNetErrors:
 
 
 @cache
-def _published() -> tuple[list[Architecture], Array]:
+def _published() -> tuple[list[Architecture], FloatArray]:
     found = [published(name) for name in published_names()]
     return [one.architecture for one in found], np.array([one.imagenet_top1 for one in found])
 
 
 @cache
-def _published_features() -> Array:
+def _published_features() -> FloatArray:
     return _features(_published()[0])
 
 
 @cache
-def _fitted() -> Callable[[Array], Array]:
+def _fitted() -> Callable[[FloatArray], FloatArray]:
     return _fit(_published_features(), _published()[1])
 
 
@@ -165,7 +164,7 @@ def _family(name: str) -> str:
     ]
 
 
-def _features(architectures: Sequence[Architecture]) -> Array:
+def _features(architectures: Sequence[Architecture]) -> FloatArray:
     """Return log-params, log-MACs, and the shares of blocks of each kind, (n, columns)."""
     rows = []
     for architecture in architectures:
@@ -185,11 +184,11 @@ def _features(architectures: Sequence[Architecture]) -> Array:
     return np.array(rows, dtype=float)
 
 
-def _fit(features: Array, top1: Array) -> Callable[[Array], Array]:
+def _fit(features: FloatArray, top1: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """Return the fitted function of features, (n, columns) to percent, (n,)."""
     centre, scale = features[:, :2].mean(axis=0), features[:, :2].std(axis=0)
 
-    def design(rows: Array) -> Array:
+    def design(rows: FloatArray) -> FloatArray:
         params, macs = ((rows[:, :2] - centre) / scale).T
         return np.column_stack(
             [np.ones(len(rows)), params, params**2, macs, rows[:, 2], rows[:, 3]]
@@ -205,7 +204,9 @@ def _fit(features: Array, top1: Array) -> Callable[[Array], Array]:
     ).round(_DIGITS)
 
 
-def _left_out(features: Array, top1: Array, parts: Sequence[NDArray[np.intp]]) -> Array:
+def _left_out(
+    features: FloatArray, top1: FloatArray, parts: Sequence[NDArray[np.intp]]
+) -> FloatArray:
     """Return the estimates of the models in each part by a fit to all others; NaN for models in no part."""
     result = np.full(len(top1), np.nan)
     for part in parts:

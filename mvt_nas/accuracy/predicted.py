@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas._fields import Value
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.features import FEATURES, FeatureTable
 from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.surrogate import AccuracyEstimates, Surrogate
@@ -24,7 +25,6 @@ from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.short.protocol import ShortRecipe
 from mvt_nas.training.short.small_images import strides_and_patches
 
-Array = NDArray[np.float64]
 Strides = tuple[int, ...]
 
 
@@ -43,7 +43,7 @@ class SpaceAsTrained:
         self._num_classes = num_classes
         self._tables: dict[Strides, FeatureTable] = {}
 
-    def features(self, rows: ArrayLike) -> Array:
+    def features(self, rows: ArrayLike) -> FloatArray:
         """Return the features of rows, (n, dimensions) to (n, features)."""
         array = self._space.checked(rows)
         result = np.empty((len(array), len(FEATURES)))

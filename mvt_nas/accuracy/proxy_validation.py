@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import FEATURES, features
 from mvt_nas.accuracy.rank_correlation import (
@@ -40,7 +41,7 @@ def score_networks(
     seeds: int = 1,
     images: int = IMAGES,
     listener: Callable[[int, int], None] | None = None,
-) -> dict[str, Array]:
+) -> dict[str, FloatArray]:
     """Return the scores by proxy, (seeds, n), each multiplied by -1 where low is good; NaN where one is not finite.
 
     Args:
@@ -78,7 +79,6 @@ def _batch(images: int, resolution_px: int, seed: int, num_classes: int) -> Batc
     return digits_batch(images, resolution_px, seed)
 
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 COUNTING = ("params", "macs", "params_macs")
@@ -140,7 +140,7 @@ class ProxyVerdict:
 
 
 def validate(
-    networks: DistinctNetworks, scores: Mapping[str, Array], *, seed: int = 0
+    networks: DistinctNetworks, scores: Mapping[str, FloatArray], *, seed: int = 0
 ) -> list[ProxyVerdict]:
     """Return a verdict for each score, the highest tau first.
 
@@ -159,7 +159,7 @@ def validate(
     )
 
 
-def counting_scores(networks: DistinctNetworks) -> dict[str, Array]:
+def counting_scores(networks: DistinctNetworks) -> dict[str, FloatArray]:
     """Return the counting baselines in the form of scores, (1, n) each: params, MACs, the mean of their ranks."""
     from scipy.stats import rankdata
 
@@ -171,14 +171,14 @@ def counting_scores(networks: DistinctNetworks) -> dict[str, Array]:
     }
 
 
-def _controls(networks: DistinctNetworks) -> Array:
+def _controls(networks: DistinctNetworks) -> FloatArray:
     """Return log-params, log-MACs and log-depth, (n, 3)."""
     table = features(networks.architectures, num_classes=networks.num_classes)
     return table[:, [FEATURES.index(name) for name in ("log params", "log macs", "log layers")]]
 
 
 def _judge(
-    name: str, values: Array, networks: DistinctNetworks, rng: np.random.Generator
+    name: str, values: FloatArray, networks: DistinctNetworks, rng: np.random.Generator
 ) -> ProxyVerdict | None:
     score = values.mean(axis=0)
     rows = np.flatnonzero(np.isfinite(score))
@@ -216,7 +216,7 @@ def _halves(n: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
     return order[: n // 2], order[n // 2 :]
 
 
-def _split_half(score: Array, accuracy: Array, rng: np.random.Generator) -> float:
+def _split_half(score: FloatArray, accuracy: FloatArray, rng: np.random.Generator) -> float:
     taus = []
     for _ in range(_SPLITS):
         here, there = _halves(len(score), rng)
@@ -226,7 +226,10 @@ def _split_half(score: Array, accuracy: Array, rng: np.random.Generator) -> floa
 
 
 def _against_counting(
-    score: Array, counting: Mapping[str, Array], accuracy: Array, rng: np.random.Generator
+    score: FloatArray,
+    counting: Mapping[str, FloatArray],
+    accuracy: FloatArray,
+    rng: np.random.Generator,
 ) -> tuple[float, float, float]:
     """Return the difference of tau from the best baseline over split halves, and the paired bootstrap interval over all networks."""
     differences = []
@@ -245,7 +248,7 @@ def _against_counting(
     return float(np.mean(differences)), low, high
 
 
-def _seed_noise(values: Array) -> float | None:
+def _seed_noise(values: FloatArray) -> float | None:
     if len(values) < 2:
         return None
     between = float(values.mean(axis=0).std(ddof=1))

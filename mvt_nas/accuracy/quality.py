@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas._cache_dir import cache_home
+from mvt_nas._io import cache_home
 from mvt_nas.accuracy.regressors import RECIPES, RegressorSpec
 from mvt_nas.accuracy.table import AccuracyTable, read_table
 from mvt_nas.errors import AccuracyError

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.errors import AccuracyError
-
-Array = NDArray[np.float64]
 
 
 def kendall(a: ArrayLike, b: ArrayLike) -> float:
@@ -57,10 +56,12 @@ def partial_kendall(a: ArrayLike, b: ArrayLike, given: ArrayLike) -> float:
     controls = np.asarray(given, dtype=float).reshape(len(np.asarray(a)), -1)
     design = np.column_stack([np.ones(len(controls)), *(rankdata(column) for column in controls.T)])
 
-    def rest(values: ArrayLike) -> Array:
+    def rest(values: ArrayLike) -> FloatArray:
         ranks = rankdata(np.asarray(values))
         # A score that is one of the controls leaves rounding errors only, which must not be ranked.
-        left: Array = np.round(ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0], 8)
+        left: FloatArray = np.round(
+            ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0], 8
+        )
         return left
 
     return kendall(rest(a), rest(b))

@@ -10,13 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.features import FEATURES
 
-Array = NDArray[np.float64]
-
-Fitted = Callable[[Array], tuple[Array, Array]]
+Fitted = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 """``features (n, k) -> (mean (n,), standard deviation (n,))``."""
 
 COUNTS = tuple(FEATURES.index(name) for name in ("log params", "log macs"))
@@ -38,39 +36,39 @@ class RegressorSpec:
 
     name: str
     columns: tuple[int, ...]
-    fit: Callable[[Array, Array], Fitted]
+    fit: Callable[[FloatArray, FloatArray], Fitted]
 
 
-def _quadratic(features: Array, target: Array) -> Fitted:
+def _quadratic(features: FloatArray, target: FloatArray) -> Fitted:
     """Bayesian ridge regression on the features and their squares."""
     from sklearn.linear_model import BayesianRidge
 
-    def design(x: Array) -> Array:
+    def design(x: FloatArray) -> FloatArray:
         return np.column_stack([x, x**2])
 
     model = BayesianRidge().fit(design(features), target)
 
-    def predict(x: Array) -> tuple[Array, Array]:
+    def predict(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, deviation = model.predict(design(x), return_std=True)
         return np.asarray(mean), np.asarray(deviation)
 
     return predict
 
 
-def _line(features: Array, target: Array) -> Fitted:
+def _line(features: FloatArray, target: FloatArray) -> Fitted:
     """Bayesian ridge regression on the features."""
     from sklearn.linear_model import BayesianRidge
 
     model = BayesianRidge().fit(features, target)
 
-    def predict(x: Array) -> tuple[Array, Array]:
+    def predict(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, deviation = model.predict(x, return_std=True)
         return np.asarray(mean), np.asarray(deviation)
 
     return predict
 
 
-def _gaussian_process(features: Array, target: Array) -> Fitted:
+def _gaussian_process(features: FloatArray, target: FloatArray) -> Fitted:
     """A Gaussian process: a line plus a smooth function, its smoothness by the marginal likelihood."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -88,14 +86,14 @@ def _gaussian_process(features: Array, target: Array) -> Fitted:
             kernel, normalize_y=True, n_restarts_optimizer=1, random_state=0
         ).fit(features, target)
 
-    def predict(x: Array) -> tuple[Array, Array]:
+    def predict(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean, deviation = model.predict(x, return_std=True)
         return np.asarray(mean), np.asarray(deviation)
 
     return predict
 
 
-def _trees(features: Array, target: Array) -> Fitted:
+def _trees(features: FloatArray, target: FloatArray) -> Fitted:
     """Randomised trees; the standard deviation is that of their answers."""
     from sklearn.ensemble import ExtraTreesRegressor
 
@@ -103,7 +101,7 @@ def _trees(features: Array, target: Array) -> Fitted:
         features, target
     )
 
-    def predict(x: Array) -> tuple[Array, Array]:
+    def predict(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         answers = np.stack([tree.predict(x) for tree in model.estimators_])
         return answers.mean(axis=0), np.maximum(answers.std(axis=0), 1e-6)
 

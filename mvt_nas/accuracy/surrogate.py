@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.features import FEATURES, features
 from mvt_nas.accuracy.rank_correlation import kendall
 from mvt_nas.accuracy.regressors import RECIPES, Fitted, RegressorSpec
@@ -21,7 +22,6 @@ from mvt_nas.accuracy.trained_networks import DistinctNetworks
 from mvt_nas.metrics.names import SLACK
 from mvt_nas.space.architecture import Architecture
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 COVERED = 0.9
@@ -43,10 +43,10 @@ class AccuracyEstimates:
             where they do not.
     """
 
-    percent: Array
-    low: Array
-    high: Array
-    beyond: Array
+    percent: FloatArray
+    low: FloatArray
+    high: FloatArray
+    beyond: FloatArray
 
     @property
     def outside(self) -> NDArray[np.bool_]:
@@ -89,7 +89,7 @@ class Surrogate:
         """Return the estimates of architectures as they would be trained."""
         return self.predict_features(features(architectures, num_classes=self.num_classes))
 
-    def predict_features(self, table: Array) -> AccuracyEstimates:
+    def predict_features(self, table: FloatArray) -> AccuracyEstimates:
         """Return the estimates from features, (n, features)."""
         mean, deviation = (
             found[: len(table)] for found in _apply(self.recipe, self._fitted, self._padded(table))
@@ -103,7 +103,7 @@ class Surrogate:
         )
         return AccuracyEstimates(percent, low, high, beyond)
 
-    def _padded(self, table: Array) -> Array:
+    def _padded(self, table: FloatArray) -> FloatArray:
         """Return standardised features with rows of zeros below, up to a multiple of :data:`_ROWS`.
 
         Products of matrices may differ in the last digit with the number of rows. A network's
@@ -128,9 +128,9 @@ class HeldOutPredictions:
         recipes: the regression that was chosen in each fold.
     """
 
-    percent: Array
-    low: Array
-    high: Array
+    percent: FloatArray
+    low: FloatArray
+    high: FloatArray
     recipes: tuple[str, ...]
 
 
@@ -152,11 +152,11 @@ def cross_validate(networks: DistinctNetworks, *, seed: int = 0) -> HeldOutPredi
     return HeldOutPredictions(mean, mean - width, mean + width, tuple(names))
 
 
-def _moments(table: Array) -> tuple[Array, Array]:
+def _moments(table: FloatArray) -> tuple[FloatArray, FloatArray]:
     return table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
 
 
-def select_regressor(standard: Array, accuracy: Array) -> RegressorSpec:
+def select_regressor(standard: FloatArray, accuracy: FloatArray) -> RegressorSpec:
     """Return the regression with the highest Kendall's tau in cross-validation; the first of several that are alike."""
     taus = [
         kendall(_cross_validated(recipe, standard, accuracy)[0], accuracy) for recipe in RECIPES
@@ -172,8 +172,8 @@ def cross_validation_splits(n: int, folds: int, seed: int) -> list[tuple[Rows, R
 
 
 def _cross_validated(
-    recipe: RegressorSpec, standard: Array, accuracy: Array
-) -> tuple[Array, Array]:
+    recipe: RegressorSpec, standard: FloatArray, accuracy: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     mean, deviation = np.empty(len(accuracy)), np.empty(len(accuracy))
     for inside, outside in cross_validation_splits(len(accuracy), INNER_FOLDS, 1):
         mean[outside], deviation[outside] = _apply(
@@ -182,16 +182,18 @@ def _cross_validated(
     return mean, deviation
 
 
-def _stretch(recipe: RegressorSpec, standard: Array, accuracy: Array) -> float:
+def _stretch(recipe: RegressorSpec, standard: FloatArray, accuracy: FloatArray) -> float:
     """Return how many standard deviations hold :data:`COVERED` of networks that were held out (the conformal quantile)."""
     mean, deviation = _cross_validated(recipe, standard, accuracy)
     scores = np.sort(np.abs(accuracy - mean) / deviation)
     return float(scores[min(int(np.ceil((len(scores) + 1) * COVERED)), len(scores)) - 1])
 
 
-def _fit(recipe: RegressorSpec, standard: Array, accuracy: Array) -> Fitted:
+def _fit(recipe: RegressorSpec, standard: FloatArray, accuracy: FloatArray) -> Fitted:
     return recipe.fit(standard[:, recipe.columns], accuracy)
 
 
-def _apply(recipe: RegressorSpec, fitted: Fitted, standard: Array) -> tuple[Array, Array]:
+def _apply(
+    recipe: RegressorSpec, fitted: Fitted, standard: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     return fitted(standard[:, recipe.columns])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mvt_nas._cache_dir import cache_home
+from mvt_nas._io import cache_home
 from mvt_nas.data.dataset import ImageDataset
 
 _ARRAYS = ("images", "labels", "held_out")

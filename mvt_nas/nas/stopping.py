@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.stopping_rule import Reason
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.hypervolume_history import (
-    FloatArray,
     HypervolumeBox,
     costs_of,
     reference_as_cost,

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.errors import RunError, listing
 from mvt_nas.nas.problem.metrics import is_proxy
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import hypervolume, pareto_front, reference_point
-
-Array = NDArray[np.float64]
 
 _MARGIN = 0.1
 _SAME = ("num_classes", "devices", "accuracy", "scoring", "training")
@@ -68,7 +66,7 @@ def compare_runs(runs: Sequence[Run]) -> list[RunComparison]:
     ]
 
 
-def _reference(scores: Array, directions: Sequence[str]) -> Array:
+def _reference(scores: FloatArray, directions: Sequence[str]) -> FloatArray:
     """Return a point that all scores dominate; where a column has no range, it lies beyond it by its own size."""
     signs = np.array([1.0 if direction == "min" else -1.0 for direction in directions])
     beyond = np.where(np.ptp(scores, axis=0) > 0, 0.0, np.maximum(np.abs(scores).max(axis=0), 1.0))
@@ -76,7 +74,11 @@ def _reference(scores: Array, directions: Sequence[str]) -> Array:
 
 
 def _compared(
-    run: Run, front: Array, fronts: Sequence[Array], joint: set[tuple[float, ...]], share: float
+    run: Run,
+    front: FloatArray,
+    fronts: Sequence[FloatArray],
+    joint: set[tuple[float, ...]],
+    share: float,
 ) -> RunComparison:
     others = [other for other in fronts if other is not front]
     signs = np.array([1.0 if direction == "min" else -1.0 for direction in run.directions])
@@ -95,7 +97,7 @@ def _compared(
     )
 
 
-def _dominated(cost: Array, others: Array) -> bool:
+def _dominated(cost: FloatArray, others: FloatArray) -> bool:
     return bool(((others <= cost).all(axis=1) & (others < cost).any(axis=1)).any())
 
 

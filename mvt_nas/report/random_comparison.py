@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.runs.hypervolume_history import hypervolume_after
 from mvt_nas.nas.runs.random_baseline import (
@@ -17,10 +17,8 @@ from mvt_nas.nas.runs.random_baseline import (
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import SIGN_AS_COST
 
-Array = NDArray[np.float64]
 
-
-def random_curves(run: Run, after: Sequence[int]) -> tuple[Array, Array | None]:
+def random_curves(run: Run, after: Sequence[int]) -> tuple[FloatArray, FloatArray | None]:
     """Return the hypervolume after some numbers of trials, (after,), and that of a uniform draw, as shares of the box of both.
 
     The second is ``None`` where an objective or a budget has to be evaluated: there chance costs as
@@ -42,7 +40,7 @@ def random_curves(run: Run, after: Sequence[int]) -> tuple[Array, Array | None]:
     )
 
 
-def joint_curves(runs: Sequence[Run], after: Sequence[Sequence[int]]) -> list[Array]:
+def joint_curves(runs: Sequence[Run], after: Sequence[Sequence[int]]) -> list[FloatArray]:
     """Return the hypervolume of each run after some numbers of its trials, as shares of the one box around the candidates of all."""
     names, _ = _objectives(runs[0])
     signs = np.array([SIGN_AS_COST[direction] for direction in runs[0].directions])
@@ -62,7 +60,7 @@ def _objectives(run: Run) -> tuple[list[str], list[float]]:
     return names, [run.config.reference[name] for name in names]
 
 
-def _scores(run: Run, names: Sequence[str]) -> Array:
+def _scores(run: Run, names: Sequence[str]) -> FloatArray:
     """Return the objectives of all candidates in order of their numbers, (n, objectives); NaN where one is not complete."""
     nothing = [np.nan] * len(names)
     candidates = (run.candidates[number] for number in sorted(run.candidates))

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.cost.reductions import total
 from mvt_nas.errors import LatencyError
@@ -39,11 +39,9 @@ DEVICE = other_device()
 MS = times_of(GRAPHS, DEVICE)
 TEN, OTHERS = slice(10), slice(10, None)
 
-Array = NDArray[np.float64]
 
-
-def errors(found: Array, true: Array) -> Array:
-    result: Array = np.abs(found / true - 1)
+def errors(found: FloatArray, true: FloatArray) -> FloatArray:
+    result: FloatArray = np.abs(found / true - 1)
     return result
 
 

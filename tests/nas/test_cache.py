@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvt_nas._cache_dir import cache_home
+from mvt_nas._io import cache_home
 from mvt_nas.nas.api import SearchResult, search
 from mvt_nas.nas.cache import keys as cache_keys
 from mvt_nas.nas.cache.keys import CacheKeys

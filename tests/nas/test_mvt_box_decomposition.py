@@ -5,8 +5,8 @@ from __future__ import annotations
 import moocore
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.batch_selection import PosteriorSamples, select_batch
 from mvt_nas.nas.mvt.box_decomposition import (
     BoxDecomposition,
@@ -15,20 +15,18 @@ from mvt_nas.nas.mvt.box_decomposition import (
     expected_improvements,
 )
 
-Array = NDArray[np.float64]
 
-
-def front(n: int, objectives: int, seed: int) -> Array:
+def front(n: int, objectives: int, seed: int) -> FloatArray:
     """Return points on a sphere, none of which dominates another."""
     points = np.abs(np.random.default_rng(seed).standard_normal((n, objectives)))
     return np.asarray(1.0 - points / np.linalg.norm(points, axis=1)[:, None])
 
 
-def volume(points: Array, reference: Array) -> float:
+def volume(points: FloatArray, reference: FloatArray) -> float:
     return float(moocore.hypervolume(points, ref=reference)) if len(points) else 0.0
 
 
-def boxes_of(points: Array, reference: Array) -> BoxDecomposition:
+def boxes_of(points: FloatArray, reference: FloatArray) -> BoxDecomposition:
     return decompose_undominated(points, reference, np.random.default_rng(0))
 
 
@@ -111,7 +109,7 @@ def test_exact_values_need_no_expectation() -> None:
 
 
 def brute_force(
-    points: Array, reference: Array, drawn: PosteriorSamples, count: int, first: list[int]
+    points: FloatArray, reference: FloatArray, drawn: PosteriorSamples, count: int, first: list[int]
 ) -> list[int]:
     """Choose greedily by the mean over the samples of the hypervolume of everything together."""
     chosen = list(first)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt import gaussian_process as models
 from mvt_nas.nas.mvt.gaussian_process import GaussianProcess, MaternKernel, fit_kernel
-
-Array = NDArray[np.float64]
 
 LENGTHS, AMPLITUDE, NOISE = np.array([0.5, 1.5]), 1.7, 0.05
 GROUPS = np.array([0, 1, 1])  # the last two features belong together
 
 
-def data(n: int, noise: float = 0.1) -> tuple[Array, Array]:
+def data(n: int, noise: float = 0.1) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(0)
     x = rng.random((n, 3))
     return x, np.sin(5 * x[:, 0]) + x[:, 1] * x[:, 2] + noise * rng.standard_normal(n)
 
 
-def theirs(x: Array, y: Array, noise: float = NOISE) -> GaussianProcessRegressor:
+def theirs(x: FloatArray, y: FloatArray, noise: float = NOISE) -> GaussianProcessRegressor:
     kernel = ConstantKernel(AMPLITUDE) * Matern(LENGTHS[GROUPS], nu=2.5) + WhiteKernel(noise)
     return GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True, alpha=1e-8).fit(x, y)
 

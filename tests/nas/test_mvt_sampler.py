@@ -11,6 +11,7 @@ import optuna
 import pytest
 from click.testing import CliRunner
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.cli.main import cli
 from mvt_nas.cost.table import CostTable
 from mvt_nas.nas.api import search
@@ -26,7 +27,7 @@ from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.pareto import hypervolume, pareto_front, reference_point
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import load_space
-from tests.support.sampler_studies import Array, Truth, optimise, problem, quiet_study, told
+from tests.support.sampler_studies import Truth, optimise, problem, quiet_study, told
 from tests.support.searches import (
     SCORING,
     Interrupting,
@@ -91,7 +92,7 @@ def test_any_mix_of_known_and_costly_objectives(
     study = quiet_study([f"{direction}imize" for direction in directions], sampler)
     rng = np.random.default_rng(0)
 
-    def scores(rows: Rows) -> Array:
+    def scores(rows: Rows) -> FloatArray:
         known = feasibility.known.of(rows)
         return np.column_stack(
             [

@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import MetricError, SpaceError
@@ -18,7 +19,7 @@ from mvt_nas.nas.problem.objectives import Budget
 from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.nas.studies.optuna_study import quiet_optuna
 from mvt_nas.space.search_space import load_space
-from tests.support.sampler_studies import Array, optimise, problem, quiet_study, told
+from tests.support.sampler_studies import optimise, problem, quiet_study, told
 from tests.support.searches import small_space
 
 
@@ -60,7 +61,7 @@ def test_trials_that_run_are_not_proposed_again() -> None:
     sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
     study = quiet_study(["maximize", "minimize"], sampler)
     space = there.feasibility.space
-    waiting: list[tuple[optuna.Trial, Array]] = []
+    waiting: list[tuple[optuna.Trial, FloatArray]] = []
     for number in range(36):
         trial = study.ask()
         waiting.append((trial, there.scores(space.encode(sampler.suggest(trial))[None])[0]))

@@ -381,7 +381,7 @@ def test_a_curve_that_is_slow_to_measure_is_looked_at_seldom(
 def test_a_long_curve_is_thinned() -> None:
     curve = HypervolumeCurve()
     for done in range(1, 5001):
-        curve.look(done, lambda: math.sqrt(done), exact=True)  # called at once
+        curve.look(done, lambda: math.sqrt(done), exact=True)  # noqa: B023
     assert len(curve.points) <= curve_module.MOST
     assert curve.points[0] == (1, 1.0)
     assert curve.points[-1] == (5000, math.sqrt(5000))

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.cost.table import CostTable
 from mvt_nas.nas.benchmark.problem import BenchmarkProblem
 from mvt_nas.nas.mvt.sampler import MvtSampler
@@ -18,8 +18,6 @@ from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.nas.studies.optuna_study import quiet_optuna
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
-
-Array = NDArray[np.float64]
 
 
 class Truth:
@@ -32,7 +30,7 @@ class Truth:
             for number, d in enumerate(known.space.dimensions)
         ]
 
-    def __call__(self, rows: Rows) -> Array:
+    def __call__(self, rows: Rows) -> FloatArray:
         single = sum(effect[rows[:, column]] for column, effect in enumerate(self.effects))
         return np.asarray(
             single + 2.0 * np.log(np.asarray(self.known.of(rows)["macs"], dtype=float))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvt_nas.latency.model.nonnegative_least_squares import Array
+from mvt_nas._typing import FloatArray
 
 HEAT_SIZE = 12
 _ITERATIONS = 30
@@ -90,9 +90,9 @@ def fit_effects(entries: Sequence[HeatRecord]) -> SessionEffects:
     )
 
 
-def _least_squares(table: Array) -> Array:
+def _least_squares(table: FloatArray) -> FloatArray:
     """Return a first guess of the columns' part in a table of sums with holes, (1, columns)."""
     rows, columns = np.nonzero(np.isfinite(table))
     design = np.concatenate([np.eye(len(table))[rows], np.eye(table.shape[1])[columns]], axis=1)
-    found: Array = np.linalg.lstsq(design, table[rows, columns], rcond=None)[0]
+    found: FloatArray = np.linalg.lstsq(design, table[rows, columns], rcond=None)[0]
     return found[None, len(table) :]

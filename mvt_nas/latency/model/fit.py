@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.latency.model.fit_kernels import fit_kernels, kernel_samples
 from mvt_nas.latency.model.fit_networks import FactorFitSpec, FittedFactors, NetworkTimesFit
 from mvt_nas.latency.model.kernels import Signature, kernels
-from mvt_nas.latency.model.nonnegative_least_squares import Array
 from mvt_nas.latency.model.prediction_error import half_width
 from mvt_nas.latency.model.predictor import Coefficients, Predictor, ranges_of
 
@@ -27,13 +27,13 @@ class FittedLatencyModel:
     """
 
     predictor: Predictor
-    held_out_ms: Array
+    held_out_ms: FloatArray
     fitted: FittedFactors
 
 
 def fit_model(
     graphs: Sequence[Graph],
-    ms: Array,
+    ms: FloatArray,
     *,
     donors: Mapping[str, Coefficients],
     kernel_times: Sequence[Mapping[Signature, float]] = (),

@@ -15,9 +15,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.model.nonnegative_least_squares import Array, nonnegative_least_squares
+from mvt_nas.latency.model.nonnegative_least_squares import nonnegative_least_squares
 from mvt_nas.latency.model.predictor import Coefficients
 from mvt_nas.latency.model.scaling_groups import BY_CLASS, BY_GROUP, BY_RESOURCE, ScalingGroups
 
@@ -62,9 +63,9 @@ class FittedFactors:
     factors: dict[str, float]
     fixed_ms: float
 
-    def ms(self, times: Array) -> Array:
+    def ms(self, times: FloatArray) -> FloatArray:
         """Return the latency of networks, (n,), from their times by factor, (n, factors + 1)."""
-        result: Array = times @ np.array([*self.factors.values(), self.fixed_ms])
+        result: FloatArray = times @ np.array([*self.factors.values(), self.fixed_ms])
         return result
 
 
@@ -84,7 +85,7 @@ class NetworkTimesFit:
     def __init__(
         self,
         graphs: Sequence[Graph],
-        ms: Array,
+        ms: FloatArray,
         donors: Mapping[str, Coefficients],
         *,
         penalty: float | None = None,
@@ -116,7 +117,7 @@ class NetworkTimesFit:
             for penalty in self._penalties
         ]
 
-    def times(self, recipe: FactorFitSpec) -> Array:
+    def times(self, recipe: FactorFitSpec) -> FloatArray:
         """Return the times by factor of all networks under a recipe, (n, factors + 1)."""
         return self._times[recipe.donor, recipe.partition.name]
 
@@ -147,7 +148,7 @@ class NetworkTimesFit:
             float(solution[-1]),
         )
 
-    def held_out(self, folds: int = _FOLDS) -> Array:
+    def held_out(self, folds: int = _FOLDS) -> FloatArray:
         """Return the prediction of each network by models that never saw it, (n,); each fold chooses its own recipe.
 
         With at least as many folds as networks, one at a time is left out.
@@ -158,11 +159,11 @@ class NetworkTimesFit:
             result[outside] = self.fit(recipe, inside).ms(self.times(recipe)[outside])
         return result
 
-    def _by_folds(self, recipe: FactorFitSpec, rows: Rows) -> Array:
+    def _by_folds(self, recipe: FactorFitSpec, rows: Rows) -> FloatArray:
         result = np.empty(len(self.ms))
         for inside, outside in _splits(rows, _FOLDS):
             result[outside] = self.fit(recipe, inside).ms(self.times(recipe)[outside])
-        chosen: Array = result[rows]
+        chosen: FloatArray = result[rows]
         return chosen
 
 
@@ -171,7 +172,7 @@ def _splits(rows: Rows, folds: int) -> list[tuple[Rows, Rows]]:
     return [(rows[part != fold], rows[part == fold]) for fold in range(int(part.max()) + 1)]
 
 
-def _robust(times: Array, ms: Array, penalty: float) -> Array:
+def _robust(times: FloatArray, ms: FloatArray, penalty: float) -> FloatArray:
     """Return factors and fixed milliseconds; networks measured while others had the machine count for less."""
     solution = _drawn_together(times, ms, penalty, np.ones(len(ms)))
     for _ in range(_REWEIGHTINGS):
@@ -183,7 +184,9 @@ def _robust(times: Array, ms: Array, penalty: float) -> Array:
     return solution
 
 
-def _drawn_together(times: Array, ms: Array, penalty: float, weights: Array) -> Array:
+def _drawn_together(
+    times: FloatArray, ms: FloatArray, penalty: float, weights: FloatArray
+) -> FloatArray:
     """Return the weighted relative least squares with each factor drawn towards one more unknown, which all share."""
     n, columns = times.shape
     factors, root = columns - 1, np.sqrt(weights)

@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph, Op, Size, Tensor
 from mvt_nas.latency.model.kernels import CLASSES, TERMS, Kernel, kernels, term
 from mvt_nas.latency.model.predictor import Predictor
-
-Array = NDArray[np.float64]
 
 _PLACES = {kind: place for place, kind in enumerate(CLASSES)}
 
@@ -36,7 +34,7 @@ def vectorized_ms(predictor: Predictor) -> Callable[[Graph], Size]:
     return milliseconds
 
 
-def _in_order(weights: Array, rows: Array) -> Array:
+def _in_order(weights: FloatArray, rows: FloatArray) -> FloatArray:
     """Return ``weights @ rows``, added row by row: a matrix product's last digits are another processor's, and so would a run's be."""
     result, product = np.zeros(rows.shape[1:]), np.empty(rows.shape[1:])
     for place in np.flatnonzero(weights).tolist():
@@ -45,7 +43,7 @@ def _in_order(weights: Array, rows: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _terms(graph: Graph) -> tuple[list[int], Array]:
+def _terms(graph: Graph) -> tuple[list[int], FloatArray]:
     """Return the place of each kernel's class, and the terms, (terms * kernels, n)."""
     found = sorted(kernels(graph.ops), key=lambda kernel: kernel.op.kind != "conv")
     convolutions = sum(kernel.op.kind == "conv" for kernel in found)
@@ -58,7 +56,7 @@ def _terms(graph: Graph) -> tuple[list[int], Array]:
     return [_PLACES[kernel.kind] for kernel in found], result.reshape(-1, result.shape[-1])
 
 
-def _sizes(ops: Sequence[Op]) -> Array:
+def _sizes(ops: Sequence[Op]) -> FloatArray:
     """Return what the terms are made of, (sizes, kernels, n)."""
     n = max(
         (
@@ -77,7 +75,7 @@ def _sizes(ops: Sequence[Op]) -> Array:
     return result
 
 
-def _stack(kind: str, sizes: Array) -> Kernel:
+def _stack(kind: str, sizes: FloatArray) -> Kernel:
     """Return one kernel whose sizes are those of many, (kernels, n)."""
     macs, weights, read, written, channels, last = sizes
     op = Op(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.pareto_search import best_front
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.metrics import is_known_in_advance
@@ -16,8 +16,6 @@ from mvt_nas.nas.problem.objectives import Objective
 from mvt_nas.pareto import SIGN_AS_COST, hypervolume, pareto_front, reference_point
 from mvt_nas.registry import Registry
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 MARGIN = 0.1
 """By how much of the range of the true front the reference point lies beyond its worst values."""
@@ -39,7 +37,7 @@ class BenchmarkProblem:
         about: str,
         feasibility: Feasibility,
         objectives: tuple[Objective, ...],
-        truth: Callable[[Rows], Array],
+        truth: Callable[[Rows], FloatArray],
         noise_sd: float = 0.0,
     ) -> None:
         self.about = about
@@ -62,7 +60,7 @@ class BenchmarkProblem:
             if not is_known_in_advance(objective.metric)
         )
 
-    def scores(self, rows: Rows) -> Array:
+    def scores(self, rows: Rows) -> FloatArray:
         """Return the true values of rows, (n, objectives)."""
         known = self.feasibility.known.of(rows)
         columns = [
@@ -100,7 +98,7 @@ class _Best:
     """The best front: its number of points, the reference point, its hypervolume."""
 
     size: int
-    reference: Array
+    reference: FloatArray
     volume: float
 
 

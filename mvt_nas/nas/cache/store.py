@@ -24,7 +24,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from mvt_nas._cache_dir import cache_home
+from mvt_nas._io import cache_home
 
 OFF = "MVT_NAS_NO_CACHE"
 """The environment variable that turns the cache off, whatever it is set to."""

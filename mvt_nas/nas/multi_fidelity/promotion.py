@@ -18,11 +18,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.gaussian_process import GaussianProcess, fit_kernel
 from mvt_nas.nas.mvt.pareto_search import crowding
 from mvt_nas.pareto import pareto_ranks
-
-Array = NDArray[np.float64]
 
 PARTS = 4
 SHARED = 0.5  # of the places, among the parts
@@ -30,7 +29,7 @@ _MODELLED = 8  # results of a rung before gains are modelled rather than average
 
 
 def promoted(
-    costs: Array, sizes: Array, taken: NDArray[np.bool_], count: int, places: int
+    costs: FloatArray, sizes: FloatArray, taken: NDArray[np.bool_], count: int, places: int
 ) -> list[int]:
     """Return the places of the next ``count`` members to go on, or of all that are left where they are fewer.
 
@@ -60,8 +59,8 @@ def promoted(
 
 
 def expected_accuracy(
-    below: Array, features: Array, groups: NDArray[np.intp], reached: Array
-) -> Array:
+    below: FloatArray, features: FloatArray, groups: NDArray[np.intp], reached: FloatArray
+) -> FloatArray:
     """Return what members of a rung reach on the next one: what they have reached, else what their like have gained, (n,).
 
     Args:
@@ -83,13 +82,13 @@ def expected_accuracy(
     return np.where(told, reached, below + gained)
 
 
-def _part(sizes: Array) -> NDArray[np.intp]:
+def _part(sizes: FloatArray) -> NDArray[np.intp]:
     """Return the part of each member: equally many in each, from small to large."""
     ranks = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
     return np.asarray(ranks * PARTS // max(len(sizes), 1), dtype=np.intp)
 
 
-def _order(costs: Array, whole: NDArray[np.bool_]) -> list[int]:
+def _order(costs: FloatArray, whole: NDArray[np.bool_]) -> list[int]:
     """Return the places of those without NaN by rank, the least crowded of a rank first."""
     places = np.flatnonzero(whole)
     if not len(places):

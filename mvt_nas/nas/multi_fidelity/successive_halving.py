@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from shutil import rmtree
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.multi_fidelity.promotion import expected_accuracy, promoted
 from mvt_nas.nas.mvt.features import RowFeatures
@@ -29,8 +29,6 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.rungs import Rung, RungResult
 from mvt_nas.nas.runs.store import Store, StoreContent
 from mvt_nas.pareto import SIGN_AS_COST
-
-Array = NDArray[np.float64]
 
 
 def candidates_to_promote(config: RunConfig, content: StoreContent) -> bool:
@@ -143,7 +141,7 @@ class SuccessiveHalving:
         count = min(self._config.batch, most - len(risen))
         return [numbers[place] for place in promoted(costs, sizes, taken, count, most)]
 
-    def _costs(self, candidates: Sequence[Candidate], accuracies: Array) -> Array:
+    def _costs(self, candidates: Sequence[Candidate], accuracies: FloatArray) -> FloatArray:
         """Return the objectives as costs, (n, objectives), with these accuracies."""
         columns = []
         for objective in self._config.objectives:

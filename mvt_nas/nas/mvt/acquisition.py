@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.batch_selection import PosteriorSamples, select_batch
 from mvt_nas.nas.mvt.box_decomposition import (
     BoxDecomposition,
@@ -22,8 +23,6 @@ from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.mvt.variation import Variation, exclude_rows, unique_rows
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 WHOLE = 12_000
 """Spaces with at most so many feasible rows are looked at whole."""
@@ -59,13 +58,13 @@ class _Scene:
         thinned: whether the boxes are those of a part of the front only.
     """
 
-    ideal: Array
-    scale: Array
+    ideal: FloatArray
+    scale: FloatArray
     boxes: BoxDecomposition
-    front: Array
+    front: FloatArray
     thinned: bool
 
-    def scaled(self, costs: Array) -> Array:
+    def scaled(self, costs: FloatArray) -> FloatArray:
         return (costs - self.ideal) / self.scale
 
     def beliefs(self, beliefs: Posterior) -> Posterior:
@@ -73,7 +72,7 @@ class _Scene:
             self.scaled(beliefs.mean), beliefs.deviation / self.scale, self.scaled(beliefs.floor)
         )
 
-    def expected(self, pool: CandidatePool) -> Array:
+    def expected(self, pool: CandidatePool) -> FloatArray:
         """Return the expected improvement of each row, (n,); none where even good luck would leave a row dominated."""
         expected = expected_improvements(self.boxes, self.beliefs(pool.beliefs)) * pool.likely
         if self.thinned:
@@ -135,7 +134,7 @@ class Acquisition:
         rows = both.rows[chosen]
         return rows if len(rows) == count else self._filled(rows, pool, count)
 
-    def _expected(self, scene: _Scene, pool: CandidatePool) -> Array:
+    def _expected(self, scene: _Scene, pool: CandidatePool) -> FloatArray:
         """Return the expected improvement of each row, (n,).
 
         As long as nothing has met the budgets there is nothing to improve: then how likely a row is
@@ -209,7 +208,7 @@ class Acquisition:
             len(front) > most,
         )
 
-    def _shortlist(self, pool: CandidatePool, expected: Array) -> NDArray[np.intp]:
+    def _shortlist(self, pool: CandidatePool, expected: FloatArray) -> NDArray[np.intp]:
         """Return the places of rows to choose the batch from: the best, half of them the best of each part of the front."""
         order = np.argsort(-expected, kind="stable")
         order = order[expected[order] > 0]
@@ -240,7 +239,7 @@ def _places(rows: Rows, some: Rows) -> NDArray[np.intp]:
     )
 
 
-def _thinned(costs: Array, most: int) -> NDArray[np.intp]:
+def _thinned(costs: FloatArray, most: int) -> NDArray[np.intp]:
     """Return the places of the front of some costs; of a large one the least crowded."""
     places = np.flatnonzero(nondominated_mask(costs))
     if len(places) > most:

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.box_decomposition import BoxDecomposition
-
-Array = NDArray[np.float64]
 
 _ROUNDING = 1e-12  # the share of the largest improvement below which one is none
 
@@ -33,13 +32,13 @@ class PosteriorSamples:
         allowed: (samples, n): whether the point meets all budgets.
     """
 
-    values: Array
+    values: FloatArray
     allowed: NDArray[np.bool_]
 
 
 def select_batch(
     boxes: BoxDecomposition,
-    expected: Array,
+    expected: FloatArray,
     drawn: PosteriorSamples,
     count: int,
     first: Sequence[int] = (),
@@ -71,7 +70,7 @@ def select_batch(
     return chosen
 
 
-def _overlaps(regions: list[BoxDecomposition], drawn: PosteriorSamples, place: int) -> Array:
+def _overlaps(regions: list[BoxDecomposition], drawn: PosteriorSamples, place: int) -> FloatArray:
     """Return how much less each point improves once another is there, (n,); the regions lose what that one dominates."""
     total = np.zeros(drawn.values.shape[1])
     for number, values in enumerate(drawn.values):

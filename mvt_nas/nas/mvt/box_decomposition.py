@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-Array = NDArray[np.float64]
+from mvt_nas._typing import FloatArray
 
 _CELLS = 2_000_000  # of intermediate matrices
 
@@ -32,13 +32,13 @@ class BoxDecomposition:
         upper: (boxes, objectives).
     """
 
-    lower: Array
-    upper: Array
+    lower: FloatArray
+    upper: FloatArray
 
     def __len__(self) -> int:
         return len(self.lower)
 
-    def cut(self, point: Array) -> tuple[BoxDecomposition, BoxDecomposition]:
+    def cut(self, point: FloatArray) -> tuple[BoxDecomposition, BoxDecomposition]:
         """Return the boxes without what a point, (objectives,), dominates, and the boxes of just that."""
         corner = np.maximum(self.lower, point)
         hit = (corner < self.upper).all(axis=1)
@@ -57,7 +57,7 @@ class BoxDecomposition:
             corner, upper
         )
 
-    def improvements(self, points: Array) -> Array:
+    def improvements(self, points: FloatArray) -> FloatArray:
         """Return the volume (n,) that each point, (n, objectives), dominates of the boxes."""
         result = np.zeros(len(points))
         if not len(self):
@@ -74,7 +74,7 @@ class BoxDecomposition:
 
 
 def decompose_undominated(
-    points: Array, reference: Array, rng: np.random.Generator
+    points: FloatArray, reference: FloatArray, rng: np.random.Generator
 ) -> BoxDecomposition:
     """Return what the points, (n, objectives), leave undominated below the reference point, (objectives,)."""
     boxes = BoxDecomposition(
@@ -95,16 +95,16 @@ class Posterior:
         floor: (objectives,): values below it count for nothing; minus infinity where all count.
     """
 
-    mean: Array
-    deviation: Array
-    floor: Array
+    mean: FloatArray
+    deviation: FloatArray
+    floor: FloatArray
 
     def take(self, places: NDArray[np.intp] | slice) -> Posterior:
         """Return those of some points."""
         return Posterior(self.mean[places], self.deviation[places], self.floor)
 
 
-def expected_improvements(boxes: BoxDecomposition, beliefs: Posterior) -> Array:
+def expected_improvements(boxes: BoxDecomposition, beliefs: Posterior) -> FloatArray:
     """Return the expectation (n,) of :meth:`Boxes.improvements`, in closed form."""
     n, objectives = beliefs.mean.shape
     result = np.zeros(n)
@@ -120,7 +120,7 @@ def expected_improvements(boxes: BoxDecomposition, beliefs: Posterior) -> Array:
     return result
 
 
-def _sides(boxes: BoxDecomposition, beliefs: Posterior, axis: int) -> Array:
+def _sides(boxes: BoxDecomposition, beliefs: Posterior, axis: int) -> FloatArray:
     """Return the expected extent (n, boxes) along an axis of what points dominate of boxes."""
     lower, upper = boxes.lower[:, axis], boxes.upper[:, axis]
     if not beliefs.deviation[:, axis].any() and np.isneginf(beliefs.floor[axis]):
@@ -131,7 +131,7 @@ def _sides(boxes: BoxDecomposition, beliefs: Posterior, axis: int) -> Array:
     return below[:, places[len(lower) :]] - below[:, places[: len(lower)]]
 
 
-def _expected_below(ends: Array, beliefs: Posterior, axis: int) -> Array:
+def _expected_below(ends: FloatArray, beliefs: Posterior, axis: int) -> FloatArray:
     """Return the expectations (n, ends) of how far a value lies below each end, not counting values below the floor."""
     mean, deviation, floor = (
         beliefs.mean[:, axis, None],
@@ -149,7 +149,7 @@ def _expected_below(ends: Array, beliefs: Posterior, axis: int) -> Array:
     return below
 
 
-def _gain(standard: Array) -> Array:
+def _gain(standard: FloatArray) -> FloatArray:
     """Return the expectation of ``max(z - Z, 0)`` of a standard normal ``Z``."""
     density = np.exp(-0.5 * standard**2) / np.sqrt(2 * np.pi)
     return np.asarray(np.maximum(standard * ndtr(standard) + density, 0.0))

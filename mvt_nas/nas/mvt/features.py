@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.metrics.names import COST_NAMES, is_cost, is_predicted
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 _REFERENCE_ROWS = 2000
 _SPREAD = 3.0  # standard deviations of a logarithm that weigh as much as a whole dimension
@@ -55,7 +54,7 @@ class RowFeatures:
             np.arange(len(widths) + len(self._metrics)), [*widths, *[1] * len(self._metrics)]
         )
 
-    def __call__(self, rows: Rows) -> Array:
+    def __call__(self, rows: Rows) -> FloatArray:
         """Return the features of canonical rows, (n, dimensions) to (n, features)."""
         columns = [self._coded(rows[:, number], number) for number in range(len(self._dimensions))]
         return np.concatenate([*columns, (self._known(rows) - self._centre) / self._scale], axis=1)
@@ -64,14 +63,14 @@ class RowFeatures:
         dimension = self._dimensions[number]
         return dimension.ordinal or len(dimension.values) <= 2
 
-    def _coded(self, codes: NDArray[np.integer], number: int) -> Array:
+    def _coded(self, codes: NDArray[np.integer], number: int) -> FloatArray:
         """Return the columns of one dimension: its code from 0 to 1, or one column for each value, equally far from each other."""
         count = len(self._dimensions[number].values)
         if self._is_line(number):
             return np.asarray(codes[:, None] / max(count - 1, 1), dtype=float)
         return np.asarray((codes[:, None] == np.arange(count)) / np.sqrt(2), dtype=float)
 
-    def _known(self, rows: Rows) -> Array:
+    def _known(self, rows: Rows) -> FloatArray:
         values = self._feasibility.known.of(rows)
         columns = [np.asarray(values[name], dtype=float) for name in self._metrics]
         columns = [

@@ -19,7 +19,7 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
-Array = NDArray[np.float64]
+from mvt_nas._typing import FloatArray
 
 FITTED = 256
 """The most observations by which lengths and noise are fitted."""
@@ -47,19 +47,19 @@ class MaternKernel:
         groups: (features,), the group of each feature.
     """
 
-    lengths: Array
+    lengths: FloatArray
     amplitude: float
     noise: float
     groups: NDArray[np.intp]
 
-    def __call__(self, a: Array, b: Array) -> Array:
+    def __call__(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """Return the covariances (n, k) of the function at points (n, features) and (k, features)."""
         scale = self.lengths[self.groups]
         covariance, _, _ = _matern(a / scale, b / scale)
         return self.amplitude * covariance
 
 
-def _matern(a: Array, b: Array) -> tuple[Array, Array, Array]:
+def _matern(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the Matérn 5/2 correlations, the scaled distances, and their exponentials, all (n, k)."""
     squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2 * (a @ b.T)
     distance = np.sqrt(5 * np.maximum(squares, 0.0))
@@ -67,7 +67,7 @@ def _matern(a: Array, b: Array) -> tuple[Array, Array, Array]:
     return (1 + distance + distance**2 / 3) * decay, distance, decay
 
 
-def fit_kernel(features: Array, values: Array, groups: NDArray[np.intp]) -> MaternKernel:
+def fit_kernel(features: FloatArray, values: FloatArray, groups: NDArray[np.intp]) -> MaternKernel:
     """Return the most probable kernel of values (n,) at points (n, features)."""
     kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), FITTED)).round().astype(int))
     x, y = features[kept], _standard(values[kept])[0]
@@ -93,7 +93,9 @@ def fit_kernel(features: Array, values: Array, groups: NDArray[np.intp]) -> Mate
     )
 
 
-def _loss(theta: Array, x: Array, y: Array, groups: NDArray[np.intp]) -> tuple[float, Array]:
+def _loss(
+    theta: FloatArray, x: FloatArray, y: FloatArray, groups: NDArray[np.intp]
+) -> tuple[float, FloatArray]:
     """Return the negative log posterior of logarithms of lengths, amplitude and noise, and its gradient."""
     count, n = len(theta) - 2, len(y)
     scaled = x * np.exp(-theta[:count])[groups]
@@ -122,13 +124,13 @@ def _loss(theta: Array, x: Array, y: Array, groups: NDArray[np.intp]) -> tuple[f
     return -(likelihood - 0.5 * float(prior @ prior)), -(gradient - prior / spread)
 
 
-def _inverse(factor: Array) -> Array:
+def _inverse(factor: FloatArray) -> FloatArray:
     """Return the inverse of the matrix whose lower Cholesky factor is given, (n, n)."""
     lower = np.tril(dpotri(factor, lower=1)[0])
     return np.asarray(lower + np.tril(lower, -1).T)
 
 
-def _standard(values: Array) -> tuple[Array, float, float]:
+def _standard(values: FloatArray) -> tuple[FloatArray, float, float]:
     centre, scale = float(values.mean()), max(float(values.std()), 1e-12)
     return (values - centre) / scale, centre, scale
 
@@ -145,7 +147,7 @@ class GaussianProcess:
         scale: standard deviation of the values.
     """
 
-    def __init__(self, kernel: MaternKernel, features: Array, values: Array) -> None:
+    def __init__(self, kernel: MaternKernel, features: FloatArray, values: FloatArray) -> None:
         standard, self._centre, self.scale = _standard(values)
         covariance = kernel(features, features)
         covariance[np.diag_indices_from(covariance)] += kernel.noise + _JITTER
@@ -153,20 +155,20 @@ class GaussianProcess:
         self._factor = cholesky(covariance, lower=True)
         self._weights = cho_solve((self._factor, True), standard)
 
-    def mean(self, points: Array) -> Array:
+    def mean(self, points: FloatArray) -> FloatArray:
         """Return the mean of the function at points (k, features), (k,)."""
         return np.asarray(
             self._centre + self.scale * (self._kernel(points, self._features) @ self._weights)
         )
 
-    def moments(self, points: Array) -> tuple[Array, Array]:
+    def moments(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and standard deviation of the function at points (k, features), (k,) each; the noise is not in it."""
         across = self._kernel(points, self._features)
         spread = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
         variance = np.maximum(self._kernel.amplitude - np.sum(spread**2, axis=0), 1e-10)
         return self._centre + self.scale * (across @ self._weights), self.scale * np.sqrt(variance)
 
-    def samples(self, points: Array, normal: Array) -> Array:
+    def samples(self, points: FloatArray, normal: FloatArray) -> FloatArray:
         """Return joint samples (s, k) of the function at points (k, features) from standard normal numbers (s, k)."""
         across = self._kernel(points, self._features)
         spread = solve_triangular(self._factor, across.T, lower=True, check_finite=False)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.features import RowFeatures
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.mvt.variation import Variation, exclude_rows, unique_rows
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 _DRAWN = 2048
 
@@ -70,14 +69,14 @@ def initial_design(
     return pool[chosen]
 
 
-def _lowest(costs: Array, each: int = 16) -> NDArray[np.intp]:
+def _lowest(costs: FloatArray, each: int = 16) -> NDArray[np.intp]:
     """Return the places of the lowest costs in each column that varies."""
     varying = [column for column in costs.T if len(column) and np.ptp(column) > 0]
     places = [np.argsort(column, kind="stable")[:each] for column in varying]
     return np.concatenate(places) if places else np.zeros(0, dtype=np.intp)
 
 
-def _ranks(costs: Array) -> Array:
+def _ranks(costs: FloatArray) -> FloatArray:
     """Return the rank of each cost in its column, from 0 to 1."""
     order = np.argsort(np.argsort(costs, axis=0, kind="stable"), axis=0, kind="stable")
     return np.where(np.ptp(costs, axis=0) > 0, order / max(len(costs) - 1, 1), 0.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.batch_selection import PosteriorSamples, select_batch
 from mvt_nas.nas.mvt.box_decomposition import decompose_undominated
 from mvt_nas.nas.mvt.observations import Observations
@@ -15,8 +16,6 @@ from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.mvt.variation import row_keys
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 _MARGIN = 0.1
 _MOST = {
@@ -137,7 +136,7 @@ class KnownFrontSearch:
         self._levels = {number: level for number, level in self._levels.items() if number >= first}
         return first
 
-    def _dominating(self, seen: Observations) -> Array:
+    def _dominating(self, seen: Observations) -> FloatArray:
         """Return the costs of finished trials that none dominates, in an order that does not depend on when they were looked at."""
         if seen.settled < self._looked_at:
             self._looked_at, self._dominant = 0, seen.costs[:0]
@@ -152,7 +151,7 @@ class KnownFrontSearch:
         self._looked_at = seen.settled
         return _front(np.concatenate([self._dominant, seen.costs[seen.settled :]]))
 
-    def _ordered(self, values: Array, there: Array, count: int) -> NDArray[np.intp]:
+    def _ordered(self, values: FloatArray, there: FloatArray, count: int) -> NDArray[np.intp]:
         """Return the places of points of a front, each adding most hypervolume to those before it and to those that are there."""
         if values.shape[1] == 1:
             return np.arange(min(count, len(values)))
@@ -172,11 +171,11 @@ class KnownFrontSearch:
         rest = rest[np.argsort(-crowding(costs[rest]), kind="stable")] if len(rest) else rest
         return np.array([*chosen, *rest.tolist()][:count], dtype=np.intp)
 
-    def _costs(self, rows: Rows) -> Array:
+    def _costs(self, rows: Rows) -> FloatArray:
         return self._goals.known_costs(self._feasibility, rows)
 
 
-def _front(costs: Array) -> Array:
+def _front(costs: FloatArray) -> FloatArray:
     """Return the costs that none dominates, sorted."""
     best = costs[nondominated_mask(costs)]
     return best[np.lexsort(best.T[::-1])]

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ class Observations:
     """
 
     rows: Rows
-    costs: Array
-    excesses: dict[str, Array]
+    costs: FloatArray
+    excesses: dict[str, FloatArray]
     feasible: NDArray[np.bool_]
     taken: Rows
     running: Rows
@@ -132,7 +131,9 @@ class _Pile:
         return self._room[:count]
 
 
-def _joined(first: dict[str, Array], n: int, second: dict[str, Array], m: int) -> dict[str, Array]:
+def _joined(
+    first: dict[str, FloatArray], n: int, second: dict[str, FloatArray], m: int
+) -> dict[str, FloatArray]:
     """Return the excesses of ``n`` trials and of ``m`` later ones; NaN where nobody said."""
     names = dict.fromkeys([*first, *second])
     return {

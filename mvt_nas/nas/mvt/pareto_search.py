@@ -17,11 +17,10 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.variation import Variation, exclude_rows, not_yet_seen, row_keys, unique_rows
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 LISTED = 500_000
 """Spaces of at most this size are listed; ``Feasibility`` lists what is smaller than its own
@@ -50,7 +49,7 @@ class ParetoSet:
     """
 
     rows: Rows
-    values: Array
+    values: FloatArray
     ranks: NDArray[np.intp]
     exact: bool
     looked_at: int
@@ -67,7 +66,7 @@ class ParetoSet:
         return f"{what}, found by evolution through the tables over {self.looked_at} architectures"
 
 
-Values = Callable[[Rows], Array]
+Values = Callable[[Rows], FloatArray]
 """``rows (n, dimensions) -> (n, objectives)``, less is better."""
 
 
@@ -127,7 +126,7 @@ def _new(feasibility: Feasibility, rows: Rows, gone: NDArray[np.uint64]) -> Rows
 class _Archive:
     """The rows that nothing seen dominates, and where they are few those behind them; of very many, the least crowded."""
 
-    def __init__(self, rows: Rows, values: Array) -> None:
+    def __init__(self, rows: Rows, values: FloatArray) -> None:
         self.rows, self.values, self.looked_at = rows, values, len(rows)
         self.ranks: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._expanded: set[int] = set()
@@ -160,7 +159,7 @@ class _Archive:
         self.rows, self.values = self.rows[best], self.values[best]
 
 
-def rank_rows(values: Array, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def rank_rows(values: FloatArray, least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the places of the best rows by rank, and their ranks: the front, and the ranks behind it until there are so many."""
     if _RANKED >= len(values) > 0 and values.shape[1] > 1:
         every = np.asarray(moocore.pareto_rank(values), dtype=np.intp)
@@ -178,7 +177,7 @@ def rank_rows(values: Array, least: int) -> tuple[NDArray[np.intp], NDArray[np.i
     return np.concatenate([behind[:0], *fronts]), ranks
 
 
-def nondominated_mask(values: Array) -> NDArray[np.bool_]:
+def nondominated_mask(values: FloatArray) -> NDArray[np.bool_]:
     """Return which rows nothing dominates, (n,); of equal rows all."""
     if not len(values):
         return np.zeros(0, dtype=bool)
@@ -187,7 +186,7 @@ def nondominated_mask(values: Array) -> NDArray[np.bool_]:
     return np.asarray(moocore.is_nondominated(values, keep_weakly=True), dtype=bool)
 
 
-def crowding(values: Array) -> Array:
+def crowding(values: FloatArray) -> FloatArray:
     """Return the crowding distance of each row, (n,); infinite at the ends.
 
     Source: Deb et al., "NSGA-II" (2002), section III-B.

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from mvt_nas.nas.mvt.acquisition import Acquisition
@@ -24,8 +23,6 @@ from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.mvt.variation import exclude_rows
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 DESIGNED = 16
 """Trials with values before anything is modelled."""

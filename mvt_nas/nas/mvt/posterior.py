@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.mvt.box_decomposition import Posterior
 from mvt_nas.nas.mvt.features import RowFeatures
 from mvt_nas.nas.mvt.gaussian_process import GaussianProcess, MaternKernel, fit_kernel
@@ -17,8 +18,6 @@ from mvt_nas.nas.mvt.observations import Observations
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 _FIRST_FIT = 8
 _GROWTH = 1.25  # by which the observations grow before lengths and noise are fitted anew
@@ -40,10 +39,10 @@ class CandidatePool:
     """
 
     rows: Rows
-    features: Array
+    features: FloatArray
     beliefs: Posterior
-    likely: Array
-    excess: Array
+    likely: FloatArray
+    excess: FloatArray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,7 +69,7 @@ class CandidatePool:
             np.concatenate([self.excess, other.excess]),
         )
 
-    def optimistic(self, deviations: float) -> Array:
+    def optimistic(self, deviations: float) -> FloatArray:
         """Return costs (n, objectives) so many standard deviations below their means."""
         return self.beliefs.mean - deviations * self.beliefs.deviation
 
@@ -131,7 +130,7 @@ class CostlyModels:
             rows, features, Posterior(mean, deviation, self._goals.lowest), likely, excess
         )
 
-    def seen_costs(self) -> Array:
+    def seen_costs(self) -> FloatArray:
         """Return the costs of the feasible trials, (k, objectives), freed of noise as far as the models see it."""
         feasible = self._seen.feasible
         costs = self._seen.costs[feasible].copy()
@@ -141,7 +140,7 @@ class CostlyModels:
 
     def draw(
         self, pool: CandidatePool, samples: int, rng: np.random.Generator
-    ) -> tuple[Array, NDArray[np.bool_]]:
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return joint samples of costs, (samples, n, objectives), and whether they meet all budgets, (samples, n)."""
         costs = np.repeat(pool.beliefs.mean[None], samples, axis=0)
         allowed = np.ones(costs.shape[:2], dtype=bool)
@@ -153,12 +152,12 @@ class CostlyModels:
             costs <= self._goals.highest
         ).all(axis=2)
 
-    def _model(self, name: int | str, values: Array) -> GaussianProcess:
+    def _model(self, name: int | str, values: FloatArray) -> GaussianProcess:
         told = np.isfinite(values)
         x, y = self._x[told], values[told]
         return GaussianProcess(self._kernel(name, x, y), x, y)
 
-    def _kernel(self, name: int | str, x: Array, y: Array) -> MaternKernel:
+    def _kernel(self, name: int | str, x: FloatArray, y: FloatArray) -> MaternKernel:
         """Return the kernel that was fitted to the first so many values."""
         count = _last_fit(len(y))
         key = ("kernel", name, count, x[:count].tobytes(), y[:count].tobytes())
@@ -176,7 +175,7 @@ def _last_fit(n: int) -> int:
     return count
 
 
-def _tamed(costs: Array) -> Array:
+def _tamed(costs: FloatArray) -> FloatArray:
     """Return costs with very bad ones moved near the others: how bad they are would say the model nothing of good ones."""
     costs = np.clip(costs, -_LARGEST, _LARGEST)
     low, middle, high = np.quantile(costs, [0.25, 0.5, 0.75])

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.pareto import SIGN_AS_COST
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class OptimizationProblem:
         )
 
     @property
-    def signs(self) -> Array:
+    def signs(self) -> FloatArray:
         """What turns values into costs, of which less is better, (objectives,)."""
         return np.array([SIGN_AS_COST[objective.direction] for objective in self.objectives])
 
@@ -56,7 +54,7 @@ class OptimizationProblem:
             if objective.metric not in self.known
         ]
 
-    def known_costs(self, feasibility: Feasibility, rows: Rows) -> Array:
+    def known_costs(self, feasibility: Feasibility, rows: Rows) -> FloatArray:
         """Return the costs of rows, (n, objectives), with zeros for what has to be evaluated."""
         values = feasibility.known.of(rows)
         costs = np.zeros((len(rows), len(self.objectives)))
@@ -69,12 +67,12 @@ class OptimizationProblem:
         return costs
 
     @property
-    def highest(self) -> Array:
+    def highest(self) -> FloatArray:
         """The largest cost that budgets on objectives allow, (objectives,)."""
         return self._bounds()[1]
 
     @property
-    def lowest(self) -> Array:
+    def lowest(self) -> FloatArray:
         """The smallest cost that budgets on objectives allow, (objectives,): the budget of a search may forbid what it wants most."""
         return self._bounds()[0]
 
@@ -85,7 +83,7 @@ class OptimizationProblem:
             str(budget) == constraint and budget.metric in metrics for budget in self.budgets
         )
 
-    def _bounds(self) -> tuple[Array, Array]:
+    def _bounds(self) -> tuple[FloatArray, FloatArray]:
         low, high = np.full(len(self.objectives), -np.inf), np.full(len(self.objectives), np.inf)
         for column, objective in enumerate(self.objectives):
             for budget in self.budgets:

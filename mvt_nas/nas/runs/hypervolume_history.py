@@ -21,12 +21,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import SIGN_AS_COST
-
-FloatArray = NDArray[np.float64]
 
 _MARGIN = 0.1
 # objectives up to which a volume takes no longer than finding out which points it is made of,

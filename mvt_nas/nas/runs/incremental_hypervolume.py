@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.runs.candidate import Candidate
-from mvt_nas.nas.runs.hypervolume_history import FloatArray
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import hypervolume, pareto_front
 

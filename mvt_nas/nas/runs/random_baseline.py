@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Objective
 from mvt_nas.nas.runs.folder import write_whole
 from mvt_nas.pareto import SIGN_AS_COST, pareto_front
 from mvt_nas.space.columns import Rows
-
-Array = NDArray[np.float64]
 
 FILE = "chance.json"
 _SEED = 2**31  # none that a search is likely to have
@@ -46,10 +45,10 @@ class RandomBaseline:
 
     count: int
     places: NDArray[np.intp]
-    scores: Array
-    corners: Array
+    scores: FloatArray
+    corners: FloatArray
 
-    def whole(self) -> Array:
+    def whole(self) -> FloatArray:
         """Return the objectives of all, (count, objectives); NaN where something drawn before dominates it."""
         result = np.full((self.count, self.scores.shape[1]), np.nan)
         result[self.places] = self.scores
@@ -121,7 +120,7 @@ def _rows(feasibility: Feasibility, count: int) -> Rows:
     return np.concatenate(parts)[:count] if found else feasibility.sample(count, _SEED)
 
 
-def _leading(costs: Array) -> NDArray[np.intp]:
+def _leading(costs: FloatArray) -> NDArray[np.intp]:
     """Return the places of costs, (n, objectives), that nothing before their part of the rows dominates or equals."""
     places, front = [np.zeros(0, dtype=np.intp)], costs[:0]
     for start in range(0, len(costs), _STEP):

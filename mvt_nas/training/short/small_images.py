@@ -68,5 +68,7 @@ def _stage(stage: Stage, stride: int, largest: int) -> Stage:
 def _block(block: Block, largest: int) -> Block:
     if "patch" not in specs(type(block)):
         return block
-    changes: dict[str, Any] = {"patch": min(getattr(block, "patch"), largest)}  # not every block has one
+    # Not every block has a patch, so that its type knows none.
+    patch = getattr(block, "patch")  # noqa: B009
+    changes: dict[str, Any] = {"patch": min(patch, largest)}
     return dataclasses.replace(block, **changes)  # type: ignore[type-var]  # every block is a dataclass

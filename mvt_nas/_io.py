@@ -1,0 +1,125 @@
+"""Atomic writes, locks of folders, hashes of content, and the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import get_ident
+from typing import IO, Any
+
+from mvt_nas.errors import MvtNasError
+
+_HASH_DIGITS = 16
+
+
+@contextmanager
+def atomic_write(path: Path, *, error: type[MvtNasError], text: bool = False) -> Iterator[IO[Any]]:
+    """Open a temporary file that replaces ``path`` when the block ends without an exception.
+
+    A reader finds the old content or the new one, whole, even if the process is killed. The new
+    content is on the disk before the old one goes.
+
+    Args:
+        path: file to write; missing folders are made.
+        error: class of the exception raised where the file cannot be written.
+        text: whether the file takes text (UTF-8) instead of bytes.
+
+    Yields:
+        The open temporary file, in the folder of ``path``.
+
+    Raises:
+        MvtNasError: the file cannot be written; of the class ``error``.
+    """
+    # Named after the process and the thread, so that two writers of one file do not meet.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w" if text else "wb", encoding="utf-8" if text else None) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except MvtNasError:
+        raise
+    except (OSError, RuntimeError) as problem:  # torch's writer raises the latter on a full disk
+        reason = getattr(problem, "strerror", None) or problem
+        raise error(f"{path}: cannot be written ({reason})") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, error: type[MvtNasError]) -> None:
+    """Write a text file whole or not at all (see :func:`atomic_write`).
+
+    Raises:
+        MvtNasError: the file cannot be written; of the class ``error``.
+    """
+    with atomic_write(path, error=error, text=True) as file:
+        file.write(text)
+
+
+@contextmanager
+def locked(folder: Path, *, error: type[MvtNasError], busy: str) -> Iterator[None]:
+    """Hold the lock of a folder within the block; the folder is made where it is missing.
+
+    The system takes the lock back when the process dies, however it dies.
+
+    Args:
+        folder: folder to lock, by the file ``.lock`` in it.
+        error: class of the exceptions.
+        busy: message for a folder that another process holds, behind the folder's name.
+
+    Raises:
+        MvtNasError: another process holds the lock, or the folder cannot be written; of the class
+            ``error``.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise error(f"{folder}: {busy}") from None
+    except OSError as problem:
+        raise error(f"{folder}: cannot be written ({problem.strerror or problem})") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def content_hash(content: bytes | str | Any) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of bytes, of text, or of a value's sorted JSON."""
+    if isinstance(content, bytes):
+        data = content
+    elif isinstance(content, str):
+        data = content.encode()
+    else:
+        data = json.dumps(content, sort_keys=True).encode()
+    return hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]
+
+
+def cache_home(kind: str) -> Path:
+    """Return the folder of one kind of cache: ``$XDG_CACHE_HOME/mvt-nas/KIND`` or ``~/.cache/...``.
+
+    All caches may be deleted at any time; a missing one costs time only. The folder need not exist,
+    and it may be that nothing can be written there.
+
+    Source: the XDG Base Directory Specification, version 0.8, which also says that a relative
+        ``$XDG_CACHE_HOME`` does not count.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else _user_cache()) / "mvt-nas" / kind
+
+
+def _user_cache() -> Path:
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:  # no home folder: below a file nothing can be kept, as every cache expects
+        return Path(os.devnull)
