@@ -166,7 +166,7 @@ def _measure(
             one.timing.low_ms,
             one.timing.high_ms,
             candidate.scores[metric],
-            one.timing.probe_ms,
+            one.timing.reference_ms,
             one.timing.warnings,
             found,
         )

@@ -133,7 +133,7 @@ def _beside(
     factor = (
         median(ratios)
         if ratios
-        else _state(probe_ms, run.devices[metric].probe_ms if metric in run.devices else None)
+        else _state(probe_ms, run.devices[metric].reference_ms if metric in run.devices else None)
     )
     return np.array(
         [

@@ -25,7 +25,7 @@ from mvt_nas.report.plots import draw_plot, front_plot
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
-HERE = profile("here", 1, here=True, probe_ms=5.0)
+HERE = profile("here", 1, here=True, reference_ms=5.0)
 QUICK = (
     "--objective",
     "channel_entropy",

@@ -277,8 +277,8 @@ def test_files_with_8_bit_weights_have_no_memory_in_fp32(tmp_path: Path) -> None
     )
     assert found.costs == {"params": 24.0, "macs": 24.0 * 256}
     assert (
-        "memory_mb is left out: what DequantizeLinear, QuantizeLinear keeps is not known, or is not"
-        " fp32" in found.notes
+        "memory_mb is left out: the memory of DequantizeLinear, QuantizeLinear is not known, or is"
+        " not fp32" in found.notes
     )
 
 
@@ -370,7 +370,7 @@ def test_without_onnx_it_says_how_to_install_it(
     source = saved(tmp_path / "m.onnx", CONV[:1], {"w": (8, 3, 3, 3), "b": (8,)}, "y")
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "mvt_nas.latency.runtime.find_spec", lambda name: None if name == "onnx" else find(name)
+        "mvt_nas._optional.find_spec", lambda name: None if name == "onnx" else find(name)
     )
     with pytest.raises(
         BaselineError,

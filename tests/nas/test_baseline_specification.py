@@ -14,7 +14,7 @@ from torch import nn
 
 from mvt_nas.errors import BaselineError, LatencyError
 from mvt_nas.external_models.base import load_external_model
-from mvt_nas.latency.onnx_export import trace_to_onnx
+from mvt_nas.onnx.export import trace_to_onnx
 from mvt_nas.latency.timing.measure import LatencyMeasurement
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Timing

@@ -54,7 +54,7 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
 
 def _made(path: Path, name: str) -> nn.Module:
     """Return the network of a file that has just been written here, as timm makes it."""
-    from mvt_nas.latency.runtime import silence_output
+    from mvt_nas._optional import silence_output
 
     module = sys.modules[name] = ModuleType(name)  # timm looks a model's module up by its name
     module.__file__ = str(path)
