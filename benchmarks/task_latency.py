@@ -64,7 +64,7 @@ def run_part(
 
 
 def _measured(names: Sequence[str], task: Task | None, seconds: float) -> FloatArray:
-    """Return what one inference takes, (names,), in times of the probe, which is the same network in all of them."""
+    """Return the latency of each network relative to the reference model, (names,)."""
     found = []
     for start in range(0, len(names), TOGETHER):
         some = names[start : start + TOGETHER]
@@ -74,7 +74,7 @@ def _measured(names: Sequence[str], task: Task | None, seconds: float) -> FloatA
             assert one.timing.reference_ms is not None
             found.append(one.timing.ms / one.timing.reference_ms)
             print(
-                f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, probe"
+                f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, reference model"
                 f" {one.timing.reference_ms:.3f} ms",
                 file=sys.stderr,
             )
