@@ -1,4 +1,4 @@
-"""``mvt-nas latency`` as people and scripts meet it: table, JSON, one line and exit code 2 for wrong input."""
+"""``mvt-nas latency`` for people and scripts: tables, JSON, and one-line errors."""
 
 from __future__ import annotations
 

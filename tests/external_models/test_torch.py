@@ -1,4 +1,4 @@
-"""Modules from anywhere: what is counted of them, against the lowering, closed forms and the same network written another way."""
+"""External modules: their counts against the lowering, closed forms, and rewritten networks."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ def test_a_session_separates_latencies_from_slowdowns(machine: Machine) -> None:
 
 
 def spread(architectures: list[object], n: int) -> float:
-    """Return the smallest distance between any two of the first n, in the logarithms of their times by group."""
+    """Return the smallest distance of the first n in the logarithms of their times by group."""
     features = np.log(
         np.stack(
             [np.maximum(BY_GROUP.times(lower(a), ROOFLINE)[:-1], 1e-3) for a in architectures[:n]]

@@ -1,4 +1,4 @@
-"""The kernels of the lowering are those that ONNX Runtime executes, one by one, by its own profile."""
+"""The kernels of the lowering are those that ONNX Runtime executes, by its own profile."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ RUNS = 3
 def profiled(
     architecture: Architecture, folder: Path, task: Task | None = None
 ) -> list[dict[str, Any]]:
-    """Return the events of the kernels that ONNX Runtime's own profile names, of several inferences."""
+    """Return the events of the kernels in ONNX Runtime's profile of several inferences."""
     chosen = options(1)
     chosen.enable_profiling = True
     chosen.profile_file_prefix = str(folder / "profile")

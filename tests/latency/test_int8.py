@@ -1,4 +1,4 @@
-"""8-bit integers in ONNX Runtime: the file holds them, the logits hardly change, and nothing is left behind."""
+"""8-bit integers in ONNX Runtime: files contain them, and the logits hardly change."""
 
 from __future__ import annotations
 
@@ -65,9 +65,8 @@ def test_every_linear_layer_becomes_a_product_of_integers(tmp_path: Path) -> Non
     assert sorted(product.shape for product in products) == sorted(
         layer.weight.T.shape for layer in layers
     )
-    assert (
-        len(products) == 5
-    )  # queries, keys and values at once, their projection, two of the feed-forward part, the classifier
+    # Queries, keys and values at once, the projection, two of the feed-forward part, the classifier.
+    assert len(products) == 5
     assert {product.dtype for product in products} == {np.dtype(np.int8)}
 
 

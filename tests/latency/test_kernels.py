@@ -1,4 +1,4 @@
-"""Classes of kernels and their terms: by hand, and against what ONNX Runtime says that it executes."""
+"""Kernel classes and their terms, by hand and against the kernels of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_classes_of_published_models_counted_by_hand(
 
 @pytest.mark.parametrize("name", published_names())
 def test_published_models_of_a_family_differ_in_sizes_only(name: str) -> None:
-    """Of the family's first, but for transformer layers that v3's light models leave out and sums that wider stems lose."""
+    """As in the family's first model, except layers and sums that other members lack."""
     family = {"mobilevit": "mobilevit_xxs", "mobilevitv2": "mobilevitv2_050"}.get(
         name.split("_")[0]
     )
@@ -217,7 +217,7 @@ def test_terms_of_arrays_are_those_of_their_numbers(name: str) -> None:
 
 
 def in_parts(architecture: Architecture) -> list[Kernel]:
-    """Return the kernels of the parts that cost tables are compiled from, each lowered and classified alone."""
+    """Return the kernels of the parts of cost tables, each lowered and classified alone."""
     side = -(-architecture.resolution_px // 2)
     graph = Graph()
     lower_stem(

@@ -1,4 +1,4 @@
-"""From networks to jobs to figures: exports, files from elsewhere, settings, and what figures were measured on."""
+"""Jobs and measurements of networks: exports, external files, settings, fingerprints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profile files: what is written is what is read, damage is named in one line, and those that ship are what their figures give."""
+"""Profile files: round trips, one-line errors for damage, and the shipped profiles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PUBLISHED_DEVICES = sorted(path.stem for path in CSV_FILES.glob("*.csv"))
 
 @pytest.fixture(autouse=True)
 def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the devices of whoever runs the tests out of them."""
+    """Hide the user's own profiles from the tests."""
     folder = tmp_path / "devices"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(folder))
     return folder
@@ -188,7 +188,7 @@ DAMAGE: dict[str, tuple[Callable[[Document], None], str]] = {
         set_to("runtime", "threads", value=0),
         "runtime.threads = 0 is not allowed; an integer from 1",
     ),
-    "threads in words": (
+    "threads as text": (
         set_to("runtime", "threads", value="two"),
         "runtime.threads = 'two' is not allowed; an integer from 1",
     ),
@@ -388,7 +388,7 @@ def test_published_devices_are_reproduced_from_their_figures(name: str) -> None:
 def test_figures_of_other_peoples_devices_are_predicted_without_having_been_seen(
     name: str, most: float
 ) -> None:
-    """Leaves networks out by hand: each is missing from the data that its own prediction is fitted to."""
+    """Leave networks out by hand: each is missing from the data of its own prediction."""
     measurements = read_measurements(CSV_FILES / f"{name}.csv")
     relative = []
     for index, one in enumerate(measurements):

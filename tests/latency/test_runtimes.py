@@ -1,4 +1,4 @@
-"""Every runtime computes what torch computes, on the threads it was given, and says in one line what it cannot do."""
+"""Every runtime computes the logits of PyTorch on its threads, and has one-line errors."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_threads_are_handed_on(threads: int, tmp_path: Path) -> None:
 
 @dataclass
 class Pool:
-    """Stands for ExecuTorch's library: one pool of threads for the process."""
+    """A stand-in for ExecuTorch's library: one thread pool for the process."""
 
     threads: int = 4
     made: list[int] = field(default_factory=list)
@@ -242,7 +242,7 @@ def test_a_missing_package_is_named_with_its_extra(
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "mvt_nas._optional.find_spec",
-        lambda asked, *rest: None if asked == module else found(asked, *rest),
+        lambda name, *rest: None if name == module else found(name, *rest),
     )
     message = (
         rf"runtime {name} cannot be used here: {module} is not installed; pip install"

@@ -1,4 +1,4 @@
-"""The stopwatch against a clock of its own making: durations are known, the noise has two states."""
+"""The stopwatch on a simulated clock: durations are known, the noise has two states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mvt_nas.latency.timing.stopwatch import Clock, interleaved_timing
 
 
 class Machine:
-    """A clock that candidates move on: by their duration, times 1.0 or 1.6 while another program is at work."""
+    """A simulated clock: candidates advance it by their duration, times 1.0 or 1.6 under load."""
 
     def __init__(
         self, *, seed: int = 0, slow: float = 1.6, change: float = 0.1, threads: float = 1.0
@@ -64,7 +64,7 @@ def test_the_quick_state_and_the_right_ratio_come_out(seed: int) -> None:
 
 
 def test_blocks_of_calls_would_have_been_misled() -> None:
-    """The same machine, one candidate after the other: the check that the noise above is hard enough to matter."""
+    """The same machine, one candidate after the other: the noise above is hard enough to matter."""
     ratios = []
     for seed in range(20):
         machine = Machine(seed=seed, change=0.02)

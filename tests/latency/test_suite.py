@@ -1,4 +1,4 @@
-"""``latency suite`` and ``latency fit``: networks carried to a device, figures carried back, and every way to get the file wrong."""
+"""``latency suite`` and ``latency fit``: networks, their times, and invalid files."""
 
 from __future__ import annotations
 
@@ -100,20 +100,20 @@ def test_published_networks_of_the_space_are_in_a_suite(
         "mvt_nas.latency.calibration.offline_suite.export_onnx",
         lambda architecture, path, **settings: exported.update({Path(path).stem: settings}),
     )
-    heard: list[str] = []
+    names_seen: list[str] = []
     path = write_suite(
         load_space("mobilevit_v2"),
         tmp_path / "suite",
         networks=8,
         batch_size=2,
         seed=3,
-        listener=heard.append,
+        listener=names_seen.append,
     )
     names = [line.split(",")[0] for line in path.read_text().splitlines()[2:]]
     published = [name for name in names if name in published_names()]
     assert len(names) == 8
     assert len(published) == 2
-    assert heard == list(exported) == [Path(name).stem for name in names]
+    assert names_seen == list(exported) == [Path(name).stem for name in names]
     assert set(map(str, exported.values())) == {"{'batch_size': 2, 'seed': 3}"}
     assert sorted(one.name for one in path.parent.iterdir()) == sorted(
         [CSV, *(name for name in names if name not in published)]
@@ -208,7 +208,7 @@ BAD_FILES = {
     "not a number": (table("mobilevit_s,256,nan", *FOUR), "x.csv:3: ms = 'nan' is not allowed"),
     "infinite": (table("mobilevit_s,256,inf", *FOUR), "x.csv:3: ms = 'inf' is not allowed"),
     "a blank": (table(*FOUR, 'mobilevitv2_100,256," "'), "x.csv:7: ms = '' is not allowed"),
-    "a resolution in words": (
+    "a resolution as text": (
         table("mobilevit_s,large,3", *FOUR),
         "x.csv:3: resolution_px = 'large' is not allowed; a number of pixels",
     ),
@@ -317,6 +317,6 @@ def test_what_the_figures_are_of_is_kept(
     )
     assert (found.runtime["name"], found.quality["n"], found.reference_ms) == ("tflite", 4, None)
     assert [f"{anchor['network']},256,{anchor['ms']}" for anchor in found.anchors] == list(FOUR)
-    code, out, err = run("fit", "second", "x.csv", "--donor", "own.json", capsys=capsys)
+    code, out, err = run("fit", "second", "x.csv", "--base-profile", "own.json", capsys=capsys)
     assert code == 0, err
     assert "base profile: own.json, by resource" in out

@@ -131,7 +131,7 @@ def _architecture(name: str, path: Path, where: str) -> Architecture:
     file = path.parent / name
     if not file.is_file():
         raise LatencyError(
-            f"{where}: network = {name!r} is neither a published model nor a file beside"
+            f"{where}: network = {name!r} is neither a published model nor a file next to"
             f" {path.name}"
         )
     try:
