@@ -25,7 +25,7 @@ from mvt_nas.space.published import zoo
 from mvt_nas.space.search_space import SearchSpace, load_space
 from mvt_nas.tasks.base import Task, task_from_text
 from tests.cost.test_cost_table import TRAITS
-from tests.cost.test_latency_costs import FIRST, FOLDS, SECOND
+from tests.cost.test_latency_costs import FIRST, KERNEL_COSTS, SECOND
 from tests.support.device_profiles import install, profile
 from tests.support.searches import facts, small_space
 from tests.support.spaces import random_rows
@@ -48,7 +48,7 @@ def _task(text: str) -> Task:
 def _assert_exact(space: SearchSpace, text: str, n: int, **setting: int) -> None:
     task = _task(text)
     rows = np.concatenate([space.sample(n, seed=11), random_rows(space, 4 * n, seed=12)[:n]])
-    costs = CostTable(space, task=task, folds=FOLDS, **setting).costs(rows)
+    costs = CostTable(space, task=task, kernel_costs=KERNEL_COSTS, **setting).costs(rows)
     architectures = space.decode_many(rows)
     expected = [count(one, task=task, **setting) for one in architectures]
     for name in ("params", "macs", "memory_bytes"):

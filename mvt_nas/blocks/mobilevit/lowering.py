@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from mvt_nas.blocks.base import LOWERINGS, Lowering, Segment
+from mvt_nas.blocks.base import LOWERINGS, BlockPart, Lowering
 from mvt_nas.blocks.graph import Graph, Size, Tensor
 from mvt_nas.blocks.mobilevit.attention_lowering import lower_multi_head, lower_separable
 from mvt_nas.blocks.mobilevit.config import MobileViT
@@ -97,8 +97,11 @@ def _convolutions_with_call(graph: Graph, x: Tensor, **choices: object) -> Tenso
     return lower_convolutions(graph, x, tokens=Graph.call, **choices)  # type: ignore[arg-type]  # by CONVOLUTIONS.fields
 
 
-def _alike(side: int, fields: Mapping[str, Any]) -> Hashable:
-    """Return what decides on the kernels of the convolutions: of patch and resize only the side to which they enlarge the map."""
+def _kernel_key(side: int, fields: Mapping[str, Any]) -> Hashable:
+    """Return the key of the kernels of the convolutions.
+
+    Patch and resize matter only by the side to which they enlarge the map.
+    """
     rest = (fields[name] for name in CONVOLUTIONS.scalars if name not in ("patch", "resize"))
     return (side, _grown(side, fields["patch"], fields["resize"]), *rest)
 
@@ -107,7 +110,7 @@ def _grown(side: int, patch: int, resize: str) -> int:
     return round_up(side, patch) if resize == "input" else side
 
 
-CONVOLUTIONS = Segment(
+CONVOLUTIONS = BlockPart(
     lower=_convolutions_with_call,
     scalars=(
         "patch",
@@ -121,9 +124,9 @@ CONVOLUTIONS = Segment(
         "residual",
     ),
     arrays=("width", "dim"),
-    alike=_alike,
+    kernel_key=_kernel_key,
 )
-TOKENS = Segment(
+TOKENS = BlockPart(
     lower=lower_tokens,
     scalars=("attention", "norm", "patch", "resize", "heads"),
     arrays=("dim", "ffn_dim"),
@@ -136,7 +139,7 @@ LOWERINGS.register("mobilevit")(
         inner=TOKENS,
         output_side=_grown,
         output_side_fields=("patch", "resize"),
-        held=lambda fusion: bool(fusion == "local"),
-        held_fields=("fusion",),
+        keeps_input=lambda fusion: bool(fusion == "local"),
+        keeps_input_fields=("fusion",),
     )
 )

@@ -77,9 +77,9 @@ class SearchInputs:
         return _LAST[asked]
 
     def _compiled(self, space: SearchSpace, num_classes: int) -> Predictors:
-        table = CostTable(space, num_classes=num_classes, folds=latency_costs(self.devices))
+        table = CostTable(space, num_classes=num_classes, kernel_costs=latency_costs(self.devices))
         of_tasks = {
-            kind: CostTable(space, folds=latency_costs(self.devices, kind), task=task)
+            kind: CostTable(space, kernel_costs=latency_costs(self.devices, kind), task=task)
             for kind, task in self.tasks.items()
         }
         return Predictors(table, self.accuracy.in_space(space) if self.accuracy else None, of_tasks)
