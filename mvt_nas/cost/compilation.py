@@ -47,7 +47,7 @@ class StageTables:
 def first_side_table(
     space: SearchSpace, variant: TaskVariant | None
 ) -> tuple[LookupTable, list[int]]:
-    """Return the table of the index of the side that leaves the stem, and those sides, ascending."""
+    """Return the table of the index of the side after the stem, and those sides, ascending."""
     if variant is not None:
         only = LookupTable((), (), 1, np.zeros(1, dtype=np.intp))
         return only, [_halved(variant.task.resolution_px)]

@@ -103,15 +103,13 @@ class LookupTable:
             codes: Codes of the architectures, (dimensions, n).
             side: Index of each architecture's side, (n,); ``None`` where the table has one side.
         """
-        # take() copies whole rows; indexing by an array is twice as slow for wide tables.
+        # take() copies whole rows; indexing by an array is several times as slow.
         return self.entries.take(self._positions(codes, side), axis=0)
 
     def _positions(self, codes: IndexArray, side: IndexArray | None) -> IndexArray:
         """Return the positions of the architectures' entries, (n,)."""
-        if side is None:
-            positions = np.zeros(codes.shape[1], dtype=np.intp)
-        else:
-            positions = side * self.cells
+        n = codes.shape[1]
+        positions = np.zeros(n, dtype=np.intp) if side is None else side * self.cells
         for dimension, stride in zip(self.dimensions, self.strides, strict=True):
             # A stride of 1 is common, and a multiplication costs as much as the addition.
             positions += codes[dimension] * stride if stride != 1 else codes[dimension]

@@ -1,4 +1,4 @@
-"""Costs of a task's networks: the strides of the stages, the maps that the head reads, and its costs.
+"""Use of a space's networks by a task: strides, maps that the head reads, and the head's costs.
 
 The head reads few things of an architecture: widths and sides of its maps, and the attention of the
 last block. So its costs are tabulated over all widths. A table is made for each attention and each
@@ -168,7 +168,7 @@ def _values_table(space: SearchSpace, path: str) -> LookupTable:
 
 
 def _attention_table(space: SearchSpace) -> tuple[list[str | None], LookupTable]:
-    """Return the attentions that the last stage's block may have, and the table of their indices."""
+    """Return the attentions that the last block may have, and the table of their indices."""
     last = f"stage{space.plan.stages}"
     path = f"{last}.attention"
     if path not in space.plan.nodes:

@@ -271,7 +271,7 @@ def test_show_tells_of_the_head_and_of_strides_that_are_left_out(
     code, out, _ = _run("show", "mobilevit_s", "--task", "segmentation", capsys=capsys)
     assert code == 0
     assert "segmentation, 512 px" in out
-    assert "stride 1 (not 2: the task wants a larger map)" in out
+    assert "stride 1 (not 2: the task needs a larger map)" in out
     assert "21 x 512 x 512" in out
     code, out, _ = _run(
         "show", "mobilevit_s", "--task", "detection", "--resolution", "256", "--json", capsys=capsys

@@ -1,8 +1,8 @@
-"""Lowering of the MobileViT block (kernel by kernel what ``module.py`` executes).
+"""Lowering of the MobileViT block: the kernels that ``module.py`` executes.
 
-The block has two parts that are lowered apart when cost tables are compiled: the *tokens* (unfold,
-transformer, fold) and the *convolutions* around them. Sizes may be arrays; names, patch and map
-side are plain values.
+The block has two parts that are lowered separately when cost tables are compiled: the *tokens*
+(unfold, transformer, fold) and the *convolutions* around them. Sizes may be arrays; names, patch
+and map side are plain values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 
 def round_up(size: int, patch: int) -> int:
     """Return the smallest multiple of ``patch`` that is at least ``size``."""
-    return (
-        (size + patch - 1) // patch * patch
-    )  # no negative operands: an ONNX trace divides towards zero
+    # No negative operands: a traced division in ONNX rounds towards zero.
+    return (size + patch - 1) // patch * patch
 
 
 def lower_tokens(
@@ -36,17 +35,22 @@ def lower_tokens(
     ffn_dim: Size,
     transformer_depth: int,
 ) -> Tensor:
-    """Append unfold, ``transformer_depth`` layers, the last norm and fold; return global features shaped like ``local``, (B, d, H, W)."""
+    """Append unfold, ``transformer_depth`` layers, the last norm and fold.
+
+    Returns:
+        The global features, (B, d, H, W) like ``local``.
+    """
     side = local.shape[2]
     grown = round_up(side, patch)
-    x = graph.resize(local, grown, grown) if resize == "local" and grown != side else local
+    resizes = resize == "local" and grown != side
+    x = graph.resize(local, grown, grown) if resizes else local
     x = graph.unfold(x, patch)
     layers = lower_multi_head if attention == "multi_head" else lower_separable
     x = layers(
         graph, x, dim=dim, ffn_dim=ffn_dim, depth=transformer_depth, norm=norm, heads=heads or 1
     )
     x = graph.fold(x, patch, grown, grown)
-    return graph.resize(x, side, side) if resize == "local" and grown != side else x
+    return graph.resize(x, side, side) if resizes else x
 
 
 def lower_convolutions(
@@ -66,7 +70,11 @@ def lower_convolutions(
     residual: bool,
     tokens: Callable[[Graph, Tensor], Tensor],
 ) -> Tensor:
-    """Append local convolutions, ``tokens``, projection, fusion and residual; return the block's output, (B, C, H', W')."""
+    """Append local convolutions, ``tokens``, projection, fusion and residual.
+
+    Returns:
+        The block's output, (B, C, H', W').
+    """
     grown = round_up(x.shape[2], patch)
     if resize == "input" and grown != x.shape[2]:
         x = graph.resize(x, grown, grown)
@@ -107,6 +115,7 @@ def _kernel_key(side: int, fields: Mapping[str, Any]) -> Hashable:
 
 
 def _grown(side: int, patch: int, resize: str) -> int:
+    """Return the side of the block's output map."""
     return round_up(side, patch) if resize == "input" else side
 
 
