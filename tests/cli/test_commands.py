@@ -199,7 +199,7 @@ def test_space_check_tells_size_costs_and_tightest_budgets(
             ["search", "small.yaml", "--fix", "patch=7"],
             r"stage2\.patch = 7 is not one of its values \(1, 2\)",
         ),
-        (["search", "small.yaml", "--fix", "path=1"], r"'path' is no dimension; did you mean"),
+        (["search", "small.yaml", "--fix", "path=1"], r"'path' is not a dimension; did you mean"),
         (["search", "--resume"], r"--resume needs --out"),
         (["search", "--resume", "--out", "nowhere"], r"nowhere: no run here"),
         (["search"], r"SPACE is missing"),

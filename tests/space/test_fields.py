@@ -198,7 +198,7 @@ def test_a_block_may_stand_under_a_condition() -> None:
     [
         (
             {"heads": {"values": [2, 4], "when": {"atention": "separable"}}},
-            r"heads: the condition names 'atention', which is no field; did you mean",
+            r"heads: the condition names 'atention', which is not a field; did you mean",
         ),
         (
             {"heads": {"values": [2, 4], "when": {"attention": "softmax"}}},
@@ -226,7 +226,7 @@ def test_a_block_may_stand_under_a_condition() -> None:
         ),
         (
             {"heads": {"values": [2, 4], "when": {"heads": 2}}},
-            r"heads: the conditions go round in a circle \(stage1.heads -> stage1.heads\)$",
+            r"heads: the conditions form a cycle \(stage1.heads -> stage1.heads\)$",
         ),
         (
             {"dim": {"values": [32, 64], "when": {"patch": 1}}},
@@ -246,7 +246,7 @@ def test_a_block_may_stand_under_a_condition() -> None:
         ),
         (
             {"dim": 8192, "ffn_multiplier": [2, 16]},
-            r"stage1.ffn_multiplier = 16 and stage1.dim = 8192 make stage1.ffn_dim = 131072",
+            r"stage1.ffn_multiplier = 16 and stage1.dim = 8192 give stage1.ffn_dim = 131072",
         ),
         (
             {"block": "conv"},
@@ -268,7 +268,7 @@ def test_conditions_in_a_circle_are_refused() -> None:
     with pytest.raises(
         SpaceError,
         match=(
-            r"stages\[0\].depth: the conditions go round in a circle \(stage1.depth ->"
+            r"stages\[0\].depth: the conditions form a cycle \(stage1.depth ->"
             r" stage1.expansion -> stage1"
         ),
     ):
@@ -295,7 +295,7 @@ def test_chains_of_conditions_are_followed_as_far_as_a_person_would_write_them(s
 
     assert space_of(*chain(4)).size == 13
     with pytest.raises(
-        SpaceError, match=r"stages\[\d+\].\w+: more than 40 conditions build on each other$"
+        SpaceError, match=r"stages\[\d+\].\w+: more than 40 conditions depend on each other$"
     ):
         space_of(*chain(16))
 

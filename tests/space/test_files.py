@@ -167,7 +167,7 @@ def test_a_file_may_extend_a_space_that_ships(tmp_path: Path) -> None:
         ),
         (
             "extends: tiny.yaml\nfix: {pach: 2}",
-            r"own.yaml: fix: 'pach' is no dimension; did you mean 'patch'",
+            r"own.yaml: fix: 'pach' is not a dimension; did you mean 'patch'",
         ),
     ],
 )

@@ -60,8 +60,8 @@ def test_the_files_that_the_others_spoil_are_good(tmp_path: Path) -> None:
             GOOD + "defaults: {patch: 0}",
             r"defaults.patch = 0 is not allowed; an integer from 1 to 64$",
         ),
-        (GOOD + "shared: {patch: 2}", r"shared.patch is taken by no stage"),
-        (GOOD + "fix: {patch: 2}", r"fix: 'patch' is no dimension \(known: none\)$"),
+        (GOOD + "shared: {patch: 2}", r"shared.patch is used by no stage"),
+        (GOOD + "fix: {patch: 2}", r"fix: 'patch' is not a dimension \(known: none\)$"),
         (
             BLOCK.replace("PLACE", "heads: {valeus: [2, 4]}"),
             r"stages\[1\].heads: unknown key 'valeus'; did you mean 'values'\?",
