@@ -18,7 +18,7 @@ PACKAGE = Path(mvt_nas.__file__).parent
 
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "_version", "_typing", "_process"},
+    {"errors", "_version", "_typing", "_threads_and_malloc"},
     {"_fields", "_io", "_yaml", "journal", "pareto", "registry", "resources"},
     {"data", "space"},
     {"blocks"},

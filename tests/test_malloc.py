@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 
 _FAULTS = """
 import resource, sys
 import torch
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 torch.set_num_threads(1)
 if sys.argv[1] == "keep":
     keep_freed_memory()
@@ -32,7 +32,7 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr("mvt_nas._process.ctypes.CDLL", lambda name: object())
+    monkeypatch.setattr("mvt_nas._threads_and_malloc.ctypes.CDLL", lambda name: object())
     assert keep_freed_memory() is False
 
 

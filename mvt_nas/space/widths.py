@@ -22,7 +22,8 @@ def make_divisible(value: Any, divisor: int = 8) -> Any:
 def hidden_width(expansion: float, in_width: Any) -> Any:
     """Return the channels inside an inverted residual: ``expansion * in_width``, divisible by 8.
 
-    The product is rounded before it is made divisible. An expansion of 1 has no first convolution, so its channels are those of the input.
+    The product is rounded before it is made divisible. An expansion of 1 has no first convolution,
+    so its channels are those of the input.
     """
     return in_width if expansion == 1 else make_divisible(_nearest(expansion * in_width))
 

@@ -147,8 +147,8 @@ def test_a_file_may_extend_a_space_that_ships(tmp_path: Path) -> None:
         (
             "extends: nowhere.yaml",
             (
-                r"own.yaml: extends = 'nowhere.yaml' is not allowed; the name of a file beside this"
-                r" one, or of one that ships$"
+                r"own.yaml: extends = 'nowhere.yaml' is not allowed; the name of a file in the"
+                r" same folder, or of a shipped space$"
             ),
         ),
         ("extends: own.yaml", r"own.yaml: extends itself \(by way of own.yaml\)$"),

@@ -46,7 +46,7 @@ def open_session(
     """
     import torch
 
-    from mvt_nas._process import torch_threads
+    from mvt_nas._threads_and_malloc import torch_threads
     from mvt_nas.models.synthetic import random_images
 
     assert job.module is not None

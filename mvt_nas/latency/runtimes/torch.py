@@ -64,7 +64,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     """
     import torch
 
-    from mvt_nas._process import torch_threads
+    from mvt_nas._threads_and_malloc import torch_threads
     from mvt_nas.models.synthetic import random_images
 
     assert job.module is not None

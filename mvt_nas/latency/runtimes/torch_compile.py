@@ -35,7 +35,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     import torch
     from torch import Tensor
 
-    from mvt_nas._process import torch_threads
+    from mvt_nas._threads_and_malloc import torch_threads
     from mvt_nas.models.synthetic import random_images
 
     with torch_threads(job.threads):
