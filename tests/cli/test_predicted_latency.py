@@ -266,7 +266,7 @@ def test_show_says_what_lies_outside_the_calibration(
     install(folder / "devices", profile("narrow", predictor=model))
     _, out, _ = run("show", "mobilevit_xxs", "--device", "narrow", capsys=capsys)
     assert (
-        "% of that lies outside what was calibrated (depthwise): the interval may not hold" in out
+        "% of it is outside the calibrated range (depthwise): the interval may not hold" in out
     )
 
 

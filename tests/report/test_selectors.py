@@ -170,7 +170,7 @@ def test_commands_take_the_names_and_the_classes_of_the_run(
         main(["show", "runs/one"])
     assert stop.value.code == 2
     assert (
-        "runs/one: a run, not a network; say which candidate: runs/one:ID, runs/one:knee or "
+        "runs/one: a run, not a network; specify a candidate: runs/one:ID, runs/one:knee or "
         in capsys.readouterr().err
     )
     main_said(capsys)
