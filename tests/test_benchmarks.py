@@ -1,4 +1,4 @@
-"""The benchmark runner on a benchmark of its own; the real ones take too long for a test."""
+"""The benchmark runner, on a benchmark of its own; the real ones take too long for a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports point down, torch stays where it belongs, and asking for help loads nothing heavy."""
+"""Imports point down and form no cycle, torch stays where it belongs, and ``--help`` is light."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def _name(path: Path) -> str:
 
 
 def _folder(module: str) -> str:
-    """Return the folder of a module; modules right below the package stand for themselves."""
+    """Return the folder of a module; for a module at the top level, the module itself."""
     folder = module.rpartition(".")[0]
     return module if folder == "mvt_nas" else folder
 
 
 def _file_graph() -> dict[str, set[str]]:
-    """Return the modules that each module imports; an ``__init__`` only hands names on."""
+    """Return the modules that each module imports; an ``__init__`` only re-exports names."""
     modules = {_name(path): path for path in _modules() if path.name != "__init__.py"}
     return {name: set(_imports(path)) & set(modules) - {name} for name, path in modules.items()}
 
@@ -151,8 +151,8 @@ def test_imports_point_down() -> None:
             if part in (None, "__version__"):
                 continue
             upward = _layer(part) > _layer(_part(path))
-            strangers = any({part, _part(path)} == pair for pair in SEPARATE)
-            if upward or strangers:
+            separate = any({part, _part(path)} == pair for pair in SEPARATE)
+            if upward or separate:
                 wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
     assert wrong == []
 

@@ -1,4 +1,4 @@
-"""Keeping freed memory: the C library is told, in this process and in no other."""
+"""Freed memory is kept by this process, and by no other."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_a_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPatch
     assert keep_freed_memory() is False
 
 
-def test_freed_memory_is_not_asked_for_again() -> None:
-    """Forty megabytes taken and freed ten times: with pages of 4 KiB, 100,000 page faults or none."""
+def test_freed_memory_is_not_requested_again() -> None:
+    """Allocate and free 40 MB ten times: 100,000 page faults with pages of 4 KiB, or none."""
     faults = {}
     for mode in ("keep", "leave"):
         done = subprocess.run(

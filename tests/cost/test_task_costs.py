@@ -1,4 +1,4 @@
-"""The costs of tasks over whole spaces, against the plain lowering; and searches that carry the costs of several tasks."""
+"""Costs of tasks over whole spaces, and searches with the costs of several tasks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TASKS = (
     "segmentation,resolution_px=100,output_stride=4",
 )
 DEEP = {"width": 24, "expansion": 2}
-"""A stage behind those of the test spaces, so that every network has maps of two sizes."""
+"""A stage after those of the test spaces, so that every network has maps of two sizes."""
 
 
 def _task(text: str) -> Task:
@@ -142,7 +142,7 @@ def test_names_of_tasks_come_before_names_of_costs() -> None:
 
 
 @pytest.mark.parametrize("name", ["segmentation.accuracy", "detection.mcas"])
-def test_of_a_task_nothing_but_costs_is_known(name: str) -> None:
+def test_only_costs_of_a_task_are_known(name: str) -> None:
     with pytest.raises(
         MetricError,
         match=(
@@ -153,7 +153,7 @@ def test_of_a_task_nothing_but_costs_is_known(name: str) -> None:
         metric_direction(name)
 
 
-def test_a_slip_in_the_name_of_a_task_is_seen() -> None:
+def test_a_typo_in_the_name_of_a_task_is_found() -> None:
     with pytest.raises(
         MetricError,
         match=(
@@ -228,7 +228,7 @@ def test_budgets_on_tasks_are_met_before_anything_is_evaluated(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("devices")
-def test_a_search_for_tasks_goes_on_to_the_same_result(tmp_path: Path) -> None:
+def test_a_resumed_search_for_tasks_gives_the_same_result(tmp_path: Path) -> None:
     _search(tmp_path / "parts", trials=5)
     resumed = _search(tmp_path / "parts", tasks=[], resume=True)
     assert facts(resumed.run) == facts(_search(tmp_path / "whole").run)
@@ -250,7 +250,7 @@ def test_a_search_for_tasks_goes_on_to_the_same_result(tmp_path: Path) -> None:
         ({"aims": ["segmentation.accuracy"]}, MetricError, "of a task its costs are known"),
     ],
 )
-def test_what_is_wrong_with_tasks_is_told_before_a_folder_exists(
+def test_mistakes_in_tasks_are_reported_before_a_folder_exists(
     tmp_path: Path, changes: dict[str, Any], error: type[MvtNasError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -265,7 +265,7 @@ def _run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
     return int(stop.value.code or 0), out, err
 
 
-def test_show_tells_of_the_head_and_of_strides_that_are_left_out(
+def test_show_describes_the_head_and_removed_strides(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, out, _ = _run("show", "mobilevit_s", "--task", "segmentation", capsys=capsys)

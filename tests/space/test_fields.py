@@ -1,4 +1,4 @@
-"""What a file says of a field, and what becomes of it: precedence, conditions, factors."""
+"""Fields of a space file: precedence of entries, conditions and factors."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_shared_choice_under_a_condition_counts_only_where_it_holds() -> None:
 
 
 def test_a_shared_choice_is_found_again_where_another_stage_has_it_by_chance() -> None:
-    # Stage 1 holds patch 2 for lack of a choice; the shared choice is the 4 of stage 2.
+    # Stage 1 has patch 2 by default; the shared choice is the 4 of stage 2.
     keys: Document = {
         "shared": {"patch": {"values": [2, 4], "when": {"attention": "separable"}, "otherwise": 2}}
     }
@@ -183,7 +183,7 @@ def test_a_condition_may_name_a_field_of_another_stage_in_full() -> None:
     ]
 
 
-def test_a_block_may_stand_under_a_condition() -> None:
+def test_a_block_may_have_a_condition() -> None:
     block = {"values": ["mobilevit"], "when": {"width": 32}, "otherwise": "conv"}
     space = space_of({"block": block, "width": [16, 32], "dim": [16, 32]})
     assert sorted((a.stages[0].width, a.stages[0].kind) for a in architectures(space)) == [
@@ -259,7 +259,7 @@ def test_fields_that_cannot_be_are_refused(stage: Document, message: str) -> Non
         space_of(BLOCK | {"patch": [1, 2]} | stage)
 
 
-def test_conditions_in_a_circle_are_refused() -> None:
+def test_cycles_of_conditions_are_refused() -> None:
     stage = {
         "width": 16,
         "depth": {"values": [1, 2], "when": {"expansion": 2}},

@@ -1,4 +1,4 @@
-"""The spaces that ship, and what ``extends`` and ``fix`` make of files."""
+"""The shipped spaces, and files with ``extends`` and ``fix``."""
 
 from __future__ import annotations
 

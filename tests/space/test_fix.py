@@ -1,4 +1,4 @@
-"""Fixing dimensions: what is left is the part of the space that has those values."""
+"""Fixed dimensions: the result is the subspace with their values."""
 
 from __future__ import annotations
 

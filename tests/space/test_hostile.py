@@ -1,4 +1,4 @@
-"""Files that do harm: one clear line each, quickly, whatever they hold."""
+"""Harmful files: each is refused quickly, with one clear line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _refused(folder: Path, content: str | bytes, message: str) -> None:
 
 
 def _letters(line: str) -> str:
-    """Return lines a to i, each of which names the one before it nine times."""
+    """Return lines a to i, each of which repeats the one before it nine times."""
     return "a: &a {x: 1}\n" + "".join(
         line.format(name=chr(98 + i), others=",".join(["*" + chr(97 + i)] * 9)) for i in range(9)
     )

@@ -1,4 +1,4 @@
-"""Files with a mistake in them: one clear line that names the place, the value and what is allowed."""
+"""Files with a mistake: one line names the place, the value and the allowed values."""
 
 from __future__ import annotations
 
