@@ -45,7 +45,7 @@ SEPARATE = [
     {"nas", "export"},
     {"report", "export"},
 ]
-TORCH = ("module.py", "head_modules.py", "layers.py", "transformer.py", "anchors.py")
+TORCH = ("module.py", "layers.py", "transformer.py", "anchors.py")
 """Modules of blocks and tasks that may import torch."""
 WITHOUT_TORCH = (
     "data",

@@ -13,8 +13,7 @@ from mvt_nas.models.initialization import initialize_weights
 from mvt_nas.models.lowering import backbone_steps, check_use, fitted, map_sides, tapped
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.widths import hidden_width
-from mvt_nas.tasks.base import Task, at_resolution
-from mvt_nas.tasks.head_modules import HEAD_MODULES
+from mvt_nas.tasks.base import HEAD_MODULES, Task, at_resolution
 from mvt_nas.tasks.strides import StageStride
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mvt_nas._fields import FieldSpec, complete, specs
 from mvt_nas.blocks.graph import Graph, Tensor
 from mvt_nas.errors import ArchitectureError, listing, nearest
 from mvt_nas.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CLASSIFICATION = "classification"
 """The name of the default: the network ends in the classifier of the papers."""
@@ -97,6 +100,12 @@ class Head:
 
 HEADS: Registry[Head] = Registry("task head", "mvt_nas.tasks", suffix="lowering")
 """The lowering of each task's head, by the task's name."""
+
+HEAD_MODULES: Registry[Callable[[Any, Sequence[int], float], nn.Module]] = Registry(
+    "task head module", "mvt_nas.tasks", suffix="module"
+)
+"""Constructor of each task's head, by the task's name: ``(task, widths of the maps, dropout) ->
+nn.Module``, which takes images (B, 3, H, W) and the maps, each (B, C, h, w)."""
 
 
 def task_names() -> list[str]:

@@ -224,7 +224,7 @@ def _hf(name: str, output_stride: int) -> nn.Module:
 
 
 def _dilated_as_in_ml_cvnets(model: nn.Module, network: TaskNetwork) -> None:
-    """Dilate Hugging Face's local convolutions, as only the authors' release of MobileViTv2 does."""
+    """Dilate Hugging Face's local convolutions, as the authors' release of MobileViTv2 does."""
     theirs = [
         module for name, module in model.named_modules() if name.endswith("conv_kxk.convolution")
     ]

@@ -1,7 +1,7 @@
 """Encoding and decoding of architectures.
 
-Decoded architectures are compared with those of the validating constructors; error messages name the
-field that does not fit.
+Decoded architectures are compared with those of the validating constructors; error messages name
+the field that does not fit.
 """
 
 from __future__ import annotations

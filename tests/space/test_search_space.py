@@ -15,8 +15,7 @@ from scipy.stats import chi2
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import SpaceError
 from mvt_nas.space.architecture import Architecture, Stage
-from mvt_nas.space.counting import ConstraintFactor
-from mvt_nas.space.counting import RowCounter
+from mvt_nas.space.counting import ConstraintFactor, RowCounter
 from mvt_nas.space.search_space import SearchSpace, load_space
 from tests.support.spaces import SPACES, everything, raw_rows
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mvt_nas.blocks.layers import conv_norm, copy
+from mvt_nas.tasks.base import HEAD_MODULES
 from mvt_nas.tasks.detection.anchors import anchors
 from mvt_nas.tasks.detection.config import Detection
 from mvt_nas.tasks.detection.feature_maps import (
@@ -22,7 +23,6 @@ from mvt_nas.tasks.detection.feature_maps import (
     boxes_per_position,
     sides,
 )
-from mvt_nas.tasks.head_modules import HEAD_MODULES
 
 
 class BoxPredictor(nn.Module):

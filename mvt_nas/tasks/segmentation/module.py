@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mvt_nas.blocks.layers import conv_norm
-from mvt_nas.tasks.head_modules import HEAD_MODULES
+from mvt_nas.tasks.base import HEAD_MODULES
 from mvt_nas.tasks.segmentation.config import Segmentation
 from mvt_nas.tasks.segmentation.lowering import RATES
 
