@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
 from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.cost.breakdown import CostBreakdown, break_down
+from mvt_nas.cost.counts import Counts, count
+from mvt_nas.cost.cross_check import count_with_fvcore, count_with_thop
+from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import Published, published, published_names
-
-if TYPE_CHECKING:
-    from mvt_nas.cost.breakdown import CostBreakdown
-    from mvt_nas.cost.counts import Counts
-    from mvt_nas.space.architecture import Architecture
-    from mvt_nas.tasks.base import Task
+from mvt_nas.tasks.base import Task, at_resolution, task_from_text
 
 
 def predicted_latencies(
@@ -73,8 +72,6 @@ def print_latencies(entries: list[dict[str, Any]]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def zoo_command(as_json: bool) -> None:
     """List the 19 published models with their exact costs and published figures."""
-    from mvt_nas.cost.counts import count
-
     models = [(published(name), count(published(name).architecture)) for name in published_names()]
     if as_json:
         print_json([_zoo_entry(model, counts) for model, counts in models])
@@ -181,9 +178,6 @@ def show_command(
     of a run: results/phone:19, results/phone:knee, results/phone:accuracy (the best in accuracy),
     or 'results/phone:latency_ms<=5' (the most accurate within a limit).
     """
-    from mvt_nas.cost.breakdown import break_down
-    from mvt_nas.tasks.base import at_resolution, task_from_text
-
     if as_json and arch_json:
         raise click.UsageError(
             "--json and --arch-json exclude each other: each prints one document"
@@ -221,8 +215,6 @@ def show_command(
 
 
 def _counters(architecture: Architecture, batch_size: int) -> list[dict[str, Any]]:
-    from mvt_nas.cost.cross_check import count_with_fvcore, count_with_thop
-
     counted = [
         count_with_fvcore(architecture, batch_size),
         count_with_thop(architecture, batch_size),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mvt_nas.cli.parameters import parse_fixed
 from mvt_nas.cli.render import format_number, print_json, print_table
 from mvt_nas.resources import shipped_spaces
 
@@ -67,7 +68,6 @@ def check_command(
 
     SPACE is a file, or the name of a shipped space such as mobilevit.
     """
-    from mvt_nas.cli.parameters import parse_fixed
     from mvt_nas.nas.space_summary import summarize_space
     from mvt_nas.space.search_space import load_space
 

@@ -214,9 +214,8 @@ def test_the_background_of_a_call_is_what_outlives_it() -> None:
     y = graph.call(local)
     assert background_elements(graph) == 0
     graph.concat(local, y)
-    assert (
-        background_elements(graph) == 0
-    )  # the call's input is not its background, needed later or not
+    # The call's input is not its background, whether it is needed later or not.
+    assert background_elements(graph) == 0
     graph.add(graph.conv(y, 4), x)
     assert background_elements(graph) == 36
     assert peak_elements(graph) == 36 + 45 + 45 + 90  # at the concatenation, x waiting

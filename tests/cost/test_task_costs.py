@@ -188,9 +188,8 @@ def test_a_search_carries_the_costs_of_several_tasks(tmp_path: Path) -> None:
     run = _search(tmp_path / "run").run
     config = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
     assert config["tasks"]["segmentation"]["num_classes"] == 3
-    assert (
-        config["tasks"]["detection"]["num_classes"] == 80
-    )  # named by a metric only, so with its defaults
+    # Named by a metric only, so with its defaults.
+    assert config["tasks"]["detection"]["num_classes"] == 80
     assert set(config["devices"]) == {"slow", "fast"}
     for candidate in run.complete():
         architecture = run.architecture(candidate.number)

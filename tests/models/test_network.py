@@ -172,9 +172,8 @@ def test_every_parameter_gets_a_finite_gradient(case: str) -> None:
 
 @pytest.mark.parametrize("case", MIXED)
 def test_mixed_networks_use_all_their_weights(case: str) -> None:
-    model = (
-        build_model(MIXED[case], num_classes=3, seed=0).double().eval()
-    )  # a batch norm in training hides shifts before it
+    # In evaluation mode, since a batch norm in training hides shifts before it.
+    model = build_model(MIXED[case], num_classes=3, seed=0).double().eval()
     logits = model(
         torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     )

@@ -320,10 +320,9 @@ def test_anchors_by_hand() -> None:
     torch.testing.assert_close(found[2, 2:], torch.tensor([0.1 * 2**0.5, 0.1 / 2**0.5]))
     torch.testing.assert_close(found[3, 2:], torch.tensor([0.1 / 2**0.5, 0.1 * 2**0.5]))
     torch.testing.assert_close(found[4, 2:], torch.tensor([0.1 * 3**0.5, 0.1 / 3**0.5]))
-    torch.testing.assert_close(
-        found[6, :2], torch.tensor([0.375, 0.25])
-    )  # the next position of the row
-    torch.testing.assert_close(found[24, :2], torch.tensor([0.125, 0.75]))  # the next row
+    # The next position of the row, then the next row.
+    torch.testing.assert_close(found[6, :2], torch.tensor([0.375, 0.25]))
+    torch.testing.assert_close(found[24, :2], torch.tensor([0.125, 0.75]))
     assert found.max() == 1.0
 
 
