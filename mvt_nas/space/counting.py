@@ -69,7 +69,7 @@ class RowCounter:
         size: Exact number of valid rows.
 
     Raises:
-        SpaceError: The factors connect so many dimensions that a table would not fit in memory.
+        SpaceError: The factors connect too many dimensions for a table that fits in memory.
     """
 
     def __init__(
