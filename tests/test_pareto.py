@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvt_nas.errors import MetricError
-from mvt_nas.pareto import hypervolume, knee, pareto_front, pareto_ranks, reference_point
+from mvt_nas.pareto import (
+    cost_signs,
+    dominating_points,
+    evenly_spaced_subset,
+    hypervolume,
+    knee,
+    most_evenly,
+    pareto_front,
+    pareto_ranks,
+    reference_point,
+)
 
 Problem = tuple[npt.NDArray[np.float64], list[str]]
 
@@ -261,3 +271,39 @@ def test_reference_point_needs_a_finite_value_and_an_outward_margin() -> None:
         reference_point([[1.0, np.nan]], ["min", "max"])
     with pytest.raises(MetricError, match=r"margin -0.1: .* 0 or more"):
         reference_point([[1.0]], ["min"], margin=-0.1)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(problems())
+def test_dominating_points_are_the_definition(problem: Problem) -> None:
+    scores, directions = problem
+    finite = scores[np.isfinite(scores).all(axis=1)]
+    costs = finite * cost_signs(directions)
+    for row in range(len(costs)):
+        expected = [dominates(other, finite[row], directions) for other in finite]
+        assert dominating_points(costs[row], costs).tolist() == expected
+
+
+def test_the_most_even_gain_is_measured_in_spans() -> None:
+    own = np.array([10.0, 10.0])
+    costs = np.array([[9.0, 0.0], [8.0, 9.0], [11.0, 0.0]])
+    assert most_evenly(own, costs, np.array([1.0, 1.0])) == 0
+    assert most_evenly(own, costs, np.array([1.0, 0.5])) == 1
+    assert most_evenly(own, costs[2:], np.array([1.0, 1.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "kept", "expected"),
+    [
+        (3, 5, None, [0, 1, 2]),
+        (9, 1, None, [0]),
+        (9, 1, 4, [4]),
+        (9, 3, None, [0, 4, 8]),
+        (9, 3, 5, [0, 5, 8]),
+        (9, 2, 5, [0, 5]),
+    ],
+)
+def test_a_subset_is_evenly_spaced_and_keeps_one(
+    n: int, most: int, kept: int | None, expected: list[int]
+) -> None:
+    assert evenly_spaced_subset(n, most, kept) == expected

@@ -8,7 +8,6 @@ from mvt_nas.errors import MetricError, RunError, listing, nearest
 from mvt_nas.nas.problem.objectives import Budget, worst_excess
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import SIGN_AS_COST
 from mvt_nas.report.insights import recommendations
 
 _LIMITS = ("<", ">", "=")
@@ -53,7 +52,7 @@ def _limit(run: Run, text: str) -> Budget:
         limit = Budget.parse(text.replace(metric, _full(metric.strip(), known), 1))
     except MetricError as error:
         raise RunError(f"{run.folder}: {str(error).replace('--budget', 'the limit')}") from None
-    if limit.metric not in known:
+    if limit.name not in known:
         raise RunError(
             f"{run.folder}: the limit {text!r} is on what its candidates have no figure for (known:"
             f" {listing(sorted(known))})"
@@ -66,7 +65,7 @@ def _within(run: Run, limits: list[Budget]) -> int:
     inside = [candidate for candidate in candidates if worst_excess(limits, candidate.scores) <= 0]
     if not inside:
         ranges = {
-            limit.metric: [candidate.scores[limit.metric] for candidate in candidates]
+            limit.name: [candidate.scores[limit.name] for candidate in candidates]
             for limit in limits
         }
         there = listing(
@@ -80,7 +79,6 @@ def _within(run: Run, limits: list[Budget]) -> int:
 def _order(run: Run, candidate: Candidate) -> tuple[float, ...]:
     """Return what sorts the best in the first objective first; ties go on to the next one, so that nothing dominates what is chosen."""
     costs = (
-        SIGN_AS_COST[objective.direction] * candidate.scores[objective.metric]
-        for objective in run.config.objectives
+        objective.cost(candidate.scores[objective.name]) for objective in run.config.objectives
     )
     return (*costs, candidate.number)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.problem import constraints as feasible
 from mvt_nas.nas.problem import repair as engine_repair
 from mvt_nas.nas.problem.constraints import Feasibility
@@ -22,7 +23,11 @@ def half(space: SearchSpace) -> Feasibility:
     table = full_table() if space.name == "mobilevit" else CostTable(space)
     return Feasibility(
         Predictors(table),
-        [Budget("macs", float(np.median(table.costs(space.sample(1000, 0))["macs"])))],
+        [
+            Budget(
+                Metric.parse("macs"), float(np.median(table.costs(space.sample(1000, 0))["macs"]))
+            )
+        ],
     )
 
 
@@ -105,7 +110,7 @@ def test_a_small_space_is_exhausted_exactly(
     monkeypatch.setattr(engine_repair, "_DRAWS", (1,))
     space = small_space().fix(fixed)
     feasibility = half(space)
-    listed = feasibility.listed()
+    listed = feasibility.enumerate()
     assert listed is not None
     repair, rng = Repair(feasibility), np.random.default_rng(0)
     same = proposals(space, 1, seed=0)[0]
@@ -120,7 +125,7 @@ def test_a_small_space_is_exhausted_exactly(
 def test_rows_taken_before_are_not_proposed() -> None:
     space = small_space()
     feasibility = half(space)
-    listed = feasibility.listed()
+    listed = feasibility.enumerate()
     assert listed is not None
     repair = Repair(feasibility)
     for row in listed[::2]:
@@ -133,11 +138,11 @@ def test_rows_taken_before_are_not_proposed() -> None:
 
 def test_a_space_too_large_to_list_is_searched_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     space = small_space()
-    listed = half(space).listed()
+    listed = half(space).enumerate()
     assert listed is not None
     monkeypatch.setattr(feasible, "SMALL", 0)
     feasibility = half(space)
-    assert feasibility.listed() is None
+    assert feasibility.enumerate() is None
     repair = Repair(feasibility)
     same = proposals(space, 1, seed=0)[0]
     found = {tuple(repair(same, np.random.default_rng(i)).tolist()) for i in range(len(listed))}
@@ -151,17 +156,17 @@ def test_a_needle_in_the_full_space_is_found_once_and_then_stayed_near(
 ) -> None:
     table = full_table()
     space = table.space
-    smallest = Feasibility(Predictors(table), []).best(Budget("macs", 0.0))
+    smallest = Feasibility(Predictors(table), []).best(Budget.parse("macs<=0"))
     assert smallest is not None
-    feasibility = Feasibility(Predictors(table), [Budget("macs", 1.1 * smallest)])
+    feasibility = Feasibility(Predictors(table), [Budget(Metric.parse("macs"), 1.1 * smallest)])
     assert not len(feasibility.draw(10_000, np.random.default_rng(0)))
     descents: list[Rows] = []
 
-    def reach(rng: np.random.Generator) -> Rows:
-        descents.append(Feasibility.reach(feasibility, rng))
+    def descend(rng: np.random.Generator) -> Rows:
+        descents.append(Feasibility.descend(feasibility, rng))
         return descents[-1]
 
-    monkeypatch.setattr(feasibility, "reach", reach)
+    monkeypatch.setattr(feasibility, "descend", descend)
     repair = Repair(feasibility)
     rows = np.stack(
         [
