@@ -11,6 +11,7 @@ import yaml
 
 from mvt_nas.errors import LatencyError, MetricError, MvtNasError, RunError, SpaceError
 from mvt_nas.latency.profile_lookup import default_profile_name
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import SearchResult, resume_folder, search
 from mvt_nas.nas.problem.config import versions
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
@@ -188,9 +189,9 @@ def test_a_run_does_not_depend_on_what_is_installed(devices: Path, tmp_path: Pat
     whole = run_small(tmp_path / "whole", trials=24).run
     run_small(tmp_path / "run")
     (devices / "slow.json").unlink()
-    assert Run.load(tmp_path / "run").devices["latency_ms@slow"].hash == recorded_hash(
-        tmp_path / "run"
-    )
+    assert Run.load(tmp_path / "run").devices[
+        Metric.parse("latency_ms@slow")
+    ].hash == recorded_hash(tmp_path / "run")
     again = run_small(tmp_path / "run", trials=16, resume=True).run
     assert len(again.candidates) == 16
     assert facts(resume_folder(tmp_path / "run", trials=24, workers=1).run) == facts(whole)
