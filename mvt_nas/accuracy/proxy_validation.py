@@ -29,6 +29,7 @@ from mvt_nas.accuracy.rank_correlation import (
     spearman,
 )
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.proxies.base import PROXIES, Batch
 
 IMAGES = 32
