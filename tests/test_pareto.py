@@ -1,4 +1,4 @@
-"""Fronts against the definition in O(n^2), hypervolumes against counted unit cells, knees against fronts drawn by hand."""
+"""Fronts against the definition, hypervolumes against counted unit cells, knees by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DIRECTIONS = [
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """Return up to 25 rows on a small integer grid, full of ties, some of them spoilt by a NaN or an infinity."""
+    """Return up to 25 rows on a small integer grid: many ties, some NaNs and infinities."""
     directions = draw(st.sampled_from(DIRECTIONS))
     value = (
         st.integers(0, 4).map(float) | st.sampled_from([np.nan, np.inf, -np.inf])
@@ -80,7 +80,7 @@ def ranks_by_definition(scores: npt.NDArray[np.float64], directions: list[str]) 
 def cells_dominated(
     scores: npt.NDArray[np.float64], directions: list[str], reference: npt.NDArray[np.float64]
 ) -> int:
-    """Return the number of unit cells between the rows and the reference: rows and reference are integers of 0 to 4."""
+    """Return the number of unit cells between the rows and the reference, integers of 0 to 4."""
     flip = np.array([1.0 if direction == "min" else -1.0 for direction in directions])
     costs, worst = scores[np.isfinite(scores).all(axis=1)] * flip, reference * flip
     corners = itertools.product(*[np.arange(-4, bound) for bound in worst])

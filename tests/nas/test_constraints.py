@@ -1,4 +1,4 @@
-"""Budgets on costs: what meets them, whether anything does, and how tight they could be, against the listed truth."""
+"""Budgets on costs against the enumerated truth: feasible rows, and the tightest bounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mvt_nas.errors import SpaceError
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import COST_NAMES
 from mvt_nas.nas.api import search
-from mvt_nas.nas.problem import constraints as feasible
+from mvt_nas.nas.problem import constraints
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget
 from mvt_nas.nas.problem.predictors import Predictors
@@ -24,7 +24,10 @@ from tests.support.searches import COSTS, full_table, small_space
 
 @cache
 def parts_of_the_full_space() -> tuple[CostTable, ...]:
-    """Eight parts of the shipped space in which six to ten random dimensions are free, each small enough to list."""
+    """Return eight parts of the shipped space, each small enough to enumerate.
+
+    In each, six to ten random dimensions are free.
+    """
     rng = np.random.default_rng(0)
     tables: list[CostTable] = []
     while len(tables) < 8:
@@ -43,7 +46,10 @@ def parts_of_the_full_space() -> tuple[CostTable, ...]:
 def random_budgets(
     table: CostTable, rows: Rows, rng: np.random.Generator, both_ways: bool
 ) -> list[Budget]:
-    """Return budgets at small quantiles of the costs of rows or a little below, so that some can be met together and some cannot."""
+    """Return budgets at small quantiles of the costs of rows, or a little below.
+
+    Some of them can be met together and some cannot.
+    """
     costs = table.costs(rows)
     chosen = [name for name in COST_NAMES if rng.random() < 0.7] or ["macs"]
     budgets = []
@@ -61,7 +67,7 @@ def random_budgets(
 
 
 def met(table: CostTable, rows: Rows, budgets: list[Budget]) -> Rows:
-    """Return the rows that meet budgets, one by one and without what is tested."""
+    """Return the rows that meet budgets, by comparisons without the tested code."""
     costs = table.costs(rows)
     keep = np.ones(len(rows), dtype=bool)
     for budget in budgets:
@@ -104,8 +110,8 @@ def test_samples_are_feasible_however_rare_that_is(monkeypatch: pytest.MonkeyPat
     space = load_space("tiny")
     table, everything = CostTable(space), space.enumerate()
     smallest = Budget(Metric.parse("macs"), float(table.costs(everything)["macs"].min()))
-    for small in (feasible.SMALL, 0):
-        monkeypatch.setattr(feasible, "SMALL", small)
+    for small in (constraints.SMALL, 0):
+        monkeypatch.setattr(constraints, "SMALL", small)
         feasibility = Feasibility(Predictors(table), [smallest])
         rows = feasibility.sample(3, seed=1)
         assert 1 <= len(rows) <= 3
@@ -118,7 +124,7 @@ def test_descent_answers_what_listing_does(
     at_most_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    monkeypatch.setattr(feasible, "SMALL", 0)
+    monkeypatch.setattr(constraints, "SMALL", 0)
     answers = set()
     for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()):
         everything = table.space.enumerate()
