@@ -101,8 +101,8 @@ class Metric:
         """Return the same cost with the head of a task; ``None`` stands for classification."""
         return replace(self, task=task)
 
-    def on_device(self, device: str) -> Metric:
-        """Return the same latency on a device."""
+    def on_device(self, device: str | None) -> Metric:
+        """Return the same latency on a device; ``None`` stands for the default device."""
         return replace(self, device=device)
 
     @staticmethod

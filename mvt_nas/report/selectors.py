@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mvt_nas.errors import MetricError, RunError, listing, nearest
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.nas.problem.objectives import Budget, worst_excess
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
@@ -40,18 +43,23 @@ def select_candidate(run: Run, name: str) -> int:
 
 
 def _full(name: str, known: Iterable[str]) -> str:
-    """Return the metric that is meant, with its device where that was left out and there is one only."""
-    matching = [metric for metric in known if metric == name or metric.startswith(f"{name}@")]
+    """Return the full name of a metric, of a latency with its device if there is only one."""
+    matching = [full for full in known if name in (full, _without_device(full))]
     return matching[0] if len(matching) == 1 else name
+
+
+def _without_device(name: str) -> str:
+    metric = Metric.find(name)
+    return name if metric is None else metric.on_device(None).full_name
 
 
 def _limit(run: Run, text: str) -> Budget:
     known = run.complete()[0].scores
-    metric, *_ = text.replace(">", "<").split("<")
     try:
-        limit = Budget.parse(text.replace(metric, _full(metric.strip(), known), 1))
+        limit = Budget.parse(text)
     except MetricError as error:
         raise RunError(f"{run.folder}: {str(error).replace('--budget', 'the limit')}") from None
+    limit = replace(limit, metric=parse_metric(_full(limit.name, known)))
     if limit.name not in known:
         raise RunError(
             f"{run.folder}: the limit {text!r} is on what its candidates have no figure for (known:"
