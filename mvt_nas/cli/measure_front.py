@@ -63,17 +63,15 @@ def worth_measuring(run: Run) -> bool:
 
 def format_agreement(run: Run) -> list[str]:
     """Return one sentence per device on how what was measured compares with what was predicted."""
-    from mvt_nas.metrics.names import task_of
     from mvt_nas.nas.runs.latency_records import latency_agreement
 
     sentences = []
     for metric, profile in run.devices.items():
-        measured = run.measured.get(metric, {})
+        measured = run.measured.get(metric.full_name, {})
         found = latency_agreement(measured)
         if found is None:
             continue
-        task = task_of(metric)
-        where = profile.name if task is None else f"{profile.name}, for {task}"
+        where = profile.name if metric.task is None else f"{profile.name}, for {metric.task}"
         median_of = f"median of {found.n}{_probe(profile.probe_ms, measured)}"
         text = f"Measured on {where}: {slower(found.factor)} than predicted ({median_of})"
         sentences.append(

@@ -15,9 +15,9 @@ from mvt_nas.cli.main import main
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import ArchitectureError, MetricError, MvtNasError, RunError, SpaceError
-from mvt_nas.metrics.names import bare, device_of, is_cost, is_latency, of_task, task_of
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import SearchResult, search
-from mvt_nas.nas.problem.metrics import metric_direction
+from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.labels import label, short_label
@@ -118,24 +118,28 @@ def test_too_many_combinations_of_strides_are_refused_in_one_line() -> None:
 
 
 def test_names_of_tasks_come_before_names_of_costs() -> None:
-    assert [
-        task_of(name)
-        for name in ("segmentation.macs", "macs", "latency_ms@./a.json", "nothing.macs")
-    ] == [
-        "segmentation",
-        None,
-        None,
-        None,
+    tasks = [
+        Metric.parse(name).task for name in ("segmentation.macs", "macs", "latency_ms@./a.json")
     ]
-    assert bare("detection.latency_ms@x.y") == "latency_ms@x.y"
-    assert device_of("detection.latency_ms@x.y") == "x.y"
-    assert is_cost("detection.memory_mb")
-    assert is_latency("segmentation.latency_ms")
-    assert not is_cost("segmentation.accuracy")
-    assert [of_task("detection", "macs"), of_task(None, "macs")] == ["detection.macs", "macs"]
-    assert Budget.parse("segmentation.macs<=5G") == Budget("segmentation.macs", 5e9)
-    assert Objective.parse("detection.latency_ms@a/b.json:min") == Objective(
-        "detection.latency_ms@a/b.json", "min"
+    assert tasks == ["segmentation", None, None]
+    latency = Metric.parse("detection.latency_ms@x.y")
+    assert (latency.task, latency.name, latency.device) == ("detection", "latency_ms", "x.y")
+    assert str(latency.for_task(None)) == "latency_ms@x.y"
+    assert Metric.parse("detection.memory_mb").is_cost
+    assert Metric.parse("segmentation.latency_ms").is_latency
+    assert Metric.find("segmentation.accuracy") is None
+    assert Metric.find("nothing.macs") is None
+    assert str(Metric.parse("macs").for_task("detection")) == "detection.macs"
+    budget = Budget.parse("segmentation.macs<=5G")
+    assert (budget.name, budget.metric.task, budget.bound) == (
+        "segmentation.macs",
+        "segmentation",
+        5e9,
+    )
+    objective = Objective.parse("detection.latency_ms@a/b.json:min")
+    assert (objective.name, objective.metric.device) == (
+        "detection.latency_ms@a/b.json",
+        "a/b.json",
     )
     assert label("segmentation.macs") == "segmentation: MACs"
     assert short_label("detection.latency_ms@phone") == "detection: phone (ms)"
@@ -150,7 +154,7 @@ def test_only_costs_of_a_task_are_known(name: str) -> None:
             r" latency_ms\)$"
         ),
     ):
-        metric_direction(name)
+        parse_metric(name)
 
 
 def test_a_typo_in_the_name_of_a_task_is_found() -> None:
@@ -161,7 +165,7 @@ def test_a_typo_in_the_name_of_a_task_is_found() -> None:
             r" \(tasks: "
         ),
     ):
-        metric_direction("detecton.macs")
+        parse_metric("detecton.macs")
 
 
 @pytest.fixture

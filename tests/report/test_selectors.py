@@ -29,8 +29,8 @@ def run_of(
 ) -> Run:
     metrics = [f"latency_ms@{name}" for name in devices]
     objectives = (
-        Objective("trained_accuracy", "max"),
-        *(Objective(metric, "min") for metric in metrics),
+        Objective.parse("trained_accuracy:max"),
+        *(Objective.parse(f"{metric}:min") for metric in metrics),
     )
     rows = SPACE.sample(len(points), 0)
     config = RunConfig(SPACE.document, SPACE.hash, objectives, (), len(points), "random", 0)
