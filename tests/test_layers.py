@@ -18,13 +18,14 @@ PACKAGE = Path(mvt_nas.__file__).parent
 
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "_version", "_typing", "_threads_and_malloc"},
-    {"_fields", "_io", "_yaml", "journal", "registry", "resources"},
+    {"errors", "_version", "_typing", "_threads_and_malloc", "hardware"},
+    {"_fields", "_io", "_optional", "_yaml", "journal", "registry", "resources"},
     {"data", "space"},
     {"blocks"},
     {"tasks"},
     {"metrics", "models"},
-    {"checkpoints", "cost", "pareto"},
+    {"errors", "_version", "_typing", "_threads_and_malloc", "hardware"},
+    {"_fields", "_io", "_optional", "_yaml", "journal", "registry", "resources"},
     {"latency", "proxies", "training"},
     {"accuracy", "external_models"},
     {"nas", "export"},
@@ -36,6 +37,8 @@ SEPARATE = [
     {"data", "space"},
     {"metrics", "models"},
     {"checkpoints", "cost"},
+    {"checkpoints", "onnx"},
+    {"cost", "onnx"},
     {"checkpoints", "latency"},
     {"checkpoints", "proxies"},
     {"latency", "proxies"},

@@ -46,7 +46,7 @@ def predicted_latencies(
         entries.append(
             {"device": profile.name, "batch_size": profile.batch_size}
             | figures
-            | {"strange": list(found.strange)}
+            | {"strange": list(found.uncalibrated)}
         )
     return entries
 

@@ -1,8 +1,8 @@
 """Measuring the front of a run for real, where a device that it predicts for is this machine.
 
-Networks are measured a few at a time, each few spread over the whole front and raced against the
-probe, and are written down before the next: an interruption loses no finished ones, and measuring
-again goes on with the rest.
+Networks are measured a few at a time, each few spread over the whole front and timed against the
+reference model, and are written to the run before the next few: an interruption loses no finished
+ones, and measuring again resumes with the rest.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _measure(
             one.timing.low_ms,
             one.timing.high_ms,
             candidate.scores[metric.full_name],
-            one.timing.probe_ms,
+            one.timing.reference_ms,
             one.timing.warnings,
             found,
         )

@@ -117,9 +117,8 @@ def _beside(
 ) -> NDArray[np.float64]:
     """Return a metric of candidates as it compares with the baseline's.
 
-    Where that is a measured latency, so are theirs, in the state that the machine was in then: by
-        the probe, the same network in all
-    measurements. Those that were not measured are taken at their predictions times the median of
+    Where that is a measured latency, so are theirs, in the state that the machine was in then, by
+    the reference model, which is in all measurements. Those that were not measured are taken at their predictions times the median of
     measured by predicted.
     """
     name = metric.full_name
@@ -135,7 +134,7 @@ def _beside(
     factor = (
         median(ratios)
         if ratios
-        else _state(probe_ms, run.devices[metric].probe_ms if metric in run.devices else None)
+        else _state(probe_ms, run.devices[metric].reference_ms if metric in run.devices else None)
     )
     return np.array(
         [
@@ -146,5 +145,5 @@ def _beside(
 
 
 def _state(now_ms: float | None, then_ms: float | None) -> float:
-    """Return how much slower a machine is now than it was, by its probe; 1 where that is not known."""
+    """Return the slowdown of a machine by its reference model; 1 where it is not known."""
     return now_ms / then_ms if now_ms and then_ms else 1.0

@@ -26,7 +26,7 @@ from mvt_nas.report.plots import draw_plot, front_plot
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
-HERE = profile("here", 1, here=True, probe_ms=5.0)
+HERE = profile("here", 1, here=True, reference_ms=5.0)
 QUICK = (
     "--objective",
     "channel_entropy",
@@ -99,8 +99,8 @@ def test_a_search_measures_its_front_where_its_device_is_here(
     assert "predicted ms  measured ms" in out
     assert "Milliseconds are predicted for here." in out
     assert (
-        "Measured on here: 10.0 % slower than predicted (median of 4; the probe, always the same"
-        " network, is 4.0 % slower than" in out
+        "Measured on here: 10.0 % slower than predicted (median of 4; the reference model is 4.0 %"
+        " slower than when the device was profiled" in out
     )
     assert "that one factor apart, predictions are 0.0 % off at the median." in out
     document = run_json("pareto", "r", capsys=capsys)

@@ -105,7 +105,7 @@ def run_with_latencies(
         str(n): LatencyRecord(str(n), METRIC, ms, ms, ms, predicted[n], probe)
         for n, (ms, probe) in measured.items()
     }
-    inputs = SearchInputs({Metric.parse(METRIC): profile("here", probe_ms=probe_ms)})
+    inputs = SearchInputs({Metric.parse(METRIC): profile("here", reference_ms=probe_ms)})
     return replace(
         run,
         candidates=candidates,

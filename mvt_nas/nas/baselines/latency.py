@@ -85,8 +85,14 @@ def _timed(
     )
     (found,) = measure([(told.baseline.name, told.foreign.network)], settings)
     timing = found.timing
-    figures = {name: getattr(timing, name) for name in ("ms", "low_ms", "high_ms", "probe_ms")}
-    return figures | {"warnings": list(timing.warnings), "fingerprint": fingerprint_of(profile)}
+    return {
+        "ms": timing.ms,
+        "low_ms": timing.low_ms,
+        "high_ms": timing.high_ms,
+        "probe_ms": timing.reference_ms,
+        "warnings": list(timing.warnings),
+        "fingerprint": fingerprint_of(profile),
+    }
 
 
 def _check_form(foreign: ExternalModel, profile: DeviceProfile) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mvt_nas._version import __version__
 from mvt_nas.errors import ArchitectureError, MetricError, RunError, TrainingError, listing
-from mvt_nas.latency.fingerprint import this_device
+from mvt_nas.hardware import this_device
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.problem.device_profiles import unknown_devices
 from mvt_nas.nas.problem.objectives import Budget, Objective, costly_metrics, metrics_of
