@@ -24,7 +24,9 @@ def test_benchmarks_are_found_by_their_file() -> None:
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main(["nothing"]) == 2
-    assert capsys.readouterr().err.startswith("unknown benchmark 'nothing' (known: cost_table, ")
+    assert capsys.readouterr().err.startswith(
+        "unknown benchmark 'nothing' (known: code_style, cost_table, "
+    )
 
 
 def test_figures_are_medians_over_repeats() -> None:

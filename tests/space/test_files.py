@@ -158,7 +158,7 @@ def test_a_file_may_extend_a_space_that_ships(tmp_path: Path) -> None:
             "extends: tiny.yaml\nstages: [{}]",
             (
                 r"own.yaml: stages holds 1 entries, the extended file 3; give one mapping each \({}"
-                r" keeps it\)$"
+                r" keeps the stage\)$"
             ),
         ),
         (
