@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mvt_nas.metrics.names import task_of
-
 if TYPE_CHECKING:
     from mvt_nas.nas.runs.latency_records import LatencyRecord
     from mvt_nas.nas.runs.run import Run
@@ -70,12 +68,11 @@ def format_agreement(run: Run) -> list[str]:
 
     sentences = []
     for metric, profile in run.devices.items():
-        measured = run.measured.get(metric, {})
+        measured = run.measured.get(metric.full_name, {})
         found = latency_agreement(measured)
         if found is None:
             continue
-        task = task_of(metric)
-        where = profile.name if task is None else f"{profile.name}, for {task}"
+        where = profile.name if metric.task is None else f"{profile.name}, for {metric.task}"
         median_of = f"median of {found.n}{_format_machine_state(profile.reference_ms, measured)}"
         text = f"Measured on {where}: {slower(found.factor)} than predicted ({median_of})"
         sentences.append(

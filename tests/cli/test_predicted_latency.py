@@ -20,6 +20,7 @@ from mvt_nas.latency.profile_lookup import default_profile_name
 from mvt_nas.latency.timing.measure import LatencyMeasurement
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Timing
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.latency_records import NAME
 from mvt_nas.report.plots import draw_plot, front_plot
 from tests.support.device_profiles import install, predictor, profile
@@ -111,7 +112,9 @@ def test_a_search_measures_its_front_where_its_device_is_here(
         one["ms"] == pytest.approx(1.1 * one["predicted_ms"]) and one["probe_ms"] == 5.2
         for one in measured
     )
-    assert document["devices"] == {"here": Run.load("r").devices["latency_ms@here"].hash}
+    assert document["devices"] == {
+        "here": Run.load("r").devices[Metric.parse("latency_ms@here")].hash
+    }
 
 
 def test_tables_and_pictures_hold_both_figures(
@@ -266,7 +269,7 @@ def test_show_says_what_lies_outside_the_calibration(
     install(folder / "devices", profile("narrow", predictor=model))
     _, out, _ = run("show", "mobilevit_xxs", "--device", "narrow", capsys=capsys)
     assert (
-        "% of that lies outside what was calibrated (depthwise): the interval may not hold" in out
+        "% of it is outside the calibrated range (depthwise): the interval may not hold" in out
     )
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 from mvt_nas._optional import one_line_errors, package_version
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 from mvt_nas.latency.runtimes.torch import TorchSession

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mvt_nas._optional import one_line_errors
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mvt_nas._optional import one_line_errors
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 from mvt_nas.latency.runtimes.torch import TorchSession
