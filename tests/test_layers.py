@@ -19,12 +19,12 @@ PACKAGE = Path(mvt_nas.__file__).parent
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "_version", "_typing", "_threads_and_malloc", "hardware"},
-    {"_fields", "_io", "_optional", "_yaml", "journal", "pareto", "registry", "resources"},
+    {"_fields", "_io", "_optional", "_yaml", "journal", "registry", "resources"},
     {"data", "space"},
     {"blocks"},
     {"tasks"},
     {"metrics", "models"},
-    {"checkpoints", "cost", "onnx"},
+    {"checkpoints", "cost", "onnx", "pareto"},
     {"latency", "proxies", "training"},
     {"accuracy", "external_models"},
     {"nas", "export"},
