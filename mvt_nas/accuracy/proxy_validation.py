@@ -29,7 +29,8 @@ from mvt_nas.accuracy.rank_correlation import (
     spearman,
 )
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
-from mvt_nas.proxies.base import PROXIES, Batch
+from mvt_nas.proxies.base import PROXIES
+from mvt_nas.proxies.types import Batch
 
 IMAGES = 32
 

@@ -14,7 +14,7 @@ import click
 from mvt_nas.cli.render import print_json, print_table
 
 if TYPE_CHECKING:
-    from mvt_nas.proxies.base import Batch
+    from mvt_nas.proxies.types import Batch
 
 
 @click.command("validate")

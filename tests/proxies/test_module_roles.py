@@ -167,7 +167,7 @@ def test_dss_of_both_attentions_is_that_of_a_network_rebuilt_in_float64(name: st
                 )
         else:
             saliency += float(np.abs(weight * gradient).sum())
-    assert dss(network, noise_batch(2, 64, seed=0)) == pytest.approx(
+    assert dss.score(network, noise_batch(2, 64, seed=0)) == pytest.approx(
         math.log1p(diversity) + math.log1p(saliency), rel=1e-7
     )
 
@@ -176,7 +176,7 @@ def test_dss_without_attention_is_the_saliency() -> None:
     layer = nn.Linear(2, 2, bias=False)
     layer.weight = nn.Parameter(torch.tensor([[1.0, -2.0], [0.5, 0.0]]))
     network = nn.Sequential(nn.Flatten(), layer)
-    assert dss(network, noise_batch(1, 1, seed=0, in_channels=2)) == pytest.approx(
+    assert dss.score(network, noise_batch(1, 1, seed=0, in_channels=2)) == pytest.approx(
         math.log1p(3.5), rel=1e-12
     )
 
@@ -294,7 +294,7 @@ def test_zen_of_a_chain_is_the_published_score() -> None:
         change = float((after - before).abs().mean()) / (0.01 * math.sqrt(2 / math.pi))
         published.append(math.log(change) + sum(0.5 * math.log(scale) for scale in scales[:3]))
     # Each draw of the kernels gives another score; ours is one more of them.
-    found = zen(Classifier(chain()), batch)
+    found = zen.score(Classifier(chain()), batch)
     assert np.std(published) < 0.4
     assert found == pytest.approx(float(np.mean(published)), abs=4 * float(np.std(published)))
 
@@ -311,7 +311,7 @@ def test_zen_of_linear_convolutions_is_their_gain() -> None:
 
     # Of normal changes in three channels, the mean length is 2 sqrt(2 / pi) times what one normal
     # weight makes of one channel.
-    assert zen(Scaled(), noise_batch(8, 16, seed=0)) == pytest.approx(
+    assert zen.score(Scaled(), noise_batch(8, 16, seed=0)) == pytest.approx(
         math.log(2 * math.sqrt(2 / math.pi)), abs=0.02
     )
 
@@ -340,14 +340,14 @@ def test_parts_in_a_row_add_up_to_the_whole() -> None:
     assert len(both.variances) == 3
     assert gains.variances == []
     relu = 3 * math.log(0.5)
-    assert sum(gains.logarithms) + relu == pytest.approx(zen(whole, batch), abs=0.6)
+    assert sum(gains.logarithms) + relu == pytest.approx(zen.score(whole, batch), abs=0.6)
 
 
 def test_zen_does_not_read_the_weights_of_the_parts() -> None:
     batch = noise_batch(4, 32, seed=0)
     network = small_cnn(3)
     next(network.parameters()).data.fill_(math.nan)
-    assert zen(network, batch) == pytest.approx(zen(small_cnn(1), batch), abs=1e-6)
+    assert zen.score(network, batch) == pytest.approx(zen.score(small_cnn(1), batch), abs=1e-6)
 
 
 def test_zen_of_a_network_without_convolutions_is_reported() -> None:

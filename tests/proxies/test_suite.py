@@ -25,9 +25,9 @@ from mvt_nas import load_space, published_names, zoo
 from mvt_nas.errors import PluginError
 from mvt_nas.models.network import build_model
 from mvt_nas.proxies import PROXIES, Batch, Proxy
-from mvt_nas.proxies.base import Coverage, ProxyReading, Score
 from mvt_nas.proxies.batches import digits_batch, noise_batch
 from mvt_nas.proxies.suite import score_all, score_one
+from mvt_nas.proxies.types import Coverage, ProxyReading, Score
 from tests.proxies.test_proxies import make_unusual, state_of
 from tests.support.architectures import random_architecture
 from tests.support.external_networks import NETWORKS, Build, small_cnn, token_net
