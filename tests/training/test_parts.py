@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mvt_nas.checkpoints import load_checkpoint
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import CheckpointError, DataError, TrainingError
 from mvt_nas.models.network import build_model
 from mvt_nas.space.published import zoo
