@@ -98,7 +98,7 @@ def test_a_table_grows_and_nothing_is_trained_twice(tmp_path: Path) -> None:
         (
             dataclasses.replace(PROTOCOL, split_seed=1),
             "data_fingerprint",
-        ),  # a limit chooses pictures by it
+        ),  # a limit chooses images by it
     ):
         with pytest.raises(
             AccuracyError,
@@ -114,7 +114,7 @@ def _what_is_in_it(path: Path) -> None:
     assert table.head["protocol"] == PROTOCOL.to_dict()
     assert table.head["num_classes"] == 10
     assert table.head["matched_macs"] == 8e5
-    assert {one.panel for one in table.trainings} == {"spread", "matched", "published"}
+    assert {one.subset for one in table.trainings} == {"spread", "matched", "published"}
     assert all(one.architecture.resolution_px == 16 for one in table.trainings)
     assert all(
         one.status == COMPLETE and len(one.curve) == 1 and one.seconds > 0
@@ -148,8 +148,8 @@ def test_jobs_come_in_an_order_in_which_an_early_end_leaves_some_of_all() -> Non
         len({(job.planned.architecture.key, job.seed) for job in jobs}) == len(jobs) == 28 + 2 * 4
     )
     assert [job.seed for job in jobs] == [0] * 21 + [1] * 4 + [2] * 4 + [0] * 7
-    panels = [job.planned.panel for job in jobs[:7]]
-    assert {panel: panels.count(panel) for panel in ("spread", "matched", "published")} == {
+    subsets = [job.planned.subset for job in jobs[:7]]
+    assert {subset: subsets.count(subset) for subset in ("spread", "matched", "published")} == {
         "spread": 4,
         "matched": 2,
         "published": 1,
@@ -168,7 +168,7 @@ def test_networks_that_shrinking_makes_equal_are_trained_once() -> None:
     jobs, budget = all_published.jobs(10)
     keys = [job.planned.architecture.key for job in jobs]
     assert len(set(keys)) == len(keys)
-    titles = [job.planned.title for job in jobs if job.planned.panel == "published"]
+    titles = [job.planned.title for job in jobs if job.planned.subset == "published"]
     assert 5 <= len(titles) < 19
     assert len(all_published._published(budget, 10)) == 19
 

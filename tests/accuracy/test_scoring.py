@@ -77,11 +77,11 @@ def test_validate_judges_scores_by_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "expected"),
+    ("images", "expected"),
     [(12_000, (10_000, 2_000)), (50_000, (10_000, 2_000)), (1_797, (1_438, 359))],
 )
-def test_the_default_protocol_asks_for_no_more_pictures_than_there_are(
-    pictures: int, expected: tuple[int, int]
+def test_the_default_protocol_needs_no_more_images_than_there_are(
+    images: int, expected: tuple[int, int]
 ) -> None:
-    found = default_protocol(pictures)
+    found = default_protocol(images)
     assert (found.train_images, found.validation_images) == expected

@@ -224,13 +224,13 @@ def test_one_seed_counts_once() -> None:
     assert found.seed_sd == pytest.approx(math.sqrt(18))  # of 40 and 46
 
 
-def test_panels_are_told_apart_and_one_seed_has_no_deviation() -> None:
+def test_subsets_are_kept_and_one_seed_has_no_deviation() -> None:
     rows = tuple(
-        training(number, panel="matched" if number in (1, 4) else "spread") for number in range(9)
+        training(number, subset="matched" if number in (1, 4) else "spread") for number in range(9)
     )
     found = AccuracyTable(HEAD, rows).networks()
-    np.testing.assert_array_equal(found.in_panel("matched"), [1, 4])
-    assert len(found.in_panel("published")) == 0
+    np.testing.assert_array_equal(found.in_subset("matched"), [1, 4])
+    assert len(found.in_subset("published")) == 0
     assert found.seed_sd == 0
 
 

@@ -37,7 +37,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for number, accuracy in enumerate(smooth(12)):
         append(
             Path("t.csv"),
-            training(number, float(accuracy), panel="matched" if number % 3 == 0 else "spread"),
+            training(number, float(accuracy), subset="matched" if number % 3 == 0 else "spread"),
         )
     append(Path("t.csv"), training(0, float(smooth(12)[0]) + 1, seed=1))
     return "t.csv"
@@ -173,7 +173,7 @@ def test_wrong_input_is_told_in_one_line(
 
 def test_the_helpers_of_these_tests_are_what_they_say() -> None:
     assert len({one.key for one in architectures(48)}) == 48
-    assert len(networks(smooth(48)).in_panel("matched")) == 16
+    assert len(networks(smooth(48)).in_subset("matched")) == 16
 
 
 def test_figures_are_kept_beside_the_table(
