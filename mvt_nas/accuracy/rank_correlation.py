@@ -83,7 +83,7 @@ def ndcg(score: ArrayLike, truth: ArrayLike, k: int = 10) -> float:
 
 
 def regret(score: ArrayLike, truth: ArrayLike) -> float:
-    """Return the best true value minus that of the best entry by score, in the unit of the truth."""
+    """Return the best true value minus that of the best entry by score, in the truth's unit."""
     values = np.asarray(truth, dtype=float)
     return float(values.max() - values[int(np.argmax(np.asarray(score)))])
 

@@ -22,8 +22,6 @@ from mvt_nas.accuracy.trained_networks import DistinctNetworks, pooled_sd
 from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.space.architecture import Architecture
 
-# The header of the file. The column "panel" holds the subset, "pictures_per_second" the images per
-# second: their names stay, so that existing files can be read.
 COLUMNS = (
     "key",
     "title",
@@ -41,6 +39,10 @@ COLUMNS = (
     "curve",
     "architecture",
 )
+# Attributes of a training that are not named like their columns, whose names stay so that existing
+# files can be read.
+_ATTRIBUTES = {"panel": "subset", "pictures_per_second": "images_per_second"}
+
 COMPLETE = "complete"
 """Status of a training that went well."""
 
@@ -259,8 +261,4 @@ def _cell(training: TrainedNetwork, name: str) -> object:
         return json.dumps(training.architecture.to_dict(), separators=(",", ":"))
     if name == "curve":
         return json.dumps(list(training.curve))
-    if name == "panel":
-        return training.subset
-    if name == "pictures_per_second":
-        return training.images_per_second
-    return getattr(training, name)
+    return getattr(training, _ATTRIBUTES.get(name, name))

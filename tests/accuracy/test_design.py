@@ -1,4 +1,4 @@
-"""What is trained: features of both ways, subsets of the promised sizes, published designs made smaller."""
+"""Planned networks: features, subsets of the promised sizes, shrunk published designs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scores are worth: scores of which it is known are judged."""
+"""Validation of proxies with known quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of the networks of a table: in which direction, at which seeds, and the verb that judges them."""
+"""Scores of a table's networks: direction, seeds, and ``mvt-nas proxy validate``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_scores_are_those_of_the_networks_alone_at_each_seed() -> None:
             assert found["snip"][seed, place] == pytest.approx(alone.value, rel=1e-9)
 
 
-def test_validate_judges_scores_by_a_table(tmp_path: Path) -> None:
+def test_validate_evaluates_proxies_on_a_table(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     start_table(table, HEAD)
     for number in range(12):

@@ -1,4 +1,4 @@
-"""Every way an image may lie on a disk, against pixels that are known."""
+"""Decoding of all kinds of image files, against known pixels."""
 
 from __future__ import annotations
 

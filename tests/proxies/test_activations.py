@@ -1,4 +1,4 @@
-"""Scores that are read from activations, and whether all activations are seen."""
+"""Proxies of activations, and the detection of activations."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def check_units(architecture: Architecture) -> None:
     assert seen.units == activation_units(architecture)
 
 
-def test_activations_of_strangers_are_seen() -> None:
+def test_activations_of_external_networks_are_seen() -> None:
     modules = sum("SiLU" in type(module).__name__ for module in mobilevit().modules())
     for network, activations in ((small_cnn(), 2), (token_net(), 2), (mobilevit(), modules)):
         batch = digits_batch(4, 32, seed=0)

@@ -1,4 +1,4 @@
-"""The counting baselines and the aggregates: against the lowering, by hand, and their constants against the sample."""
+"""Counting baselines and aggregates: against the lowering, by hand, and the sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores that are read from gradients, against closed forms: GradNorm, ZiCo, the Jacobian covariance, trainability."""
+"""GradNorm, ZiCo, the Jacobian covariance and trainability, against closed forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DSS and the Zen-score, and the roles that they are about: attention matrices and convolutional parts."""
+"""DSS and the Zen-score, with attention matrices and convolutional parts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_published_models_have_four_matrices_per_transformer_layer(name: str, la
     )
 
 
-def test_matrices_of_strangers() -> None:
+def test_matrices_of_external_networks() -> None:
     assert matrices(nn.MultiheadAttention(4, 2)) == [
         ("in_proj_weight", 0, 4),
         ("in_proj_weight", 4, 8),
@@ -211,7 +211,7 @@ def test_attention_is_no_convolutional_part() -> None:
     assert convolutional_parts(attention) == []
     plain = nn.Sequential(convolution)
     assert convolutional_parts(nn.Sequential(nn.Sequential(attention), plain)) == [plain]
-    # What lies beside an attention belongs to a transformer layer.
+    # The siblings of an attention belong to a transformer layer.
     assert convolutional_parts(nn.Sequential(convolution, attention)) == []
 
 
@@ -234,7 +234,7 @@ def test_parts_of_our_networks() -> None:
     assert parts == expected
 
 
-def test_parts_of_strangers() -> None:
+def test_parts_of_external_networks() -> None:
     network = small_cnn()
     assert convolutional_parts(network) == [network[0], network[3]]
     trunk = network[:4]
@@ -270,7 +270,7 @@ class Classifier(nn.Module):
 
 
 def test_zen_of_a_chain_is_the_published_score() -> None:
-    """As published: log of the mean change of the features by the change of the images, plus log of the scales of the batch norms."""
+    """As published: log of the features' mean change, plus log of the batch norms' scales."""
     batch = noise_batch(64, 32, seed=0)
     trunk, published = chain(), []
     generator = torch.Generator().manual_seed(5)

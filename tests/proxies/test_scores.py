@@ -178,7 +178,7 @@ def test_snip_refuses_labels_beyond_the_outputs(labels: list[int]) -> None:
 
 
 def one_block(block: nn.Module) -> nn.Sequential:
-    """Return a network whose only primary block starts with a unit convolution that passes three channels on."""
+    """Return a network whose only primary block starts with an identity convolution."""
     convolution = nn.Conv2d(3, 3, 1, bias=False)
     convolution.weight = nn.Parameter(torch.eye(3)[:, :, None, None])
 

@@ -1,4 +1,4 @@
-"""Tables of networks that nobody trained: real architectures, accuracies by a rule that is known."""
+"""Synthetic accuracy tables: real architectures, accuracies by a known rule."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def training(
 
 
 def write_table(path: Path, shift: float = 0.0) -> Path:
-    """Write a table of twelve networks whose accuracies are a smooth function of size, and return its path."""
+    """Write a table of twelve networks with accuracies that are smooth in size; return its path."""
     start_table(path, HEAD)
     for number, accuracy in enumerate(smooth(12)):
         append(
