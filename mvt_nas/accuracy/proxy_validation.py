@@ -198,10 +198,11 @@ def _validate(
     )
     score = score[rows]
     delta, low, high = _against_counting(score, counting, accuracy, rng)
+    verdict = NOT_BETTER
     if low > 0:
         verdict = BETTER
-    else:
-        verdict = WORSE if high < 0 else NOT_BETTER
+    elif high < 0:
+        verdict = WORSE
     return ProxyValidation(
         proxy=name,
         n=len(rows),

@@ -91,10 +91,10 @@ def _files(folder: Path) -> list[Path]:
 
 def _part(file: Path, source: str) -> str:
     """Return the part in the name of a file or of its folders; ``""`` if there is none."""
-    words = [file.stem]
+    names = [file.stem]
     if Path(source).is_dir():
-        words += reversed(file.relative_to(source).parts[:-1])
-    leading = (re.split(r"[-_.]", word.lower())[0] for word in words)
+        names += reversed(file.relative_to(source).parts[:-1])
+    leading = (re.split(r"[-_.]", name.lower())[0] for name in names)
     return next((word for word in leading if word in PARTS), "")
 
 
