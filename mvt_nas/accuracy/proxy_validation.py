@@ -26,6 +26,7 @@ from mvt_nas.accuracy.rank_correlation import (
     spearman,
 )
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.proxies.base import PROXIES
 from mvt_nas.proxies.types import Batch
 
@@ -72,7 +73,8 @@ def score_networks(
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.suite import score_all
 
-    signs = {name: 1.0 if PROXIES.get(name).direction == "max" else -1.0 for name in names}
+    # Scores are correlated as merits, of which more is better.
+    signs = {name: -Direction(PROXIES.get(name).direction).sign for name in names}
     result = {name: np.full((seeds, len(networks)), np.nan) for name in names}
     for index, architecture in enumerate(networks.architectures):
         for seed in range(seeds):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mvt_nas.proxies.observers import ForwardObserver
     from mvt_nas.proxies.passes import Passes
 
-Direction = Literal["max", "min"]
-
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
@@ -45,7 +43,7 @@ class Proxy:
 
     name: str
     score: Callable[[nn.Module, Batch], float]
-    direction: Direction
+    direction: Literal["max", "min"]
     passes: str
     source: str
     labelled: bool
@@ -76,7 +74,7 @@ PROXIES: Registry[Proxy] = Registry("proxy", "mvt_nas.proxies")
 
 def proxy(
     *,
-    direction: Direction,
+    direction: Literal["max", "min"],
     passes: str,
     source: str,
     labelled: bool,
