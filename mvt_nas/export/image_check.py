@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import DataError
 from mvt_nas.export.base import ExportModel
 from mvt_nas.export.verification import ExportResult, reference

@@ -1,4 +1,4 @@
-"""Networks with weights as they might be after training: no tensor is constant, and activations stay of order one."""
+"""Networks with weights like trained ones: no constant tensor, activations of order one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _IMAGES = 3  # with fewer, channels of a single pixel would hardly vary
 def trained_like(
     architecture: Architecture, *, num_classes: int = 1000, seed: int = 0, task: Task | None = None
 ) -> Network | TaskNetwork:
-    """Return the network in evaluation mode; batch norms know the statistics of random images of its resolution.
+    """Return the network in evaluation mode, with BatchNorm statistics of random images.
 
-    Every weight, bias and statistic differs from what initialisation gives, so that none can be
-    lost unseen.
+    Every weight, bias and statistic differs from its initial value, so that none can be lost
+    unnoticed.
     """
     model = build_model(architecture, num_classes=num_classes, seed=seed, task=task)
     generator = torch.Generator().manual_seed(seed)
@@ -39,7 +39,7 @@ def subject_like(
     seed: int = 0,
     task: str | None = None,
 ) -> ExportModel:
-    """Return what is exported, with such weights; ``task`` is as the command line takes it."""
+    """Return an export model with such weights; ``task`` is as on the command line."""
     found = None if task is None else task_from_text(task)
     model = trained_like(architecture, num_classes=num_classes, seed=seed, task=found)
     classes = num_classes if found is None else found.num_classes
@@ -55,7 +55,7 @@ def subject_like(
 
 
 def _draw(module: nn.Module, generator: torch.Generator) -> None:
-    """Give a layer random weights under which what it returns is about as large as what it gets."""
+    """Give a layer random weights that keep the scale of its input."""
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     if isinstance(weight, Tensor) and weight.ndim >= 2:
         nn.init.normal_(weight, std=weight[0].numel() ** -0.5, generator=generator)
@@ -66,7 +66,7 @@ def _draw(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def _settle(model: nn.Module, images: Tensor) -> None:
-    """Let batch norms see the images once."""
+    """Set the statistics of batch norms to those of some images."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
