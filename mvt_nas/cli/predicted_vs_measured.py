@@ -62,7 +62,7 @@ def _prediction(
 def _exported(path: Path) -> tuple[Architecture | None, int, Task | None]:
     """Return the architecture, the number of classes and the task in an ONNX file of ``mvt-nas export``."""
     from mvt_nas.errors import ExportError
-    from mvt_nas.export.reading import read_architecture
+    from mvt_nas.export.base import read_architecture
 
     try:
         found = read_architecture(path)

@@ -16,8 +16,8 @@ from torch import nn
 import mvt_nas.export.targets
 from mvt_nas.errors import ExportError, PluginError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
-from mvt_nas.export.model import export_model, nearest
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.model import export_model, nearest_published
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export, export_all
 from mvt_nas.space.published import published_names, zoo
 from tests.support.export_networks import architectures
@@ -237,5 +237,5 @@ def test_a_subject_has_its_weights_and_where_they_are_from(tmp_path: Path) -> No
 
 def test_a_published_model_is_nearest_to_itself() -> None:
     for name in published_names():
-        assert nearest(zoo(name)) == name.removesuffix("_l2") or nearest(zoo(name)) == name
-    assert nearest(replace(zoo("mobilevit_s"), head_width=600)) == "mobilevit_s"
+        assert nearest_published(zoo(name)) == name.removesuffix("_l2") or nearest_published(zoo(name)) == name
+    assert nearest_published(replace(zoo("mobilevit_s"), head_width=600)) == "mobilevit_s"

@@ -18,7 +18,7 @@ from mvt_nas._fields import integer
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportModel
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture, Block, Stage

@@ -12,7 +12,7 @@ import yaml
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS
 from mvt_nas.export.cvnets.yaml_file import settings
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import read_architecture
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
 from tests.support.export_networks import BLOCKS, NUM_CLASSES, architecture_with, subject

@@ -13,7 +13,7 @@ import yaml
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import ExportModel
 from mvt_nas.export.cvnets.yaml_file import settings
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import TaskNetwork
 from mvt_nas.space.architecture import Architecture

@@ -15,8 +15,8 @@ import torch
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import READERS, ExportModel
 from mvt_nas.export.metadata import KEY, metadata
-from mvt_nas.export.python_constants import python_constants
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.metadata import python_constants
+from mvt_nas.export.base import read_architecture
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import task_from_text
@@ -124,7 +124,7 @@ def test_an_architecture_is_found_in_every_form(tmp_path: Path) -> None:
         assert found.architecture.key == NETWORK.key
         assert read_architecture(path) == found
         assert found.settings.get("num_classes", 5) == 5
-        assert found.form
+        assert found.format
 
 
 def test_readers_leave_the_files_of_others_alone(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from torch import nn
 
 from mvt_nas.cost.counts import count
 from mvt_nas.export.base import TARGETS, ExportModel
-from mvt_nas.export.reading import read_architecture
-from mvt_nas.export.timing import time_exports
+from mvt_nas.export.base import read_architecture
+from mvt_nas.export.verification import time_exports
 from mvt_nas.export.verification import export, export_all
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo

@@ -22,7 +22,7 @@ from mvt_nas.export.base import ExportModel
 from mvt_nas.export.model import identifier
 from mvt_nas.export.python_source.file import source
 from mvt_nas.export.python_source.templates import TEMPLATES
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture, Block, Stage

@@ -28,8 +28,8 @@ from mvt_nas.export.inference_module import DetectorForInference, inference_modu
 from mvt_nas.export.model import export_model, task_with_classes
 from mvt_nas.export.python_source.file import source
 from mvt_nas.export.python_source.templates import HEAD_TEMPLATES
-from mvt_nas.export.reading import read_architecture
-from mvt_nas.export.timing import time_exports
+from mvt_nas.export.base import read_architecture
+from mvt_nas.export.verification import time_exports
 from mvt_nas.export.verification import export, export_all
 from mvt_nas.models.network import TaskNetwork, build_model
 from mvt_nas.space.architecture import Architecture

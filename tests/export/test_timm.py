@@ -16,7 +16,7 @@ import torch
 
 from mvt_nas.checkpoints import load_checkpoint
 from mvt_nas.export.base import TARGETS
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture

@@ -12,7 +12,7 @@ from transformers import AutoModelForSemanticSegmentation, MobileViTConfig, Mobi
 
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import ExportModel
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.lowering import fitted
 from mvt_nas.space.published import zoo

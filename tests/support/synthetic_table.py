@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mvt_nas.export.base import ExportModel
-from mvt_nas.export.model import nearest
+from mvt_nas.export.model import nearest_published
 from mvt_nas.models.network import Network, TaskNetwork, build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task, task_from_text
@@ -49,7 +49,7 @@ def subject_like(
         model,
         classes,
         "random weights like trained ones",
-        nearest(architecture),
+        nearest_published(architecture),
         found,
     )
 
