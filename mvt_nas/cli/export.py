@@ -13,7 +13,6 @@ from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
 from mvt_nas.cli.parameters import FILE, FILE_OR_FOLDER, FOLDER
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import DataError, ExportError, listing
-from mvt_nas.export.base import TARGETS, read_architecture
 
 if TYPE_CHECKING:
     from mvt_nas.export.base import ExportModel
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="Output folder, with a subfolder per target.  [default: FOLDER/exported, or exported/NAME]",
+    help="Output folder; targets get subfolders.  [default: FOLDER/exported, or exported/NAME]",
 )
 @click.option(
     "--weights",
@@ -105,7 +104,7 @@ def export_command(
     if "list" in targets:
         _print_targets(as_json)
         return
-    # These load torch.
+    from mvt_nas.export.base import TARGETS  # these load numpy and torch
     from mvt_nas.export.model import export_model, task_with_classes
     from mvt_nas.export.verification import export_all, time_exports, usable_target
 
@@ -145,6 +144,8 @@ def export_command(
 
 
 def _print_targets(as_json: bool) -> None:
+    from mvt_nas.export.base import TARGETS
+
     targets = [TARGETS.get(name) for name in TARGETS]
     if as_json:
         rows = [
@@ -283,6 +284,8 @@ def import_command(file: Path, out: Path | None, as_json: bool) -> None:
     FILE is an exported file of any target, a YAML of ml-cvnets, or a configuration of transformers.
     The architecture is JSON, which all commands accept as a network.
     """
+    from mvt_nas.export.base import read_architecture  # loads numpy
+
     network = read_architecture(file)
     if as_json:
         print_json(

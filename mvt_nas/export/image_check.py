@@ -113,7 +113,7 @@ def _top_class(logits: Outputs) -> NDArray[np.int64]:
 def _validation_batches(
     config: TrainingConfig, max_images: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Yield validation images, (B, 3, H, W), from 0 to 1, and labels, (B,); unreadable ones left out."""
+    """Yield readable validation images, (B, 3, H, W), from 0 to 1, and their labels, (B,)."""
     training = config.training
     assert training is not None, "the configuration is not that of a training"
     catalogue = find_source(training.data).catalogue(training.data)

@@ -123,7 +123,7 @@ def _entry_text(archive: ZipFile, entry: ZipInfo) -> str:
 
 
 def python_constants(model: ExportModel, columns: int = 100) -> str:
-    """Return the description as Python: ``NUM_CLASSES``, ``TASK`` if there is one, ``ARCHITECTURE``.
+    """Return the description as the constants ``NUM_CLASSES``, ``TASK`` if any, ``ARCHITECTURE``.
 
     The last two are JSON in lines of at most ``columns`` characters.
     """

@@ -10,7 +10,7 @@ _FAMILY_NAMES = {"v1": "MobileViT", "v2": "MobileViTv2", "v3": "MobileViTv3"}
 
 
 def recipe_for(model: ExportModel) -> Recipe:
-    """Return the recipe of the nearest published model, or of the task, at the model's resolution."""
+    """Return the recipe of the nearest published model, or of the task, at our resolution."""
     if model.task is None:
         return preset(family(model.nearest), model.nearest, model.resolution_px)
     name = default_recipe(model.task.kind, model.nearest)

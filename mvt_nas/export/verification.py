@@ -233,7 +233,7 @@ def _differences(model: ExportModel, run: Run | None, batch: int) -> list[tuple[
 
 
 def _worst_output(batches: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, float]:
-    """Return difference and size, over all batches, of the output with the largest ratio of both."""
+    """Return difference and size, over all batches, of the output with the largest ratio."""
     # (outputs, 2) after the maximum over batches. NaN survives max and argmax, so it is the worst.
     maxima = np.array(batches).max(axis=0)
     relative = maxima[:, 0] / np.maximum(maxima[:, 1], _TINY)

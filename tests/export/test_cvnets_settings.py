@@ -10,12 +10,16 @@ import pytest
 import yaml
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import TARGETS
+from mvt_nas.export.base import TARGETS, read_architecture
 from mvt_nas.export.cvnets.yaml_file import settings
-from mvt_nas.export.base import read_architecture
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
-from tests.support.export_networks import BLOCKS, NUM_CLASSES, architecture_with, subject
+from tests.support.export_networks import (
+    BLOCKS,
+    NUM_CLASSES,
+    architecture_with,
+    random_export_model,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -50,14 +54,14 @@ def write(nearest: str, folder: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mvt_nas.export.targets.cvnets.find_spec", lambda name: None)
         TARGETS.get("cvnets").write(
-            subject(architecture_with(BLOCKS["v1"]), nearest=nearest), folder
+            random_export_model(architecture_with(BLOCKS["v1"]), nearest=nearest), folder
         )
     return "mvt_found_7"
 
 
 def of(nearest: str, architecture: Architecture | None = None) -> dict[str, Any]:
-    found = subject(architecture or architecture_with(BLOCKS["v1"], BLOCKS["v2"]))
-    return settings(replace(found, nearest=nearest), "mvt_x")
+    model = random_export_model(architecture or architecture_with(BLOCKS["v1"], BLOCKS["v2"]))
+    return settings(replace(model, nearest=nearest), "mvt_x")
 
 
 def flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -461,5 +465,5 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
 )
 def test_other_yaml_is_left_to_other_readers(text: str, tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(text)
-    with pytest.raises(ExportError, match="of no known form"):
+    with pytest.raises(ExportError, match="of no known format"):
         read_architecture(tmp_path / "other.yaml")

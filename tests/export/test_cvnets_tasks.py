@@ -11,17 +11,20 @@ import torch
 import yaml
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import ExportModel
+from mvt_nas.export.base import ExportModel, read_architecture
 from mvt_nas.export.cvnets.yaml_file import settings
-from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import TaskNetwork
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
 from tests.export.test_cvnets import built, standin, with_weights, write
 from tests.export.test_cvnets_settings import OPTIONS, flat
-from tests.support.export_networks import BLOCKS, architecture_with, difference
-from tests.support.synthetic_table import subject_like
+from tests.support.export_networks import (
+    BLOCKS,
+    architecture_with,
+    difference,
+    realistic_export_model,
+)
 
 __all__ = ["standin"]  # a fixture
 
@@ -58,7 +61,7 @@ def of(name: str, text: str) -> dict[str, Any]:
 
 
 def like(architecture: Architecture, text: str, nearest: str = "mobilevit_xxs") -> ExportModel:
-    return replace(subject_like("net", architecture, task=text), nearest=nearest)
+    return replace(realistic_export_model("net", architecture, task=text), nearest=nearest)
 
 
 @pytest.mark.parametrize(

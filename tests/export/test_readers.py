@@ -13,10 +13,8 @@ import pytest
 import torch
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import READERS, ExportModel
-from mvt_nas.export.metadata import KEY, metadata
-from mvt_nas.export.metadata import python_constants
-from mvt_nas.export.base import read_architecture
+from mvt_nas.export.base import READERS, ExportModel, read_architecture
+from mvt_nas.export.metadata import KEY, metadata, python_constants
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import task_from_text
@@ -183,7 +181,7 @@ def test_files_of_others_are_told_from_damaged_ones(tmp_path: Path) -> None:
     (tmp_path / "other.xml").write_text('<net version="11"><layers/></net>')
     refused(tmp_path / "other.xml", "a model of OpenVINO without an architecture in it")
     (tmp_path / "page.xml").write_text("<html/>")
-    refused(tmp_path / "page.xml", r"page\.xml: of no known form; one of ")
+    refused(tmp_path / "page.xml", r"page\.xml: of no known format; one of ")
     write_zip(tmp_path / "other.pt2", {"net/models/model.json": "{}"})
     refused(
         tmp_path / "other.pt2",
@@ -194,9 +192,9 @@ def test_files_of_others_are_told_from_damaged_ones(tmp_path: Path) -> None:
     (tmp_path / "other.mlpackage").mkdir()
     refused(tmp_path / "other.mlpackage", "incomplete, or a package without an architecture in it")
     (tmp_path / "other.py").write_text("ARCHITECTURE = 7")
-    refused(tmp_path / "other.py", "of no known form")
+    refused(tmp_path / "other.py", "of no known format")
     (tmp_path / "other.json").write_text('{"stages": 3}')
-    refused(tmp_path / "other.json", "of no known form")
+    refused(tmp_path / "other.json", "of no known format")
     refused(tmp_path / "missing.onnx", r"missing\.onnx: there is no such file")
 
 

@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from mvt_nas.checkpoints import load_checkpoint
-from mvt_nas.export.base import TARGETS
-from mvt_nas.export.base import read_architecture
+from mvt_nas.export.base import TARGETS, read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
@@ -27,7 +26,7 @@ from tests.support.export_networks import (
     architectures,
     difference,
     images,
-    subject,
+    random_export_model,
 )
 
 pytestmark = pytest.mark.slow
@@ -52,13 +51,13 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def exported(architecture: Architecture, folder: Path, nearest: str = "mobilevit_xxs") -> Any:
     """Return our network, after an export that timm's stand-in has checked."""
-    found = subject(architecture, nearest=nearest)
-    done = export(found, "timm", folder)
+    model = random_export_model(architecture, nearest=nearest)
+    done = export(model, "timm", folder)
     assert [file.name for file in done.files] == [f"{NAME}.py", f"{NAME}.pth", "README.md"]
     assert done.params_equal
     assert done.max_abs_diff is not None
     assert done.max_abs_diff <= 1e-5 * done.largest
-    return found.module
+    return model.module
 
 
 def created(*args: Any, **kwargs: Any) -> Any:
@@ -246,7 +245,7 @@ def test_without_timm_the_model_is_not_built(
 ) -> None:
     monkeypatch.setattr("mvt_nas.export.targets.timm.find_spec", lambda name: None)
     written = TARGETS.get("timm").write(
-        replace(subject(architecture_with(None)), name="mvt_own"), tmp_path
+        replace(random_export_model(architecture_with(None)), name="mvt_own"), tmp_path
     )
     assert (written.params, written.run) == (None, None)
     assert written.files[0].name == "mvt_own.py"

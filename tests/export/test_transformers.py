@@ -23,9 +23,9 @@ from transformers import (
 
 from mvt_nas.checkpoints import load_checkpoint
 from mvt_nas.errors import ExportError
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.huggingface.architecture_to_config import configuration_for
 from mvt_nas.export.huggingface.config_to_architecture import DEFAULTS
-from mvt_nas.export.base import read_architecture
 from mvt_nas.export.verification import ExportResult, export
 from mvt_nas.latency.runtime import silence_output
 from mvt_nas.models.network import build_model
@@ -38,8 +38,8 @@ from tests.support.export_networks import (
     architectures,
     difference,
     images,
+    random_export_model,
     shuffle,
-    subject,
 )
 
 pytestmark = pytest.mark.slow
@@ -118,12 +118,12 @@ def loaded(folder: Path) -> Any:
 
 def exported(architecture: Architecture, folder: Path) -> tuple[ExportResult, Any]:
     """Return what the export says, and our network with the weights that it wrote."""
-    found = subject(architecture)
-    done = export(found, "transformers", folder)
+    model = random_export_model(architecture)
+    done = export(model, "transformers", folder)
     assert done.params_equal
     assert done.max_abs_diff is not None
     assert done.max_abs_diff <= 1e-5 * done.largest
-    return done, found.module
+    return done, model.module
 
 
 def compare(folder: Path, ours: Any, architecture: Architecture) -> Any:
@@ -338,7 +338,7 @@ def test_defaults_are_those_of_the_library() -> None:
             {"model_type": "mvt_nas"},
             "config.json: architecture: a mapping of names to values is expected, not NoneType",
         ),
-        ({"model_type": "vit"}, "of no known form"),
+        ({"model_type": "vit"}, "of no known format"),
     ],
 )
 def test_configurations_that_cannot_be_read_are_told_of(

@@ -26,12 +26,13 @@ import sys, types
 from cvnets.models import MODEL_REGISTRY, get_model
 import numpy, torch
 name, model_file, settings, weights, images_file, logits_file = sys.argv[1:]
-text = open(model_file, encoding="utf-8").read().replace(f'name="{name}"', f'name="{name}_read_back"')
-module = sys.modules[name + "_read_back"] = types.ModuleType(name + "_read_back")
+copy_name = f"{name}_read_back"
+text = open(model_file, encoding="utf-8").read().replace(f'name="{name}"', f'name="{copy_name}"')
+module = sys.modules[copy_name] = types.ModuleType(copy_name)
 exec(compile(text, model_file, "exec"), vars(module))
 from options.opts import get_training_arguments
 opts = get_training_arguments(args=["--common.config-file", settings])
-model = get_model(opts, category="classification", model_name=name + "_read_back")
+model = get_model(opts, category="classification", model_name=copy_name)
 model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
 with torch.inference_mode():
     logits = model.eval()(torch.from_numpy(numpy.load(images_file)))

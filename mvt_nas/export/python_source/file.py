@@ -54,11 +54,12 @@ def _docstring(model: ExportModel) -> str:
     name = model.name
     side = model.resolution_px
     counts = count(model.architecture, num_classes=model.num_classes, task=model.task)
+    classes_text = f"{model.num_classes} classes"
     constants = "ARCHITECTURE" if model.task is None else "ARCHITECTURE and TASK"
     return f'''\
 """{name}: a network for images of {side} x {side} pixels, in PyTorch alone.
 
-{counts.params:,} parameters, {counts.macs:,} multiply-adds for one image, {model.num_classes} classes.
+{counts.params:,} parameters, {counts.macs:,} multiply-adds for one image, {classes_text}.
 
     from {name} import {", ".join(_public_names(model))}
 

@@ -124,7 +124,7 @@ def _resized(x: Tensor, side: tuple[int, int], align_corners: bool) -> Tensor:
 
 
 def _divisible(x: Tensor, patch: int) -> tuple[int, int]:
-    """Return the smallest size, at least that of the maps, that the side of the patches divides."""
+    """Return the smallest size, at least that of the maps, that the patch divides."""
     height, width = ((side + patch - 1) // patch * patch for side in x.shape[2:])
     return height, width''',
 )

@@ -1,4 +1,4 @@
-"""Reads JSON of this package: an architecture, alone or as ``architecture`` in a larger document."""
+"""Reads JSON of this package: an architecture, alone or as an entry of a larger document."""
 
 from __future__ import annotations
 

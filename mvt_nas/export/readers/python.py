@@ -1,4 +1,4 @@
-"""Reads the constants ``ARCHITECTURE`` and ``TASK`` in a Python file, which is parsed, never run."""
+"""Reads the constants ``ARCHITECTURE`` and ``TASK`` in a Python file, which is never run."""
 
 from __future__ import annotations
 

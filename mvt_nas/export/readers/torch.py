@@ -1,4 +1,4 @@
-"""Reads the architecture in an archive of ``torch.export``. Pickles are refused, and never loaded."""
+"""Reads the architecture in an archive of ``torch.export``, and refuses pickles unread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a ``config.json`` of transformers for MobileViT or MobileViTV2, or of an exported package."""
+"""Reads a ``config.json`` for MobileViT or MobileViTV2 of transformers, or of a package."""
 
 from __future__ import annotations
 

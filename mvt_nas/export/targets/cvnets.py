@@ -42,34 +42,38 @@ _NOT_BUILT = (
 _README = """\
 # {name}
 
-A network of mvt-nas for [apple/ml-cvnets](https://github.com/apple/ml-cvnets), tag `cvnets-v0.4`, and the recipe of {nearest} to train
-it. Set `root_train` and `root_val` in `{name}.yaml`, then, with `ML_CVNETS` the folder of ml-cvnets:
+A network of mvt-nas for [apple/ml-cvnets](https://github.com/apple/ml-cvnets), tag `cvnets-v0.4`,
+and the recipe of {nearest} to train it.
+Set `root_train` and `root_val` in `{name}.yaml`, then, with `ML_CVNETS` the folder of ml-cvnets:
 
 ```sh
 cp {name}.py "$ML_CVNETS/cvnets/models/classification/"
 cvnets-train --common.config-file {name}.yaml --common.results-loc results/{name}
 ```
 
-Add `--model.classification.pretrained {name}.pt` to begin with the weights in `{name}.pt` ({weights}); for another number of classes
-than {num_classes}, also `--model.resume-exclude-scopes classifier`. Without them ml-cvnets begins with PyTorch's own initial weights: its
-settings `conv_init` and `linear_init` have no effect since its version 0.2.
+Add `--model.classification.pretrained {name}.pt` to start from the weights in `{name}.pt`
+({weights}); for another number of classes than {num_classes}, also
+`--model.resume-exclude-scopes classifier`. Without them ml-cvnets starts from PyTorch's own initial
+weights: its settings `conv_init` and `linear_init` have no effect since its version 0.2.
 
 Images are RGB with pixels in [0, 1].
 """
 _README_OF_TASK = """\
 # {name}
 
-The backbone of a network for {task}, for [apple/ml-cvnets](https://github.com/apple/ml-cvnets), tag `cvnets-v0.4`, and the recipe to train
-it: {head} as released with MobileViT, values as for {nearest}. Set `root_train` and `root_val` in `{name}.yaml`, and `dataset.name` for
-other images than {dataset}; then, with `ML_CVNETS` the folder of ml-cvnets:
+The backbone of a network for {task}, for
+[apple/ml-cvnets](https://github.com/apple/ml-cvnets), tag `cvnets-v0.4`, and the recipe to train
+it: {head} as released with MobileViT, values as for {nearest}.
+Set `root_train` and `root_val` in `{name}.yaml`, and `dataset.name` for other images than
+{dataset}; then, with `ML_CVNETS` the folder of ml-cvnets:
 
 ```sh
 cp {name}.py "$ML_CVNETS/cvnets/models/classification/"
 cvnets-train --common.config-file {name}.yaml --common.results-loc results/{name}
 ```
 
-Add `--model.classification.pretrained {name}.pt` to begin with the backbone in `{name}.pt` ({weights}). The head begins with ml-cvnets' own
-initial weights.
+Add `--model.classification.pretrained {name}.pt` to start from the backbone in `{name}.pt`
+({weights}). The head starts from ml-cvnets' own initial weights.
 """
 _DATASETS = {"detection": "COCO's", "segmentation": "those of Pascal VOC"}
 
@@ -120,7 +124,7 @@ def _readme(model: ExportModel, name: str) -> str:
 
 
 def _check_files(model: ExportModel, settings: Path, model_path: Path, weights: Path) -> None:
-    """Check the architecture in settings and model file, and the names and shapes of the weights."""
+    """Check the architecture in settings and model file, and names and shapes of the weights."""
     for path in (settings, model_path):
         if read_architecture(path).architecture != model.architecture:
             raise ExportError(f"{path}: reads back as another architecture")

@@ -1,4 +1,4 @@
-"""A program of ``torch.export``, for batches of any size, with the architecture as an extra file."""
+"""A program of ``torch.export`` for batches of any size; the architecture is an extra file."""
 
 from __future__ import annotations
 

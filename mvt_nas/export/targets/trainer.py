@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def write(model: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``NAME.yaml``, and ``NAME.pt`` unless the weights are initial; read the network back."""
+    """Write ``NAME.yaml`` and, unless the weights are initial, ``NAME.pt``; read them back."""
     path = folder / f"{model.name}.yaml"
     weights = None if _has_initial_weights(model) else folder / f"{model.name}.pt"
     if weights is not None:

@@ -24,7 +24,7 @@ _HEAD = '''\
 
     python {name}.py TIMM/train.py --model {name} ...  # or any other script of timm
 
-or, where this file is imported before, timm.create_model("{name}", pretrained=True).
+or, after an import of this file, timm.create_model("{name}", pretrained=True).
 """
 
 from __future__ import annotations
@@ -121,16 +121,17 @@ def readme(model: ExportModel, name: str) -> str:
     return f"""\
 # {name}
 
-A network of mvt-nas for [timm](https://github.com/huggingface/pytorch-image-models). With `TIMM` the folder of timm's repository, this
-trains it by the recipe of {model.nearest} on {device_count(recipe)} devices:
+A network of mvt-nas for [timm](https://github.com/huggingface/pytorch-image-models). With `TIMM`
+the folder of timm's repository, this trains it with the recipe of {model.nearest} on
+{device_count(recipe)} devices:
 
 ```sh
 {_training_command(recipe, model.num_classes, name)}
 ```
 
-`{name}.py` registers the model and then runs the script that it is given; in a program of your own, `import {name}` before
-`timm.create_model("{name}")`. `--pretrained` begins with the weights in `{name}.pth` ({model.weights}); another number of classes
-gets a new classifier.
+`{name}.py` registers the model and then runs the given script; in a program of your own, `import
+{name}` before `timm.create_model("{name}")`. `--pretrained` starts from the weights in `{name}.pth`
+({model.weights}); another number of classes gets a new classifier.
 
 Images are RGB with pixels in [0, 1], neither shifted nor scaled.{varied_resolution}
 """

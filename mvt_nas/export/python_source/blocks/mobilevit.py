@@ -214,7 +214,7 @@ def _forward_lines(block: MobileViT) -> list[str]:
 
 
 def _forward_steps(block: MobileViT) -> list[str]:
-    """Return the expressions after the local features; each uses the result of the last as ``y``."""
+    """Return the expressions after the local features; each has the result of the last as ``y``."""
     if block.resize == "local":
         steps = [f"self.tokens({_resized_to_patches('local', block)})"]
         y = f"_resized(y, (local.shape[2], local.shape[3]), align_corners={block.align_corners})"

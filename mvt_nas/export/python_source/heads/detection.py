@@ -160,7 +160,7 @@ def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
 
 _FORWARD = '''\
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, list[tuple[int, int]]]:
-        """Return (B, A, 4 + 1 + num_classes) for two maps (B, C, H, W), and the sizes of all maps."""
+        """Return (B, A, 4 + 1 + num_classes) of two maps (B, C, H, W), and sizes of all maps."""
         maps = [first, second]
         for smaller in self.smaller:
             maps.append(smaller(maps[-1]))
