@@ -1,4 +1,4 @@
-"""``mvt-nas export`` and ``mvt-nas import`` as people and scripts meet them: table, JSON, one line and exit code 2 for wrong input."""
+"""``mvt-nas export`` and ``mvt-nas import``: tables, JSON, and one line for invalid input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every target writes what reads back; what is not the same network is seen; nothing is written before targets are known."""
+"""Verification of exports: other networks are detected, and targets checked before writing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def odd_target(
     params: int = 0,
     any_batch: bool = True,
 ) -> str:
-    """Register a target whose network computes ``run`` and has ``params`` parameters more than it should."""
+    """Register a target whose network computes ``run`` and has ``params`` surplus parameters."""
 
     def write(model: ExportModel, folder: Path) -> ExportedFiles:
         path = folder / "odd.txt"
@@ -85,12 +85,12 @@ def test_every_target_writes_what_reads_back(name: str, tmp_path: Path) -> None:
     assert exported.same
     assert read_architecture(exported.files[0]).architecture.key == model.architecture.key
     assert all(path.exists() and path.is_relative_to(tmp_path) for path in exported.files)
-    told = [
+    undeclared = [
         path
         for path in tmp_path.rglob("*")
         if path.is_file() and not any(path.is_relative_to(one) for one in exported.files)
     ]
-    assert told == []
+    assert undeclared == []
     assert exported.run is None or exported.max_abs_diff is not None
     assert all("\n" not in note for note in exported.notes)
     assert not model.module.training

@@ -66,7 +66,7 @@ def write(model: ExportModel, folder: Path) -> str:
 def built(
     standin: Any, folder: Path, name: str, changes: dict[str, Any] | None = None, **kwargs: Any
 ) -> Any:
-    """Return the exported model, as ml-cvnets builds it from model file and settings; ``kwargs`` go to its class."""
+    """Return the model that ml-cvnets builds from model file and settings, and ``kwargs``."""
     from cvnets.models import MODEL_REGISTRY
 
     MODEL_REGISTRY.classes.pop(f"classification:{name}", None)

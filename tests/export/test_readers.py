@@ -1,4 +1,4 @@
-"""What is read from files: architectures as they were; damaged and hostile files are one line, and nothing in them is run."""
+"""Reading of architectures: damaged and hostile files give one line, and no code is run."""
 
 from __future__ import annotations
 
@@ -216,8 +216,8 @@ def test_pickles_are_refused_and_not_run(tmp_path: Path) -> None:
     refused(tmp_path / "net.pt2", "truncated, or no program of torch.export")
     (tmp_path / "net.onnx").write_bytes(content)
     refused(tmp_path / "net.onnx", "no ONNX model")
-    write_zip(tmp_path / "beside.pt2", {"n/data.pkl": content, "n/extra/mvt_nas.json": STAMP})
-    assert read_architecture(tmp_path / "beside.pt2").architecture.key == NETWORK.key
+    write_zip(tmp_path / "with_pickle.pt2", {"n/data.pkl": content, "n/extra/mvt_nas.json": STAMP})
+    assert read_architecture(tmp_path / "with_pickle.pt2").architecture.key == NETWORK.key
     assert not ran.exists()
     pickle.loads(content)
     assert ran.exists()

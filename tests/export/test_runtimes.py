@@ -1,4 +1,4 @@
-"""Forms for runtimes and PyTorch, opened by their own libraries: what they compute is what the network computes, for any batch."""
+"""Formats for runtimes and PyTorch, opened by their own libraries: outputs for any batch."""
 
 from __future__ import annotations
 

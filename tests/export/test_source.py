@@ -1,4 +1,4 @@
-"""Networks as Python files: they need torch alone, compute the same, hold nothing superfluous, and say what they cannot express."""
+"""Networks as Python files: they need only torch, compute the same, and hold nothing unused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detectors and segmenters on their way to devices: the same in every form, scores and boxes as they are defined, the task read back."""
+"""Exported detectors and segmenters: outputs in every format, and the task read back."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def drawn(seed: int) -> Architecture:
 
 
 def expected(model: ExportModel, images: Tensor) -> Arrays:
-    """Return what has to come out, of the network in this package: logits, or scores and boxes by their definitions."""
+    """Return the expected outputs: logits, or scores and boxes by their definitions."""
     network = model.module
     assert isinstance(network, TaskNetwork)
     with torch.no_grad():
@@ -580,7 +580,7 @@ def shapes_of(model: ExportModel) -> list[list[int]]:
 
 
 def named_shapes(package: Path) -> dict[str, list[int]]:
-    """Return the shapes of a Core ML package's outputs by their names: it does not run here, but they tell which is which."""
+    """Return the shapes of a Core ML package's outputs by name, since it does not run here."""
     import coremltools
 
     spec = coremltools.models.MLModel(str(package), skip_model_load=True).get_spec()

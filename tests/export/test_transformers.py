@@ -1,4 +1,4 @@
-"""Folders for transformers: loaded by transformers itself, they are the same network; and its configurations are read."""
+"""Folders for transformers: the same network in its classes, and its configurations read."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_a_new_model_of_a_package_begins_with_the_papers_weights(tmp_path: Path)
     assert torch.equal(tuned.head_conv[1].weight, ours.head_conv[1].weight)
 
 
-def test_pictures_are_prepared_as_the_authors_do(tmp_path: Path) -> None:
+def test_images_are_preprocessed_as_by_the_authors(tmp_path: Path) -> None:
     architecture = architecture_with(BLOCKS["v1"], resolution_px=64)
     exported(architecture, tmp_path)
     with silence_output():

@@ -1,4 +1,4 @@
-"""Segmenters for transformers: its own classes give the same logits, and what they cannot express is refused."""
+"""Segmenters for transformers: the same logits in its classes, and refusals."""
 
 from __future__ import annotations
 
