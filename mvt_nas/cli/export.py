@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mvt_nas._io import write_text
-from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
+from mvt_nas.cli.network_spec import DEFAULT_CLASSES, ResolvedNetwork, resolve_network
 from mvt_nas.cli.parameters import FILE, FILE_OR_FOLDER, FOLDER
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import DataError, ExportError, listing
@@ -104,9 +104,33 @@ def export_command(
     if "list" in targets:
         _print_targets(as_json)
         return
+    from mvt_nas.export.verification import export_all, time_exports  # loads torch
+
+    model, resolved = _resolve_model(network, targets, weights, task, num_classes)
+    if out is None:
+        out = resolved.folder / "exported" if resolved.folder else Path("exported") / model.name
+    results = export_all(model, targets, out)
+    timings = time_exports(model, results, seconds=measure_seconds) if measure_seconds else {}
+    check = _image_check(resolved.config, model, results, max_images)
+    if as_json:
+        print_json([_as_data(result, timings, check) for result in results])
+    else:
+        _print_results(results, timings, model.weights, check)
+    if not all(result.same for result in results):
+        sys.exit(1)
+
+
+def _resolve_model(
+    network: str | None,
+    targets: tuple[str, ...],
+    weights: Path | None,
+    task: str | None,
+    num_classes: int | None,
+) -> tuple[ExportModel, ResolvedNetwork]:
+    """Check the arguments and return the model to export, and the network that it is built from."""
     from mvt_nas.export.base import TARGETS  # these load numpy and torch
     from mvt_nas.export.model import export_model, task_with_classes
-    from mvt_nas.export.verification import export_all, time_exports, usable_target
+    from mvt_nas.export.verification import usable_target
 
     if not targets:
         raise ExportError(f"--to is missing; one or several of {listing(TARGETS.names())}")
@@ -130,17 +154,7 @@ def export_command(
         weights=weights or resolved.weights,
         task=export_task,
     )
-    if out is None:
-        out = resolved.folder / "exported" if resolved.folder else Path("exported") / model.name
-    results = export_all(model, targets, out)
-    timings = time_exports(model, results, seconds=measure_seconds) if measure_seconds else {}
-    check = _image_check(resolved.config, model, results, max_images)
-    if as_json:
-        print_json([_as_data(result, timings, check) for result in results])
-    else:
-        _print_results(results, timings, model.weights, check)
-    if not all(result.same for result in results):
-        sys.exit(1)
+    return model, resolved
 
 
 def _print_targets(as_json: bool) -> None:

@@ -166,12 +166,14 @@ def _layer(name: str, attention: str, norm: str) -> CodePiece:
         attention_call = "MultiHeadAttention(dim, heads)"
         parameters.append("heads")
         # The channels are the last axis of the tokens.
-        linear, kernel_size = "Linear", ""
+        linear = "Linear"
+        kernel_size = ""
         shape = "(B * P, N, d)"
     else:
         attention_piece = _SEPARABLE
         attention_call = "SeparableAttention(dim)"
-        linear, kernel_size = "Conv2d", ", 1"
+        linear = "Conv2d"
+        kernel_size = ", 1"
         shape = "(B, d, P, N)"
     if norm_of_tokens.needs_patch:
         parameters.append("patch")

@@ -7,6 +7,7 @@ from pathlib import Path
 from mvt_nas.errors import ExportError, LatencyError
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.export.metadata import KEY, parse_metadata
+from mvt_nas.latency.onnx_file import load_onnx
 
 _SUFFIX = ".onnx"
 _FORMAT = "ONNX model of mvt-nas"
@@ -16,8 +17,6 @@ def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in an ``.onnx`` file; ``None`` for other files."""
     if path.suffix != _SUFFIX or path.is_dir():
         return None
-    from mvt_nas.latency.onnx_file import load_onnx  # needs onnx, which is an extra
-
     try:
         properties = {entry.key: entry.value for entry in load_onnx(path).metadata_props}
     except LatencyError as error:

@@ -12,6 +12,7 @@ from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
 from mvt_nas.export.inference_module import inference_module, pack_outputs
 from mvt_nas.export.metadata import KEY, metadata
+from mvt_nas.latency.runtimes.executorch import load, program
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,6 @@ Over 256 x 4096 numbers of order one its error is 0.0016, that of torch's kernel
 
 def write(model: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.pte``, which takes images (1, 3, H, W), and load it."""
-    from mvt_nas.latency.runtimes.executorch import program
-
     path = folder / f"{model.name}.pte"
     content = program(inference_module(model), model.input_shape, {KEY: metadata(model)})
     with atomic_write(path, error=ExportError) as file:
@@ -44,12 +43,10 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
 
 
 def _run(path: Path) -> Run:
-    from mvt_nas.latency.runtimes.executorch import load
-
-    program = load(path)
+    loaded = load(path)
 
     def run(images: NDArray[np.float32]) -> Outputs:
-        outputs = program.forward([torch.from_numpy(images)])
+        outputs = loaded.forward([torch.from_numpy(images)])
         # The next call overwrites the memory of the outputs.
         return pack_outputs([output.numpy().copy() for output in outputs])
 

@@ -12,6 +12,7 @@ from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
 from mvt_nas.export.inference_module import inference_module, pack_outputs
 from mvt_nas.export.metadata import FILE, metadata
+from mvt_nas.latency.runtimes.litert import flatbuffer, interpreter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 def write(model: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.tflite``, which takes images (1, 3, H, W), and open it."""
-    from mvt_nas.latency.runtimes.litert import flatbuffer
-
     path = folder / f"{model.name}.tflite"
     content = io.BytesIO(flatbuffer(inference_module(model), model.input_shape))
     # Files that belong to a model, such as labels, are in a zip archive appended to it.
@@ -35,8 +34,6 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
 
 
 def _run(path: Path) -> Run:
-    from mvt_nas.latency.runtimes.litert import interpreter
-
     opened = interpreter(path.read_bytes(), threads=1)
     (input_details,) = opened.get_input_details()
     output_details = opened.get_output_details()

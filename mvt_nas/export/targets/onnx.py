@@ -11,7 +11,9 @@ from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
 from mvt_nas.export.inference_module import inference_module, output_names, pack_outputs
 from mvt_nas.export.metadata import KEY, metadata
+from mvt_nas.external_models.onnx_shapes import count_weights
 from mvt_nas.latency.runtime import RuntimeJob
+from mvt_nas.latency.runtimes.onnxruntime import inference_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 def write(model: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.onnx`` and open it in ONNX Runtime."""
     import onnx
-
-    from mvt_nas.external_models.onnx_shapes import count_weights
 
     path = folder / f"{model.name}.onnx"
     with TemporaryDirectory(prefix="mvt-nas-onnx-") as temporary:
@@ -53,8 +53,6 @@ def trace(model: ExportModel, path: Path) -> None:
 
 
 def _run(path: Path, model: ExportModel) -> Run:
-    from mvt_nas.latency.runtimes.onnxruntime import inference_session
-
     session = inference_session(RuntimeJob(model.input_shape, threads=1, model=path))
     names = list(output_names(model))
 

@@ -10,6 +10,7 @@ from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarge
 from mvt_nas.export.inference_module import output_names, pack_outputs
 from mvt_nas.export.metadata import KEY, metadata
 from mvt_nas.export.targets.onnx import trace
+from mvt_nas.latency.runtimes.openvino import compile_model, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +23,6 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.xml`` and ``NAME.bin`` and compile them."""
     import openvino
 
-    from mvt_nas.latency.runtimes.openvino import read
-
     path = folder / f"{model.name}.xml"
     with TemporaryDirectory(prefix="mvt-nas-openvino-") as temporary:
         traced = Path(temporary) / f"{model.name}.onnx"
@@ -35,8 +34,6 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
 
 
 def _run(path: Path, model: ExportModel) -> Run:
-    from mvt_nas.latency.runtimes.openvino import compile_model, read
-
     request = compile_model(read(path), threads=1).create_infer_request()
     names = output_names(model)
 
