@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mvt_nas._process import torch_threads
+from mvt_nas._optional import one_line_errors
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.cost.reductions import total
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
 from mvt_nas.export.inference_module import inference_module, module_run
-from mvt_nas.latency.runtime import refusal
 from mvt_nas.latency.timing.stopwatch import Timing, interleaved_timing
 from mvt_nas.models.lowering import lower
 from mvt_nas.models.synthetic import random_images
@@ -127,7 +127,10 @@ def export(model: ExportModel, target: str, folder: Path) -> ExportResult:
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written ({error.strerror or error})") from None
     # Reading back initialises modules, which must not advance the caller's random numbers.
-    with refusal(f"target {target}: {folder}", ExportError), torch.random.fork_rng(devices=[]):
+    with (
+        one_line_errors(f"target {target}: {folder}", ExportError),
+        torch.random.fork_rng(devices=[]),
+    ):
         return _verified(model, found, found.write(model, folder))
 
 

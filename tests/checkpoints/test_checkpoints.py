@@ -460,8 +460,8 @@ def test_a_whole_model_in_a_file_is_refused(tmp_path: Path) -> None:
     torch.save(small(), tmp_path / "model.pt")
     refuse(
         tmp_path / "model.pt",
-        r"refused: it would run mvt_nas\.models\.network\.Network; .* torch\.save\(model\.state_dict\(\),"
-        r" path\) writes$",
+        r"refused: it would run mvt_nas\.models\.network\.Network; .*"
+        r" torch\.save\(model\.state_dict\(\), path\) writes$",
     )
 
 

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas._optional import silence_output
 from mvt_nas._version import __version__
 from mvt_nas.export.base import ExportModel
 from mvt_nas.export.metadata import python_constants
 from mvt_nas.export.python_source.file import execute_file
 from mvt_nas.export.python_source.network import classes, features_expression
-from mvt_nas.latency.runtime import silence_output
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ from pathlib import Path
 from mvt_nas.errors import ExportError, LatencyError
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.export.metadata import KEY, parse_metadata
-from mvt_nas.latency.onnx_file import load_onnx
+from mvt_nas.onnx.file import load_onnx
 
 _SUFFIX = ".onnx"
 _FORMAT = "ONNX model of mvt-nas"

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mvt_nas._optional import silence_output
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
 from mvt_nas.export.inference_module import inference_module, output_names
 from mvt_nas.export.metadata import KEY, metadata
-from mvt_nas.latency.runtime import silence_output
 
 # A file for debuggers of ExecuTorch that the converter writes, and Core ML does not need.
 _DEBUG_FILE = "executorch_debug_handle_mapping.json"

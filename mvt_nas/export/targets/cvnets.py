@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from mvt_nas._io import atomic_write, write_text
+from mvt_nas._optional import installed
 from mvt_nas.checkpoints.key_mapping import renamed_state_dict
 from mvt_nas.checkpoints.load import load_checkpoint
 from mvt_nas.errors import ExportError
@@ -100,7 +100,7 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
     files = (settings, path, weights, readme)
     if model.task is not None:
         return ExportedFiles(files, None, None, notes=(_NEW_HEAD,))
-    if find_spec("cvnets") is None or find_spec("options") is None:
+    if not installed("cvnets") or not installed("options"):
         return ExportedFiles(files, None, None, notes=(_NOT_BUILT,))
     params, run = _built(model, CvnetsRoundtrip(name, (path, settings, weights)))
     return ExportedFiles(files, params, run)

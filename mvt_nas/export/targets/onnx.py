@@ -11,9 +11,10 @@ from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
 from mvt_nas.export.inference_module import inference_module, output_names, pack_outputs
 from mvt_nas.export.metadata import KEY, metadata
-from mvt_nas.external_models.onnx_shapes import count_weights
 from mvt_nas.latency.runtime import RuntimeJob
 from mvt_nas.latency.runtimes.onnxruntime import inference_session
+from mvt_nas.onnx.export import trace_to_onnx
+from mvt_nas.onnx.weights import count_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +41,6 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
 
 def trace(model: ExportModel, path: Path) -> None:
     """Write the network without metadata, for batches of any size."""
-    from mvt_nas.latency.onnx_export import trace_to_onnx
-
     # Two images: in a trace with one, the batch could become an axis that is always of size one.
     trace_to_onnx(
         inference_module(model),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from mvt_nas._io import atomic_write, write_text
+from mvt_nas._optional import installed, silence_output
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import (
     TARGETS,
@@ -22,7 +22,6 @@ from mvt_nas.export.inference_module import module_run
 from mvt_nas.export.model import registered_name
 from mvt_nas.export.python_source.file import execute_file
 from mvt_nas.export.timm.model_file import model_file, readme
-from mvt_nas.latency.runtime import silence_output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +48,7 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
     write_text(readme_path, readme(model, name), error=ExportError)
     if read_architecture(path).architecture != model.architecture:
         raise ExportError(f"{path}: reads back as another architecture")
-    if find_spec("timm") is None:
+    if not installed("timm"):
         return ExportedFiles(files, None, None, notes=(_NOT_BUILT,))
     network = _network(path, name)
     params = sum(weight.numel() for weight in network.parameters())

@@ -7,7 +7,6 @@ class of its own.
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from mvt_nas._io import atomic_write, write_text
+from mvt_nas._optional import installed
 from mvt_nas.checkpoints.key_mapping import renamed_state_dict
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import (
@@ -90,7 +90,7 @@ def write(model: ExportModel, folder: Path) -> ExportedFiles:
     if native is None:
         texts |= package.files(model)
     files = _write_files(model, folder, texts, _classifier_weights(model, native))
-    if find_spec("transformers") is None:
+    if not installed("transformers"):
         return ExportedFiles(files, None, None, notes=(*notes, _NOT_LOADED))
     network = package.load(folder)
     return ExportedFiles(files, _count_params(network), _run(network), notes=tuple(notes))
@@ -106,7 +106,7 @@ def _write_segmenter(model: ExportModel, folder: Path) -> ExportedFiles:
     }
     weights = _segmenter_weights(model, configuration["model_type"])
     files = _write_files(model, folder, texts, weights)
-    if find_spec("transformers") is None:
+    if not installed("transformers"):
         return ExportedFiles(files, None, None, notes=(_SMALL_LOGITS, _NOT_LOADED))
     network = package.load(folder, "AutoModelForSemanticSegmentation")
     return ExportedFiles(

@@ -129,9 +129,9 @@ the folder of timm's repository, this trains it with the recipe of {model.neares
 {_training_command(recipe, model.num_classes, name)}
 ```
 
-`{name}.py` registers the model and then runs the given script; in a program of your own, `import
-{name}` before `timm.create_model("{name}")`. `--pretrained` starts from the weights in `{name}.pth`
-({model.weights}); another number of classes gets a new classifier.
+`{name}.py` registers the model and then runs the given script; in a program of your own,
+`import {name}` before `timm.create_model("{name}")`. `--pretrained` starts from the weights in
+`{name}.pth` ({model.weights}); another number of classes gets a new classifier.
 
 Images are RGB with pixels in [0, 1], neither shifted nor scaled.{varied_resolution}
 """
