@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
+from mvt_nas.accuracy.evaluation import evaluate, evaluate_on
+from mvt_nas.accuracy.imagenet import imagenet_top1
+from mvt_nas.accuracy.protocol import at_protocol
+from mvt_nas.accuracy.quality import cache_quality, surrogate_quality
+from mvt_nas.accuracy.rank_correlation import table_agreement
+from mvt_nas.accuracy.surrogate import Surrogate
+from mvt_nas.accuracy.table import read_table
+from mvt_nas.cli.network_spec import resolve
 from mvt_nas.cli.render import print_json, print_table
+from mvt_nas.resources import default_table
 
 _TABLE = click.Path(path_type=Path, dir_okay=False)
 
@@ -47,11 +56,6 @@ def evaluate_command(
 
     The default is the table that ships.
     """
-    from mvt_nas.accuracy.evaluation import evaluate, evaluate_on
-    from mvt_nas.accuracy.quality import cache_quality, surrogate_quality
-    from mvt_nas.accuracy.table import read_table
-    from mvt_nas.resources import default_table
-
     path = table or default_table()
     networks = read_table(path).networks()
     if others is not None:
@@ -115,9 +119,6 @@ def _or_blank(value: float | None) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def agree_command(table: Path, other: Path, as_json: bool) -> None:
     """Compare the order of the networks in two tables, such as short and long trainings."""
-    from mvt_nas.accuracy.rank_correlation import table_agreement
-    from mvt_nas.accuracy.table import read_table
-
     found = table_agreement(read_table(table), read_table(other))
     if as_json:
         print_json(found.to_dict())
@@ -143,13 +144,6 @@ def predict_command(networks: tuple[str, ...], table: Path | None, as_json: bool
     The accuracy comes with a 90 % interval, the ImageNet top-1 with its error. An architecture for
     large images is first adapted to the table's small ones (strides and patches), as for training.
     """
-    from mvt_nas.accuracy.imagenet import imagenet_top1
-    from mvt_nas.accuracy.protocol import at_protocol
-    from mvt_nas.accuracy.surrogate import Surrogate
-    from mvt_nas.accuracy.table import read_table
-    from mvt_nas.cli.network_spec import resolve
-    from mvt_nas.resources import default_table
-
     found = read_table(table or default_table())
     named = [resolve(name) for name in networks]
     estimates = Surrogate(found.networks()).predict(

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
-from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.cost.breakdown import CostBreakdown, break_down
 from mvt_nas.cost.counts import Counts, count
 from mvt_nas.cost.cross_check import count_with_fvcore, count_with_thop
+from mvt_nas.report.formatting import format_number
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import Published, published, published_names
 from mvt_nas.tasks.base import Task, at_resolution, task_from_text

@@ -6,14 +6,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
+from mvt_nas.accuracy.protocol import default_protocol
+from mvt_nas.accuracy.table import TrainedNetwork
 from mvt_nas.cli.render import print_json
-
-if TYPE_CHECKING:
-    from mvt_nas.accuracy.table import TrainedNetwork
+from mvt_nas.data.load import load_images
+from mvt_nas.nas.samplers.base import SAMPLERS
+from mvt_nas.space.search_space import load_space
+from mvt_nas.training.short.protocol import ShortRecipe
 
 
 @click.command("samplers")
@@ -59,7 +63,6 @@ def samplers_command(
     """
     from mvt_nas.nas.benchmark.problem import PROBLEMS
     from mvt_nas.nas.benchmark.runs import compared, medians
-    from mvt_nas.nas.samplers.base import SAMPLERS
 
     names = [name.strip() for name in samplers.split(",") if name.strip()]
     for name in names:
@@ -235,12 +238,6 @@ def train_command(
 
     The same command resumes an interrupted run; with larger numbers, it extends the table.
     """
-    from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
-    from mvt_nas.accuracy.protocol import default_protocol
-    from mvt_nas.data.load import load_images
-    from mvt_nas.space.search_space import load_space
-    from mvt_nas.training.short.protocol import ShortRecipe
-
     if protocol is not None:
         recipe = ShortRecipe.load(protocol)
     else:

@@ -6,44 +6,48 @@ import datetime
 
 import click
 
-from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.cli.options import JSON
+from mvt_nas.cli.render import print_json, print_table
+from mvt_nas.nas.cache.maintenance import cache_contents, prune, remove
+from mvt_nas.nas.cache.store import OFF, cache_path, wanted
+from mvt_nas.report.formatting import format_number
 
 
 @click.group("cache")
 def cache_group() -> None:
-    """See and clear the evaluations that are kept for later searches."""
+    """Show and clear evaluations that are kept for later searches."""
 
 
 @cache_group.command("info")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@JSON
 def info_command(as_json: bool) -> None:
-    """Show how many evaluations are kept, of what, and where."""
-    from mvt_nas.nas.cache.maintenance import cache_contents
-    from mvt_nas.nas.cache.store import OFF, cache_path, wanted
-
-    found = cache_contents(cache_path())
-    oldest, newest = _day(found.oldest), _day(found.newest)
+    """Show the number of kept evaluations by metric, and their file."""
+    contents = cache_contents(cache_path())
+    oldest = _format_time(contents.oldest)
+    newest = _format_time(contents.newest)
     if as_json:
-        document = {
-            "path": str(found.path),
-            "used": wanted(),
-            "entries": found.entries,
-            "by_metric": dict(found.by_metric),
-        }
-        print_json(document | {"bytes": found.size_bytes, "oldest": oldest, "newest": newest})
+        print_json(
+            {
+                "path": str(contents.path),
+                "used": wanted(),
+                "entries": contents.entries,
+                "by_metric": dict(contents.by_metric),
+                "bytes": contents.size_bytes,
+                "oldest": oldest,
+                "newest": newest,
+            }
+        )
         return
-    if found.entries:
+    if contents.entries:
         print_table(
             ["metric", "evaluations"],
-            [[name, str(count)] for name, count in found.by_metric.items()],
+            [[name, str(count)] for name, count in contents.by_metric.items()],
         )
-        click.echo(
-            f"\n{found.entries} evaluations, {format_number(found.size_bytes, 'B')}, made from"
-            f" {oldest} to {newest}"
-        )
+        size = format_number(contents.size_bytes, "B")
+        click.echo(f"\n{contents.entries} evaluations, {size}, made from {oldest} to {newest}")
     else:
         click.echo("no evaluations are kept")
-    click.echo(found.path)
+    click.echo(contents.path)
     if not wanted():
         click.echo(f"searches do not use it: {OFF} is set")
 
@@ -53,17 +57,14 @@ def info_command(as_json: bool) -> None:
     "--older-than",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="Only what was evaluated more than DAYS ago.",
+    help="Remove evaluations that are older than this many days.",
 )
-@click.option("--metric", metavar="NAME", help="Only evaluations of this metric.")
+@click.option("--metric", metavar="NAME", help="Remove evaluations of this metric only.")
 @click.option(
-    "--all", "everything", is_flag=True, help="The whole file, also one that cannot be read."
+    "--all", "everything", is_flag=True, help="Remove the whole file, even if it cannot be read."
 )
 def prune_command(older_than: float | None, metric: str | None, everything: bool) -> None:
-    """Remove evaluations; results do not change by it, searches take longer."""
-    from mvt_nas.nas.cache.maintenance import prune, remove
-    from mvt_nas.nas.cache.store import cache_path
-
+    """Remove evaluations; later searches take longer, with the same results."""
     if everything == (older_than is not None or metric is not None):
         raise click.UsageError(
             "say what to remove: --older-than DAYS, --metric NAME or both, or --all alone"
@@ -76,10 +77,8 @@ def prune_command(older_than: float | None, metric: str | None, everything: bool
         click.echo(f"{removed} evaluations are removed")
 
 
-def _day(seconds: float | None) -> str | None:
-    """Return the local date and time of seconds since 1970."""
-    return (
-        None
-        if seconds is None
-        else datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-    )
+def _format_time(seconds: float | None) -> str | None:
+    """Return the local date and time of a Unix time."""
+    if seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

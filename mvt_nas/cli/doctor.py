@@ -1,17 +1,18 @@
-"""``mvt-nas doctor``: what works here, and how to get what is missing."""
+"""``mvt-nas doctor``: checks of the installation and the machine, with remedies."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.render import print_json
-
-if TYPE_CHECKING:
-    from mvt_nas.report.diagnostics.check import Check
+from mvt_nas.report.diagnostics.check import Check
 
 _TITLES = {
     "required": "Required",
@@ -21,79 +22,77 @@ _TITLES = {
     "device": "This machine",
     "cache": "This machine",
 }
-_NAMED = 5  # of the required parts, that are told though nothing is wrong with them
+
+# Required parts that are listed even if they work; the rest is one line.
+_MOST_REQUIRED = 5
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
+@JSON
 def doctor_command(as_json: bool) -> None:
-    """Say what works on this machine, and how to get what is missing.
+    """Check packages, runtimes, devices and the cache of this machine.
 
-    Opens a tiny network in every runtime. The exit code is 1 where something required is broken;
-    optional parts may be missing.
+    Opens a tiny network in every runtime, and prints a remedy for each missing part. The exit code
+    is 1 if a required part is broken; optional parts may be missing.
     """
     if not as_json and sys.stderr.isatty():
         click.echo("Opening a tiny network in every runtime; this takes a few seconds.\n", err=True)
+    # Loads NumPy, which may be the part that is broken.
     from mvt_nas.report.diagnostics.all_checks import run_checks, works
 
     parts = run_checks()
     if as_json:
         print_json({"parts": [asdict(part) for part in parts], "ok": works(parts)})
     else:
-        _print(parts, works(parts))
+        _print_parts(parts, works(parts))
     if not works(parts):
         sys.exit(1)
 
 
-def _print(parts: list[Check], fine: bool) -> None:
-    from rich.console import Console
-
+def _print_parts(parts: list[Check], ok: bool) -> None:
     console = Console(highlight=False)
     for title in dict.fromkeys(_TITLES.values()):
         group = [part for part in parts if _TITLES[part.kind] == title]
         if group:
             console.print(title, style="bold")
-            console.print(_table(_told(group)))
+            console.print(_table(_shortened(group)))
             console.print()
-    broken = [part.name for part in parts if part.kind == "required" and not part.ok]
-    console.print(
-        "All that is required works."
-        if fine
-        else f"mvt-nas does not work here: {', '.join(broken)}."
-    )
+    if ok:
+        console.print("All required parts work.")
+    else:
+        broken = [part.name for part in parts if part.kind == "required" and not part.ok]
+        console.print(f"mvt-nas does not work here: {', '.join(broken)}.")
 
 
-def _told(group: list[Check]) -> list[Check]:
-    """Return what is told of a group: of required parts that are fine, most in one line."""
-    from mvt_nas.report.diagnostics.check import Check
-
-    told = [
+def _shortened(group: list[Check]) -> list[Check]:
+    """Return a group of parts; working required parts beyond the first few become one line."""
+    listed = [
         part
-        for place, part in enumerate(group)
-        if part.kind != "required" or place < _NAMED or not part.ok
+        for index, part in enumerate(group)
+        if part.kind != "required" or index < _MOST_REQUIRED or not part.ok
     ]
-    rest = len(group) - len(told)
-    return [*told, *([Check(f"{rest} more", "required", True, "")] if rest else [])]
+    rest = len(group) - len(listed)
+    if rest:
+        listed.append(Check(f"{rest} more", "required", True, ""))
+    return listed
 
 
-def _table(parts: list[Check]) -> object:
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(parts: list[Check]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, min_width=13)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for part in parts:
-        words, style = (
-            ("yes", "green")
-            if part.ok
-            else ("broken", "red")
-            if part.kind == "required"
-            else ("no", "dim")
-        )
+        state, style = _state(part)
         detail = Text(part.detail)
         if part.remedy:
             detail.append(f"\n{part.remedy}", style="cyan")
-        table.add_row(part.name, Text(words, style=style), detail)
+        table.add_row(part.name, Text(state, style=style), detail)
     return table
+
+
+def _state(part: Check) -> tuple[str, str]:
+    """Return the state of a part as a word, and its style."""
+    if part.ok:
+        return "yes", "green"
+    return ("broken", "red") if part.kind == "required" else ("no", "dim")

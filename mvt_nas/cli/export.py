@@ -13,13 +13,13 @@ from mvt_nas.cli.network_spec import DEFAULT_CLASSES, ResolvedNetwork, resolve_n
 from mvt_nas.cli.parameters import FILE, FILE_OR_FOLDER, FOLDER
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import DataError, ExportError, listing
+from mvt_nas.export.base import TARGETS, ExportModel, read_architecture
+from mvt_nas.latency.timing.stopwatch import Timing
+from mvt_nas.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from mvt_nas.export.base import ExportModel
     from mvt_nas.export.image_check import ImageCheck
     from mvt_nas.export.verification import ExportResult
-    from mvt_nas.latency.timing.stopwatch import Timing
-    from mvt_nas.training.config import TrainingConfig
 
 
 @click.command("export")
@@ -128,7 +128,6 @@ def _resolve_model(
     num_classes: int | None,
 ) -> tuple[ExportModel, ResolvedNetwork]:
     """Check the arguments and return the model to export, and the network that it is built from."""
-    from mvt_nas.export.base import TARGETS  # these load numpy and torch
     from mvt_nas.export.model import export_model, task_with_classes
     from mvt_nas.export.verification import usable_target
 
@@ -158,8 +157,6 @@ def _resolve_model(
 
 
 def _print_targets(as_json: bool) -> None:
-    from mvt_nas.export.base import TARGETS
-
     targets = [TARGETS.get(name) for name in TARGETS]
     if as_json:
         rows = [
@@ -298,8 +295,6 @@ def import_command(file: Path, out: Path | None, as_json: bool) -> None:
     FILE is an exported file of any target, a YAML of ml-cvnets, or a configuration of transformers.
     The architecture is JSON, which all commands accept as a network.
     """
-    from mvt_nas.export.base import read_architecture  # loads numpy
-
     network = read_architecture(file)
     if as_json:
         print_json(

@@ -1,42 +1,39 @@
-"""The front of a run as a table and as JSON."""
+"""The front of a run on the terminal: a table with notes, and JSON."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mvt_nas.cli.baselines import baseline_lines, baselines_document
-from mvt_nas.cli.render import format_accuracy_model, format_interval, format_number, print_table
-from mvt_nas.metrics.metric import Metric, Source
-from mvt_nas.metrics.names import ACCURACY, COST_NAMES, IMAGENET, LATENCY, TRAINED
-
-if TYPE_CHECKING:
-    from mvt_nas.nas.runs.candidate import Candidate
-    from mvt_nas.nas.runs.latency_records import LatencyRecord
-    from mvt_nas.nas.runs.run import Run
+from mvt_nas.cli.measure_front import format_agreement
+from mvt_nas.cli.render import print_table
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.metrics.names import LATENCY
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.accuracy_notes import accuracy_notes
+from mvt_nas.report.formatting import format_number
+from mvt_nas.report.front_table import front_table
 
 _MEASURED = ("ms", "low_ms", "high_ms", "predicted_ms", "probe_ms")
-_MOST_ROWS = 30
-_HEADERS = {ACCURACY: "accuracy %", TRAINED: "trained accuracy %", IMAGENET: "ImageNet %, about"}
 
 
 def front_document(run: Run) -> dict[str, Any]:
     """Return the front of a run as plain data."""
     front = [
         {
-            "id": c.number,
-            "key": c.key,
-            "origin": c.origin,
-            "scores": dict(c.scores),
-            "measured": {
-                metric: {name: getattr(one, name) for name in _MEASURED}
-                for metric, one in _measured(run, c).items()
-            },
-            "architecture": run.architecture(c.number).to_dict(),
+            "id": candidate.number,
+            "key": candidate.key,
+            "origin": candidate.origin,
+            "scores": dict(candidate.scores),
+            "measured": _measured_document(run, candidate),
+            "architecture": run.architecture(candidate.number).to_dict(),
         }
-        for c in run.front()
+        for candidate in run.front()
     ]
     return {
         "run": str(run.folder),
@@ -51,81 +48,60 @@ def front_document(run: Run) -> dict[str, Any]:
     }
 
 
-def print_front(run: Run) -> None:
-    """Print the front, one line per architecture; proxies with their percentile among the run's candidates."""
-    from mvt_nas.pareto import evenly_spaced_subset
+def _measured_document(run: Run, candidate: Candidate) -> dict[str, dict[str, float | None]]:
+    return {
+        metric: {name: getattr(records[candidate.key], name) for name in _MEASURED}
+        for metric, records in run.measured.items()
+        if candidate.key in records
+    }
 
-    front, complete, knee = run.front(), run.complete(), run.knee()
-    counts = Counter(c.status for c in run.candidates.values())
+
+def print_front(run: Run) -> None:
+    """Print the front, one line per architecture, with notes on its values and the baselines."""
+    table = front_table(run)
+    counts = Counter(candidate.status for candidate in run.candidates.values())
     stopped = f", {counts['stopped']} stopped on lower rungs" if counts["stopped"] else ""
-    evaluated = (
-        f"{len(run.candidates)} candidates ({counts['failed']} failed, {counts['infeasible']}"
-        f" infeasible{stopped})"
-    )
     click.echo(
-        f"{evaluated}; {len(front)} on the front; hypervolume {format_number(run.hypervolume())}\n"
+        f"{len(run.candidates)} candidates ({counts['failed']} failed, {counts['infeasible']}"
+        f" infeasible{stopped}); {table.total} on the front; hypervolume"
+        f" {format_number(run.hypervolume())}\n"
     )
-    if not front:
+    if not table.rows:
         return
-    columns = [
-        (metric, kind)
-        for metric in _metrics(run, front)
-        for kind in ("predicted", *(["measured"] if run.measured.get(metric.full_name) else []))
-    ]
-    place = next(index for index, candidate in enumerate(front) if candidate.number == knee)
-    shown = [front[index] for index in evenly_spaced_subset(len(front), _MOST_ROWS, place)]
-    rows = [
-        [
-            str(c.number),
-            *(_cell(run, metric, kind, c, complete) for metric, kind in columns),
-            c.origin,
-        ]
-        for c in shown
-    ]
     print_table(
-        ["id", *(_header(run, metric, kind) for metric, kind in columns), "origin"],
-        rows,
+        ["id", *table.headers, "origin"],
+        [[str(row.candidate.number), *row.cells, row.candidate.origin] for row in table.rows],
         text_columns=0,
     )
-    if len(shown) < len(front):
+    if len(table.rows) < table.total:
         click.echo(
-            f"... {len(shown)} of {len(front)}, evenly spread; all of them: mvt-nas pareto"
+            f"... {len(table.rows)} of {table.total}, evenly spread; all of them: mvt-nas pareto"
             f" {run.folder} --csv FILE"
         )
+    knee = next(row.candidate for row in table.rows if row.is_knee)
     click.echo(
         "\nThe knee of the front, where giving up a little of one objective gains most of another:"
-        f" candidate {knee}."
+        f" candidate {knee.number}."
     )
-    click.echo(_names(run, knee))
-    for sentence in format_accuracy_model(run):
-        click.echo(sentence)
-    _say_of_latency(run)
-    for line in baseline_lines(run):
-        click.echo(line)
+    notes = [
+        _format_candidate_names(run, knee),
+        *accuracy_notes(run),
+        *_latency_notes(run),
+        *baseline_lines(run),
+    ]
+    for note in notes:
+        click.echo(note)
 
 
-def _metrics(run: Run, front: list[Candidate]) -> list[Metric]:
-    """Return the metrics that the table of a front shows."""
-    costs = [Metric.parse(name) for name in COST_NAMES]
-    of_tasks = [cost.for_task(task) for task in run.config.tasks for cost in costs]
-    metrics = [objective.metric for objective in run.config.objectives]
-    metrics += [*run.devices, *of_tasks, *costs]
-    if any(IMAGENET in candidate.scores for candidate in front):
-        metrics.append(Metric.parse(IMAGENET))
-    return list(dict.fromkeys(metrics))
-
-
-def _names(run: Run, knee: int | None) -> str:
-    """Return how other commands take a candidate of this run, in one line."""
-    from shlex import quote
-
+def _format_candidate_names(run: Run, knee: Candidate) -> str:
+    """Return the names by which other commands take a candidate of this run, in one line."""
     limit = "params<=2M"
-    if len(run.devices) == 1 and knee is not None:
+    if len(run.devices) == 1:
         (metric,) = run.devices
         latency = Metric.parse(LATENCY).for_task(metric.task)
-        limit = f"{latency}<={run.candidates[knee].scores[metric.full_name]:.2g}"
+        limit = f"{latency}<={knee.scores[metric.full_name]:.2g}"
     names = [
-        quote(f"{run.folder}:{name}")
+        shlex.quote(f"{run.folder}:{name}")
         for name in ("ID", "knee", run.config.objectives[0].name, limit)
     ]
     return (
@@ -134,51 +110,8 @@ def _names(run: Run, knee: int | None) -> str:
     )
 
 
-def _say_of_latency(run: Run) -> None:
-    from mvt_nas.cli.measure_front import format_agreement
-
-    if run.devices:
-        click.echo(
-            "Milliseconds are predicted for"
-            f" {', '.join(dict.fromkeys(profile.name for profile in run.devices.values()))}."
-        )
-    for sentence in format_agreement(run):
-        click.echo(sentence)
-
-
-def _measured(run: Run, candidate: Candidate) -> dict[str, LatencyRecord]:
-    return {
-        metric: found[candidate.key]
-        for metric, found in run.measured.items()
-        if candidate.key in found
-    }
-
-
-def _header(run: Run, metric: Metric, kind: str) -> str:
-    """Return the header of a column, with the device where the run has several."""
-    if not metric.is_latency:
-        return _HEADERS.get(metric.full_name, metric.full_name)
-    several = len({latency.device for latency in run.devices}) > 1
-    device = f"@{metric.device}" if several else ""
-    task = f"{metric.task}." if metric.task else ""
-    return f"{task}{kind} ms{device}"
-
-
-def _cell(
-    run: Run, metric: Metric, kind: str, candidate: Candidate, complete: list[Candidate]
-) -> str:
-    name = metric.full_name
-    if kind == "measured":
-        record = run.measured[name].get(candidate.key)
-        return "" if record is None else format_number(record.ms)
-    value = candidate.scores[name]
-    if name == ACCURACY:
-        return format_interval(candidate)
-    if metric.is_cost:
-        return format_number(value)
-    if metric.source is not Source.PROXY:
-        return f"{value:.1f}"
-
-    sign = metric.direction.sign
-    no_better = sum(sign * other.scores[name] >= sign * value for other in complete)
-    return f"{format_number(value)} ({100 * no_better / len(complete):.0f} %)"
+def _latency_notes(run: Run) -> list[str]:
+    if not run.devices:
+        return format_agreement(run)
+    devices = ", ".join(dict.fromkeys(profile.name for profile in run.devices.values()))
+    return [f"Milliseconds are predicted for {devices}.", *format_agreement(run)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -27,14 +27,22 @@ from mvt_nas.cli.predicted_vs_measured import (
     predict_measured,
     print_comparison_notes,
 )
-from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import LatencyError, listing
+from mvt_nas.latency.fingerprint import describe, fingerprint
+from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.profile_lookup import load_profile
+from mvt_nas.latency.runtime import RUNTIMES, usable_runtime
+from mvt_nas.latency.timing.measure import (
+    REFERENCE_MODEL,
+    REFERENCE_RESOLUTION_PX,
+    LatencyMeasurement,
+    measure,
+)
+from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.report.formatting import format_number
+from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task, task_from_text
-
-if TYPE_CHECKING:
-    from mvt_nas.latency.profile import DeviceProfile
-    from mvt_nas.latency.timing.measure import LatencyMeasurement
-    from mvt_nas.space.architecture import Architecture
 
 
 @click.group("latency")
@@ -103,12 +111,6 @@ def measure_command(
     The latency is the 10th percentile over shuffled rounds, with its 95 % interval. For an ONNX
     file that mvt-nas export wrote, --device predicts the network in it.
     """
-    from mvt_nas.latency.fingerprint import fingerprint
-    from mvt_nas.latency.profile_lookup import load_profile
-    from mvt_nas.latency.runtime import usable_runtime
-    from mvt_nas.latency.timing.measure import measure
-    from mvt_nas.latency.timing.settings import TimingSettings
-
     if task is not None and any(name.endswith(".onnx") for name in networks):
         raise click.UsageError(
             "--task gives architectures a head; an ONNX file is measured as it is, so leave out one"
@@ -211,9 +213,6 @@ def _print(
     device: DeviceProfile | None,
     predicted: Sequence[Prediction | None],
 ) -> None:
-    from mvt_nas.latency.fingerprint import describe
-    from mvt_nas.latency.timing.measure import REFERENCE_MODEL, REFERENCE_RESOLUTION_PX
-
     header = [
         "network",
         "ms",
@@ -261,8 +260,6 @@ def _row(measured: LatencyMeasurement, predicted: list[str]) -> list[str]:
 @JSON
 def runtimes_command(as_json: bool) -> None:
     """List the runtimes, whether each can be used here, and how to install the others."""
-    from mvt_nas.latency.runtime import RUNTIMES
-
     entries: list[dict[str, Any]] = []
     for runtime in map(RUNTIMES.get, RUNTIMES):
         trouble = runtime.trouble()

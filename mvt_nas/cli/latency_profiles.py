@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -24,9 +24,18 @@ from mvt_nas.cli.latency_options import (
     runtime_name,
 )
 from mvt_nas.cli.render import print_json, print_table
-
-if TYPE_CHECKING:
-    from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.calibration.evaluate import evaluate_profile
+from mvt_nas.latency.calibration.latency_csv import read_measurements
+from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.profile_lookup import (
+    default_profile_name,
+    load_profile,
+    profile_files,
+    user_folder,
+)
+from mvt_nas.latency.runtime import RUNTIMES
+from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.space.search_space import load_space
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _OUT = click.option(
@@ -99,8 +108,6 @@ def profile_command(
     networks. If it is interrupted, the same command resumes it.
     """
     from mvt_nas.latency.calibration.calibrate import CalibrationPlan, calibrate
-    from mvt_nas.latency.timing.settings import TimingSettings
-    from mvt_nas.space.search_space import load_space
 
     settings = TimingSettings(
         runtime=runtime_name(runtime, command),
@@ -147,8 +154,6 @@ def profile_command(
 def suite_command(folder: Path, networks: int, space: str, batch_size: int, seed: int) -> None:
     """Write networks to measure on a device without Python, and a CSV file to fill in."""
     from mvt_nas.latency.calibration.offline_suite import write_suite
-    from mvt_nas.latency.runtime import RUNTIMES
-    from mvt_nas.space.search_space import load_space
 
     formats = ("onnx", "litert") if RUNTIMES.get("litert").trouble() is None else ("onnx",)
     path = write_suite(
@@ -225,7 +230,6 @@ def fit_command(
 ) -> None:
     """Create a profile from the times of whole networks, ten or more."""
     from mvt_nas.latency.calibration.fit_from_times import TimesOrigin, profile_from_times
-    from mvt_nas.latency.calibration.latency_csv import read_measurements
 
     origin = TimesOrigin(name, device or name, runtime, source, threads, dtype, batch_size)
     profile = profile_from_times(
@@ -266,10 +270,6 @@ def evaluate_command(
     name: str | None, n: int, seed: int, minutes: float, space: str, as_json: bool
 ) -> None:
     """Evaluate a profile on this machine, on networks that it was not fitted to."""
-    from mvt_nas.latency.calibration.evaluate import evaluate_profile
-    from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
-    from mvt_nas.space.search_space import load_space
-
     profile = load_profile(name or default_profile_name())
     with _progress() as listener:
         evaluation = evaluate_profile(
@@ -298,8 +298,6 @@ def evaluate_command(
 @JSON
 def devices_command(as_json: bool) -> None:
     """List the profiles and their quality."""
-    from mvt_nas.latency.profile_lookup import default_profile_name, load_profile, profile_files
-
     entries = [
         _device_entry(load_profile(name), path, is_default=name == default_profile_name())
         for name, path in profile_files().items()
@@ -356,8 +354,6 @@ def _device_row(entry: dict[str, Any]) -> list[str]:
 
 
 def _default_path(name: str) -> Path:
-    from mvt_nas.latency.profile_lookup import user_folder
-
     return user_folder() / f"{name}.json"
 
 

@@ -10,6 +10,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from mvt_nas._version import __version__
 from mvt_nas.errors import MvtNasError
@@ -30,29 +31,96 @@ All commands: mvt-nas --help. What one of them can do: mvt-nas search --help."""
 
 
 _VERBS = {
-    "search": "search.search_command",
-    "pareto": "runs.pareto_command",
-    "plot": "runs.plot_command",
-    "runs": "runs.runs_command",
-    "watch": "watch.watch_command",
-    "report": "report.report_command",
-    "compare": "runs.compare_command",
-    "reproduce": "runs.reproduce_command",
-    "export": "export.export_command",
-    "import": "export.import_command",
-    "train": "train.train_command",
-    "dashboard": "runs.dashboard_command",
-    "show": "architectures.show_command",
-    "zoo": "architectures.zoo_command",
-    "space": "space.space_group",
-    "latency": "latency.latency_group",
-    "proxy": "proxy.proxy_group",
-    "accuracy": "accuracy.accuracy_group",
-    "bench": "bench.bench_group",
-    "cache": "cache.cache_group",
-    "doctor": "doctor.doctor_command",
-    "completion": "completion.completion_command",
+    "search": (
+        "search.search_command",
+        "Search SPACE and show the Pareto front.",
+    ),
+    "pareto": (
+        "runs.pareto_command",
+        "Show the Pareto front of RUN and compare your baselines with it.",
+    ),
+    "plot": (
+        "runs.plot_command",
+        "Plot RUN: candidates, front, budgets, published models, baselines.",
+    ),
+    "runs": (
+        "runs.runs_command",
+        "List the runs below FOLDER (results by default).",
+    ),
+    "watch": (
+        "watch.watch_command",
+        "Watch the search in RUN: front, hypervolume, rate, failures.",
+    ),
+    "report": (
+        "report.report_command",
+        "Write a report of RUN.",
+    ),
+    "compare": (
+        "runs.compare_command",
+        "Compare the fronts of several runs with the same objectives.",
+    ),
+    "reproduce": (
+        "runs.reproduce_command",
+        "Repeat the search of RUN, and compare the results.",
+    ),
+    "export": (
+        "export.export_command",
+        "Export a network for a device or a trainer, and verify the exported files.",
+    ),
+    "import": (
+        "export.import_command",
+        "Read the architecture in FILE and print it, or write it to a file.",
+    ),
+    "train": (
+        "train.train_command",
+        "Train a network to its end, and keep its best weights.",
+    ),
+    "dashboard": (
+        "runs.dashboard_command",
+        "Write RUN as an Optuna storage for optuna-dashboard.",
+    ),
+    "show": (
+        "architectures.show_command",
+        "Show the parts of a network (layers, shapes, params, MACs) and its predicted latency.",
+    ),
+    "zoo": (
+        "architectures.zoo_command",
+        "List the 19 published models with their exact costs and published figures.",
+    ),
+    "space": (
+        "space.space_group",
+        "Inspect search spaces.",
+    ),
+    "latency": (
+        "latency.latency_group",
+        "Measure and predict the latency of networks.",
+    ),
+    "proxy": (
+        "proxy.proxy_group",
+        "List, compute and validate training-free scores.",
+    ),
+    "accuracy": (
+        "accuracy.accuracy_group",
+        "Predict accuracy from trained networks, with its error.",
+    ),
+    "bench": (
+        "bench.bench_group",
+        "Benchmark samplers, and train networks for accuracy tables.",
+    ),
+    "cache": (
+        "cache.cache_group",
+        "Show and clear evaluations that are kept for later searches.",
+    ),
+    "doctor": (
+        "doctor.doctor_command",
+        "Check packages, runtimes, devices and the cache of this machine.",
+    ),
+    "completion": (
+        "completion.completion_command",
+        "Print the script that completes commands and names in SHELL.",
+    ),
 }
+"""Module and function of each command, and its short help, so that help needs no imports."""
 
 _COMPLETING = "_MVT_NAS_COMPLETE"
 """Set while a shell asks what could come next."""
@@ -67,13 +135,33 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
-        module, _, name = _VERBS[cmd_name].partition(".")
+        module, _, name = _VERBS[cmd_name][0].partition(".")
         command: click.Command = getattr(import_module(f"mvt_nas.cli.{module}"), name)
         if _COMPLETING not in os.environ:
             return command
         from mvt_nas.cli.shell_completion import complete_names
 
         return complete_names(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the short help of all commands without importing them."""
+        # As click does: names are indented by two columns, with two free ones around the texts.
+        limit = formatter.width - 6 - max(len(name) for name in _VERBS)
+        rows = [
+            (name, click.Command(name, help=text).get_short_help_str(limit))
+            for name, (_, text) in _VERBS.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin with a text, without importing commands."""
+        commands = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in _VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(

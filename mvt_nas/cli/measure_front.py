@@ -1,34 +1,16 @@
-"""Measuring a front from the command line: options, progress, interruption, and a summary."""
+"""Measurement of a front from the command line: progress, interruption, and a summary."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from statistics import median
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from mvt_nas.nas.runs.latency_records import LatencyRecord
-    from mvt_nas.nas.runs.run import Run
-
-MOST = click.option(
-    "--measure-most",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Largest number of networks of the front to measure, evenly spread along it.",
-)
-SECONDS = click.option(
-    "--measure-seconds",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="S",
-    help="Duration of the timing per measured network, in seconds.",
-)
+from mvt_nas.nas.measure_front import devices_here, measure_front
+from mvt_nas.nas.runs.latency_records import LatencyRecord, latency_agreement
+from mvt_nas.nas.runs.run import Run
 
 
 def measured_run(run: Run, most: int, seconds: float) -> tuple[Run, bool]:
@@ -37,7 +19,6 @@ def measured_run(run: Run, most: int, seconds: float) -> tuple[Run, bool]:
     Raises:
         MvtNasError: nothing can be measured here.
     """
-    from mvt_nas.nas.measure_front import measure_front
 
     def print_progress(done: int, total: int) -> None:
         end = "\n" if done == total or not sys.stderr.isatty() else "\r"
@@ -55,17 +36,11 @@ def measured_run(run: Run, most: int, seconds: float) -> tuple[Run, bool]:
 
 def worth_measuring(run: Run) -> bool:
     """Return True if a run predicts latency on this machine and has networks to measure."""
-    if not run.devices or not run.complete():
-        return False
-    from mvt_nas.nas.measure_front import devices_here
-
-    return bool(devices_here(run))
+    return bool(run.devices and run.complete() and devices_here(run))
 
 
 def format_agreement(run: Run) -> list[str]:
     """Return one sentence per device that compares measured with predicted latencies."""
-    from mvt_nas.nas.runs.latency_records import latency_agreement
-
     sentences = []
     for metric, profile in run.devices.items():
         measured = run.measured.get(metric.full_name, {})

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mvt_nas.errors import ArchitectureError, TrainingError, listing, nearest
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
-
-if TYPE_CHECKING:
-    from mvt_nas.tasks.base import Task
-    from mvt_nas.training.config import TrainingConfig
+from mvt_nas.tasks.base import Task
+from mvt_nas.training.config import TrainingConfig
 
 _CONFIG, _RUN = "config.yaml", "run.yaml"
 
@@ -103,15 +100,12 @@ def resolve_network(name: str) -> ResolvedNetwork:
 
 
 def _candidate(folder: str, which: str) -> ResolvedNetwork:
+    # Load NumPy.
     from mvt_nas.nas.runs.run import Run
+    from mvt_nas.report.selectors import select_candidate
 
     run = Run.load(folder)
-    if which.isdecimal():
-        number = int(which)
-    else:
-        from mvt_nas.report.selectors import select_candidate
-
-        number = select_candidate(run, which)
+    number = int(which) if which.isdecimal() else select_candidate(run, which)
     return ResolvedNetwork(
         f"{folder}, candidate {number}",
         f"{folder}-{which}",
@@ -128,8 +122,6 @@ def _training(folder: Path) -> ResolvedNetwork:
         )
     if not (folder / _CONFIG).is_file():
         raise ArchitectureError(f"{folder}: not the folder of a training ({_CONFIG} is missing)")
-    from mvt_nas.training.config import TrainingConfig
-
     config = TrainingConfig.load(folder / _CONFIG)
     return ResolvedNetwork(
         str(folder), config.name, config.architecture, config.num_classes, folder, config

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mvt_nas.cli.measure_front import slower
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES
 from mvt_nas.errors import ExportError
-from mvt_nas.tasks.base import at_resolution
-
-if TYPE_CHECKING:
-    from mvt_nas.latency.profile import DeviceProfile
-    from mvt_nas.latency.timing.measure import LatencyMeasurement
-    from mvt_nas.space.architecture import Architecture
-    from mvt_nas.tasks.base import Task
+from mvt_nas.export.base import read_architecture
+from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.timing.measure import LatencyMeasurement
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.tasks.base import Task, at_resolution
 
 HEADER = ["predicted ms", "90 % interval", "measured is"]
 
@@ -78,8 +76,6 @@ def _exported(path: Path) -> tuple[Architecture | None, int, Task | None]:
 
     The architecture is ``None`` for other files, which can be measured all the same.
     """
-    from mvt_nas.export.base import read_architecture
-
     try:
         exported = read_architecture(path)
     except ExportError:

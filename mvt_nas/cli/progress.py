@@ -1,7 +1,4 @@
-"""How a running search looks: a bar on a terminal, a line every so often in a log.
-
-How a training looks while it runs: a bar on a terminal, a line per epoch anywhere.
-"""
+"""Progress of searches and trainings: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mvt_nas.cli.render import format_number
 from mvt_nas.metrics.names import TRAINED, TRAINED_EPOCHS
+from mvt_nas.report.formatting import format_number
 
 if TYPE_CHECKING:
     from mvt_nas.nas.runs.candidate import Candidate
@@ -25,11 +22,12 @@ if TYPE_CHECKING:
     from mvt_nas.training.history import EpochRecord
     from mvt_nas.training.state import TrainingState
 
+# Candidates between two lines in a log.
 _EVERY = 25
 
 
 class SearchProgress:
-    """Counts candidates as they come; to be used in a ``with`` block and called with the run and each candidate."""
+    """Shows the progress of a search; a context manager that is called with each new candidate."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -52,9 +50,9 @@ class SearchProgress:
             self._bar.close()
 
     def __call__(self, run: Run, candidate: Candidate) -> None:
-        """Take note of a new candidate, or of one that was trained further."""
+        """Show a new candidate, or one that was trained further."""
         if run.climbed:
-            self._say_how_far(candidate)
+            self._print_training(candidate)
             return
         done = len(run.candidates)
         front = self._front or self._first(run)
@@ -69,7 +67,7 @@ class SearchProgress:
             self._log(run, done)
 
     def _first(self, run: Run) -> IncrementalHypervolume:
-        """Take note of the candidates that were there before, all but the one that is new."""
+        """Count the candidates of a resumed run, all but the new one."""
         from mvt_nas.nas.runs.incremental_hypervolume import IncrementalHypervolume
 
         *before, _ = run.candidates.values()
@@ -79,7 +77,7 @@ class SearchProgress:
             self._front.add(candidate)
         return self._front
 
-    def _say_how_far(self, candidate: Candidate) -> None:
+    def _print_training(self, candidate: Candidate) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from mvt_nas._threads_and_malloc import one_torch_thread
+from mvt_nas.accuracy.plots import draw
+from mvt_nas.accuracy.proxy_validation import ProxyValidation, score_networks, validate
+from mvt_nas.accuracy.table import read_table
+from mvt_nas.cli.network_spec import resolve
 from mvt_nas.cli.render import print_json, print_table
-
-if TYPE_CHECKING:
-    from mvt_nas.accuracy.proxy_validation import ProxyValidation
-    from mvt_nas.proxies.types import Batch
+from mvt_nas.proxies.base import PROXIES
+from mvt_nas.proxies.types import Batch
+from mvt_nas.resources import default_table
 
 
 @click.command("validate")
@@ -62,12 +66,6 @@ def validate_command(
 
     The default is the table that ships.
     """
-    from mvt_nas.accuracy.plots import draw
-    from mvt_nas.accuracy.proxy_validation import score_networks, validate
-    from mvt_nas.accuracy.table import read_table
-    from mvt_nas.proxies.base import PROXIES
-    from mvt_nas.resources import default_table
-
     chosen = [PROXIES.get(name).name for name in names or PROXIES.names()]
     path = table or default_table()
     networks = read_table(path).networks()
@@ -128,8 +126,6 @@ def proxy_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool) -> None:
     """List the proxies with their cost and source."""
-    from mvt_nas.proxies.base import PROXIES
-
     fields = ("name", "direction", "passes", "labelled", "worst", "source")
     entries = [
         {field: getattr(PROXIES.get(name), field) for field in fields} for name in PROXIES.names()
@@ -203,9 +199,6 @@ def score_command(
 
     A score is not an accuracy; it compares networks that are scored in the same way.
     """
-    from mvt_nas.cli.network_spec import resolve
-    from mvt_nas.proxies.base import PROXIES
-
     chosen = [PROXIES.get(name).name for name in names or PROXIES.names()]
     resolved = {name: resolve(name)[1] for name in architectures}
     batch = _batch(data, images, resolution, seed)
@@ -242,7 +235,6 @@ def _scores(
 
     Scores are computed on one thread, so that they repeat to the last digit.
     """
-    from mvt_nas._threads_and_malloc import one_torch_thread
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.batches import DIGIT_CLASSES
     from mvt_nas.proxies.suite import score_all

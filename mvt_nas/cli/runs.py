@@ -1,8 +1,6 @@
-"""``mvt-nas runs``, ``pareto``, ``plot``, ``dashboard``: what finished and unfinished runs hold.
+"""Commands on finished and unfinished runs.
 
-``mvt-nas compare``: several runs beside each other.
-
-``mvt-nas reproduce``: whether a run is what it says that it is.
+``mvt-nas runs``, ``pareto``, ``plot``, ``dashboard``, ``compare`` and ``reproduce``.
 """
 
 from __future__ import annotations
@@ -10,79 +8,92 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mvt_nas.cli.baselines import BASELINE
-from mvt_nas.cli.measure_front import MOST, SECONDS
+from mvt_nas.cli.baselines import load_and_add_baselines
+from mvt_nas.cli.front import front_document, print_front
+from mvt_nas.cli.measure_front import measured_run
+from mvt_nas.cli.options import BASELINE, JSON, MOST, SECONDS
 from mvt_nas.cli.parameters import FILE, FOLDER
-from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.cli.render import print_json, print_table
+from mvt_nas.errors import RunError
+from mvt_nas.nas.options import ExecutionOptions
+from mvt_nas.nas.runners.base import Resources
+from mvt_nas.nas.runs.folder import list_runs
+from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.comparison import compare_runs
+from mvt_nas.report.formatting import format_number
+from mvt_nas.report.html.page import write_page
+from mvt_nas.report.plots import draw_plot
 
 _RUN = click.argument("run", type=FOLDER)
-_JSON = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document instead of a table."
+_COLUMNS = (
+    "run",
+    "space",
+    "objectives",
+    "sampler",
+    "seed",
+    "candidates",
+    "front",
+    "hypervolume",
 )
 
 
 @click.command("runs")
 @click.argument("folder", type=FOLDER, default=Path("results"))
-@_JSON
+@JSON
 def runs_command(folder: Path, as_json: bool) -> None:
     """List the runs below FOLDER (results by default)."""
-    from mvt_nas.errors import RunError
-    from mvt_nas.nas.runs.folder import list_runs
-    from mvt_nas.nas.runs.run import Run
-
     if folder != Path("results") and not folder.is_dir():
         raise RunError(f"{folder}: no such folder")
-    entries: list[dict[str, object]] = []
-    for path in list_runs(folder):
-        try:
-            run = Run.load(path)
-        except RunError as error:
-            entries.append({"run": str(path), "error": str(error)})
-            continue
-        entries.append(
-            {
-                "run": str(path),
-                "space": run.space.name,
-                "objectives": [str(objective) for objective in run.config.objectives],
-                "sampler": run.config.sampler,
-                "seed": run.config.seed,
-                "trials": run.config.trials,
-                "candidates": len(run.candidates),
-                "front": len(run.front()),
-                "hypervolume": run.hypervolume(),
-            }
-        )
+    entries = [_entry(path) for path in list_runs(folder)]
     if as_json:
         print_json(entries)
-        return
-    if not entries:
+    elif not entries:
         click.echo(f"no runs below {folder}")
-        return
-    names = ("run", "space", "objectives", "sampler", "seed", "candidates", "front", "hypervolume")
-    print_table(names, [_row(entry, names) for entry in entries], text_columns=4)
+    else:
+        print_table(_COLUMNS, [_row(entry) for entry in entries], text_columns=4)
 
 
-def _row(entry: dict[str, object], names: tuple[str, ...]) -> list[str]:
+def _entry(path: Path) -> dict[str, Any]:
+    """Return the summary of the run in a folder, or the error of reading it."""
+    try:
+        run = Run.load(path)
+    except RunError as error:
+        return {"run": str(path), "error": str(error)}
+    return {
+        "run": str(path),
+        "space": run.space.name,
+        "objectives": [str(objective) for objective in run.config.objectives],
+        "sampler": run.config.sampler,
+        "seed": run.config.seed,
+        "trials": run.config.trials,
+        "candidates": len(run.candidates),
+        "front": len(run.front()),
+        "hypervolume": run.hypervolume(),
+    }
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
     if "error" in entry:
-        return [str(entry["run"]), f"unreadable: {entry['error']}", *[""] * (len(names) - 2)]
-    texts = {name: str(value) for name, value in entry.items()}
-    texts["objectives"] = " ".join(entry["objectives"])  # type: ignore[arg-type]  # a list of texts
-    texts["candidates"] = f"{entry['candidates']}/{entry['trials']}"
-    texts["hypervolume"] = format_number(float(texts["hypervolume"]))
-    return [texts[name] for name in names]
+        return [entry["run"], f"unreadable: {entry['error']}", *[""] * (len(_COLUMNS) - 2)]
+    cells = {name: str(entry[name]) for name in _COLUMNS}
+    cells["objectives"] = " ".join(entry["objectives"])
+    cells["candidates"] = f"{entry['candidates']}/{entry['trials']}"
+    cells["hypervolume"] = format_number(entry["hypervolume"])
+    return list(cells.values())
 
 
 @click.command("pareto")
 @_RUN
-@_JSON
-@click.option("--csv", type=FILE, metavar="FILE", help="Also write the front as CSV.")
+@JSON
+@click.option("--csv", type=FILE, metavar="FILE", help="CSV file to write the front to.")
 @click.option(
     "--measure",
     is_flag=True,
-    help="First measure its latency, where a device of the run is this machine.",
+    help="Measure the latency of the front first, if a device of the run is this machine.",
 )
 @MOST
 @SECONDS
@@ -94,27 +105,18 @@ def pareto_command(
     measure_most: int,
     measure_seconds: float,
 ) -> None:
-    """Show the Pareto front of RUN, the folder of a run, and how your baselines stand against it.
+    """Show the Pareto front of RUN and compare your baselines with it.
 
     Other commands take a candidate as RUN:ID, RUN:knee, RUN:OBJECTIVE (the best in it) or
-    'RUN:latency_ms<=5,params<=2M' (the best within limits, by the first objective). Limits go by
-    what was predicted and counted, not by what was measured.
+    'RUN:latency_ms<=5,params<=2M' (the best within limits, by the first objective). Limits apply to
+    predicted and counted values, not to measured ones.
     """
-    from mvt_nas.cli.front import front_document, print_front
-    from mvt_nas.cli.measure_front import measured_run
-    from mvt_nas.errors import RunError
-    from mvt_nas.nas.runs.run import Run
-
-    loaded, interrupted = Run.load(run), False
+    loaded = Run.load(run)
+    interrupted = False
     if measure:
         loaded, interrupted = measured_run(loaded, measure_most, measure_seconds)
     if csv is not None:
-        from mvt_nas.report.tables import front_frame
-
-        try:
-            front_frame(loaded).to_csv(csv, index=False)
-        except OSError as error:
-            raise RunError(f"--csv {csv}: cannot be written ({error})") from None
+        _write_csv(loaded, csv)
     if as_json:
         print_json(front_document(loaded))
     else:
@@ -123,23 +125,32 @@ def pareto_command(
         raise KeyboardInterrupt
 
 
+def _write_csv(run: Run, path: Path) -> None:
+    # Loads pandas.
+    from mvt_nas.report.tables import front_frame
+
+    try:
+        front_frame(run).to_csv(path, index=False)
+    except OSError as error:
+        raise RunError(f"--csv {path}: cannot be written ({error})") from None
+
+
 @click.command("plot")
 @_RUN
 @click.option(
-    "--out", type=FILE, metavar="FILE", help="A .png, .svg or .pdf file.  [default: RUN/front.png]"
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="File to write: .png, .svg or .pdf.  [default: RUN/front.png]",
 )
 @BASELINE
 def plot_command(run: Path, out: Path | None, baselines: tuple[str, ...]) -> None:
-    """Draw the candidates of RUN, its front, budgets, the published models and your baselines.
+    """Plot RUN: candidates, front, budgets, published models, baselines.
 
-    A baseline is measured where a device of RUN is this machine, and RUN keeps it.
+    A baseline is measured if a device of RUN is this machine, and kept with RUN.
     """
-    from mvt_nas.cli.baselines import told_and_measured
-    from mvt_nas.nas.runs.run import Run
-    from mvt_nas.report.plots import draw_plot
-
     path = out or run / "front.png"
-    loaded, interrupted = told_and_measured(Run.load(run), baselines)
+    loaded, interrupted = load_and_add_baselines(Run.load(run), baselines)
     draw_plot(loaded, path)
     click.echo(path)
     if interrupted:
@@ -152,12 +163,15 @@ def plot_command(run: Path, out: Path | None, baselines: tuple[str, ...]) -> Non
     "--out",
     type=FILE,
     metavar="FILE",
-    help="The storage to write.  [default: RUN/optuna-journal.log]",
+    help="Storage file to write.  [default: RUN/optuna-journal.log]",
 )
 def dashboard_command(run: Path, out: Path | None) -> None:
-    """Write RUN as an Optuna storage and print the command that opens it in optuna-dashboard."""
+    """Write RUN as an Optuna storage for optuna-dashboard.
+
+    Prints the command that opens it.
+    """
+    # Loads Optuna.
     from mvt_nas.nas.optuna_dashboard import write_storage
-    from mvt_nas.nas.runs.run import Run
 
     path = write_storage(Run.load(run), out or run / "optuna-journal.log")
     click.echo(f"optuna-dashboard {path}")
@@ -169,40 +183,35 @@ def dashboard_command(run: Path, out: Path | None) -> None:
     "--out",
     type=FILE,
     metavar="FILE.html",
-    help="Also write a page with the fronts of all runs in one chart.",
+    help="HTML file to write, with the fronts of all runs in one chart.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@JSON
 def compare_command(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Compare the fronts of several runs with the same objectives.
 
-    Hypervolumes are counted in one box, as shares of what all runs dominate together; joint is how
-    many candidates of a run are on the front of all; covered is the share of its front that another
-    run dominates.
+    Hypervolumes use one reference point and are shares of the joint front's; joint is the number of
+    candidates on the joint front of all runs; covered is the share of a run's front that other runs
+    dominate.
     """
-    from mvt_nas.nas.runs.run import Run
-    from mvt_nas.report.comparison import compare_runs
-
     loaded = [Run.load(folder) for folder in runs]
-    found = compare_runs(loaded)
+    comparisons = compare_runs(loaded)
     if out is not None:
-        from mvt_nas.report.html.page import write_page
-
         write_page(loaded, out)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(comparison) for comparison in comparisons])
         return
     rows = [
         [
-            one.run,
-            one.sampler,
-            str(one.seed),
-            str(one.candidates),
-            str(one.front),
-            f"{one.share:.2%}",
-            str(one.joint),
-            f"{one.covered:.0%}",
+            comparison.run,
+            comparison.sampler,
+            str(comparison.seed),
+            str(comparison.candidates),
+            str(comparison.front),
+            f"{comparison.share:.2%}",
+            str(comparison.joint),
+            f"{comparison.covered:.0%}",
         ]
-        for one in found
+        for comparison in comparisons
     ]
     print_table(
         ["run", "sampler", "seed", "candidates", "front", "hypervolume", "joint", "covered"],
@@ -212,38 +221,39 @@ def compare_command(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> 
 
 
 @click.command("reproduce")
-@click.argument("run", type=FOLDER)
+@_RUN
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
     default=1,
     show_default=True,
     metavar="W",
-    help="Evaluations at a time.",
+    help="Number of parallel evaluations.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of sentences.")
+@JSON
 def reproduce_command(run: Path, workers: int, as_json: bool) -> None:
-    """Search again as RUN says, and compare.
+    """Repeat the search of RUN, and compare the results.
 
-    Whatever was trained is trained again. Ends with 0 where all is identical, and else with 1 and
-        what differs: versions, data, devices,
-    the space, and the candidates.
+    Trainings are repeated as well. The exit code is 0 if everything is identical, else 1; the
+    output lists the differences: versions, data, devices, the space, and the candidates.
     """
-    from mvt_nas.nas.options import ExecutionOptions
+    # Loads Optuna and SciPy.
     from mvt_nas.nas.reproduce import reproduce
-    from mvt_nas.nas.runners.base import Resources
 
-    found = reproduce(run, ExecutionOptions(Resources(workers)))
+    result = reproduce(run, ExecutionOptions(Resources(workers)))
     if as_json:
-        words = {"differences": list(found.differences), "notes": list(found.notes)}
         print_json(
-            {"run": str(run), "identical": found.identical, "candidates": found.candidates, **words}
+            {
+                "run": str(run),
+                "identical": result.identical,
+                "candidates": result.candidates,
+                "differences": list(result.differences),
+                "notes": list(result.notes),
+            }
         )
     else:
-        click.echo(
-            f"{run}: {'identical' if found.identical else 'NOT identical'} ({found.candidates}"
-            " candidates compared)"
-        )
-        for line in (*found.differences, *found.notes):
+        outcome = "identical" if result.identical else "NOT identical"
+        click.echo(f"{run}: {outcome} ({result.candidates} candidates compared)")
+        for line in (*result.differences, *result.notes):
             click.echo(f"  {line}")
-    sys.exit(0 if found.identical else 1)
+    sys.exit(0 if result.identical else 1)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mvt_nas.cli.baselines import BASELINE
-from mvt_nas.cli.measure_front import MOST, SECONDS
+from mvt_nas.cli.options import BASELINE, MOST, SECONDS
 from mvt_nas.cli.parameters import FILE, FOLDER
 from mvt_nas.cli.render import print_json
 
@@ -231,7 +230,7 @@ def search_command(
     same result.
     """
     from mvt_nas._threads_and_malloc import keep_freed_memory
-    from mvt_nas.cli.baselines import told_before, with_told
+    from mvt_nas.cli.baselines import add_baselines, load_search_baselines
     from mvt_nas.cli.progress import SearchProgress
     from mvt_nas.nas.api import search
 
@@ -247,14 +246,14 @@ def search_command(
         )
     arguments = (_kept(out) if resume else {}) | _arguments(given)
     kept = arguments.pop("space", None)
-    told = told_before(out if resume else None, baselines)
+    told = load_search_baselines(out if resume else None, baselines)
     with SearchProgress() as progress:
         result = search(
             kept if space is None else space, out=out, resume=resume, listener=progress, **arguments
         )
     result, interrupted = _measured(result, measure_front, measure_most, measure_seconds)
     leave_out = measure_front is False or result.interrupted or interrupted
-    run, interrupted_later = with_told(
+    run, interrupted_later = add_baselines(
         result.run, told, seconds=None if leave_out else measure_seconds
     )
     _finish(replace(result, run=run), interrupted or interrupted_later, as_json)

@@ -1,7 +1,7 @@
-"""What the shell completes beside commands and options: names of spaces, samplers, devices, models, and runs below results.
+"""Completion of values in a shell: names of spaces, samplers, devices, models, runs and so on.
 
-It is looked up by what a parameter is called, while the shell waits: so nothing that registers is
-imported, but the names are read from the text of the files that register them.
+The values of a parameter depend on its name. Since the shell waits, no module that registers
+something is imported; the names are read from the text of the files that register them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,17 @@ import click
 from click.shell_completion import CompletionItem
 
 import mvt_nas
+from mvt_nas.metrics.names import (
+    ACCURACY,
+    ACCURACY_LOW,
+    COST_NAMES,
+    IMAGENET,
+    LATENCY,
+    TRAINED,
+)
+from mvt_nas.resources import shipped_names
+from mvt_nas.space.published import published_names
+from mvt_nas.tasks.base import task_names
 
 NameSource = Callable[[], Iterable[str]]
 
@@ -23,7 +34,11 @@ _REGISTERS = re.compile(r"""\.register\("([a-z0-9_]+)"\)|^@proxy\(.*?^\)\ndef (\
 
 
 def registered(package: str) -> list[str]:
-    """Return the names that the files of a package register, such as ``nas/samplers``, in alphabetical order."""
+    """Return the names that the files of a package register, in alphabetical order.
+
+    Args:
+        package: Path of the package within ``mvt_nas``, such as ``nas/samplers``.
+    """
     files = (Path(mvt_nas.__file__).parent / package).glob("*.py")
     return sorted(
         match.group(1) or match.group(2)
@@ -34,9 +49,7 @@ def registered(package: str) -> list[str]:
 
 
 def spaces() -> list[str]:
-    """Return the names of the spaces that ship."""
-    from mvt_nas.resources import shipped_names
-
+    """Return the names of the shipped spaces."""
     return shipped_names()
 
 
@@ -47,6 +60,7 @@ def samplers() -> list[str]:
 
 def devices() -> list[str]:
     """Return the names of the devices that have a profile."""
+    # Loads NumPy.
     from mvt_nas.latency.profile_lookup import profile_files
 
     return list(profile_files())
@@ -58,14 +72,12 @@ def runtimes() -> list[str]:
 
 
 def targets() -> list[str]:
-    """Return the names of the forms to export to, and the word that lists them."""
+    """Return the names of the export targets, and the word that lists them."""
     return [*registered("export/targets"), "list"]
 
 
 def objectives() -> list[str]:
-    """Return the names of what can be optimised, each device's latency among them."""
-    from mvt_nas.metrics.names import ACCURACY, ACCURACY_LOW, COST_NAMES, IMAGENET, LATENCY, TRAINED
-
+    """Return the names of the metrics, with the latency on each device."""
     latencies = (f"{LATENCY}@{name}" for name in devices())
     return list(
         dict.fromkeys(
@@ -85,20 +97,16 @@ def objectives() -> list[str]:
 
 def tasks() -> list[str]:
     """Return the names of the tasks."""
-    from mvt_nas.tasks.base import task_names
-
     return task_names()
 
 
 def models() -> list[str]:
     """Return the names of the published models."""
-    from mvt_nas.space.published import published_names
-
     return published_names()
 
 
 def runs() -> list[str]:
-    """Return the folders of the runs below ``results``, those last worked on first."""
+    """Return the folders of the runs below ``results``, the most recent first."""
     found = [path.parent for path in Path("results").glob("*/run.yaml")]
     return [str(path) for path in sorted(found, key=lambda path: (-path.stat().st_mtime, path))]
 
@@ -115,7 +123,8 @@ _COMPLETED: dict[str, tuple[NameSource, str]] = {
     "objectives": (objectives, "plain"),
     "task": (tasks, "plain"),
     "tasks": (tasks, "plain"),
-    "names": (lambda: registered("proxies"), "plain"),  # of mvt-nas proxy score
+    # Of mvt-nas proxy score.
+    "names": (lambda: registered("proxies"), "plain"),
     "architecture": (models, "file"),
     "architectures": (models, "file"),
     "networks": (models, "file"),
@@ -125,47 +134,44 @@ _COMPLETED: dict[str, tuple[NameSource, str]] = {
     "run": (runs, "dir"),
     "baselines": (list, "file"),
 }
-"""By name of the parameter or what stands for its value: what it may be, and which kind of path
-where it is none of these."""
+"""Names and kind of path to complete, by the name or the metavar of a parameter."""
 
 _FREE = "TEXT"
-"""What stands for a value that may be anything."""
+"""Metavar of a value that may be anything."""
 
 
 class CompletedName(click.ParamType):  # type: ignore[type-arg]  # older clicks have no type arguments
-    """What is completed in place of a type, while the shell waits; nothing is converted or checked then.
+    """A parameter type for completion, which neither converts nor checks values.
 
     Args:
-        known: returns the names.
-        otherwise: ``file``, ``dir``, or ``plain`` for neither.
+        known: Returns the names to complete.
+        path_kind: Kind of path to complete as well: ``file``, ``dir``, or ``plain`` for none.
     """
 
     name = "known"
 
-    def __init__(self, known: NameSource, otherwise: str) -> None:
+    def __init__(self, known: NameSource, path_kind: str) -> None:
         self._known = known
-        self._otherwise = otherwise
+        self._path_kind = path_kind
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the names that begin so, after the kind of path (bash heeds it only where no name follows)."""
-        paths = (
-            [CompletionItem(incomplete, type=self._otherwise)] if self._otherwise != "plain" else []
-        )
-        return [
-            *paths,
-            *(CompletionItem(name) for name in self._known() if name.startswith(incomplete)),
-        ]
+        """Return the names that begin with the incomplete text."""
+        names = [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
+        if self._path_kind == "plain":
+            return names
+        # The kind of path comes first: bash regards it only if no name follows.
+        return [CompletionItem(incomplete, type=self._path_kind), *names]
 
 
 def complete_names(command: click.Command) -> click.Command:
-    """Return a copy of a command, whose parameters and those of the commands below it complete names."""
+    """Return a copy of a command whose parameters, and those of its subcommands, complete names."""
     completing = copy(command)
     completing.params = [_completing(parameter) for parameter in command.params]
     if isinstance(completing, click.Group):
         completing.commands = {
-            name: complete_names(below) for name, below in completing.commands.items()
+            name: complete_names(subcommand) for name, subcommand in completing.commands.items()
         }
     return completing
 

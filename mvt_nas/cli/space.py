@@ -7,8 +7,11 @@ from typing import Any
 import click
 
 from mvt_nas.cli.parameters import parse_fixed
-from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.cli.render import print_json, print_table
+from mvt_nas.nas.space_summary import summarize_space
+from mvt_nas.report.formatting import format_number
 from mvt_nas.resources import shipped_spaces
+from mvt_nas.space.search_space import load_space
 
 
 @click.group("space")
@@ -68,9 +71,6 @@ def check_command(
 
     SPACE is a file, or the name of a shipped space such as mobilevit.
     """
-    from mvt_nas.nas.space_summary import summarize_space
-    from mvt_nas.space.search_space import load_space
-
     loaded = load_space(space)
     report = summarize_space(
         loaded.fix(parse_fixed(fixed)) if fixed else loaded,
@@ -123,8 +123,6 @@ def _budget_row(entry: dict[str, Any]) -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_command(as_json: bool) -> None:
     """List the shipped search spaces."""
-    from mvt_nas.space.search_space import load_space
-
     spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]
     entries = [
         {

@@ -1,7 +1,4 @@
-"""Single keys from a terminal, without Return and without an echo.
-
-``mvt-nas watch``: a running search, seen from outside.
-"""
+"""``mvt-nas watch``: the live view of a running search, which ends at a key press."""
 
 from __future__ import annotations
 
@@ -10,24 +7,28 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.live import Live
 
 from mvt_nas.cli.parameters import FOLDER
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from mvt_nas.report.watch.view import RunView, RunWatcher
+from mvt_nas.cli.watch_frame import frame
+from mvt_nas.report.watch.view import RunView, RunWatcher
 
 Wait = Callable[[float], str]
-"""Waits for a key, at most so many seconds, and returns it; an empty text where none came."""
+"""Waits for a key, at most a number of seconds; returns the key, or an empty text if none came."""
+
+# Lines that the shell needs for its prompt below the last frame.
+_PROMPT_LINES = 2
 
 
 @contextmanager
 def keys() -> Iterator[Wait]:
-    """Yield what waits for keys; where standard input is no terminal, it only waits."""
+    """Yield a function that waits for single keys, without Return and without an echo.
+
+    Without a terminal as standard input, the function only waits.
+    """
     if sys.stdin is None or not sys.stdin.isatty():
         yield _no_key
     elif sys.platform == "win32":
@@ -73,15 +74,12 @@ else:
             termios.tcsetattr(file, termios.TCSADRAIN, before)
 
 
-_PROMPT_LINES = 2  # that the shell needs below
-
-
 @click.command("watch")
 @click.argument("run", type=FOLDER)
 @click.option(
     "--once",
     is_flag=True,
-    help="Show it as it is now, and end; so it does where the output is no terminal.",
+    help="Print the present state and exit; implied if the output is not a terminal.",
 )
 @click.option(
     "--every",
@@ -89,32 +87,26 @@ _PROMPT_LINES = 2  # that the shell needs below
     default=1.0,
     show_default=True,
     metavar="S",
-    help="Seconds between two looks.",
+    help="Interval between updates, in seconds.",
 )
 def watch_command(run: Path, once: bool, every: float) -> None:
     """Watch the search in RUN: front, hypervolume, rate, failures.
 
-    It only reads, so that any number of people can watch. It ends with the search, or with q; the
-    search goes on then.
+    The command only reads, so that any number of people can watch. It ends with the search, or with
+    q; the search continues then.
     """
-    from rich.console import Console
-
-    from mvt_nas.cli.watch_frame import frame
-    from mvt_nas.report.watch.view import RunWatcher
-
-    console, watcher = Console(highlight=False), RunWatcher(run)
-    view, whole = watcher.look(), once or not sys.stdout.isatty()
-    if view.state == "running" and not whole:
-        view = _watched(watcher, view, console, every)
-    console.print(frame(view, console.width, None if whole else console.height - _PROMPT_LINES))
+    console = Console(highlight=False)
+    watcher = RunWatcher(run)
+    view = watcher.look()
+    print_once = once or not sys.stdout.isatty()
+    if view.state == "running" and not print_once:
+        view = _watch(watcher, view, console, every)
+    height = None if print_once else console.height - _PROMPT_LINES
+    console.print(frame(view, console.width, height))
 
 
-def _watched(watcher: RunWatcher, view: RunView, console: Console, every_s: float) -> RunView:
-    """Show a run until it has ended or somebody has had enough; return what was seen last."""
-    from rich.live import Live
-
-    from mvt_nas.cli.watch_frame import frame
-
+def _watch(watcher: RunWatcher, view: RunView, console: Console, every_s: float) -> RunView:
+    """Show a run until it ends or the user quits; return the last view."""
     with keys() as wait, Live(console=console, screen=True, auto_refresh=False) as live:
         try:
             while view.state == "running":

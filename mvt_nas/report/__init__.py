@@ -1,1 +1,1 @@
-"""Tables and pictures of runs. Reads runs, searches nothing, needs no torch."""
+"""Reports of a run: tables, plots, Markdown, an HTML page, the live view, and diagnostics."""

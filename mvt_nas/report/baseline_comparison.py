@@ -1,14 +1,14 @@
-"""How networks from elsewhere stand against the front of a run: who dominates them, and whom they dominate."""
+"""Comparison of baselines with the front of a run by dominance."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.baseline import Baseline
 from mvt_nas.nas.runs.candidate import Candidate
@@ -19,16 +19,16 @@ from mvt_nas.report.insights import DominatedModel, spans
 
 @dataclass(frozen=True, slots=True)
 class BaselineComparison:
-    """How a baseline stands against the front of a run, by those objectives that are known of it.
+    """Comparison of a baseline with the front of a run, by the objectives known for the baseline.
 
     Attributes:
-        baseline: the network.
-        compared: the objectives that are known of it.
-        unknown: those that are not.
-        dominated_by: numbers of the candidates on the front that dominate it.
-        dominates: numbers of those that it dominates.
-        beaten: the candidate that dominates it most evenly, and by how much; ``None`` where none
-            does.
+        baseline: The baseline.
+        compared: Objectives whose values are known for the baseline.
+        unknown: Objectives whose values are not known.
+        dominated_by: Numbers of the candidates on the front that dominate the baseline.
+        dominates: Numbers of the candidates on the front that the baseline dominates.
+        beaten: The candidate that dominates the baseline most evenly, with its gains; ``None`` if
+            no candidate dominates it.
     """
 
     baseline: Baseline
@@ -40,110 +40,128 @@ class BaselineComparison:
 
     @property
     def on_front(self) -> bool:
-        """Whether it would be on the front itself; only where all objectives are known of it."""
+        """Whether the baseline would be on the front; only if all its objectives are known."""
         return not self.unknown and not self.dominated_by
 
 
 def compare_baselines(run: Run) -> list[BaselineComparison]:
-    """Return how each baseline of a run stands."""
+    """Return the comparison of each baseline of a run with the front."""
     return [compare_baseline(run, baseline) for baseline in run.baselines]
 
 
 def compare_baseline(run: Run, baseline: Baseline) -> BaselineComparison:
-    """Return how a baseline stands."""
-    objectives, front = run.config.objectives, run.front()
-    places = [
-        place for place, objective in enumerate(objectives) if objective.name in baseline.scores
+    """Return the comparison of a baseline with the front of a run."""
+    objectives = run.config.objectives
+    front = run.front()
+    indices = [
+        index for index, objective in enumerate(objectives) if objective.name in baseline.scores
     ]
-    known = [objectives[place] for place in places]
+    known = [objectives[index] for index in indices]
     compared = tuple(objective.name for objective in known)
     unknown = tuple(objective.name for objective in objectives if objective.name not in compared)
-    if not places or not front:
+    if not indices or not front:
         return BaselineComparison(baseline, compared, unknown, (), (), None)
+
     signs = cost_signs([objective.direction for objective in known])
     own = np.array([baseline.scores[metric] for metric in compared]) * signs
-    columns = [_beside(run, baseline, objective.metric, front) for objective in known]
+    columns = [_comparable_scores(run, baseline, item.metric, front) for item in known]
     costs = np.column_stack(columns) * signs
-    best = most_evenly(own, costs, spans(run)[places])
-    gains = {} if best is None else dict(zip(compared, (own - costs[best]).tolist(), strict=True))
+    beaten = None
+    best = most_evenly(own, costs, spans(run)[indices])
+    if best is not None:
+        gains = dict(zip(compared, (own - costs[best]).tolist(), strict=True))
+        beaten = DominatedModel(baseline.name, front[best].number, gains)
     return BaselineComparison(
         baseline,
         compared,
         unknown,
-        tuple(front[place].number for place in np.flatnonzero(dominating_points(own, costs))),
+        tuple(front[index].number for index in np.flatnonzero(dominating_points(own, costs))),
         tuple(
             candidate.number
             for candidate, cost in zip(front, costs, strict=True)
             if dominating_points(cost, own[None]).any()
         ),
-        None if best is None else DominatedModel(baseline.name, front[best].number, gains),
+        beaten,
     )
 
 
-def comparison_summary(run: Run, found: BaselineComparison) -> str:
-    """Return in words how a baseline stands."""
-    n, unknown = (
-        len(run.front()),
-        f"its {' and '.join(found.unknown)} {'is' if len(found.unknown) == 1 else 'are'} not known",
-    )
-    if not n or not found.compared:
-        return f"nothing to compare: {unknown}" if n else "the front is empty"
-    alone = f" by {' and '.join(found.compared)} alone ({unknown})" if found.unknown else ""
-    if found.beaten is not None:
-        count = len(found.dominated_by)
+def comparison_summary(run: Run, comparison: BaselineComparison) -> str:
+    """Return the comparison of a baseline with the front as a phrase."""
+    size = len(run.front())
+    verb = "is" if len(comparison.unknown) == 1 else "are"
+    unknown = f"its {' and '.join(comparison.unknown)} {verb} not known"
+    if not size:
+        return "the front is empty"
+    if not comparison.compared:
+        return f"nothing to compare: {unknown}"
+
+    limited = ""
+    if comparison.unknown:
+        limited = f" by {' and '.join(comparison.compared)} alone ({unknown})"
+    if comparison.beaten is not None:
+        count = len(comparison.dominated_by)
         return (
-            f"{count} of the {n} on the front dominate{'s' * (count == 1)} it{alone}, candidate"
-            f" {found.beaten.by} most evenly"
+            f"{count} of the {size} on the front dominate{'s' if count == 1 else ''} it{limited},"
+            f" candidate {comparison.beaten.by} most evenly"
         )
-    others = f", and dominates {len(found.dominates)} of them" if found.dominates else ""
-    return f"none of the {n} on the front dominates it{alone}" + (
-        f": it would be on the front{others}" if found.on_front else ""
-    )
+    text = f"none of the {size} on the front dominates it{limited}"
+    if not comparison.on_front:
+        return text
+    dominated = len(comparison.dominates)
+    others = f", and dominates {dominated} of them" if dominated else ""
+    return f"{text}: it would be on the front{others}"
 
 
 def origin_of(baseline: Baseline, metric: str) -> str:
-    """Return in a word where a baseline's figure comes from: given, measured, or counted."""
-    return (
-        "given"
-        if metric in baseline.given
-        else "measured"
-        if metric in baseline.measured
-        else "counted"
-    )
+    """Return the origin of a value of a baseline: ``given``, ``measured`` or ``counted``."""
+    if metric in baseline.given:
+        return "given"
+    return "measured" if metric in baseline.measured else "counted"
 
 
-def _beside(
+def format_baseline_value(
+    baseline: Baseline, metric: str, number_format: Callable[[float], str]
+) -> str:
+    """Return a value of a baseline, followed by its origin unless it was counted."""
+    if metric not in baseline.scores:
+        return ""
+    text = number_format(baseline.scores[metric])
+    origin = origin_of(baseline, metric)
+    return text if origin == "counted" else f"{text} ({origin})"
+
+
+def _comparable_scores(
     run: Run, baseline: Baseline, metric: Metric, front: Sequence[Candidate]
-) -> NDArray[np.float64]:
-    """Return a metric of candidates as it compares with the baseline's.
+) -> FloatArray:
+    """Return the scores of candidates that are comparable with the baseline's, (candidates,).
 
-    Where that is a measured latency, so are theirs, in the state that the machine was in then, by
-    the reference model, which is in all measurements. Those that were not measured are taken at their predictions times the median of
-    measured by predicted.
+    If the baseline's latency was measured, the candidates' latencies are measured ones too, scaled
+    to the state of the machine at that time by the reference model, which is part of all
+    measurements. For candidates without a measurement, the prediction is multiplied by the median
+    ratio of measured to predicted latencies.
     """
     name = metric.full_name
     predicted = np.array([candidate.scores[name] for candidate in front])
     if name not in baseline.measured:
         return predicted
     probe_ms = baseline.measured[name].get("probe_ms")
-    found = {
-        key: one.ms * _state(probe_ms, one.probe_ms)
-        for key, one in run.measured.get(name, {}).items()
+    records = run.measured.get(name, {})
+    scaled = {
+        key: record.ms * _slowdown(probe_ms, record.probe_ms) for key, record in records.items()
     }
-    ratios = [found[key] / one.predicted_ms for key, one in run.measured.get(name, {}).items()]
-    factor = (
-        median(ratios)
-        if ratios
-        else _state(probe_ms, run.devices[metric].reference_ms if metric in run.devices else None)
-    )
+    if records:
+        factor = median(scaled[key] / record.predicted_ms for key, record in records.items())
+    else:
+        profiled_ms = run.devices[metric].reference_ms if metric in run.devices else None
+        factor = _slowdown(probe_ms, profiled_ms)
     return np.array(
         [
-            found.get(candidate.key, factor * ms)
-            for candidate, ms in zip(front, predicted, strict=True)
+            scaled.get(candidate.key, factor * predicted_ms)
+            for candidate, predicted_ms in zip(front, predicted, strict=True)
         ]
     )
 
 
-def _state(now_ms: float | None, then_ms: float | None) -> float:
-    """Return the slowdown of a machine by its reference model; 1 where it is not known."""
+def _slowdown(now_ms: float | None, then_ms: float | None) -> float:
+    """Return the slowdown of a machine by its reference model; 1 if it is not known."""
     return now_ms / then_ms if now_ms and then_ms else 1.0

@@ -1,25 +1,27 @@
-"""A run that grows no more: its complete candidates, their scores, its front and its knee are found once, however often a page asks."""
+"""A finished run whose front and scores are computed once."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mvt_nas._typing import FloatArray
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 
 
 class CachedRun(Run):
-    """A run whose candidates are not changed any more."""
+    """A run that caches its complete candidates, their scores, its front and its knee.
+
+    Each section of a report needs them, and computing the front of 100,000 candidates takes
+    seconds. The candidates must not change.
+    """
 
     def complete(self) -> list[Candidate]:
         """Return the complete candidates in order of their numbers."""
         return list(self._complete)
 
-    def scores(self, candidates: list[Candidate]) -> NDArray[np.float64]:
+    def scores(self, candidates: list[Candidate]) -> FloatArray:
         """Return the objectives of candidates, (n, objectives)."""
         return self._scores.copy() if candidates == self._complete else super().scores(candidates)
 
@@ -28,7 +30,7 @@ class CachedRun(Run):
         return list(self._front)
 
     def knee(self) -> int | None:
-        """Return the number of the candidate at the knee of the front; ``None`` where nothing is complete."""
+        """Return the number of the candidate at the knee; ``None`` if nothing is complete."""
         return self._knee
 
     @cached_property
@@ -36,7 +38,7 @@ class CachedRun(Run):
         return super().complete()
 
     @cached_property
-    def _scores(self) -> NDArray[np.float64]:
+    def _scores(self) -> FloatArray:
         return super().scores(self._complete)
 
     @cached_property
@@ -49,5 +51,5 @@ class CachedRun(Run):
 
 
 def cached_run(run: Run) -> Run:
-    """Return a run as it is now, for whoever asks it the same again and again."""
+    """Return a cached copy of a finished run."""
     return CachedRun(*(getattr(run, field.name) for field in fields(Run)))

@@ -1,4 +1,4 @@
-"""Several runs beside each other: their fronts in one box, and which of them the joint front is made of.
+"""Comparison of several runs by hypervolume and coverage of their fronts.
 
 Source: Zitzler and Thiele, "Multiobjective evolutionary algorithms: a comparative case study"
 (1999): hypervolume, and coverage of one set by another.
@@ -24,22 +24,24 @@ from mvt_nas.pareto import (
 )
 
 _MARGIN = 0.1
+
+# Settings that determine the values of the objectives, in the order of `_settings`.
 _SAME = ("num_classes", "devices", "accuracy", "scoring", "training")
 
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """One run among others.
+    """Comparison of one run with the others.
 
     Attributes:
-        run: its folder.
-        sampler: what proposed.
-        seed: of the search.
-        candidates: how many it has.
-        front: how many of them are on its own front.
-        share: hypervolume of its front, as a share of that of the joint front.
-        joint: how many of its candidates are on the joint front.
-        covered: share of its front that some other run dominates.
+        run: Folder of the run.
+        sampler: Name of the sampler.
+        seed: Seed of the search.
+        candidates: Number of candidates.
+        front: Number of candidates on the run's own front.
+        share: Hypervolume of the front, as a share of that of the joint front.
+        joint: Number of candidates on the joint front.
+        covered: Share of the front that other runs dominate.
     """
 
     run: str
@@ -53,33 +55,37 @@ class RunComparison:
 
 
 def compare_runs(runs: Sequence[Run]) -> list[RunComparison]:
-    """Return each run among the others, in their order.
+    """Return the comparison of each run with the others, in the given order.
 
     Raises:
-        RunError: fewer than two runs, other objectives, or one in which nothing is complete.
+        RunError: There are fewer than two runs, their objectives or settings differ, or a run has
+            no complete candidate.
     """
     _check(runs)
     directions = runs[0].directions
     fronts = [run.scores(run.front()) for run in runs]
-    everything = np.vstack(fronts)
-    kept = everything[pareto_front(everything, directions)]
-    reference = _reference(everything, directions)
-    whole = hypervolume(kept, directions, reference)
-    joint = {tuple(row) for row in kept.tolist()}
+    union = np.vstack(fronts)
+    joint_front = union[pareto_front(union, directions)]
+    reference = _reference(union, directions)
+    volume = hypervolume(joint_front, directions, reference)
+    joint = {tuple(row) for row in joint_front.tolist()}
     return [
-        _compared(run, front, fronts, joint, hypervolume(front, directions, reference) / whole)
+        _compare(run, front, fronts, joint, hypervolume(front, directions, reference) / volume)
         for run, front in zip(runs, fronts, strict=True)
     ]
 
 
 def _reference(scores: FloatArray, directions: Sequence[str]) -> FloatArray:
-    """Return a point that all scores dominate; where a column has no range, it lies beyond it by its own size."""
+    """Return a reference point that all scores dominate, (objectives,).
+
+    In a column without a range it is worse than the value by the magnitude of the value.
+    """
     signs = cost_signs(directions)
     beyond = np.where(np.ptp(scores, axis=0) > 0, 0.0, np.maximum(np.abs(scores).max(axis=0), 1.0))
     return np.asarray(reference_point(scores, directions, _MARGIN) + signs * beyond)
 
 
-def _compared(
+def _compare(
     run: Run,
     front: FloatArray,
     fronts: Sequence[FloatArray],
@@ -106,7 +112,7 @@ def _compared(
 
 def _check(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
-        raise RunError("two runs or more are needed to compare them")
+        raise RunError("a comparison needs two runs or more")
     first = [str(objective) for objective in runs[0].config.objectives]
     for run in runs[1:]:
         own = [str(objective) for objective in run.config.objectives]
@@ -117,15 +123,17 @@ def _check(runs: Sequence[Run]) -> None:
             )
         for name, there, here in zip(_SAME, _settings(runs[0]), _settings(run), strict=True):
             if there != here:
-                words = f"{name} is {here or 'none'}, but {there or 'none'} in {runs[0].folder}"
-                raise RunError(f"{run.folder}: {words}; only the same can be compared")
+                raise RunError(
+                    f"{run.folder}: {name} is {here or 'none'}, but {there or 'none'} in"
+                    f" {runs[0].folder}; only the same can be compared"
+                )
     for run in runs:
         if not run.complete():
             raise RunError(f"{run.folder}: no candidate is complete")
 
 
 def _settings(run: Run) -> tuple[object, ...]:
-    """Return what decides on the values of the objectives, in the order of their names."""
+    """Return the settings that determine the values of the objectives, in the order of `_SAME`."""
     config = run.config
     proxies = any(objective.metric.source is Source.PROXY for objective in config.objectives)
     training = config.training and {

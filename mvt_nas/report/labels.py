@@ -1,4 +1,4 @@
-"""What metrics are called where people read them."""
+"""Labels of metrics and published models for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABELS = {
     ACCURACY: "predicted accuracy (%)",
     ACCURACY_LOW: "predicted accuracy, low end (%)",
     ACCURACY_HIGH: "predicted accuracy, high end (%)",
-    ACCURACY_BEYOND: "beyond the sizes that were trained (times)",
+    ACCURACY_BEYOND: "beyond the trained sizes (times)",
     TRAINED: "accuracy after a short training (%)",
     IMAGENET: "ImageNet top-1, estimated (%)",
 }
@@ -64,5 +64,5 @@ def _with_task(metric: Metric, text: str) -> str:
 
 
 def short_name(model: str) -> str:
-    """Return the name of a published model as there is room for beside its point."""
+    """Return a short name of a published model, for plots."""
     return model.replace("mobilevitv", "v").replace("mobilevit_", "v1 ").replace("_", " ")

@@ -1,11 +1,11 @@
-"""The picture of a run: candidates, front, budgets, published models, measured latencies, baselines.
+"""Plot of a run: candidates, front, budgets, published models, measured latencies, baselines.
 
-What is drawn is gathered in :class:`FrontPlot` first, which tests look at; drawing is matplotlib's.
+:class:`FrontPlot` holds the content of the plot, which tests check; matplotlib draws it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,37 +33,35 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 150
 _MOST_PANELS = 3
-# in a picture made of shapes; more points off the front than these are one image in it
-_MOST_SHAPES = 5_000
-_FRONT, _OTHER, _MODEL, _BUDGET, _MEASURED, _BASELINE = (
-    "#d55e00",
-    "#9aa5b1",
-    "#0072b2",
-    "#cc79a7",
-    "#222222",
-    "#000000",
-)  # Okabe and Ito's palette: told apart without red or green
 
+# Points off the front that a vector file holds as shapes; more are rasterized.
+_MOST_SHAPES = 5_000
+
+# Okabe and Ito's palette, whose colours differ for people who cannot tell red from green.
+_FRONT = "#d55e00"
+_OTHER = "#9aa5b1"
+_MODEL = "#0072b2"
+_BUDGET = "#cc79a7"
+_MEASURED = "#222222"
+_BASELINE = "#000000"
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class PlotPanel:
-    """One pair of axes.
+    """Content of one pair of axes.
 
     Attributes:
-        x: metric across, or ``None`` for the candidate's number.
-        y: metric upward.
-        others: points off the front.
-        front: points on it, in order of x.
-        models: name and point of each published model among the candidates.
-        budgets: axis (``"x"`` or ``"y"``) and value of each bound.
-        measured: of each point whose latency was measured, where it is predicted to be and where it
-            is.
-        intervals: of each point on the front whose y is predicted with an interval, its x and both
-            ends.
-        baselines: name and point of each network from elsewhere of which both values are known.
+        x: Metric on the horizontal axis; ``None`` for the candidate's number.
+        y: Metric on the vertical axis.
+        others: Points off the front.
+        front: Points on the front, in order of x.
+        models: Name and point of each published model among the candidates.
+        budgets: Axis (``"x"`` or ``"y"``) and value of each bound.
+        measured: Predicted and measured point of each candidate with a measured latency.
+        intervals: x, low end and high end of each point on the front whose y has an interval.
+        baselines: Name and point of each baseline with known values for both axes.
     """
 
     x: str | None
@@ -79,103 +77,123 @@ class PlotPanel:
 
 @dataclass(frozen=True, slots=True)
 class FrontPlot:
-    """What a picture of a run shows."""
+    """Content of the plot of a run.
+
+    Attributes:
+        title: Title above the panels.
+        panels: Pairs of axes, from left to right.
+    """
 
     title: str
     panels: tuple[PlotPanel, ...]
 
 
 def front_plot(run: Run) -> FrontPlot:
-    """Return what a picture of the run shows: the first objective against each other one.
+    """Return the plot of a run: the first objective against each other one.
 
     Raises:
-        RunError: no candidate is complete yet.
+        RunError: No candidate is complete yet.
     """
-    complete, front = run.complete(), run.front()
+    complete = run.complete()
     if not complete:
         raise RunError(f"{run.folder}: nothing to draw; no candidate is complete")
-    y, *across = [objective.name for objective in run.config.objectives]
-    others: Sequence[str | None] = across[:_MOST_PANELS] or [None]
-    panels = [_panel(run, x, y, complete, front) for x in others]
+    front = run.front()
+    y, *other_objectives = [objective.name for objective in run.config.objectives]
+    xs: Sequence[str | None] = other_objectives[:_MOST_PANELS] or [None]
     title = f"{run.space.name}: {len(front)} on the front of {len(complete)} candidates"
-    outside = sum(extrapolated(candidate.scores) for candidate in complete) if y in PREDICTED else 0
-    if outside:
-        some = outside if outside < len(complete) else "all"
+    extrapolations = sum(extrapolated(candidate.scores) for candidate in complete)
+    if y in PREDICTED and extrapolations:
+        count = "all" if extrapolations == len(complete) else extrapolations
         title += (
-            f"\naccuracy is an extrapolation for {some} of them: larger or smaller than all"
-            " networks that were trained"
+            f"\naccuracy is an extrapolation for {count} of them: larger or smaller than all"
+            " trained networks"
         )
-    return FrontPlot(title, tuple(panels))
+    return FrontPlot(title, tuple(_panel(run, x, y, complete, front) for x in xs))
 
 
 def _panel(
     run: Run, x: str | None, y: str, complete: list[Candidate], front: list[Candidate]
 ) -> PlotPanel:
-    def point(candidate: Candidate) -> Point:
-        return (float(candidate.number) if x is None else candidate.scores[x], candidate.scores[y])
+    def predicted_point(candidate: Candidate) -> Point:
+        across = float(candidate.number) if x is None else candidate.scores[x]
+        return across, candidate.scores[y]
 
-    def measured(candidate: Candidate) -> Point:
-        across, up = (run.measured.get(metric or "", {}).get(candidate.key) for metric in (x, y))
-        predicted = point(candidate)
-        return (across.ms if across else predicted[0], up.ms if up else predicted[1])
-
+    on_front = {candidate.number for candidate in front}
     published = set(published_names())
-    on_front = {c.number for c in front}
-    keys = {key for metric in (x, y) for key in run.measured.get(metric or "", {})}
-    models = [(c.origin, *point(c)) for c in complete if c.origin in published]
-    bounds = [
-        ("x" if b.name == x else "y", b.bound) for b in run.config.budgets if b.name in (x, y)
+    budgets = [
+        ("x" if budget.name == x else "y", budget.bound)
+        for budget in run.config.budgets
+        if budget.name in (x, y)
     ]
+    intervals: list[tuple[float, float, float]] = []
+    if y == ACCURACY:
+        for candidate in front:
+            across, _ = predicted_point(candidate)
+            scores = candidate.scores
+            intervals.append((across, scores[ACCURACY_LOW], scores[ACCURACY_HIGH]))
     return PlotPanel(
         x,
         y,
-        tuple(point(c) for c in complete if c.number not in on_front),
-        tuple(sorted(point(c) for c in front)),
-        tuple(models),
-        tuple(bounds),
-        tuple(
-            (point(c), measured(c)) for c in complete if c.key in keys and measured(c) != point(c)
-        ),
-        tuple(
-            (point(c)[0], c.scores[ACCURACY_LOW], c.scores[ACCURACY_HIGH])
-            for c in front
-            if y == ACCURACY
-        ),
-        (
-            tuple(
-                (one.name, one.scores[x], one.scores[y])
-                for one in run.baselines
-                if x in one.scores and y in one.scores
-            )
-            if x
-            else ()
+        others=tuple(predicted_point(c) for c in complete if c.number not in on_front),
+        front=tuple(sorted(predicted_point(c) for c in front)),
+        models=tuple((c.origin, *predicted_point(c)) for c in complete if c.origin in published),
+        budgets=tuple(budgets),
+        measured=tuple(_measured_points(run, x, y, complete, predicted_point)),
+        intervals=tuple(intervals),
+        baselines=tuple(
+            (baseline.name, baseline.scores[x], baseline.scores[y])
+            for baseline in run.baselines
+            if x is not None and x in baseline.scores and y in baseline.scores
         ),
     )
+
+
+def _measured_points(
+    run: Run,
+    x: str | None,
+    y: str,
+    candidates: Sequence[Candidate],
+    predicted_point: Callable[[Candidate], Point],
+) -> Iterator[tuple[Point, Point]]:
+    """Yield the predicted and the measured point of each candidate with a measured latency."""
+    records_of_x = {} if x is None else run.measured.get(x, {})
+    records_of_y = run.measured.get(y, {})
+    for candidate in candidates:
+        record_x = records_of_x.get(candidate.key)
+        record_y = records_of_y.get(candidate.key)
+        predicted = predicted_point(candidate)
+        measured = (
+            record_x.ms if record_x else predicted[0],
+            record_y.ms if record_y else predicted[1],
+        )
+        if measured != predicted:
+            yield predicted, measured
 
 
 def draw_plot(run: Run, path: Path) -> Path:
     """Draw a run into a file and return its path.
 
     Raises:
-        RunError: nothing is complete, another kind of file is asked for, or it cannot be written.
+        RunError: Nothing is complete, the format is unknown, or the file cannot be written.
     """
     draw_formats(run, [path])
     return path
 
 
 def draw_formats(run: Run, paths: Sequence[Path]) -> None:
-    """Draw a run, and save the drawing in several files.
+    """Draw a run once, and save the figure in several files.
 
     Raises:
-        RunError: as for :func:`draw`.
+        RunError: As for :func:`draw_plot`.
     """
     for path in paths:
         if path.suffix.lower() not in SUFFIXES:
-            raise RunError(f"{path}: a picture ends in {listing(SUFFIXES)}")
+            raise RunError(f"{path}: the suffix of a plot is {listing(SUFFIXES)}")
     from matplotlib import rc_context
 
     figure = _figure(front_plot(run))
-    with rc_context({"svg.hashsalt": "mvt-nas"}):  # the same file each time
+    # The salt makes the identifiers in SVG files reproducible.
+    with rc_context({"svg.hashsalt": "mvt-nas"}):
         for path in paths:
             try:
                 figure.savefig(
@@ -197,31 +215,42 @@ def _figure(plot: FrontPlot) -> Any:
     texts = [_draw_panel(ax, panel) for ax, panel in zip(axes, plot.panels, strict=True)]
     figure.suptitle(plot.title)
     axes[0].legend(loc="upper left", fontsize=8, framealpha=0.9)
-    figure.canvas.draw()  # the layout has to be known before texts can be moved apart
+    # The layout has to be known before texts can be moved apart, and must not change afterwards.
+    figure.canvas.draw()
     for ax, names in zip(axes, texts, strict=True):
         _move_apart(ax, names)
-    figure.set_layout_engine("none")  # it stays as it is now, whatever it is saved as
+    figure.set_layout_engine("none")
     return figure
 
 
 def _draw_panel(ax: Axes, panel: PlotPanel) -> list[Text]:
-    """Draw one pair of axes; return the names of models and baselines, which are still to be moved apart."""
-    texts: list[Text] = []
+    """Draw one pair of axes; return the names of models and baselines, which may overlap."""
+    _draw_candidates(ax, panel)
+    _draw_measured(ax, panel)
+    texts = [*_draw_models(ax, panel), *_draw_baselines(ax, panel)]
+    for axis, value in panel.budgets:
+        draw_line = ax.axvline if axis == "x" else ax.axhline
+        draw_line(value, color=_BUDGET, linestyle="--", linewidth=1.2, label="budget")
+    _label(ax, panel)
+    return texts
+
+
+def _draw_candidates(ax: Axes, panel: PlotPanel) -> None:
+    """Draw the front with its intervals, and the other candidates."""
     if panel.others:
-        across, up = np.array(panel.others).T
-        many = len(panel.others) > _MOST_SHAPES
+        xs, ys = np.array(panel.others).T
         ax.scatter(
-            across,
-            up,
+            xs,
+            ys,
             s=14,
             color=_OTHER,
             alpha=0.7,
             linewidths=0,
             label="candidates",
-            rasterized=many,
+            rasterized=len(panel.others) > _MOST_SHAPES,
         )
     if panel.intervals:
-        xs, lows, highs = zip(*panel.intervals, strict=True)
+        xs, lows, highs = np.array(panel.intervals).T
         ax.vlines(
             xs,
             lows,
@@ -232,7 +261,7 @@ def _draw_panel(ax: Axes, panel: PlotPanel) -> list[Text]:
             label="90 % interval",
             zorder=1,
         )
-    xs, ys = zip(*panel.front, strict=True)
+    xs, ys = np.array(panel.front).T
     ax.scatter(
         xs,
         ys,
@@ -243,55 +272,58 @@ def _draw_panel(ax: Axes, panel: PlotPanel) -> list[Text]:
         label="Pareto front",
         zorder=3,
     )
-    _draw_measured(ax, panel)
-    if panel.models:
-        _, xs, ys = zip(*panel.models, strict=True)
-        ax.scatter(
-            xs,
-            ys,
-            s=36,
-            facecolors="none",
-            edgecolors=_MODEL,
-            linewidths=1.3,
-            marker="s",
-            label="published models",
-            zorder=4,
-        )
-        texts = [
-            ax.text(x, y, short_name(name), fontsize=6.5, color=_MODEL, zorder=5)
-            for name, x, y in panel.models
-        ]
-    if panel.baselines:
-        _, xs, ys = zip(*panel.baselines, strict=True)
-        ax.scatter(
-            xs,
-            ys,
-            s=44,
-            color=_BASELINE,
-            edgecolors="white",
-            linewidths=0.7,
-            marker="D",
-            label="your baseline",
-            zorder=6,
-        )
-        texts += [
-            ax.text(x, y, name, fontsize=7.5, color=_BASELINE, zorder=7, parse_math=False)
-            for name, x, y in panel.baselines
-        ]
-    for axis, value in panel.budgets:
-        (ax.axvline if axis == "x" else ax.axhline)(
-            value, color=_BUDGET, linestyle="--", linewidth=1.2, label="budget"
-        )
-    _label(ax, panel)
-    return texts
+
+
+def _draw_models(ax: Axes, panel: PlotPanel) -> list[Text]:
+    """Draw the published models, and return their names in the plot."""
+    if not panel.models:
+        return []
+    _, xs, ys = zip(*panel.models, strict=True)
+    ax.scatter(
+        xs,
+        ys,
+        s=36,
+        facecolors="none",
+        edgecolors=_MODEL,
+        linewidths=1.3,
+        marker="s",
+        label="published models",
+        zorder=4,
+    )
+    return [
+        ax.text(x, y, short_name(name), fontsize=6.5, color=_MODEL, zorder=5)
+        for name, x, y in panel.models
+    ]
+
+
+def _draw_baselines(ax: Axes, panel: PlotPanel) -> list[Text]:
+    """Draw the baselines, and return their names in the plot."""
+    if not panel.baselines:
+        return []
+    _, xs, ys = zip(*panel.baselines, strict=True)
+    ax.scatter(
+        xs,
+        ys,
+        s=44,
+        color=_BASELINE,
+        edgecolors="white",
+        linewidths=0.7,
+        marker="D",
+        label="your baseline",
+        zorder=6,
+    )
+    return [
+        ax.text(x, y, name, fontsize=7.5, color=_BASELINE, zorder=7, parse_math=False)
+        for name, x, y in panel.baselines
+    ]
 
 
 def _draw_measured(ax: Axes, panel: PlotPanel) -> None:
-    """Draw a marker at each measured value, joined to the predicted one."""
+    """Draw a marker at each measured point, and a line to the predicted one."""
     for (x, y), (measured_x, measured_y) in panel.measured:
         ax.plot([x, measured_x], [y, measured_y], color=_MEASURED, linewidth=0.6, zorder=2)
     if panel.measured:
-        xs, ys = zip(*(place for _, place in panel.measured), strict=True)
+        xs, ys = zip(*(point for _, point in panel.measured), strict=True)
         ax.scatter(
             xs, ys, s=26, marker="x", color=_MEASURED, linewidths=1.0, label="measured", zorder=4
         )

@@ -1,47 +1,45 @@
-"""Where a run comes from, in words."""
+"""Provenance of a run, and the commands that reproduce, measure and export it."""
 
 from __future__ import annotations
+
+import shlex
 
 from mvt_nas.nas.runs.run import Run
 
 
 def provenance(run: Run) -> dict[str, str]:
-    """Return by heading what decided on the run's results."""
+    """Return everything that determines the results of a run, by heading."""
     config = run.config
+    devices = ", ".join(f"{name} ({value})" for name, value in config.devices.items())
+    images = "none"
+    if config.training:
+        images = f"{config.training.data}, hash {config.training.fingerprint}"
     return {
         "space": f"{config.name}, hash {config.space_hash}, {run.space.size:.4g} architectures",
         "sampler": f"{config.sampler}, seed {config.seed}, batches of {config.batch}",
-        "devices": (
-            ", ".join(f"{name} ({value})" for name, value in config.devices.items()) or "none"
-        ),
+        "devices": devices or "none",
         "accuracy": ", ".join(config.accuracy.values()) or "not predicted",
-        "pictures": (
-            f"{config.training.data}, hash {config.training.fingerprint}"
-            if config.training
-            else "none"
-        ),
+        "images": images,
         "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
     }
 
 
-def again(run: Run) -> str:
-    """Return the command that does the run again."""
-    return f"mvt-nas reproduce {_shell(run)}"
+def reproduce_command(run: Run) -> str:
+    """Return the command that repeats the run and compares the results."""
+    return f"mvt-nas reproduce {_quoted(run)}"
 
 
-def measured(run: Run) -> str:
+def measure_command(run: Run) -> str:
     """Return the command that measures the front of the run."""
-    return f"mvt-nas pareto {_shell(run)} --measure"
+    return f"mvt-nas pareto {_quoted(run)} --measure"
 
 
-def taken(run: Run, number: int | str) -> str:
-    """Return the command that takes a candidate out of the run, to the trainer; for its task, where the run is for one."""
+def export_command(run: Run, number: int | str) -> str:
+    """Return the command that exports a candidate to the trainer, for the task of the run."""
     tasks = [str(task) for task in run.inputs.tasks.values()]
-    purpose = f" --task {tasks[0]}" if len(tasks) == 1 else ""
-    return f"mvt-nas export {_shell(run, f':{number}')}{purpose} --to trainer"
+    task = f" --task {tasks[0]}" if len(tasks) == 1 else ""
+    return f"mvt-nas export {_quoted(run, f':{number}')}{task} --to trainer"
 
 
-def _shell(run: Run, suffix: str = "") -> str:
-    import shlex
-
+def _quoted(run: Run, suffix: str = "") -> str:
     return shlex.quote(f"{run.folder}{suffix}")

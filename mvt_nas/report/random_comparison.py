@@ -1,4 +1,4 @@
-"""What a run found against what chance finds: as many architectures drawn uniformly, under the same budgets."""
+"""Hypervolume curves of a run and of a random baseline under the same budgets."""
 
 from __future__ import annotations
 
@@ -18,61 +18,81 @@ from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import cost_signs
 
 
-def random_curves(run: Run, after: Sequence[int]) -> tuple[FloatArray, FloatArray | None]:
-    """Return the hypervolume after some numbers of trials, (after,), and that of a uniform draw, as shares of the box of both.
+def random_curves(run: Run, trials: Sequence[int]) -> tuple[FloatArray, FloatArray | None]:
+    """Return the hypervolumes of a run and of the random baseline after some numbers of trials.
 
-    The second is ``None`` where an objective or a budget has to be evaluated: there chance costs as
-    much as the search; and where the budgets leave a draw of four times as many fewer than the run
-    has.
+    The baseline draws as many architectures uniformly from the same space. Both curves are shares
+    of the box around the candidates of both.
+
+    Args:
+        run: Run whose candidates are compared.
+        trials: Numbers of trials after which the hypervolume is computed.
+
+    Returns:
+        Two arrays of shape ``(len(trials),)``. The second is ``None`` if an objective or a budget
+        has to be evaluated, because then the baseline would cost as much as the search, and if
+        fewer feasible architectures than the run has candidates were drawn.
     """
     names, reference = _objectives(run)
-    own = _scores(run, names)
+    scores = _scores(run, names)
     if run.config.costly:
-        return hypervolume_after(own, run.directions, reference, after), None
-    chance = _chance(run, len(own))
-    drawn = chance.whole()
-    # Both are measured in one box, which spans both.
-    first = hypervolume_after(np.vstack([own, chance.corners]), run.directions, reference, after)
-    if len(drawn) < len(own):
-        return first, None
-    return first, hypervolume_after(
-        np.vstack([drawn, own, chance.corners]), run.directions, reference, after
+        return hypervolume_after(scores, run.directions, reference, trials), None
+    baseline = _random_baseline(run, len(scores))
+    drawn = baseline.whole()
+    # The curve has one point per requested row, so that rows behind those only widen the box, which
+    # has to be the same for both curves.
+    search_curve = hypervolume_after(
+        np.vstack([scores, baseline.corners]), run.directions, reference, trials
     )
+    if len(drawn) < len(scores):
+        return search_curve, None
+    random_curve = hypervolume_after(
+        np.vstack([drawn, scores, baseline.corners]), run.directions, reference, trials
+    )
+    return search_curve, random_curve
 
 
-def joint_curves(runs: Sequence[Run], after: Sequence[Sequence[int]]) -> list[FloatArray]:
-    """Return the hypervolume of each run after some numbers of its trials, as shares of the one box around the candidates of all."""
+def joint_curves(runs: Sequence[Run], trials: Sequence[Sequence[int]]) -> list[FloatArray]:
+    """Return the hypervolumes of several runs after some numbers of their trials.
+
+    They are shares of one box around the candidates of all runs.
+    """
     names, _ = _objectives(runs[0])
     signs = cost_signs(runs[0].directions)
     references = np.array([[run.config.reference[name] for name in names] for run in runs]) * signs
-    scores = [_scores(run, names) for run in runs]
     reference = references.max(axis=0) * signs
-    boxed = [np.vstack([own, *(other for other in scores if other is not own)]) for own in scores]
-    return [
-        hypervolume_after(rows, runs[0].directions, reference, counts)
-        for rows, counts in zip(boxed, after, strict=True)
-    ]
+    scores = [_scores(run, names) for run in runs]
+    curves = []
+    for index, own in enumerate(scores):
+        # The scores of the other runs only widen the box.
+        others = scores[:index] + scores[index + 1 :]
+        rows = np.vstack([own, *others])
+        curves.append(hypervolume_after(rows, runs[0].directions, reference, trials[index]))
+    return curves
 
 
 def _objectives(run: Run) -> tuple[list[str], list[float]]:
-    """Return the names of the objectives, and the run's reference point in them."""
+    """Return the names of the objectives, and the run's reference point."""
     names = [objective.name for objective in run.config.objectives]
     return names, [run.config.reference[name] for name in names]
 
 
 def _scores(run: Run, names: Sequence[str]) -> FloatArray:
-    """Return the objectives of all candidates in order of their numbers, (n, objectives); NaN where one is not complete."""
-    nothing = [np.nan] * len(names)
-    candidates = (run.candidates[number] for number in sorted(run.candidates))
-    rows = [
-        [one.scores[name] for name in names] if one.status == "complete" else nothing
-        for one in candidates
-    ]
+    """Return the objectives of all candidates in order of their numbers, (n, objectives).
+
+    Candidates that are not complete have NaN.
+    """
+    incomplete = [np.nan] * len(names)
+    rows = []
+    for number in sorted(run.candidates):
+        candidate = run.candidates[number]
+        is_complete = candidate.status == "complete"
+        rows.append([candidate.scores[name] for name in names] if is_complete else incomplete)
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
 
 
-def _chance(run: Run, count: int) -> RandomBaseline:
-    """Return what chance finds: what the search has left behind of it, or drawn anew."""
+def _random_baseline(run: Run, count: int) -> RandomBaseline:
+    """Return the random baseline that the search has kept, or a new one."""
     kept = read_random_baseline(run.folder, run.config, count)
     if kept is not None:
         return kept

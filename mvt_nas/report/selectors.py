@@ -1,4 +1,4 @@
-"""A candidate by name: the knee of the front, the best in an objective, or the best within limits."""
+"""Selection of a candidate: the knee, the best in an objective, or the best within limits."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LIMITS = ("<", ">", "=")
 
 
 def select_candidate(run: Run, name: str) -> int:
-    """Return the number of the candidate that a name stands for.
+    """Return the number of the candidate that a name selects.
 
     Args:
-        run: where it is looked for.
-        name: ``knee``; an objective, for the best of the front in it; or limits with commas
-            between, such as ``latency_ms<=5,params<=2M``, for the best in the first objective
-            within them. Of a latency, the device may be left out where there is only one.
+        run: Run with the candidates.
+        name: ``knee``; an objective, for the best candidate in it; or limits separated by commas,
+            such as ``latency_ms<=5,params<=2M``, for the best candidate in the first objective
+            within them. The device of a latency may be left out if there is only one.
 
     Raises:
-        RunError: nothing is called so, or nothing is within the limits.
+        RunError: The name is unknown, or no candidate is within the limits.
     """
-    found = {one.name: one.number for one in recommendations(run)}
+    found = {choice.name: choice.number for choice in recommendations(run)}
     if not found:
         raise RunError(f"{run.folder}: no candidate is complete, so there is none to choose")
     if any(sign in name for sign in _LIMITS):
@@ -43,7 +43,7 @@ def select_candidate(run: Run, name: str) -> int:
 
 
 def _full(name: str, known: Iterable[str]) -> str:
-    """Return the full name of a metric, of a latency with its device if there is only one."""
+    """Return the full name of a metric; the device of a latency is added if there is only one."""
     matching = [full for full in known if name in (full, _without_device(full))]
     return matching[0] if len(matching) == 1 else name
 
@@ -62,8 +62,8 @@ def _limit(run: Run, text: str) -> Budget:
     limit = replace(limit, metric=parse_metric(_full(limit.name, known)))
     if limit.name not in known:
         raise RunError(
-            f"{run.folder}: the limit {text!r} is on what its candidates have no figure for (known:"
-            f" {listing(sorted(known))})"
+            f"{run.folder}: the limit {text!r} is on a metric that its candidates do not have"
+            f" (known: {listing(sorted(known))})"
         )
     return limit
 
@@ -76,16 +76,16 @@ def _within(run: Run, limits: list[Budget]) -> int:
             limit.name: [candidate.scores[limit.name] for candidate in candidates]
             for limit in limits
         }
-        there = listing(
+        available = listing(
             f"{metric} is {min(values):.4g} to {max(values):.4g}"
             for metric, values in ranges.items()
         )
-        raise RunError(f"{run.folder}: no candidate is within {listing(limits)} ({there})")
+        raise RunError(f"{run.folder}: no candidate is within {listing(limits)} ({available})")
     return min(inside, key=lambda candidate: _order(run, candidate)).number
 
 
 def _order(run: Run, candidate: Candidate) -> tuple[float, ...]:
-    """Return what sorts the best in the first objective first; ties go on to the next one, so that nothing dominates what is chosen."""
+    """Return a sort key by the objectives in order, so that no candidate dominates the first one."""
     costs = (
         objective.cost(candidate.scores[objective.name]) for objective in run.config.objectives
     )

@@ -16,12 +16,18 @@ from mvt_nas.nas.runs.run import Run
 
 
 def candidates_frame(run: Run) -> pd.DataFrame:
-    """Return all candidates in order of their numbers: status, scores, measured latencies, choices in the space."""
+    """Return all candidates in order of their numbers.
+
+    The columns are status, scores, measured latencies, and choices in the space.
+    """
     return _frame(run, [run.candidates[number] for number in sorted(run.candidates)])
 
 
 def front_frame(run: Run) -> pd.DataFrame:
-    """Return the front, in the same columns as :func:`candidates_frame`, best in the first objective first."""
+    """Return the front, best in the first objective first.
+
+    The columns are those of :func:`candidates_frame`.
+    """
     return _frame(run, run.front())
 
 
@@ -39,8 +45,8 @@ def _frame(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
     scores = pd.DataFrame({name: [c.scores.get(name) for c in candidates] for name in metrics})
     measured = pd.DataFrame(
         {
-            _column(metric): [_ms(found, c) for c in candidates]
-            for metric, found in run.measured.items()
+            _column(metric): [_ms(records, c) for c in candidates]
+            for metric, records in run.measured.items()
         }
     )
     choices = pd.DataFrame(
@@ -56,8 +62,8 @@ def _column(metric: str) -> str:
     return metric.replace(LATENCY, "measured_ms")
 
 
-def _ms(found: Mapping[str, LatencyRecord], candidate: Candidate) -> float | None:
-    return found[candidate.key].ms if candidate.key in found else None
+def _ms(records: Mapping[str, LatencyRecord], candidate: Candidate) -> float | None:
+    return records[candidate.key].ms if candidate.key in records else None
 
 
 def write_candidates(run: Run, path: Path, kind: str) -> None:
@@ -65,7 +71,7 @@ def write_candidates(run: Run, path: Path, kind: str) -> None:
 
     Raises:
         RunError: Parquet needs pyarrow, which is not installed.
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
     """
     frame = candidates_frame(run)
     if kind == "csv":
@@ -75,7 +81,6 @@ def write_candidates(run: Run, path: Path, kind: str) -> None:
         raise RunError(
             "Parquet needs pyarrow, which is not installed: pip install 'mvt-nas[parquet]'"
         )
-    mixed = [
-        name for name in frame.columns if frame[name].dtype == object
-    ]  # Parquet has one type in a column
+    # A column of Parquet has one type.
+    mixed = [name for name in frame.columns if frame[name].dtype == object]
     frame.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from mvt_nas import published_names
-from mvt_nas.cli.main import cli, main
+from mvt_nas.cli.main import _VERBS, cli, main
 
 SPACE = {
     "name": "small",
@@ -266,6 +266,13 @@ def test_every_verb_and_option_has_help() -> None:
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert parameter.help, f"{name} {parameter.name}"  # type: ignore[attr-defined]
+
+
+def test_short_helps_are_those_of_the_commands() -> None:
+    context = click.Context(cli)
+    for name, (_, text) in _VERBS.items():
+        command = cli.get_command(context, name)
+        assert command.get_short_help_str(limit=1000) == text
 
 
 def test_python_m_mvt_nas_is_the_same_command() -> None:

@@ -317,7 +317,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
     assert re.search(r"ray +no +ray is not installed *\n +pip install 'mvt-nas\[ray\]'", out)
     assert re.search(r"2 more +yes", out)
     assert "scipy" not in out
-    assert out.endswith("All that is required works.\n")
+    assert out.endswith("All required parts work.\n")
     broken = [
         *required[:-1],
         Check("yaml", "required", False, "yaml is not installed", "pip install yaml"),

@@ -167,7 +167,16 @@ def test_another_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["search m", "search tiny --sampler n", "search tiny --objective latency_ms@", "watch r"],
+    [
+        "",
+        "search m",
+        "search tiny --sampler n",
+        "pareto r",
+        "report r",
+        "bench ",
+        "search tiny --objective latency_ms@",
+        "watch r",
+    ],
 )
 def test_completing_loads_nothing_heavy(words: str) -> None:
     count = len(words.split())

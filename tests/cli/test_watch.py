@@ -21,9 +21,10 @@ from rich.console import Console
 
 from mvt_nas import Run, search
 from mvt_nas.cli.main import main
-from mvt_nas.cli.watch_frame import duration, frame
+from mvt_nas.cli.watch_frame import frame
 from mvt_nas.nas.runs.folder import locked, write_config
 from mvt_nas.nas.runs.store import NAME, BatchRecord, Store
+from mvt_nas.report.formatting import format_duration
 from mvt_nas.report.watch.view import RungView, RunView, RunWatcher
 from tests.support.searches import small_space
 
@@ -93,7 +94,7 @@ def test_one_frame_of_a_run_that_is_locked_torn_and_has_failures(
     assert "running" in out
     assert "q ends the view" not in out
     code, out, _ = run("watch", str(tmp_path), "--once", capsys=capsys)
-    assert f"everything is kept. Go on with: mvt-nas search --resume --out {tmp_path}" in " ".join(
+    assert f"everything is kept. Resume with: mvt-nas search --resume --out {tmp_path}" in " ".join(
         out.split()
     )
 
@@ -176,7 +177,7 @@ def test_rates_and_times_are_in_words(view: RunView) -> None:
         text = " ".join(drawn(dataclasses.replace(running, per_second=per_second), 120))
         assert f"10 of 40 candidates, {words}" in text
     seconds = (0.0213, 4.0, 119.4, 119.6, 7140.0, 3 * 3600.0, 90 * 3600.0)
-    assert [duration(s) for s in seconds] == [
+    assert [format_duration(s) for s in seconds] == [
         "21 ms",
         "4.0 s",
         "119 s",

@@ -17,12 +17,12 @@ from mvt_nas.accuracy.rank_correlation import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import read_table
-from mvt_nas.cli.render import format_accuracy_model
 from mvt_nas.errors import AccuracyError, MetricError, RunError, SpaceError
 from mvt_nas.metrics.names import PREDICTED
 from mvt_nas.nas.api import DEFAULT_OBJECTIVES, SearchResult, search
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
+from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.report.plots import front_plot
 from mvt_nas.report.tables import candidates_frame
 from tests.support.searches import facts
@@ -165,13 +165,13 @@ def test_no_table_is_read_where_nothing_asks_for_accuracy(
 
 def test_every_search_that_predicts_says_how_well(table: Path, tmp_path: Path) -> None:
     run = run_search(tmp_path / "a", trials=4).run
-    accuracy, *rest = format_accuracy_model(run)
+    accuracy, *rest = accuracy_notes(run)
     figures = run.inputs.accuracy.quality.figures  # type: ignore[union-attr]  # the run has a table
     assert f"Kendall's tau {figures['tau']:.2f}" in accuracy
     assert f"mean error {figures['mae']:.1f} points" in accuracy
     assert "twelve" in accuracy
     assert any(
-        sentence.startswith("ImageNet top-1 is guessed from the 19 published models")
+        sentence.startswith("ImageNet top-1 is estimated from the 19 published models")
         for sentence in rest
     )
 
@@ -180,9 +180,9 @@ def test_candidates_beyond_what_was_trained_are_marked(table: Path, tmp_path: Pa
     run = search(
         "mobilevit", objectives=OBJECTIVES, trials=20, sampler="nsga2", out=tmp_path / "a"
     ).run
-    sentence = next(text for text in format_accuracy_model(run) if text.startswith("*"))
+    sentence = next(text for text in accuracy_notes(run) if text.startswith("*"))
     assert (
-        "20 of 20 candidates are larger or smaller than all networks that were trained" in sentence
+        "20 of 20 candidates are larger or smaller than all trained networks" in sentence
     )
     assert min(c.scores["accuracy_beyond"] for c in run.complete()) > 5
     (panel,) = front_plot(run).panels

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
-from mvt_nas.cli.render import format_accuracy_model
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import DataError, MetricError, RunError, TrainingError
 from mvt_nas.nas.api import SearchResult, search
 from mvt_nas.nas.problem.short_training import FOLDER, CandidateTraining, train_candidate
 from mvt_nas.nas.request import TrainingImages
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.short import train as training_module
 from mvt_nas.training.short.protocol import ShortRecipe
@@ -64,8 +64,8 @@ def test_the_protocol_is_in_the_configuration(tmp_path: Path) -> None:
     assert kept["protocol"] == PROTOCOL.to_dict()
     assert (kept["data"], kept["num_classes"]) == ("digits", 10)
     assert Run.load(run.folder).config == run.config
-    sentence = next(iter(format_accuracy_model(run)))
-    assert "256 pictures of 16 px from digits, 2 epochs" in sentence
+    sentence = next(iter(accuracy_notes(run)))
+    assert "256 images of 16 px from digits, 2 epochs" in sentence
 
 
 def test_workers_and_interruptions_change_nothing(

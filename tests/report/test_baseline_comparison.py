@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mvt_nas.cli.baselines import with_told
+from mvt_nas.cli.baselines import add_baselines
 from mvt_nas.errors import RunError
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import search
@@ -171,12 +171,12 @@ def test_ctrl_c_while_measuring_keeps_what_is_known(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["mvt_nas.latency.timing.measure"], "measure", interrupt)
-    kept, interrupted = with_told(run, told, seconds=1.0)
+    kept, interrupted = add_baselines(run, told, seconds=1.0)
     assert interrupted
     assert kept.baselines == Run.load("r").baselines
     assert kept.baselines[0].notes == (f"{METRIC} is left out: nothing was measured",)
     with locked(run.folder), pytest.raises(RunError, match="in use by another search"):
-        with_told(run, told, seconds=None)
+        add_baselines(run, told, seconds=None)
 
 
 def test_baselines_load_neither_torch_nor_onnx(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_runs_with_other_settings_are_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     run = run_of([(1.0, 1.0)])
-    with pytest.raises(RunError, match="two runs or more are needed"):
+    with pytest.raises(RunError, match="a comparison needs two runs or more"):
         compare_runs([run])
     with pytest.raises(RunError, match="no candidate is complete"):
         compare_runs([run, run_of([])])

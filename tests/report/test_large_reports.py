@@ -245,7 +245,7 @@ def test_a_curve_of_very_many_candidates_has_fewer_points(
     for most, points in ((120, 60), (119, 30)):
         monkeypatch.setattr("mvt_nas.report.html.content._MOST", most)
         growth = content([finished])["runs"][0]["growth"]
-        assert [len(growth[name]) for name in ("after", "own", "chance")] == [points] * 3
+        assert [len(growth[name]) for name in ("after", "own", "random")] == [points] * 3
         assert (growth["after"][0], growth["after"][-1]) == (1, 120)
 
 

@@ -102,7 +102,7 @@ def test_curves_are_those_of_the_run(large: Run) -> None:
     assert growth["after"][-1] == 2000
     assert growth["own"][-1] == pytest.approx(own[-1], abs=1e-5)
     assert chance is not None
-    assert growth["chance"][-1] == pytest.approx(chance[-1], abs=1e-5)
+    assert growth["random"][-1] == pytest.approx(chance[-1], abs=1e-5)
 
 
 def test_runs_beside_each_other_share_one_box(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_runs_beside_each_other_share_one_box(tmp_path: Path) -> None:
     assert len(second) == 1
     alone = random_curves(runs[0], [12])[0]
     assert first[-1] <= alone[-1] + 1e-12
-    assert shown["runs"][1]["take"].endswith("2:ID --to trainer")
+    assert shown["runs"][1]["export"].endswith("2:ID --to trainer")
     assert shown["choices"] == {}
 
 

@@ -73,7 +73,7 @@ def test_one_objective_is_drawn_over_the_trials(tmp_path: Path) -> None:
 
 
 def test_wrong_files_are_refused(finished: Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"a picture ends in \.png, \.svg, \.pdf"):
+    with pytest.raises(RunError, match=r"the suffix of a plot is \.png, \.svg, \.pdf"):
         draw_plot(finished, tmp_path / "front.gif")
     with pytest.raises(RunError, match="cannot be written"):
         draw_plot(finished, tmp_path / "nowhere" / "front.png")

@@ -91,7 +91,7 @@ def test_names_stand_for_candidates(name: str, number: int) -> None:
         (
             "memory_mb<=1",
             (
-                "the limit 'memory_mb<=1' is on what its candidates have no figure for (known:"
+                "the limit 'memory_mb<=1' is on a metric that its candidates do not have (known:"
                 " latency_ms@phone, params, trained"
             ),
         ),

@@ -1,1 +1,1 @@
-"""One self-contained HTML file for a run, or for several beside each other."""
+"""One self-contained HTML file for a run, or for several side by side."""

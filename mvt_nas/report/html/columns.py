@@ -1,7 +1,7 @@
-"""The candidates of runs as columns: scores, measured latencies, choices and what the networks are made of.
+"""The candidates of runs as columns: scores, measured latencies, choices and architecture fields.
 
-A page that holds 20,000 candidates has to be small, so choices are codes into a list of values, one
-or two bytes each.
+A page with 20,000 candidates has to be small, so choices are indices into a list of values, one or
+two bytes each.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 
 MEASURED = "measured "
-"""Before the name of a predicted latency, the one that was measured."""
+"""Prefix of the name of a measured latency, before the name of the predicted one."""
 
-_FIGURES = 7
+_SIGNIFICANT_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class ShownCandidate:
     """A candidate of one of several runs.
 
     Attributes:
-        run: place of its run.
-        candidate: itself.
-        on_front: whether it is on the front of its run.
+        run: Index of its run.
+        candidate: The candidate.
+        on_front: Whether it is on the front of its run.
     """
 
     run: int
@@ -39,108 +39,113 @@ class ShownCandidate:
 
 
 def shown(runs: Sequence[Run], most: int) -> list[ShownCandidate]:
-    """Return the complete candidates, all fronts and at most ``most`` others, those evenly drawn where there are more."""
-    fronts = [{candidate.number for candidate in run.front()} for run in runs]
-    everything = [
-        ShownCandidate(place, candidate, candidate.number in fronts[place])
-        for place, run in enumerate(runs)
-        for candidate in run.complete()
-    ]
+    """Return the fronts, the published models, and at most ``most`` other complete candidates.
+
+    If there are more others, they are drawn uniformly.
+    """
+    candidates = []
+    for index, run in enumerate(runs):
+        front = {candidate.number for candidate in run.front()}
+        candidates += [
+            ShownCandidate(index, candidate, candidate.number in front)
+            for candidate in run.complete()
+        ]
     others = [
-        place
-        for place, one in enumerate(everything)
+        index
+        for index, one in enumerate(candidates)
         if not one.on_front and one.candidate.origin == "sampler"
     ]
     surplus = len(others) - most
     if surplus <= 0:
-        return everything
+        return candidates
     dropped = set(np.random.default_rng(0).choice(others, surplus, replace=False).tolist())
-    return [one for place, one in enumerate(everything) if place not in dropped]
+    return [one for index, one in enumerate(candidates) if index not in dropped]
 
 
 def scores(
     runs: Sequence[Run], candidates: Sequence[ShownCandidate]
 ) -> dict[str, list[float | None]]:
-    """Return each score, and each measured latency, of all candidates; ``None`` where one was not had."""
+    """Return the scores and measured latencies of all candidates by name; ``None`` if unknown."""
     names = dict.fromkeys(name for one in candidates for name in one.candidate.scores)
     columns = {
         name: [_rounded(one.candidate.scores.get(name)) for one in candidates] for name in names
     }
-    for metric in dict.fromkeys(
-        metric for run in runs for metric, found in run.measured.items() if found
-    ):
-        found = [
-            runs[one.run].measured.get(metric, {}).get(one.candidate.key) for one in candidates
-        ]
-        columns[MEASURED + metric] = [None if here is None else _rounded(here.ms) for here in found]
+    metrics = [metric for run in runs for metric, records in run.measured.items() if records]
+    for metric in dict.fromkeys(metrics):
+        column = []
+        for one in candidates:
+            record = runs[one.run].measured.get(metric, {}).get(one.candidate.key)
+            column.append(None if record is None else _rounded(record.ms))
+        columns[MEASURED + metric] = column
     return columns
 
 
 def parts(runs: Sequence[Run], candidates: Sequence[ShownCandidate]) -> dict[str, dict[str, Any]]:
-    """Return what the networks are made of: of each field its values and codes; value ``None`` where a network has no such field."""
-    found: dict[str, list[Any]] = {}
+    """Return the encoded values of each architecture field; ``None`` if a network has no such field.
+
+    The candidates are in order of their runs.
+    """
+    columns: dict[str, list[Any]] = {}
     count = 0
-    for place, run in enumerate(runs):
-        own = [one.candidate.row for one in candidates if one.run == place]
-        fields = run.space.fields_of(np.array(own, dtype=np.int32)) if own else {}
-        for name in dict.fromkeys([*found, *fields]):
-            found[name] = [*found.get(name, [None] * count), *fields.get(name, [None] * len(own))]
-        count += len(own)
-    return {name: coded(found[name]) for name in _as_they_come(found)}
+    for index, run in enumerate(runs):
+        rows = [one.candidate.row for one in candidates if one.run == index]
+        fields = run.space.fields_of(np.array(rows, dtype=np.int32)) if rows else {}
+        for name in dict.fromkeys([*columns, *fields]):
+            before = columns.get(name, [None] * count)
+            columns[name] = [*before, *fields.get(name, [None] * len(rows))]
+        count += len(rows)
+    return {name: coded(columns[name]) for name in _in_order_of_appearance(columns)}
 
 
-def _as_they_come(columns: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return the names of the columns in the order in which networks have such a field, without those that none has."""
+def _in_order_of_appearance(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return the names of the columns, by the first network with a value; empty ones are left out."""
     first = {
-        name: next((place for place, value in enumerate(column) if value is not None), -1)
+        name: next((index for index, value in enumerate(column) if value is not None), -1)
         for name, column in columns.items()
     }
-    return sorted((name for name, place in first.items() if place >= 0), key=first.__getitem__)
+    return sorted((name for name, index in first.items() if index >= 0), key=first.__getitem__)
 
 
 def chosen(
     run: Run, candidates: Sequence[ShownCandidate], names: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return the choices in some dimensions of a run's space, values in the order of the space."""
-    places = {dimension.name: place for place, dimension in enumerate(run.space.dimensions)}
+    """Return the encoded choices in some dimensions, with values in the order of the space."""
+    indices = {dimension.name: index for index, dimension in enumerate(run.space.dimensions)}
     rows = np.array([one.candidate.row for one in candidates], dtype=np.int64).reshape(
         len(candidates), -1
     )
     return {
-        name: _column(list(run.space.dimensions[places[name]].values), rows[:, places[name]])
+        name: _column(list(run.space.dimensions[indices[name]].values), rows[:, indices[name]])
         for name in names
     }
 
 
 def coded(values: Sequence[Any]) -> dict[str, Any]:
-    """Return values as a list of the different ones, in order, and a code for each."""
-    different = sorted(
-        dict.fromkeys(values),
-        key=lambda value: (
-            value is None,
-            isinstance(value, str),
-            value if value is not None else 0,
-        ),
-    )
-    codes = {value: code for code, value in enumerate(different)}
-    return _column(different, np.array([codes[value] for value in values], dtype=np.int64))
+    """Return values as the sorted list of distinct ones, and an index into it for each."""
+    distinct = sorted(dict.fromkeys(values), key=_sort_key)
+    codes = {value: code for code, value in enumerate(distinct)}
+    return _column(distinct, np.array([codes[value] for value in values], dtype=np.int64))
+
+
+def _sort_key(value: Any) -> tuple[bool, bool, Any]:
+    """Return a key that sorts numbers first, then strings, then ``None``."""
+    return value is None, isinstance(value, str), 0 if value is None else value
 
 
 def _column(values: list[Any], codes: NDArray[np.int64]) -> dict[str, Any]:
-    kind = np.dtype("u1" if len(values) <= 256 else "<u2")
+    dtype = np.dtype("u1" if len(values) <= 256 else "<u2")
     return {
         "values": values,
-        "bytes": kind.itemsize,
-        "codes": base64.b64encode(codes.astype(kind).tobytes()).decode(),
+        "bytes": dtype.itemsize,
+        "codes": base64.b64encode(codes.astype(dtype).tobytes()).decode(),
     }
 
 
 def _rounded(value: float | None) -> float | int | None:
-    """Return a score with as many figures as anybody looks at; whole numbers whole."""
+    """Return a score with seven significant digits; integers are exact."""
     if value is None:
         return None
-    return (
-        int(value)
-        if float(value).is_integer() and abs(value) < 2**53
-        else float(f"{value:.{_FIGURES}g}")
-    )
+    # JavaScript's numbers hold integers below 2**53 exactly.
+    if float(value).is_integer() and abs(value) < 2**53:
+        return int(value)
+    return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

@@ -1,13 +1,14 @@
-"""What a page shows, as plain data; nothing here knows how it is drawn."""
+"""Content of the HTML page as plain data; the scripts of the page draw it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.errors import RunError
 from mvt_nas.nas.problem.inputs import predict_single
 from mvt_nas.nas.problem.metrics import find_metric
@@ -30,35 +31,43 @@ from mvt_nas.report.insights import (
     sampled,
 )
 from mvt_nas.report.labels import label, short_label, short_name
-from mvt_nas.report.provenance import again, measured, provenance, taken
+from mvt_nas.report.provenance import (
+    export_command,
+    measure_command,
+    provenance,
+    reproduce_command,
+)
 from mvt_nas.report.random_comparison import joint_curves, random_curves
 from mvt_nas.space.published import published_names, zoo
 
-_MOST = 20_000  # candidates off the front that a page holds
-_POINTS, _POINTS_OF_MANY = (
-    400,
-    200,
-)  # of a curve, and of one of more than _MOST candidates, whose fronts may be large
-_SHOWN_HABITS = 12
-_IMPORTANT = 6  # dimensions of each objective in the parallel coordinates
 _FORMAT = 1
+
+# Candidates off the front that a page holds.
+_MOST = 20_000
+
+# Points of a hypervolume curve; fewer for runs of more than _MOST candidates, whose fronts may be
+# large.
+_POINTS = 400
+_POINTS_OF_MANY = 200
+
+_MOST_COMMON_CHOICES = 12
+
+# Dimensions per objective in the parallel coordinates.
+_IMPORTANT = 6
 
 
 def content(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what the page of one or several runs shows.
+    """Return the content of the page of one or several runs.
 
     Raises:
-        RunError: nothing is complete, or the runs cannot be compared.
+        RunError: Nothing is complete, or the runs cannot be compared.
     """
     for run in runs:
         if not run.complete():
             raise RunError(f"{run.folder}: nothing to show; no candidate is complete")
     runs = [cached_run(run) for run in runs]
-    compared = [_compared(one) for one in compare_runs(runs)] if len(runs) > 1 else []
-    candidates, objectives = (
-        columns.shown(runs, _MOST),
-        [objective.name for objective in runs[0].config.objectives],
-    )
+    candidates = columns.shown(runs, _MOST)
+    objectives = [objective.name for objective in runs[0].config.objectives]
     important = [importances(run) for run in runs]
     numbers = columns.scores(runs, candidates)
     return {
@@ -71,10 +80,10 @@ def content(runs: Sequence[Run]) -> dict[str, Any]:
             for budget in runs[0].config.budgets
         ],
         "runs": [_run(*one) for one in zip(runs, important, _growths(runs), strict=True)],
-        "compared": compared,
+        "compared": [asdict(one) for one in compare_runs(runs)] if len(runs) > 1 else [],
         "ids": [one.candidate.number for one in candidates],
         "run": [one.run for one in candidates],
-        "front": [place for place, one in enumerate(candidates) if one.on_front],
+        "front": [index for index, one in enumerate(candidates) if one.on_front],
         "named": _named(candidates),
         "references": _references(runs[0]),
         "baselines": [_baseline(run, one) for run in runs for one in compare_baselines(run)],
@@ -94,19 +103,18 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _metric(name: str, run: Run) -> dict[str, Any]:
-    """Return what is to be known of a metric to draw it."""
+    """Return the labels, the direction and the scale of a metric."""
     base = name.removeprefix(columns.MEASURED)
-    words, short = (
-        (label(base), short_label(base))
-        if base == name
-        else (label(base).replace("predicted", "measured"), f"measured, {short_label(base)}")
-    )
+    full, short = label(base), short_label(base)
+    if base != name:
+        full = full.replace("predicted", "measured")
+        short = f"measured, {short}"
     metric = find_metric(base)
     own = None if metric is None else metric.direction
     objectives = {objective.name: objective.direction for objective in run.config.objectives}
     return {
         "name": name,
-        "label": words,
+        "label": full,
         "short": short,
         "direction": objectives.get(name, own),
         "log": metric is not None and metric.is_cost,
@@ -115,55 +123,54 @@ def _metric(name: str, run: Run) -> dict[str, Any]:
 
 
 def _named(candidates: Sequence[columns.ShownCandidate]) -> list[dict[str, Any]]:
-    """Return the candidates that have a name of their own: published models, once each."""
-    found = [
-        (place, one.candidate.origin)
-        for place, one in enumerate(candidates)
-        if one.candidate.origin != "sampler"
-    ]
-    once = {origin: place for place, origin in reversed(found)}
+    """Return the candidates with a name: published models, once each."""
+    first_index: dict[str, int] = {}
+    for index, one in enumerate(candidates):
+        if one.candidate.origin != "sampler":
+            first_index.setdefault(one.candidate.origin, index)
     return [
-        {"place": place, "name": origin, "short": short_name(origin)}
-        for origin, place in reversed(once.items())
+        {"place": index, "name": origin, "short": short_name(origin)}
+        for origin, index in first_index.items()
     ]
 
 
 def _references(run: Run) -> list[dict[str, Any]]:
-    """Return the published models of the space that are no candidates, such as those beyond a budget, with what is known of them."""
-    there = {candidate.origin for candidate in run.complete()}
-    found = {name: zoo(name) for name in published_names() if name not in there}
-    found = {
-        name: architecture
-        for name, architecture in found.items()
-        if run.space.contains(architecture)
-    }
-    if not found:
+    """Return the published models of the space that are not candidates, with their known scores.
+
+    Models beyond a budget are among them.
+    """
+    candidates = {candidate.origin for candidate in run.complete()}
+    models = {}
+    for name in published_names():
+        architecture = zoo(name)
+        if name not in candidates and run.space.contains(architecture):
+            models[name] = architecture
+    if not models:
         return []
-    scores = predict_single(run.inputs, list(found.values()), run.config.num_classes)
+    scores = predict_single(run.inputs, list(models.values()), run.config.num_classes)
     return [
         {
             "name": name,
             "short": short_name(name),
-            "scores": {metric: column[place] for metric, column in scores.items()},
+            "scores": {metric: column[index] for metric, column in scores.items()},
         }
-        for place, name in enumerate(found)
+        for index, name in enumerate(models)
     ]
 
 
-def _baseline(run: Run, found: BaselineComparison) -> dict[str, Any]:
-    own = found.baseline
+def _baseline(run: Run, comparison: BaselineComparison) -> dict[str, Any]:
+    baseline = comparison.baseline
+    beaten = comparison.beaten
     return {
-        "name": own.name,
-        "source": own.source,
-        "resolution_px": own.resolution_px,
-        "scores": dict(own.scores),
-        "origins": {metric: origin_of(own, metric) for metric in own.scores},
-        "labels": {metric: label(metric) for metric in own.scores},
-        "verdict": comparison_summary(run, found),
-        "gains": (
-            None if found.beaten is None else {"by": found.beaten.by, "gains": found.beaten.gains}
-        ),
-        "notes": list(own.notes),
+        "name": baseline.name,
+        "source": baseline.source,
+        "resolution_px": baseline.resolution_px,
+        "scores": dict(baseline.scores),
+        "origins": {metric: origin_of(baseline, metric) for metric in baseline.scores},
+        "labels": {metric: label(metric) for metric in baseline.scores},
+        "summary": comparison_summary(run, comparison),
+        "gains": None if beaten is None else {"by": beaten.by, "gains": beaten.gains},
+        "notes": list(baseline.notes),
     }
 
 
@@ -175,58 +182,45 @@ def _run(run: Run, shares: dict[str, dict[str, float]], growth: dict[str, Any]) 
         "front": len(run.front()),
         "objectives": [str(objective) for objective in run.config.objectives],
         "chosen": [{"number": one.number, "why": one.why} for one in recommendations(run)],
-        "take": taken(run, "ID"),
+        "export": export_command(run, "ID"),
         "growth": growth,
         "importance": shares,
         "sampled": sampled(run),
-        "habits": [
-            {
-                "dimension": one.dimension,
-                "value": one.value,
-                "on_front": one.on_front,
-                "elsewhere": one.elsewhere,
-            }
-            for one in common_choices(run)[:_SHOWN_HABITS]
-        ],
+        "common_choices": [asdict(one) for one in common_choices(run)[:_MOST_COMMON_CHOICES]],
         "published": sum(candidate.origin != "sampler" for candidate in run.complete()),
-        "beaten": [
-            {"model": one.model, "by": one.by, "gains": one.gains} for one in dominated_models(run)
-        ],
+        "dominated": [asdict(one) for one in dominated_models(run)],
         "failures": [{"reason": reason, "count": count} for reason, count in failures(run)],
         "provenance": provenance(run),
-        "again": again(run),
-        "measure": measured(run),
+        "reproduce": reproduce_command(run),
+        "measure": measure_command(run),
     }
 
 
 def _growths(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return how the front of each run grew, at places evenly spread over its candidates."""
-    after = [_places(len(run.candidates)) for run in runs]
-    found = (
-        [random_curves(runs[0], after[0])]
-        if len(runs) == 1
-        else [(own, None) for own in joint_curves(runs, after)]
-    )
+    """Return the hypervolume curve of each run, after trials evenly spread over its candidates.
+
+    The curve of the random baseline belongs to the page of a single run.
+    """
+    trials = [_evenly_spread_trials(len(run.candidates)) for run in runs]
+    curves: list[tuple[FloatArray, FloatArray | None]]
+    if len(runs) == 1:
+        curves = [random_curves(runs[0], trials[0])]
+    else:
+        curves = [(own, None) for own in joint_curves(runs, trials)]
     return [
-        {"after": counts, "own": _shares(own), "chance": _shares(chance)}
-        for counts, (own, chance) in zip(after, found, strict=True)
+        {"after": after, "own": _shares(own), "random": _shares(random)}
+        for after, (own, random) in zip(trials, curves, strict=True)
     ]
 
 
-def _places(count: int) -> list[int]:
+def _evenly_spread_trials(count: int) -> list[int]:
     points = _POINTS if count <= _MOST else _POINTS_OF_MANY
-    places: list[int] = (
-        np.unique(np.linspace(0, count - 1, points).round().astype(int)) + 1
-    ).tolist()
-    return places
+    indices = np.unique(np.linspace(0, count - 1, points).round().astype(int))
+    return [int(index) + 1 for index in indices]
 
 
-def _shares(curve: NDArray[np.float64] | None) -> list[float] | None:
+def _shares(curve: FloatArray | None) -> list[float] | None:
     return None if curve is None else [round(share, 5) for share in curve.tolist()]
-
-
-def _compared(one: Any) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _most_important(shares: dict[str, dict[str, float]]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The file: template, style, scripts, drawing library and data in one, so that it opens from disk without a network.
+"""The HTML file: template, style, scripts, Plotly and data in one, which opens without a network.
 
-Library and data are compressed and in Base64: nothing in them can be taken for markup. The page's
-policy forbids it to fetch anything.
+Plotly and the data are compressed and Base64-encoded, so that nothing in them can be taken for
+markup. The content security policy of the page forbids it to fetch anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from mvt_nas.errors import RunError
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.html.content import content
 
-_LEVEL = 6  # the highest takes five times as long for a file that is one per cent smaller
+# The highest level takes five times as long for a file that is one per cent smaller.
+_COMPRESSION_LEVEL = 6
 _STATIC = files("mvt_nas.report.html") / "static"
 
 
@@ -28,7 +29,7 @@ def write_page(runs: Sequence[Run], path: Path) -> Path:
     """Write the page of one or several runs and return its path.
 
     Raises:
-        RunError: nothing is complete, the runs cannot be compared, or the file cannot be written.
+        RunError: Nothing is complete, the runs cannot be compared, or the file cannot be written.
     """
     text = page(content(runs))
     try:
@@ -40,7 +41,11 @@ def write_page(runs: Sequence[Run], path: Path) -> Path:
 
 
 def page(shown: dict[str, Any]) -> str:
-    """Return the text of the page that shows some content (see :func:`mvt_nas.report.html.content.content`)."""
+    """Return the HTML of a page.
+
+    Args:
+        shown: Content of the page, from :func:`mvt_nas.report.html.content.content`.
+    """
     from plotly.offline import get_plotlyjs
 
     parts = {
@@ -70,5 +75,5 @@ def _read(name: str) -> str:
 
 
 def _packed(text: str) -> str:
-    """Return text compressed and in Base64; the same each time."""
-    return base64.b64encode(gzip.compress(text.encode(), _LEVEL, mtime=0)).decode()
+    """Return text compressed and Base64-encoded; equal texts give equal results."""
+    return base64.b64encode(gzip.compress(text.encode(), _COMPRESSION_LEVEL, mtime=0)).decode()
