@@ -28,7 +28,7 @@ LAYERS = [
     {"latency", "proxies", "training"},
     {"accuracy", "external_models"},
     {"nas", "export"},
-    {"report"},
+    {"report", "testing"},
     {"cli"},
     {"__main__"},
 ]
@@ -46,6 +46,7 @@ SEPARATE = [
     {"accuracy", "external_models"},
     {"nas", "export"},
     {"report", "export"},
+    {"report", "testing"},
 ]
 TORCH = ("module.py", "layers.py", "transformer.py", "anchors.py")
 """Modules of blocks and tasks that may import torch."""
