@@ -24,7 +24,7 @@ LAYERS = [
     {"blocks"},
     {"tasks"},
     {"metrics", "models"},
-    {"pareto", "cost", "checkpoints", "onnx"},
+    {"checkpoints", "cost", "onnx", "pareto"},
     {"latency", "proxies", "training"},
     {"accuracy", "external_models"},
     {"nas", "export"},

@@ -55,6 +55,7 @@ EXCEPTIONS: dict[str, set[str]] = {
     "mvt_nas/cli/proxy.py": {"picture"},
     # a column of Parquet files
     "mvt_nas/data/sources/parquet.py": {"picture"},
+    "mvt_nas/cli/export.py": {"picture"},  # --pictures, and the key of --json
     "mvt_nas/cli/latency_profiles.py": {"donor", "judge"},
     "mvt_nas/latency/calibration/measurement_session.py": {"campaign"},
     "mvt_nas/latency/profile.py": {"donor"},
