@@ -191,7 +191,7 @@ def test_the_command_line_reference_has_types_and_defaults(site: Site) -> None:
         in sections["mvt-nas-search"]
     )
     assert "--stop-when stalled:N text End when" in sections["mvt-nas-search"]
-    assert "--resume flag Go on with the run in --out" in sections["mvt-nas-search"]
+    assert "--resume flag Resume the run in --out" in sections["mvt-nas-search"]
     assert (
         "--out TABLE.csv file The table; it is appended to. required"
         in sections["mvt-nas-bench-train"]

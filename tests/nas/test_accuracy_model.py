@@ -229,7 +229,7 @@ def test_what_is_known_of_a_row_does_not_depend_on_the_others(tmp_path: Path) ->
     from mvt_nas.nas.problem.inputs import SearchInputs
 
     space = run_space()
-    known = SearchInputs(accuracy=load_accuracy_model()).known(space, 10)
+    known = SearchInputs(accuracy=load_accuracy_model()).predictors(space, 10)
     rows = space.sample(300, 5)
     together = known.of(rows)
     for start, end in ((0, 1), (1, 5), (5, 68), (68, 300)):
