@@ -191,7 +191,7 @@ def result_settings(config: Any) -> dict[str, Any]:
         if not one.affects_result:
             continue
         value = getattr(config, name)
-        nested = dataclasses.is_dataclass(value) and settings(type(value))  # type: ignore[arg-type]  # an instance
+        nested = dataclasses.is_dataclass(value) and settings(type(value))
         relevant[name] = result_settings(value) if nested else one.codec.write(value)
     return relevant
 

@@ -19,7 +19,7 @@ PACKAGE = Path(mvt_nas.__file__).parent
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "_version", "_typing", "_process"},
-    {"_fields", "_io", "_yaml", "journal", "pareto", "registry", "resources"},
+    {"_fields", "_io", "_settings", "_yaml", "journal", "pareto", "registry", "resources"},
     {"data", "space"},
     {"blocks"},
     {"tasks"},

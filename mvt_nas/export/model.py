@@ -68,8 +68,8 @@ def task_with_classes(text: str | None, num_classes: int | None) -> Task | None:
         return task
     if any(part.partition("=")[0].strip() == "num_classes" for part in str(text).split(",")):
         raise ExportError(
-            f"--task {text!r} and --num-classes {num_classes} contradict each other; say the number"
-            " of classes once"
+            f"{text!r} contradicts num_classes = {num_classes}; give the number of classes once",
+            parameter="task",
         )
     return for_classes(task, num_classes)
 

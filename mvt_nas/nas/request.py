@@ -52,9 +52,9 @@ class TrainingImages:
     keep: float | None = None
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing was given."""
-        return all(getattr(self, one.name) is None for one in fields(self))
+    def given(self) -> list[str]:
+        """Names of the settings that were given."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,28 +260,29 @@ def _resolve_scoring(request: SearchRequest, previous: PreviousRun | None) -> Sc
 def _resolve_training(
     request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[str]
 ) -> CandidateTraining | None:
-    given = request.images or TrainingImages()
+    images = request.images or TrainingImages()
     if TRAINED not in metrics:
-        if not given.is_empty:
+        if images.given:
             raise MetricError(
-                f"how to train is of use with the objective {TRAINED} only", parameter="pictures"
+                f"of use with the objective {TRAINED} only",
+                parameter=f"pictures.{images.given[0]}",
             )
         return None
     stored = previous.config.training if previous is not None else None
     if stored is not None:
-        if given.is_empty:
+        if not images.given:
             return stored
-        given = _merge_training(given, stored)
-    protocol = given.protocol
+        images = _merge_training(images, stored)
+    protocol = images.protocol
     if isinstance(protocol, str | Path):
         protocol = ShortRecipe.load(protocol)
     return CandidateTraining.of(
-        DEFAULT_DATA if given.data is None else given.data,
+        DEFAULT_DATA if images.data is None else images.data,
         protocol=protocol,
-        limit=given.limit,
-        device="auto" if given.device is None else given.device,
-        rungs=() if given.rungs is None else given.rungs,
-        keep=given.keep,
+        limit=images.limit,
+        device="auto" if images.device is None else images.device,
+        rungs=() if images.rungs is None else images.rungs,
+        keep=images.keep,
     )
 
 

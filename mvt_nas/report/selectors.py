@@ -52,7 +52,7 @@ def _limit(run: Run, text: str) -> Budget:
     try:
         limit = Budget.parse(text.replace(metric, _full(metric.strip(), known), 1))
     except MetricError as error:
-        raise RunError(f"{run.folder}: {str(error).replace('--budget', 'the limit')}") from None
+        raise RunError(f"{run.folder}: the limit {error.message}") from None
     if limit.metric not in known:
         raise RunError(
             f"{run.folder}: the limit {text!r} is on what its candidates have no figure for (known:"

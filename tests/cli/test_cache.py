@@ -272,7 +272,7 @@ def test_an_exhausted_space_is_said_to_be(capsys: pytest.CaptureFixture[str]) ->
         (
             ("--stop-when", "stalled"),
             (
-                "--stop-when 'stalled' is not allowed; stalled:N with a number of candidates from"
+                "--stop-when: 'stalled' is not allowed; stalled:N with a number of candidates from"
                 " 1, or never"
             ),
         ),

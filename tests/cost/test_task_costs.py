@@ -241,11 +241,11 @@ def test_a_search_for_tasks_goes_on_to_the_same_result(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"tasks": ["segmentaton"]}, ArchitectureError, "--task = 'segmentaton' is not allowed"),
+        ({"tasks": ["segmentaton"]}, ArchitectureError, "task: 'segmentaton' is not allowed"),
         (
             {"tasks": ["detection", "detection,num_classes=4"]},
             ArchitectureError,
-            "--task detection is given twice",
+            "tasks: detection is given twice",
         ),
         ({"aims": ["segmentation.accuracy"]}, MetricError, "of a task its costs are known"),
     ],

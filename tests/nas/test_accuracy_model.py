@@ -20,7 +20,8 @@ from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.render import format_accuracy_model
 from mvt_nas.errors import AccuracyError, MetricError, RunError, SpaceError
 from mvt_nas.metrics.names import PREDICTED
-from mvt_nas.nas.api import DEFAULT_OBJECTIVES, SearchResult, search
+from mvt_nas.nas.api import SearchResult, search
+from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.plots import front_plot
@@ -220,7 +221,9 @@ def test_damaged_figures_are_found_out_again(
 def test_pictures_are_of_no_use_to_a_prediction(table: Path, tmp_path: Path) -> None:
     from mvt_nas.nas.request import TrainingImages
 
-    with pytest.raises(MetricError, match="of use to --objective trained_accuracy only"):
+    with pytest.raises(
+        MetricError, match=r"pictures\.data: of use with the objective trained_accuracy only"
+    ):
         run_search(tmp_path / "a", pictures=TrainingImages(data="digits"))
 
 

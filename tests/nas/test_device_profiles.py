@@ -93,7 +93,7 @@ def test_a_latency_that_cannot_be_is_refused(
 
 
 def test_one_device_under_two_names_is_one(devices: Path) -> None:
-    with pytest.raises(MetricError, match="--objective latency_ms@slow is given twice"):
+    with pytest.raises(MetricError, match="objectives: latency_ms@slow is given twice"):
         parse_objectives(
             ["latency_ms@slow", f"latency_ms@{devices / 'slow.json'}"], DeviceProfiles().metric
         )

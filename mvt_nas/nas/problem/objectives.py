@@ -49,11 +49,14 @@ class Objective:
         default = metric_direction(name)
         if direction not in ("", "min", "max"):
             raise MetricError(
-                f"--objective {text}: the direction {direction!r} is not allowed; min or max"
+                f"{text}: the direction {direction!r} is not allowed; min or max",
+                parameter="objectives",
             )
         if (is_known_in_advance(name) or name == TRAINED) and direction not in ("", default):
             what, how = ("a cost", "minimised") if is_cost(name) else (name, f"{default}imised")
-            raise MetricError(f"--objective {text}: {what} can only be {how}; {name}:{default}")
+            raise MetricError(
+                f"{text}: {what} can only be {how}; {name}:{default}", parameter="objectives"
+            )
         return Objective(name, direction if direction in ("min", "max") else default)  # type: ignore[arg-type]  # checked above
 
 
@@ -89,14 +92,16 @@ class Budget:
         """
         match = _BUDGET.match(text)
         if match is None:
-            raise MetricError(f"--budget {text!r} cannot be read; write for example 'macs<=1.2G'")
+            raise MetricError(
+                f"{text!r} cannot be read; write for example 'macs<=1.2G'", parameter="budgets"
+            )
         metric_direction(match[1])
         try:
             bound = float(match[3]) * _SUFFIXES[match[4]]
         except ValueError:
-            raise MetricError(f"--budget {text!r}: {match[3]!r} is no number") from None
+            raise MetricError(f"{text!r}: {match[3]!r} is no number", parameter="budgets") from None
         if not math.isfinite(bound):
-            raise MetricError(f"--budget {text!r}: the bound has to be finite")
+            raise MetricError(f"{text!r}: the bound has to be finite", parameter="budgets")
         return Budget(match[1], bound, match[2] == "<=")
 
 
@@ -126,9 +131,9 @@ def parse_objectives(
     names = [objective.metric for objective in objectives]
     for name in names:
         if names.count(name) > 1:
-            raise MetricError(f"--objective {name} is given twice")
+            raise MetricError(f"{name} is given twice", parameter="objectives")
     if not objectives:
-        raise MetricError("at least one --objective is needed, such as macs:min")
+        raise MetricError("at least one is needed, such as macs:min", parameter="objectives")
     return objectives
 
 
