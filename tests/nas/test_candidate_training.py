@@ -74,7 +74,7 @@ def test_workers_and_interruptions_change_nothing(
     whole = run_search(tmp_path / "whole").run
     assert facts(run_search(tmp_path / "two", workers=2).run) == facts(whole)
     epochs: list[int] = []
-    original = training_module.learn
+    original = training_module.train_one_epoch
 
     def dies(*arguments: Any) -> float:
         epochs.append(1)
@@ -82,7 +82,7 @@ def test_workers_and_interruptions_change_nothing(
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(training_module, "learn", dies)
+    monkeypatch.setattr(training_module, "train_one_epoch", dies)
     part = run_search(tmp_path / "part")
     assert part.interrupted
     assert len(list((tmp_path / "part" / FOLDER).glob("*.pt"))) == 1
