@@ -214,6 +214,7 @@ def test_help_and_zoo_load_nothing_heavy() -> None:
     )
     assert _loaded(run.format("['--help']")) & HEAVY == set()
     assert _loaded(run.format("['zoo']")) & HEAVY == set()
+    assert _loaded(run.format("['search', '--help']")) & HEAVY == set()
 
 
 def test_the_check_would_notice_a_heavy_import() -> None:

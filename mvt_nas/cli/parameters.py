@@ -138,7 +138,7 @@ def option_name(command: click.Command, parameter: str) -> str | None:
     option = f"--{name.replace('_', '-')}"
     for one in command.params:
         if name == one.name or option in one.opts:
-            return one.opts[0] if isinstance(one, click.Option) else one.human_readable_name
+            return one.opts[0] if isinstance(one, click.Option) else str(one.name).upper()
     return None
 
 

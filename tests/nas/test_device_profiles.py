@@ -265,7 +265,7 @@ def test_a_configuration_that_names_no_device_of_its_own_is_damaged(tmp_path: Pa
         )
         with pytest.raises(
             RunError,
-            match=r"run\.yaml: damaged \(MetricError: latency_ms\S* is none of the devices",
+            match=r"run\.yaml: damaged \(unknown device in 'latency_ms\S*' \(known: \w+\)",
         ):
             Run.load(tmp_path)
 
