@@ -12,8 +12,8 @@ import yaml
 from mvt_nas.errors import LatencyError, MetricError, MvtNasError, RunError, SpaceError
 from mvt_nas.latency.profile_lookup import default_profile_name
 from mvt_nas.nas.api import SearchResult, resume_folder, search
-from mvt_nas.nas.problem.environment import versions
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
+from mvt_nas.nas.problem.environment import versions
 from mvt_nas.nas.problem.objectives import Budget, Objective, parse_budgets, parse_objectives
 from mvt_nas.nas.runs.folder import CONFIG
 from mvt_nas.nas.runs.run import Run

@@ -86,7 +86,7 @@ def test_a_run_is_resumed_without_any_argument(tmp_path: Path) -> None:
     run = search(out=tmp_path, resume=True, trials=4).run
     assert (len(run.candidates), run.config.seed, run.config.sampler) == (4, 3, "random")
     assert run.config.space_hash == before.space_hash
-    with pytest.raises(MetricError, match="^space: missing; a space, or a run to resume$"):
+    with pytest.raises(MetricError, match=r"^space: missing; a space, or a run to resume$"):
         search(objectives=COSTS, out=tmp_path)
     with pytest.raises(RunError, match="nowhere: no run here"):
         search(out=tmp_path / "nowhere", resume=True)

@@ -70,7 +70,7 @@ def test_a_folder_with_a_run_is_left_alone_unless_it_is_resumed(tmp_path: Path) 
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(
         RunError,
-        match="out: .*: there is a run already; resume it, or choose another folder",
+        match=r"out: .*: there is a run already; resume it, or choose another folder",
     ):
         run_small(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files

@@ -1,4 +1,4 @@
-"""The table of trained networks with which a run predicts accuracy, and its copy in the run folder."""
+"""The table of trained networks with which a run predicts accuracy, and its copy in the run."""
 
 from __future__ import annotations
 

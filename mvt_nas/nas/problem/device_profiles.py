@@ -1,4 +1,4 @@
-"""The devices of a run: profiles by the name after ``latency_ms@``, and their copies in a run folder.
+"""The devices of a run: profiles by the name after ``latency_ms@``, and their copies in the run.
 
 A run is resumed with its own copies, whatever happens to the installed profiles.
 """
@@ -18,7 +18,7 @@ from mvt_nas.metrics.names import bare, device_of, is_latency, of_task, task_of
 FOLDER = "devices"
 
 Devices = Mapping[str, DeviceProfile]
-"""Profiles by the metric that they predict (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``)."""
+"""Profiles by predicted metric (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``)."""
 
 
 class DeviceProfiles:

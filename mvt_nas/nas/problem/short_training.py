@@ -1,4 +1,4 @@
-"""Short trainings of candidates: how a run's configuration stores them, and how a worker runs one."""
+"""Short trainings of candidates: their settings in a run's configuration, and their execution."""
 
 from __future__ import annotations
 
