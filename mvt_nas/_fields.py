@@ -12,6 +12,7 @@ import dataclasses
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -169,16 +170,16 @@ def _declare(spec: FieldSpec) -> Any:
     return dataclasses.field(metadata={"spec": spec})
 
 
-_SPECS: dict[type, MappingProxyType[str, FieldSpec]] = {}
-
-
+@cache
 def specs(cls: type) -> MappingProxyType[str, FieldSpec]:
     """Return the declared fields of a dataclass, in order."""
-    if cls not in _SPECS:
-        _SPECS[cls] = MappingProxyType(
-            {f.name: f.metadata["spec"] for f in dataclasses.fields(cls) if "spec" in f.metadata}
-        )
-    return _SPECS[cls]
+    return MappingProxyType(
+        {
+            field.name: field.metadata["spec"]
+            for field in dataclasses.fields(cls)
+            if "spec" in field.metadata
+        }
+    )
 
 
 def holds(conditions: Conditions, values: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Predicted accuracy in searches: known before anything is evaluated, from a table that the run keeps, never without its error."""
+"""Predicted accuracy in searches: known in advance, from the run's copy of a table, with its error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OBJECTIVES = ("accuracy:max", "macs:min")
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the table of twelve networks that ships, as far as these tests know; two regressions and few resamples are quick."""
+    """Return a table of twelve networks in place of the shipped one, with a quick surrogate."""
     original = paired_bootstrap
     monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
     monkeypatch.setattr(

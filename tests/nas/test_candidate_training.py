@@ -1,4 +1,7 @@
-"""Trainings inside a search: what each reaches is what the training alone gives, whatever interrupts it and however many work at it."""
+"""Trainings inside a search reach the accuracy of the training alone.
+
+Neither interruptions nor the number of workers matter.
+"""
 
 from __future__ import annotations
 

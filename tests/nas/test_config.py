@@ -70,7 +70,10 @@ def test_the_configuration_is_read_back_as_it_was(tmp_path: Path) -> None:
         ({"space": []}, r"space: \[\] is not allowed; a mapping"),
         (
             {"scoring": {"pixels": 3}},
-            r"damaged \(scoring\.pixels: unknown setting; did you mean 'images'\? \(known: resolution_px,",
+            (
+                r"damaged \(scoring\.pixels: unknown setting; did you mean 'images'\?"
+                r" \(known: resolution_px, images, num_classes\)"
+            ),
         ),
         (
             {"scoring": {"resolution_px": 64, "images": 1, "num_classes": 10}},
