@@ -1,4 +1,4 @@
-"""Predicted accuracy in searches: known in advance, from the run's copy of a table, with its error."""
+"""Predicted accuracy in searches: known in advance, from the run's copy of a table, with error."""
 
 from __future__ import annotations
 
