@@ -170,9 +170,13 @@ def _declare(spec: FieldSpec) -> Any:
     return dataclasses.field(metadata={"spec": spec})
 
 
-@cache
 def specs(cls: type) -> MappingProxyType[str, FieldSpec]:
     """Return the declared fields of a dataclass, in order."""
+    return _specs(cls)
+
+
+@cache
+def _specs(cls: type) -> MappingProxyType[str, FieldSpec]:
     return MappingProxyType(
         {
             field.name: field.metadata["spec"]

@@ -86,7 +86,7 @@ def test_what_is_told_is_read(text: str, expected: BaselineSpec) -> None:
         (
             "x.onnx,accurac=61",
             (
-                r"unknown metric 'accurac'; did you mean 'accuracy'\? .*; beside metrics,"
+                r"unknown metric 'accurac'; did you mean 'accuracy'\? .*; apart from metrics,"
                 r" resolution_px=, task= and name= are"
             ),
         ),

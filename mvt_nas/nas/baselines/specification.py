@@ -169,7 +169,7 @@ def _metric(text: str, key: str, full_name: Callable[[str], str]) -> str:
         return full_name(key)
     except MvtNasError as error:
         raise BaselineError(
-            f"{text}: {error}; besides metrics, resolution_px=, task= and name= are allowed",
+            f"{text}: {error}; apart from metrics, resolution_px=, task= and name= are allowed",
             parameter=_PARAMETER,
         ) from None
 

@@ -1,4 +1,4 @@
-"""The inputs of a run besides its configuration: profiles of devices, and trained networks.
+"""The inputs of a run in addition to its configuration: profiles of devices, and trained networks.
 
 The run folder has copies of them. They predict the metrics of a whole space, or of a few
 architectures one by one, since compiling the tables of a whole space takes seconds.
