@@ -77,7 +77,7 @@ def test_the_configuration_is_read_back_as_it_was(tmp_path: Path) -> None:
         ),
         (
             {"scoring": {"resolution_px": 64, "images": 1, "num_classes": 10}},
-            r"damaged \(scoring\.images: 1 is not allowed; an integer from 2 to 1024\)",
+            r"damaged \(scoring\.images: 1 is not allowed; an integer from 2 to 65536\)",
         ),
         ({"trails": 4}, r"damaged \(trails: unknown setting; did you mean 'trials'\?"),
         ({"scoring": None}, r"damaged \(scoring: None is not allowed; a mapping\)"),

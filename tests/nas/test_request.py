@@ -99,12 +99,12 @@ def test_a_run_is_resumed_without_any_argument(tmp_path: Path) -> None:
         (
             {"scoring": {"images": 1}},
             "scoring.images",
-            "1 is not allowed; an integer from 2 to 1024",
+            "1 is not allowed; an integer from 2 to 65536",
         ),
         (
             {"scoring": Scoring(8)},
             "scoring.resolution_px",
-            "8 is not allowed; an integer from 16 to 1024",
+            "8 is not allowed; an integer from 16 to 4096",
         ),
         ({"budgets": "macs<=1G"}, "budgets", "'macs<=1G' is not allowed; a list of texts"),
         ({"budgets": ["macs=1"]}, "budgets", "'macs=1' cannot be read"),

@@ -44,12 +44,12 @@ class Scoring:
     """How proxies are evaluated."""
 
     resolution_px: int = setting(
-        FieldSpec(int, "Side of the images that proxies see, in pixels.", low=16, high=1024),
+        FieldSpec(int, "Side of the images that proxies see, in pixels.", low=16, high=4096),
         default=64,
         option=Option("--score-px", "PX"),
     )
     images: int = setting(
-        FieldSpec(int, "Number of images in the batch that proxies see.", low=2, high=1024),
+        FieldSpec(int, "Number of images in the batch that proxies see.", low=2, high=65_536),
         default=16,
         option=Option("--score-images", "N"),
     )
@@ -105,7 +105,7 @@ class RunConfig:
             int,
             "Candidates to propose before the sampler sees their results.",
             low=1,
-            high=4096,
+            high=1_000_000,
         ),
         default=16,
         option=Option("--batch", "N"),
