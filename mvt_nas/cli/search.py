@@ -125,7 +125,7 @@ def search_command(
     run's folder from the start: Ctrl-C ends the search without loss, and --resume continues to the
     same result.
     """
-    from mvt_nas._process import keep_freed_memory
+    from mvt_nas._threads_and_malloc import keep_freed_memory
     from mvt_nas.cli.baselines import told_before, with_told
     from mvt_nas.cli.progress import SearchProgress
     from mvt_nas.nas.api import search

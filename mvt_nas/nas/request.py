@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mvt_nas._settings import merge_settings
 from mvt_nas.errors import ArchitectureError, MetricError
-from mvt_nas.metrics.names import TRAINED, is_predicted, of_task, task_of
+from mvt_nas.metrics.metric import Metric, Source
+from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.accuracy_model import AccuracyModel, load_accuracy_model
 from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES, RunConfig, Scoring
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
@@ -162,12 +163,12 @@ def default_objectives(tasks: Sequence[str]) -> tuple[str, ...]:
     if not kinds:
         return DEFAULT_OBJECTIVES
     costs = ("latency_ms", "params") if len(kinds) == 1 else ("latency_ms",)
-    of_tasks = [f"{of_task(kind, cost)}:min" for kind in kinds for cost in costs]
+    of_tasks = [f"{Metric.parse(cost).for_task(kind)}:min" for kind in kinds for cost in costs]
     return (DEFAULT_OBJECTIVES[0], *of_tasks)
 
 
 def tasks_of(
-    metrics: Sequence[str], texts: Sequence[str], previous: Mapping[str, Task] | None = None
+    metrics: Sequence[Metric], texts: Sequence[str], previous: Mapping[str, Task] | None = None
 ) -> dict[str, Task]:
     """Return the tasks of a search by name, in alphabetical order.
 
@@ -188,7 +189,7 @@ def tasks_of(
     if not found:
         found = dict(previous or {})
     for metric in metrics:
-        kind = task_of(metric)
+        kind = metric.task
         if kind is not None and kind not in found:
             found[kind] = TASKS.get(kind)()
     return dict(sorted(found.items()))
@@ -206,7 +207,7 @@ def _resolve_objectives(
         given = default_objectives(request.tasks or ())
     _check_texts("objectives", given, Objective)
     _keep_devices(given, devices)
-    return tuple(parse_objectives(given, devices.metric))
+    return tuple(parse_objectives(given, devices.resolve))
 
 
 def _resolve_budgets(
@@ -219,7 +220,7 @@ def _resolve_budgets(
         given = previous.config.budgets if previous is not None else ()
     _check_texts("budgets", given, Budget)
     _keep_devices(given, devices)
-    return tuple(parse_budgets(given, devices.metric))
+    return tuple(parse_budgets(given, devices.resolve))
 
 
 def _keep_devices(
@@ -238,13 +239,13 @@ def _check_texts(name: str, given: object, kind: type) -> None:
 
 
 def _resolve_accuracy(
-    request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[str]
+    request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[Metric]
 ) -> AccuracyModel | None:
     """Return the trained networks: the given ones, those of the run, or the shipped ones."""
     if request.accuracy_table is not None:
         return load_accuracy_model(Path(request.accuracy_table))
     stored = previous.inputs.accuracy if previous is not None else None
-    if stored is None and any(is_predicted(metric) for metric in metrics):
+    if stored is None and any(metric.from_surrogate for metric in metrics):
         return load_accuracy_model()
     return stored
 
@@ -258,10 +259,10 @@ def _resolve_scoring(request: SearchRequest, previous: PreviousRun | None) -> Sc
 
 
 def _resolve_training(
-    request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[str]
+    request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[Metric]
 ) -> CandidateTraining | None:
     images = request.images or TrainingImages()
-    if TRAINED not in metrics:
+    if all(metric.source is not Source.TRAINED for metric in metrics):
         if images.given:
             raise MetricError(
                 f"of use with the objective {TRAINED} only",

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from mvt_nas.errors import MetricError, listing
-from mvt_nas.metrics.names import ACCURACY, COST_NAMES, IMAGENET, LATENCY, is_cost, is_predicted
+from mvt_nas.metrics.names import ACCURACY, COST_NAMES, IMAGENET, LATENCY
 from mvt_nas.nas.problem.accuracy_model import load_accuracy_model
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 from mvt_nas.nas.problem.inputs import SearchInputs
-from mvt_nas.nas.problem.metrics import is_known_in_advance
 from mvt_nas.nas.problem.objectives import Budget, parse_budgets
 from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.nas.request import tasks_of
@@ -50,7 +49,7 @@ def summarize_space(
         LatencyError: A device is unknown.
     """
     devices = DeviceProfiles()
-    parsed = parse_budgets(budgets, devices.metric)
+    parsed = parse_budgets(budgets, devices.resolve)
     _check_known_in_advance(parsed)
     predictors = _predictors(space, parsed, devices, tasks)
     rows = space.sample(samples, seed)
@@ -84,7 +83,7 @@ def _check_known_in_advance(budgets: Sequence[Budget]) -> None:
         MetricError: One does.
     """
     for budget in budgets:
-        if not is_known_in_advance(budget.metric):
+        if not budget.metric.known_in_advance:
             allowed = listing([*COST_NAMES, LATENCY, ACCURACY, IMAGENET])
             raise MetricError(
                 f"{budget}: only what is counted or predicted is known before a search ({allowed})",
@@ -96,7 +95,7 @@ def _predictors(
     space: SearchSpace, budgets: Sequence[Budget], devices: DeviceProfiles, tasks: Sequence[str]
 ) -> Predictors:
     metrics = [budget.metric for budget in budgets]
-    needs_accuracy = any(is_predicted(metric) for metric in metrics)
+    needs_accuracy = any(metric.from_surrogate for metric in metrics)
     inputs = SearchInputs(
         devices.found,
         load_accuracy_model() if needs_accuracy else None,
@@ -113,11 +112,11 @@ def _spread_of_costs(
     values = predictors.of(rows)
     with_budget = {budget.metric for budget in budgets}
     spread = {}
-    for name in predictors.names:
-        if is_cost(name) or name in with_budget:
+    for name, metric in predictors.metrics.items():
+        if metric.is_cost or metric in with_budget:
             spread[name] = {
-                "min": unlimited.best(Budget(name, 0.0, at_most=True)),
+                "min": unlimited.best(Budget(metric, 0.0, at_most=True)),
                 "median": float(np.median(values[name])),
-                "max": unlimited.best(Budget(name, 0.0, at_most=False)),
+                "max": unlimited.best(Budget(metric, 0.0, at_most=False)),
             }
     return spread

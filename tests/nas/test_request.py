@@ -42,7 +42,7 @@ def test_what_is_not_given_has_its_default() -> None:
     assert (config.trials, config.sampler, config.seed, config.batch) == (200, "mvt", 0, 16)
     assert (config.warm_start, config.num_classes, config.scoring) == (True, 1000, Scoring())
     assert (config.stop_when, config.training, config.budgets) == (NEVER, None, ())
-    assert config.objectives == (Objective("macs", "min"),)
+    assert config.objectives == (Objective.parse("macs"),)
     assert config.search_space().hash == small_space().hash
     assert {"python", "processor"} <= set(config.versions)
     assert (inputs.devices, inputs.accuracy, inputs.tasks) == ({}, None, {})
@@ -62,7 +62,7 @@ def test_a_resumed_run_keeps_what_is_not_given(tmp_path: Path) -> None:
     )
     config, inputs = resolve_request(SearchRequest(space=small_space()), old)
     assert (config, inputs) == (old.config, old.inputs)
-    assert config.budgets == (Budget("macs", 1e9),)
+    assert config.budgets == (Budget.parse("macs<=1G"),)
     longer, _ = resolve_request(
         SearchRequest(
             space=small_space(),

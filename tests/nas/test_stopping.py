@@ -1,4 +1,4 @@
-"""Searches that stop early, and the hypervolume curve that decides it, against brute force."""
+"""Searches that end before their trials are done, and the curve by which it is decided, against brute force."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.searches import COSTS, SCORING, Interrupting, facts, small_sp
 
 
 def brute_volume(points: np.ndarray, reference: np.ndarray) -> float:
-    """Return the hypervolume of costs by counting the dominated cells of a grid."""
+    """Return the hypervolume of costs by cutting space along all their coordinates and counting the cells that are dominated."""
     inside = points[(points < reference).all(axis=1)]
     if not len(inside):
         return 0.0
@@ -116,7 +116,7 @@ def test_the_curve_of_a_long_search_takes_seconds() -> None:
 
 
 def run_costs(out: Path, **changes: Any) -> SearchResult:
-    """Search at random in a space whose front is found long before it is exhausted."""
+    """Search some hundred networks by chance, whose front is found long before the space is exhausted."""
     settings: dict[str, Any] = {
         "objectives": COSTS,
         "trials": 200,
@@ -228,7 +228,7 @@ def stall_of(costs: list[float | None], within: int) -> list[int]:
     config = RunConfig(
         space={},
         space_hash="",
-        objectives=(Objective("macs", "min"),),
+        objectives=(Objective.parse("macs:min"),),
         budgets=(),
         trials=100,
         sampler="random",

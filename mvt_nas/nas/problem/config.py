@@ -23,9 +23,8 @@ from mvt_nas._settings import (
     write_settings,
 )
 from mvt_nas.errors import ArchitectureError, MetricError, MvtNasError, RunError, listing
-from mvt_nas.metrics.names import device_of, is_latency, task_of
-from mvt_nas.nas.problem.metrics import is_known_in_advance
-from mvt_nas.nas.problem.objectives import Budget, Objective, costly_metrics
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.nas.problem.objectives import Budget, Objective, costly_metrics, metrics_of
 from mvt_nas.nas.problem.short_training import TRAINING_CODEC, CandidateTraining
 from mvt_nas.nas.problem.stopping_rule import NEVER, STOPPING_RULE_CODEC, StoppingRule
 from mvt_nas.tasks.base import Task, task_from_dict
@@ -209,26 +208,24 @@ class RunConfig:
     )
 
     @property
-    def costly(self) -> list[str]:
+    def costly(self) -> list[Metric]:
         """The metrics that only an evaluation gives."""
         return costly_metrics(self.objectives, self.budgets)
 
     @property
     def known_budgets(self) -> list[Budget]:
         """The budgets that are checked before anything is evaluated."""
-        return [budget for budget in self.budgets if is_known_in_advance(budget.metric)]
+        return [budget for budget in self.budgets if budget.metric.known_in_advance]
 
     @property
     def costly_budgets(self) -> list[Budget]:
         """The budgets that only an evaluation can check."""
-        return [budget for budget in self.budgets if not is_known_in_advance(budget.metric)]
+        return [budget for budget in self.budgets if not budget.metric.known_in_advance]
 
     @property
-    def metrics(self) -> list[str]:
+    def metrics(self) -> list[Metric]:
         """The metrics of objectives and budgets, each once."""
-        names = [objective.metric for objective in self.objectives]
-        names += [budget.metric for budget in self.budgets]
-        return list(dict.fromkeys(names))
+        return metrics_of(self.objectives, self.budgets)
 
     def task(self, kind: str | None) -> Task | None:
         """Return the task of the run with a name; ``None`` stands for classification.
@@ -301,17 +298,17 @@ def _check_names(config: RunConfig) -> None:
     """
     for metric in _unknown_devices(config.metrics, config.devices):
         known = listing(config.devices) or "none"
-        raise MetricError(f"unknown device in {metric!r} (known: {known})")
-    for kind in (*config.tasks, *map(task_of, config.metrics)):
+        raise MetricError(f"unknown device in {metric.full_name!r} (known: {known})")
+    for kind in (*config.tasks, *(metric.task for metric in config.metrics)):
         if kind is not None and not isinstance(config.tasks.get(kind), Mapping):
             raise ArchitectureError(f"tasks.{kind}: missing; a mapping of the task's fields")
         config.task(kind)
 
 
-def _unknown_devices(metrics: Iterable[str], known: Iterable[str]) -> list[str]:
+def _unknown_devices(metrics: Iterable[Metric], known: Iterable[str]) -> list[Metric]:
     """Return the latencies among some metrics whose device is not known."""
     names = set(known)
-    return [metric for metric in metrics if is_latency(metric) and device_of(metric) not in names]
+    return [metric for metric in metrics if metric.is_latency and metric.device not in names]
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:

@@ -13,11 +13,11 @@ from mvt_nas.errors import LatencyError, MetricError, RunError
 from mvt_nas.latency.model.vectorized import vectorized_ms
 from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
-from mvt_nas.metrics.names import bare, device_of, is_latency, of_task, task_of
+from mvt_nas.metrics.metric import Metric
 
 FOLDER = "devices"
 
-Devices = Mapping[str, DeviceProfile]
+Devices = Mapping[Metric, DeviceProfile]
 """Profiles by predicted metric (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``)."""
 
 
@@ -33,34 +33,34 @@ class DeviceProfiles:
 
     def __init__(self, kept: Devices | None = None) -> None:
         self._kept = dict(kept or {})
-        self.found: dict[str, DeviceProfile] = {}
+        self.found: dict[Metric, DeviceProfile] = {}
 
-    def metric(self, name: str) -> str:
-        """Return the full name of a metric; that of a latency includes the name of its profile.
+    def resolve(self, metric: Metric) -> Metric:
+        """Return a metric; a latency is that on its device, by the name of the device's profile.
 
         Raises:
             LatencyError: There is no such device, or its profile is damaged.
             MetricError: Two different profiles have the same name.
         """
-        if not is_latency(name):
-            return name
-        return self._note(task_of(name), self._profile(name))
+        if not metric.is_latency:
+            return metric
+        return self._note(metric, self._profile(metric))
 
-    def keep(self, metric: str) -> None:
+    def keep(self, metric: Metric) -> None:
         """Take the device of a metric from the run that is resumed, if it has one."""
         if metric in self._kept:
-            self._note(task_of(metric), self._kept[metric])
+            self._note(metric, self._kept[metric])
 
-    def _profile(self, name: str) -> DeviceProfile:
+    def _profile(self, metric: Metric) -> DeviceProfile:
         try:
-            return load_profile(device_of(name) or default_profile_name())
+            return load_profile(metric.device or default_profile_name())
         except LatencyError:
-            if name in self._kept:
-                return self._kept[name]
+            if metric in self._kept:
+                return self._kept[metric]
             raise
 
-    def _note(self, task: str | None, profile: DeviceProfile) -> str:
-        metric = of_task(task, profile.metric)
+    def _note(self, latency: Metric, profile: DeviceProfile) -> Metric:
+        metric = latency.on_device(profile.name)
         other = self.found.setdefault(metric, profile)
         if other.hash == profile.hash:
             return metric
@@ -84,13 +84,13 @@ def latency_costs(devices: Devices, task: str | None = None) -> list[KernelCost]
     """
     return [
         KernelCost(
-            bare(metric),
+            metric.for_task(None).full_name,
             vectorized_ms(profile.predictor),
             profile.predictor.fixed_ms,
             profile.batch_size,
         )
         for metric, profile in devices.items()
-        if task_of(metric) == task
+        if metric.task == task
     ]
 
 
@@ -113,8 +113,8 @@ def write_devices(folder: Path, devices: Devices) -> None:
 
 
 def read_devices(
-    folder: Path, expected: Mapping[str, str], metrics: Iterable[str]
-) -> dict[str, DeviceProfile]:
+    folder: Path, expected: Mapping[str, str], metrics: Iterable[Metric]
+) -> dict[Metric, DeviceProfile]:
     """Return the profiles in a run folder for the latencies among the run's metrics.
 
     Args:
@@ -126,7 +126,7 @@ def read_devices(
         RunError: A copy is missing, damaged, or not the one with which the run was started.
     """
     profiles = {name: _read(_copy(folder, name), digest) for name, digest in expected.items()}
-    return {metric: profiles[device_of(metric) or ""] for metric in metrics if is_latency(metric)}
+    return {metric: profiles[metric.device or ""] for metric in metrics if metric.is_latency}
 
 
 def _copy(folder: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from mvt_nas._version import __version__
-from mvt_nas.latency.fingerprint import this_device
+from mvt_nas.hardware import this_device
 
 _PACKAGES = ("torch", "numpy", "optuna", "moocore")
 
