@@ -49,12 +49,10 @@ PHRASES = {
 """Idioms of another language."""
 
 EXCEPTIONS: dict[str, set[str]] = {
-<<<<<<< HEAD
     # ``search(pictures=...)`` is the name of a parameter.
     "mvt_nas/nas/api.py": {"picture"},
     "mvt_nas/nas/request.py": {"picture"},
     "mvt_nas/cli/search.py": {"picture"},
-=======
     # a column of the accuracy table
     "mvt_nas/accuracy/table.py": {"picture"},
     # an option
@@ -62,7 +60,6 @@ EXCEPTIONS: dict[str, set[str]] = {
     # a column of Parquet files
     "mvt_nas/data/sources/parquet.py": {"picture"},
     "mvt_nas/cli/export.py": {"picture"},  # --pictures, and the key of --json
->>>>>>> main
     "mvt_nas/cli/latency_profiles.py": {"donor", "judge"},
     "mvt_nas/latency/calibration/measurement_session.py": {"campaign"},
     "mvt_nas/latency/profile.py": {"donor"},
