@@ -291,13 +291,13 @@ def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rungs": (3, 1)}, "--rung 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
+        ({"rungs": (3, 1)}, "rungs: 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
         (
             {"rungs": (1, 6)},
-            r"--rung 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
+            r"rungs: 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
         ),
-        ({"rungs": (), "keep": 0.5}, "--keep 0.5 is of no use without --rung"),
-        ({"rungs": (2,), "keep": 1.0}, "--keep 1.0 is not allowed; a share above 0 and below 1"),
+        ({"rungs": (), "keep": 0.5}, "keep: 0.5 is of no use without rungs"),
+        ({"rungs": (2,), "keep": 1.0}, "keep: 1.0 is not allowed; a share above 0 and below 1"),
     ],
 )
 def test_rungs_are_checked_before_there_is_a_folder(
