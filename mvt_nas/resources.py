@@ -9,12 +9,13 @@ from pathlib import Path
 
 from mvt_nas.errors import AccuracyError, SpaceError, listing, nearest
 
+_PACKAGE = Path(__file__).resolve().parent
+
 
 def shipped_spaces() -> Path:
     """Return the folder of the space files that ship: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "search_spaces"
-    return inside if inside.is_dir() else package.parent / "search_spaces"
+    inside = _PACKAGE / "search_spaces"
+    return inside if inside.is_dir() else _PACKAGE.parent / "search_spaces"
 
 
 def shipped_names() -> list[str]:
@@ -47,7 +48,6 @@ def _exists(path: Path) -> bool:
         return False
 
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 NAME = "small_images-cifar10.csv"
 
 
