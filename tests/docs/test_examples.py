@@ -7,13 +7,18 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 from mvt_nas import load_space
+from mvt_nas.report.diagnostics import runtime_smoke_test
 from tests.support.cli import modules_of, run_block, run_line
+from tests.support.searches import search_less
+
+_said_by_process = runtime_smoke_test._said_by_process
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,6 +63,8 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     A block that begins with the name of a file is that file.
     """
     monkeypatch.chdir(tmp_path)
+    search_less(monkeypatch)
+    monkeypatch.setattr(runtime_smoke_test, "_said_by_process", _smoke_test)
     in_processes = _name(page) in _IN_PROCESSES
     with contextlib.nullcontext() if in_processes else modules_of(tmp_path):
         for language, block in _blocks(page, "csv", "python", "sh", "yaml"):
@@ -70,6 +77,12 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                     (_run_as_a_process if in_processes else run_line)(command)
             elif language == "python":
                 (_run_script if in_processes else run_block)(block)
+
+
+@cache
+def _smoke_test(name: str, most_seconds: float) -> str:
+    """Open a runtime in a process of its own once for all pages that call the doctor."""
+    return _said_by_process(name, most_seconds)
 
 
 def _run_as_a_process(command: str) -> None:
