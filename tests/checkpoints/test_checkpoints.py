@@ -31,6 +31,9 @@ from mvt_nas.errors import CheckpointError
 from mvt_nas.models.network import Network, build_model
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names, zoo
+from tests.support.architectures import published_params
+
+pytestmark = pytest.mark.slow
 
 AUTHORS: dict[str, dict[str, list[int]]] = json.loads(
     (Path(__file__).parents[1] / "data" / "authors_state_dicts.json").read_text()
@@ -154,7 +157,7 @@ def test_names_of_timm_are_those_in_its_source(name: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["cvnets", "mvt-nas", "timm", "transformers"])
-@pytest.mark.parametrize("name", [*published_names(), "small"])
+@pytest.mark.parametrize("name", [*published_params(), "small"])
 def test_every_name_comes_back(name: str, dialect: str) -> None:
     architecture = SMALL if name == "small" else zoo(name)
     saved = shuffled(build_model(architecture, num_classes=2, seed=0), 1)
@@ -168,6 +171,18 @@ def test_every_name_comes_back(name: str, dialect: str) -> None:
     model = build_model(architecture, num_classes=2, seed=2)
     assert load_checkpoint(model, renamed(saved, dialect)) == dialect
     assert equal(model, saved)
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_every_parameter_of_a_published_model_has_one_name(name: str) -> None:
+    """Names and shapes alone, of all published models: their weights are not allocated."""
+    model = build_model(zoo(name), num_classes=2, device="meta")
+    assert isinstance(model, Network)
+    for dialect in ("cvnets", "mvt-nas", "timm", "transformers"):
+        table = translations(model, dialect)
+        names = [name for those in table.values() for name in those]
+        assert len({*names}) == len(names)
+        assert not table or table.keys() == model.state_dict().keys()
 
 
 def test_a_second_residual_before_a_block_has_a_name_where_residuals_are_numbered() -> None:
@@ -455,7 +470,7 @@ def test_a_whole_model_in_a_file_is_refused(tmp_path: Path) -> None:
     torch.save(small(), tmp_path / "model.pt")
     refuse(
         tmp_path / "model.pt",
-        r"refused: it would run mvt_nas\.network\.Network; .* torch\.save\(model\.state_dict\(\),"
+        r"refused: it would run mvt_nas\.models\.network\.Network; .* torch\.save\(model\.state_dict\(\),"
         r" path\) writes$",
     )
 

@@ -25,6 +25,8 @@ from mvt_nas.report.plots import draw_plot, front_plot
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
+pytestmark = pytest.mark.slow
+
 HERE = profile("here", 1, here=True, probe_ms=5.0)
 QUICK = (
     "--objective",

@@ -25,7 +25,7 @@ from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.plots import front_plot
 from mvt_nas.report.tables import candidates_frame
-from tests.support.searches import facts
+from tests.support.searches import facts, search_less
 from tests.support.trained_networks import write_table
 
 OBJECTIVES = ("accuracy:max", "macs:min")
@@ -34,6 +34,7 @@ OBJECTIVES = ("accuracy:max", "macs:min")
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the table of twelve networks that ships, as far as these tests know; two regressions and few resamples are quick."""
+    search_less(monkeypatch)
     original = paired_bootstrap
     monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
     monkeypatch.setattr(

@@ -81,9 +81,7 @@ def climbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return facts(test_rungs.run_search(tmp_path_factory.mktemp("climbed") / "run").run)
 
 
-def test_ray_tune_changes_nothing(
-    climbed: dict[str, Any], address: str, tmp_path: Path
-) -> None:
+def test_ray_tune_changes_nothing(climbed: dict[str, Any], address: str, tmp_path: Path) -> None:
     found = test_rungs.run_search(tmp_path / "a", ray_address=address).run
     assert facts(found) == climbed
     assert not (tmp_path / "a" / "training").exists()
@@ -128,7 +126,7 @@ def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: P
 def test_a_node_with_other_software_is_refused(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_runner, "_software", lambda: {"torch": "0.1", "gone": "1"})
+    monkeypatch.setattr(ray_runner, "software_versions", lambda: {"torch": "0.1", "gone": "1"})
     with (
         contextlib.closing(RayRunner(Resources(address=address))) as made,
         pytest.raises(RunError, match=r"has torch .*, not 0\.1; gone missing, not 1: "),

@@ -515,7 +515,7 @@ def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("epochs", "miou"),
     [
-        pytest.param(2, 0.28, marks=pytest.mark.slow),
+        pytest.param(2, 0.28, marks=pytest.mark.soak),
         pytest.param(None, 0.55, marks=pytest.mark.soak),
     ],
 )
