@@ -17,6 +17,7 @@ from mvt_nas import load_space
 from mvt_nas.report.diagnostics import runtime_smoke_test
 from tests.support.cli import modules_of, run_block, run_line
 from tests.support.searches import search_less
+from tests.support.trained_networks import evaluate_less
 
 _said_by_process = runtime_smoke_test._said_by_process
 
@@ -64,6 +65,7 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """
     monkeypatch.chdir(tmp_path)
     search_less(monkeypatch)
+    evaluate_less(monkeypatch)
     monkeypatch.setattr(runtime_smoke_test, "_said_by_process", _smoke_test)
     in_processes = _name(page) in _IN_PROCESSES
     with contextlib.nullcontext() if in_processes else modules_of(tmp_path):
