@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import torch
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 
 # In the background of a shell, Ctrl-C is ignored: what tests start would ignore it as well.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -172,7 +172,7 @@ def train_command(
     if recipe == "list":
         _print_recipes()
         return
-    from mvt_nas._process import keep_freed_memory
+    from mvt_nas._threads_and_malloc import keep_freed_memory
     from mvt_nas.cli.progress import TrainingProgress
     from mvt_nas.cli.training_job import asked, resumed
     from mvt_nas.training.api import train

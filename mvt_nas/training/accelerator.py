@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import TrainingError, listing, nearest
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def fabric_for(machine: AcceleratorConfig) -> Fabric:
     Raises:
         TrainingError: it is not installed, or the machine has no such devices.
     """
-    if find_spec("lightning_fabric") is None:
+    if not installed("lightning_fabric"):
         raise TrainingError("lightning-fabric is not installed; pip install 'mvt-nas[train]'")
     from lightning_fabric import Fabric
 

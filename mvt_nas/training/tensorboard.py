@@ -6,9 +6,9 @@ The CSV is ours: Fabric's begins anew in every sitting, this one is exact across
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.folder import TrainingFolder
 
@@ -31,7 +31,7 @@ def tensorboard_writer(
     Raises:
         TrainingError: curves are wanted, but neither TensorBoard nor tensorboardX is installed.
     """
-    there = any(find_spec(package) is not None for package in _PACKAGES)
+    there = any(installed(package) for package in _PACKAGES)
     if wanted and not there:
         raise TrainingError(
             "neither tensorboard nor tensorboardX is installed; pip install tensorboard"

@@ -278,16 +278,19 @@ def test_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_latency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mvt_nas.latency import fingerprint
     from mvt_nas.latency.profile_lookup import load_profile
 
     default = "x86-onnxruntime-1t"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))  # no profile that another test has made
-    monkeypatch.setattr(fingerprint, "this_device", lambda: dict(load_profile(default).device))
+    monkeypatch.setattr(
+        "mvt_nas.latency.profile.this_device", lambda: dict(load_profile(default).device)
+    )
     assert machine.device_part() == Check(
         "latency model", "device", True, f"of this machine: {default} (default)"
     )
-    monkeypatch.setattr(fingerprint, "this_device", lambda: {"cpu": "another", "flags": []})
+    monkeypatch.setattr(
+        "mvt_nas.latency.profile.this_device", lambda: {"cpu": "another", "flags": []}
+    )
     part = machine.device_part()
     assert (part.ok, part.remedy) == (False, "mvt-nas latency profile --name this-machine")
     assert part.detail == f"none is of this machine; latency_ms without @NAME is that of {default}"
@@ -312,7 +315,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
         for name in ("python", "torch", "numpy", "optuna", "moocore", "scipy", "yaml")
     ]
     optional = [Check("ray", "extra", False, "ray is not installed", "pip install 'mvt-nas[ray]'")]
-    monkeypatch.setattr(checkup, "checkup", lambda: required + optional)
+    monkeypatch.setattr(checkup, "run_checks", lambda: required + optional)
     code, out, err = run(capsys=capsys)
     assert (code, err) == (0, "")
     assert re.search(r"ray +no +ray is not installed *\n +pip install 'mvt-nas\[ray\]'", out)
@@ -323,7 +326,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
         *required[:-1],
         Check("yaml", "required", False, "yaml is not installed", "pip install yaml"),
     ]
-    monkeypatch.setattr(checkup, "checkup", lambda: broken + optional)
+    monkeypatch.setattr(checkup, "run_checks", lambda: broken + optional)
     code, out, err = run(capsys=capsys)
     assert (code, err) == (1, "")
     assert re.search(r"yaml +broken +yaml is not installed", out)
@@ -333,7 +336,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
 
 
 def test_without_metadata_that_is_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup, "wanted", lambda: None)
+    monkeypatch.setattr(checkup, "read_requirements", lambda: None)
     monkeypatch.setattr(checkup, "runtime_parts", list)
     parts = checkup.run_checks()
     assert not checkup.works(parts)

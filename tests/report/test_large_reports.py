@@ -13,6 +13,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import SpaceError
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import search
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Objective
@@ -35,10 +37,8 @@ from tests.support.searches import small_space
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    costs = [
-        Objective("macs", "max"),
-        Objective("params", "min"),
-    ]  # both small would leave a front of one
+    # Both small would leave a front of one.
+    costs = [Objective(Metric.parse("macs"), Direction.MAX), Objective.parse("params:min")]
     return search(
         small_space(),
         objectives=costs,
@@ -132,7 +132,8 @@ def test_a_search_leaves_behind_what_chance_finds_and_a_report_does_not_draw_aga
     assert drawn[1] is not None
     assert (kept[0].tolist(), kept[1].tolist()) == (drawn[0].tolist(), drawn[1].tolist())
     monkeypatch.setattr(
-        "mvt_nas.report.random_comparison.draw", lambda *_: pytest.fail("it was drawn again")
+        "mvt_nas.report.random_comparison.sample_random_baseline",
+        lambda *_: pytest.fail("it was drawn again"),
     )
     assert random_curves(finished, after)[0].tolist() == kept[0].tolist()
     one_less = replace(
@@ -147,7 +148,7 @@ def test_chance_is_drawn_in_parts_and_its_front_is_that_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("mvt_nas.nas.runs.random_baseline._AT_ONCE", 300)
-    objectives = [Objective("macs", "max"), Objective("params", "min")]
+    objectives = [Objective(Metric.parse("macs"), Direction.MAX), Objective.parse("params:min")]
     sampled: list[int] = []
     original = Feasibility.draw
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from mvt_nas.errors import TrainingError
+from mvt_nas.hardware import processor_name
 
 
 def device_for(name: str) -> torch.device:
@@ -39,7 +39,7 @@ def dtype_for(name: str, device: torch.device) -> str:
 
 def hardware(device: torch.device, threads: int) -> dict[str, Any]:
     """Return device, threads and versions as plain data."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     return {
         "device": device.type,
         "name": name,
@@ -47,12 +47,3 @@ def hardware(device: torch.device, threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "system": platform.platform(),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.data.dataset import ImageDataset, Split
 from mvt_nas.errors import TrainingError
 from mvt_nas.space.architecture import Architecture
