@@ -271,7 +271,6 @@ def test_reference_point_needs_a_finite_value_and_an_outward_margin() -> None:
         reference_point([[1.0]], ["min"], margin=-0.1)
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
 @given(problems())
 def test_dominating_points_are_the_definition(problem: Problem) -> None:
     scores, directions = problem
