@@ -27,6 +27,8 @@ from mvt_nas.resources import default_table
 from mvt_nas.space.published import zoo
 from tests.support.trained_networks import architectures, networks, sizes, smooth
 
+pytestmark = pytest.mark.slow
+
 QUADRATIC = RECIPES[0]
 
 

@@ -14,6 +14,8 @@ from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "network",
     "key",

@@ -159,6 +159,7 @@ def _halves_late(architecture: Architecture) -> bool:
     return any(stage.stride == 2 for stage in architecture.stages[1:])
 
 
+@pytest.mark.slow
 def test_random_backbones_count_what_runs() -> None:
     served = 0
     for seed in range(24):

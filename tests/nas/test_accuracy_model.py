@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvt_nas.accuracy import evaluation as judging
 from mvt_nas.accuracy import quality as qualities
-from mvt_nas.accuracy import surrogate
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import quality_file
-from mvt_nas.accuracy.rank_correlation import paired_bootstrap
-from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.render import format_accuracy_model
@@ -26,8 +22,10 @@ from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.plots import front_plot
 from mvt_nas.report.tables import candidates_frame
-from tests.support.searches import facts
-from tests.support.trained_networks import write_table
+from tests.support.searches import facts, search_less
+from tests.support.trained_networks import evaluate_less, write_table
+
+pytestmark = pytest.mark.slow
 
 OBJECTIVES = ("accuracy:max", "macs:min")
 
@@ -35,11 +33,8 @@ OBJECTIVES = ("accuracy:max", "macs:min")
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a table of twelve networks in place of the shipped one, with a quick surrogate."""
-    original = paired_bootstrap
-    monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
-    monkeypatch.setattr(
-        judging, "paired_bootstrap", lambda figure, n, rng: original(figure, n, rng, resamples=50)
-    )
+    search_less(monkeypatch)
+    evaluate_less(monkeypatch)
     path = write_table(tmp_path / "twelve.csv")
     monkeypatch.setattr("mvt_nas.nas.problem.accuracy_model.default_table", lambda: path)
     return path

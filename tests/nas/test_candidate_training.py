@@ -24,6 +24,7 @@ from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.short import train as training_module
 from mvt_nas.training.short.protocol import ShortRecipe
 from mvt_nas.training.short.train import train_short
+from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import facts
 from tests.support.short_training_processes import QUICK
 
@@ -71,6 +72,7 @@ def test_the_protocol_is_in_the_configuration(tmp_path: Path) -> None:
     assert "256 pictures of 16 px from digits, 2 epochs" in sentence
 
 
+@pytest.mark.slow
 def test_workers_and_interruptions_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +168,10 @@ def test_what_cannot_be_trained_is_refused_before_there_is_a_folder(tmp_path: Pa
     assert not (tmp_path / "a").exists()
 
 
-def test_budgets_on_trained_accuracy_are_checked_after_the_training(tmp_path: Path) -> None:
+def test_budgets_on_trained_accuracy_are_checked_after_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_fake_trainer(monkeypatch)
     free = run_search(tmp_path / "free").run
     bound = float(np.median([c.scores["trained_accuracy"] for c in free.complete()]))
     run = run_search(

@@ -30,6 +30,8 @@ from tests.support.searches import (
     small_space,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def run_tiny(out: Path, sampler: str, **changes: Any) -> SearchResult:
     settings: dict[str, Any] = {

@@ -145,6 +145,7 @@ def first_stalled(run: Run, within: int) -> int | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_search_ends_where_the_definition_says(tmp_path: Path) -> None:
     ends = set()
     for seed in range(3):
@@ -205,6 +206,7 @@ def test_a_stalled_search_stays_so_until_more_is_asked(tmp_path: Path) -> None:
     assert (tighter.reason, len(tighter.run.candidates)) == ("stalled", 200)
 
 
+@pytest.mark.slow
 def test_two_workers_stop_where_one_stops(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "objectives": ["log_synflow", "macs"],
