@@ -42,7 +42,7 @@ from mvt_nas.errors import AccuracyError
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 SEEDS = 3
 """How often a network is trained whose accuracy shows the noise of training."""
@@ -294,7 +294,7 @@ def _end_with_parent() -> None:
 def _train(
     benchmark: TableBuilder, job: TableTraining, folder: Path, device: str
 ) -> TrainedNetwork:
-    from mvt_nas.training.short.train import train_short
+    from mvt_nas.training.short_training import train_short
 
     images = load_images(
         benchmark.data,
@@ -332,7 +332,7 @@ def _row(planned: PlannedNetwork, seed: int, found: Any, num_classes: int) -> Tr
         params=int(counts.params),
         macs=int(counts.macs),
         seconds=round(found.seconds, 2),
-        pictures_per_second=round(found.pictures_per_s, 1),
+        pictures_per_second=round(found.images_per_s, 1),
         hardware=", ".join(str(value) for value in found.hardware.values()),
         curve=tuple(round(100 * epoch.ema_accuracy, 3) for epoch in found.curve),
         architecture=architecture,

@@ -15,7 +15,7 @@ from mvt_nas.nas.problem.inputs import SearchInputs, read_inputs
 from mvt_nas.nas.problem.objectives import Budget, Objective, parse_budgets, parse_objectives
 from mvt_nas.nas.problem.short_training import KEEP, CandidateTraining
 from mvt_nas.tasks.base import TASKS, Task, task_from_text
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 
 @dataclass(frozen=True, slots=True)

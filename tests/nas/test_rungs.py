@@ -24,8 +24,8 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.runs.rungs import Rung, RungResult, apply_rungs
 from mvt_nas.nas.runs.store import read
-from mvt_nas.training.short import train as training_module
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training import short_training as training_module
+from mvt_nas.training.short_training import train_short
 from tests.nas.test_candidate_training import little_space
 from tests.support.ray_nodes import cluster
 from tests.support.searches import facts
@@ -189,7 +189,7 @@ def test_an_interruption_changes_nothing_and_costs_an_epoch_at_most(
     after: int, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []
-    original = training_module.learn
+    original = training_module.train_one_epoch
 
     def stops(*arguments: Any) -> float:
         epochs.append(1)
@@ -197,7 +197,7 @@ def test_an_interruption_changes_nothing_and_costs_an_epoch_at_most(
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(training_module, "learn", stops)
+    monkeypatch.setattr(training_module, "train_one_epoch", stops)
     assert run_search(tmp_path / "a").interrupted
     before = {
         number: read(tmp_path / "a").results[number] for number in read(tmp_path / "a").results
@@ -237,14 +237,14 @@ def test_time_that_is_over_ends_a_climb_between_batches(
 def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = training_module.learn
+    original = training_module.train_one_epoch
 
     def diverges(now: Any, *arguments: Any) -> float:
-        if len(now.curve) == 2 and sum(p.numel() for p in now.network.parameters()) % 3 == 0:
-            raise training_module.Diverged("the loss is nan")
+        if len(now.history) == 2 and sum(p.numel() for p in now.network.parameters()) % 3 == 0:
+            raise training_module.DivergenceError("the loss is nan")
         return original(now, *arguments)
 
-    monkeypatch.setattr(training_module, "learn", diverges)
+    monkeypatch.setattr(training_module, "train_one_epoch", diverges)
     run = run_search(tmp_path / "a").run
     failed = [c for c in run.candidates.values() if c.status == "failed"]
     assert failed

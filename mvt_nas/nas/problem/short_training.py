@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvt_nas.errors import RunError, TrainingError, listing
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
     from mvt_nas.space.architecture import Architecture
-    from mvt_nas.training.short.result import ShortTrainingResult
+    from mvt_nas.training.short_training import ShortTrainingResult
 
 FOLDER = "training"
 """Of a run, where a training that goes on keeps its checkpoint."""
@@ -169,7 +169,7 @@ def train_candidate(
     Raises:
         TrainingError: the training diverged.
     """
-    from mvt_nas.training.short.result import COMPLETE
+    from mvt_nas.training.state import COMPLETE
 
     checkpoint = _checkpoint(folder, architecture)
     pictures = training.images() if images is None else images
@@ -208,7 +208,7 @@ def _trained(
     Raises:
         TrainingError: it cannot be trained without one either.
     """
-    from mvt_nas.training.short.train import train_short
+    from mvt_nas.training.short_training import train_short
 
     for place in (checkpoint, checkpoint, None) if checkpoint is not None else (None,):
         try:

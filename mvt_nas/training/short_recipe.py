@@ -1,13 +1,12 @@
-"""How networks are trained: all that decides an accuracy beside the network, the pictures and the seed.
+"""The recipe of short trainings, called the protocol in files and messages.
 
-Accuracies are comparable under one protocol only, so it has a content hash that goes with each of
-them.
+Together with the network, the images and the seed it determines the accuracy. Accuracies are
+comparable under one protocol only, so each is stored with the protocol's content hash.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -15,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._io import content_hash
 from mvt_nas.errors import TrainingError, listing, nearest
 
 DTYPES = ("auto", "fp32", "bf16")
 
-# field: (smallest, largest)
 _RANGES: dict[str, tuple[float, float]] = {
     "pixels": (8, 1024),
     "train_images": (2, 10**8),
@@ -35,39 +34,41 @@ _RANGES: dict[str, tuple[float, float]] = {
     "crop_padding": (0, 512),
     "split_seed": (0, 2**63 - 1),
 }
+"""Smallest and largest value of each field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortRecipe:
-    """A training recipe.
+    """The recipe of a short training.
 
     Attributes:
-        pixels: side of the pictures.
-        train_images: pictures to learn from.
-        validation_images: pictures to judge by.
-        epochs: passes over the training pictures.
-        batch_size: pictures per step; a last batch that is not full is left out.
-        learning_rate: the largest, at the end of the warm-up.
-        weight_decay: of AdamW, on weights with two dimensions and more; never on norms and biases.
-        warmup_share: share of the steps in which the learning rate rises linearly, before it falls
+        pixels: Side of the images.
+        train_images: Number of training images.
+        validation_images: Number of validation images.
+        epochs: Number of passes over the training images.
+        batch_size: Images per step; a last batch that is not full is left out.
+        learning_rate: Largest learning rate, at the end of the warm-up.
+        weight_decay: Weight decay of AdamW on weights with two dimensions and more; norms and
+            biases never decay.
+        warmup_share: Share of the steps in which the learning rate rises linearly, before it falls
             to zero along a cosine.
-        label_smoothing: share of the target that is spread over all classes.
-        ema_decay: of the exponential moving average of the weights.
-        clip_norm: largest L2 norm of the gradient; a larger one is scaled down to it. 0: none.
-            Without it some networks with multi-head attention repeat to five points of accuracy
-            only.
-        flip: whether pictures are mirrored at random.
-        crop_padding: largest random shift in pixels; what comes in at the edge is the picture
-            mirrored there.
-        dtype: of the arithmetic: ``"fp32"``, ``"bf16"`` (autocast), or ``"auto"``: bf16 on CUDA,
-            fp32 elsewhere.
-        small_images: whether networks are brought to small pictures first (see
-            :mod:`mvt_nas.training.short.small_images`).
-        split_seed: of the split into training and validation, which is the same for all networks
-            and seeds.
+        label_smoothing: Share of the target that is spread over all classes.
+        ema_decay: Decay of the exponential moving average of the weights.
+        clip_norm: Largest L2 norm of the gradient; a larger one is scaled down to it. 0 for any.
+            Without it, accuracies of some networks with multi-head attention vary by five points
+            between seeds.
+        flip: Whether images are flipped at random.
+        crop_padding: Largest random shift in pixels; the edge is filled with the image's
+            reflection.
+        dtype: Precision: ``"fp32"``, ``"bf16"`` (autocast), or ``"auto"``: bf16 on CUDA, fp32
+            elsewhere.
+        small_images: Whether networks are adapted to small images first (see
+            :mod:`mvt_nas.training.small_images`).
+        split_seed: Seed of the split into training and validation images, which is the same for
+            all networks and training seeds.
 
     Raises:
-        TrainingError: a value that is not allowed.
+        TrainingError: a value is not allowed.
     """
 
     pixels: int = 32
@@ -104,25 +105,24 @@ class ShortRecipe:
     @property
     def key(self) -> str:
         """The content hash, 16 hexadecimal digits."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return content_hash(json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":")))
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps in an epoch."""
+        """Number of optimiser steps in an epoch."""
         return self.train_images // self.batch_size
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the protocol as plain data."""
+        """Return the recipe as plain data."""
         return dataclasses.asdict(self)
 
     @staticmethod
     def from_dict(data: object, where: str = "protocol") -> ShortRecipe:
-        """Return the protocol that plain data describe; what is not named has its default.
+        """Return the recipe that plain data describe; missing fields have their defaults.
 
         Raises:
-            TrainingError: no mapping, an unknown name, or a value that is not allowed; ``where``
-                begins the message.
+            TrainingError: the data are not a mapping, a name is unknown, or a value is not
+                allowed; the message starts with ``where``.
         """
         if not isinstance(data, Mapping):
             raise TrainingError(
@@ -142,10 +142,10 @@ class ShortRecipe:
 
     @staticmethod
     def load(path: str | Path) -> ShortRecipe:
-        """Return the protocol in a YAML or JSON file.
+        """Return the recipe in a YAML or JSON file.
 
         Raises:
-            TrainingError: it cannot be read or does not hold one.
+            TrainingError: it cannot be read or does not hold a recipe.
         """
         import yaml
 
