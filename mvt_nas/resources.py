@@ -12,7 +12,7 @@ from mvt_nas.errors import AccuracyError, SpaceError, listing, nearest
 
 def shipped_spaces() -> Path:
     """Return the folder of the space files that ship: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parent
     inside = package / "search_spaces"
     return inside if inside.is_dir() else package.parent / "search_spaces"
 
@@ -47,7 +47,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
 NAME = "small_images-cifar10.csv"
 
 

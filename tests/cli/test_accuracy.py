@@ -180,7 +180,7 @@ def test_figures_are_kept_beside_the_table(
     table: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = run_json("evaluate", table, "--save", capsys=capsys)
-    monkeypatch.setattr(quality, "find_out", lambda _: pytest.fail("found out again"))
+    monkeypatch.setattr(quality, "measure_quality", lambda _: pytest.fail("found out again"))
     kept = quality.quality(Path(table))
     assert kept.figures == {
         name: value for name, value in figures.items() if name not in ("table", "seed")

@@ -312,7 +312,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
         for name in ("python", "torch", "numpy", "optuna", "moocore", "scipy", "yaml")
     ]
     optional = [Check("ray", "extra", False, "ray is not installed", "pip install 'mvt-nas[ray]'")]
-    monkeypatch.setattr(checkup, "checkup", lambda: required + optional)
+    monkeypatch.setattr(checkup, "run_checks", lambda: required + optional)
     code, out, err = run(capsys=capsys)
     assert (code, err) == (0, "")
     assert re.search(r"ray +no +ray is not installed *\n +pip install 'mvt-nas\[ray\]'", out)
@@ -323,7 +323,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
         *required[:-1],
         Check("yaml", "required", False, "yaml is not installed", "pip install yaml"),
     ]
-    monkeypatch.setattr(checkup, "checkup", lambda: broken + optional)
+    monkeypatch.setattr(checkup, "run_checks", lambda: broken + optional)
     code, out, err = run(capsys=capsys)
     assert (code, err) == (1, "")
     assert re.search(r"yaml +broken +yaml is not installed", out)
@@ -333,7 +333,7 @@ def test_the_exit_code_says_whether_what_is_required_works(
 
 
 def test_without_metadata_that_is_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup, "wanted", lambda: None)
+    monkeypatch.setattr(checkup, "read_requirements", lambda: None)
     monkeypatch.setattr(checkup, "runtime_parts", list)
     parts = checkup.run_checks()
     assert not checkup.works(parts)

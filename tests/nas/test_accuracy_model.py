@@ -195,7 +195,7 @@ def test_what_a_table_is_worth_is_found_out_once(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     first = qualities.quality(table)
-    monkeypatch.setattr(qualities, "find_out", lambda _: pytest.fail("found out again"))
+    monkeypatch.setattr(qualities, "measure_quality", lambda _: pytest.fail("found out again"))
     assert qualities.quality(table) == first
     digest = qualities.table_hash(table)
     qualities.write_quality(first, digest, quality_file(table))

@@ -254,7 +254,7 @@ def test_trainings_are_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def never(*_: Any) -> float:
         raise AssertionError("nothing is to be trained")
 
-    monkeypatch.setattr("mvt_nas.nas.runners.evaluation.trained_accuracy", never)
+    monkeypatch.setattr("mvt_nas.nas.runners.evaluation.train_candidate", never)
     second = run_search(
         tmp_path / "second", objectives=["trained_accuracy:max", "macs:min"], seed=0
     )

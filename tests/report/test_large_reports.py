@@ -132,7 +132,8 @@ def test_a_search_leaves_behind_what_chance_finds_and_a_report_does_not_draw_aga
     assert drawn[1] is not None
     assert (kept[0].tolist(), kept[1].tolist()) == (drawn[0].tolist(), drawn[1].tolist())
     monkeypatch.setattr(
-        "mvt_nas.report.random_comparison.draw", lambda *_: pytest.fail("it was drawn again")
+        "mvt_nas.report.random_comparison.sample_random_baseline",
+        lambda *_: pytest.fail("it was drawn again"),
     )
     assert random_curves(finished, after)[0].tolist() == kept[0].tolist()
     one_less = replace(
