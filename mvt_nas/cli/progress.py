@@ -15,6 +15,7 @@ import click
 
 from mvt_nas.cli.render import format_number
 from mvt_nas.metrics.names import TRAINED, TRAINED_EPOCHS
+from mvt_nas.training.history import METRIC_TITLES
 
 if TYPE_CHECKING:
     from mvt_nas.nas.runs.candidate import Candidate
@@ -145,7 +146,6 @@ class TrainingProgress:
     def callbacks(self, epochs: int, kind: str) -> Callbacks:
         """Return the callbacks for a training of a number of epochs for a task."""
         from mvt_nas.training.callbacks import Callbacks
-        from mvt_nas.training.history import METRIC_TITLES
 
         self._epochs = epochs
         self._title = next(iter(METRIC_TITLES[kind].values()))

@@ -12,6 +12,8 @@ from mvt_nas.cli.parameters import FILE, FOLDER
 from mvt_nas.cli.progress import TrainingProgress
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.cli.training_job import new_job, resumed_job
+from mvt_nas.training.history import METRIC_TITLES
+from mvt_nas.training.presets import RECIPES
 
 if TYPE_CHECKING:
     from mvt_nas.training.accelerator import AcceleratorConfig
@@ -200,8 +202,6 @@ def train_command(
 
 
 def _print_recipes() -> None:
-    from mvt_nas.training.presets import RECIPES
-
     print_table(
         ["recipe", "description", "source"],
         [[name, RECIPES.get(name).summary, RECIPES.get(name).source] for name in RECIPES],
@@ -279,8 +279,6 @@ def _metrics(result: TrainingResult) -> dict[str, ValidationMetrics]:
 
 
 def _print_result(result: TrainingResult, exported: list[str]) -> None:
-    from mvt_nas.training.history import METRIC_TITLES
-
     weights = [
         f"best: epoch {result.best.epoch}{', averaged' if result.averaged else ''}",
         f"last: epoch {len(result.history)}, averaged",

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mvt_nas.errors import TrainingError
+from mvt_nas.tasks.base import Task, task_from_text
+from mvt_nas.training.config import TrainingConfig
+from mvt_nas.training.presets import check_kind, default_recipe, preset
+from mvt_nas.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from mvt_nas.tasks.base import Task
     from mvt_nas.training.initial_weights import Initialization
     from mvt_nas.training.job import TrainingJob
-    from mvt_nas.training.recipe import Recipe
 
 _SUFFIXES = (".yaml", ".yml")
 _DATA = {
@@ -34,7 +36,6 @@ def new_job(network: str | None, recipe: str | None, given: dict[str, Any]) -> T
     """
     from mvt_nas.cli.network_spec import resolve_network
     from mvt_nas.export.model import identifier, nearest
-    from mvt_nas.training.config import TrainingConfig
     from mvt_nas.training.job import TrainingJob
 
     if network is None:
@@ -83,8 +84,6 @@ def _kind(task: Task | None) -> str:
 
 def _task(own: Task | None, given: dict[str, Any]) -> tuple[Task | None, int | None]:
     """Return the task, ``None`` for classification, and the required number of classes, if any."""
-    from mvt_nas.tasks.base import task_from_text
-
     text = given.get("task")
     if text is None:
         return own, None
@@ -96,8 +95,6 @@ def _task(own: Task | None, given: dict[str, Any]) -> tuple[Task | None, int | N
 
 def _recipe(name: str | None, own: Recipe | None, kind: str, published: str, px: int) -> Recipe:
     """Return the recipe of a name, or the configuration's if it is for the task, or the paper's."""
-    from mvt_nas.training.presets import check_kind, default_recipe, preset
-
     if name is None and own is not None and own.kind == kind:
         return own
     if name is not None:
@@ -110,7 +107,6 @@ def resumed_job(out: Path | None, given: dict[str, Any]) -> tuple[TrainingJob, i
 
     Options may contradict it; its checkpoint then refuses the job.
     """
-    from mvt_nas.training.config import TrainingConfig
     from mvt_nas.training.folder import TrainingFolder
     from mvt_nas.training.job import TrainingJob
 

@@ -8,38 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._fields import choice, complete, flag, integer, number, specs
 from mvt_nas._io import content_hash
-from mvt_nas.errors import TrainingError, listing, nearest
-
-DTYPES = ("auto", "fp32", "bf16")
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "pixels": (8, 1024),
-    "train_images": (2, 10**8),
-    "validation_images": (1, 10**8),
-    "epochs": (1, 10_000),
-    "batch_size": (2, 65_536),
-    "learning_rate": (1e-8, 1e4),
-    "weight_decay": (0, 100),
-    "warmup_share": (0, 1),
-    "label_smoothing": (0, 0.99),
-    "ema_decay": (0, 1),
-    "clip_norm": (0, 1e9),
-    "crop_padding": (0, 512),
-    "split_seed": (0, 2**63 - 1),
-}
-"""Smallest and largest value of each field."""
+from mvt_nas.errors import ArchitectureError, TrainingError, listing, nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortRecipe:
     """The recipe of a short training.
+
+    Fields that :class:`mvt_nas.training.recipe.Recipe` has under other names keep the names of
+    existing files: ``learning_rate`` is ``largest_learning_rate``, ``warmup_share`` is
+    ``warmup_epochs / epochs``, and ``ema_decay`` is ``1 - ema_momentum``.
 
     Attributes:
         pixels: Side of the images.
@@ -71,36 +56,42 @@ class ShortRecipe:
         TrainingError: a value is not allowed.
     """
 
-    pixels: int = 32
-    train_images: int = 10_000
-    validation_images: int = 2_000
-    epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.05
-    warmup_share: float = 0.1
-    label_smoothing: float = 0.1
-    ema_decay: float = 0.99
-    clip_norm: float = 1.0
-    flip: bool = True
-    crop_padding: int = 4
-    dtype: str = "auto"
-    small_images: bool = True
-    split_seed: int = 0
+    pixels: int = integer(8, 1024, doc="side of the images", default=32)
+    train_images: int = integer(2, 10**8, doc="training images", default=10_000)
+    validation_images: int = integer(1, 10**8, doc="validation images", default=2_000)
+    epochs: int = integer(1, 10_000, doc="passes over the training images", default=10)
+    batch_size: int = integer(2, 65_536, doc="images per step", default=64)
+    learning_rate: float = number(1e-8, 1e4, doc="largest learning rate", default=4e-3)
+    weight_decay: float = number(0, 100, doc="weight decay of AdamW", default=0.05)
+    warmup_share: float = number(0, 1, doc="share of the steps in the warm-up", default=0.1)
+    label_smoothing: float = number(0, 0.99, doc="share spread over all classes", default=0.1)
+    ema_decay: float = number(0, 1, doc="decay of the moving average", default=0.99)
+    clip_norm: float = number(0, 1e9, doc="largest norm of the gradient; 0 for any", default=1.0)
+    flip: bool = flag(doc="random horizontal flips", default=True)
+    crop_padding: int = integer(0, 512, doc="largest random shift, in pixels", default=4)
+    dtype: str = choice("auto", "fp32", "bf16", doc="precision; auto is bf16 on CUDA")
+    small_images: bool = flag(doc="adapt networks to small images", default=True)
+    split_seed: int = integer(0, 2**63 - 1, doc="seed of the split", default=0)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(
-                self,
-                field.name,
-                _checked(field.name, getattr(self, field.name), type(field.default)),
-            )
+        # A missing field is None until here.
+        for name, default in complete(ShortRecipe, {}, "protocol").items():
+            given = getattr(self, name)
+            try:
+                value = default if given is None else specs(ShortRecipe)[name].check(given, name)
+            except ArchitectureError as error:
+                raise TrainingError(str(error)) from None
+            object.__setattr__(self, name, value)
         if self.batch_size > self.train_images:
-            raise _error(
-                "batch_size", self.batch_size, f"at most train_images = {self.train_images}"
+            raise TrainingError(
+                f"batch_size = {self.batch_size} is not allowed; at most train_images ="
+                f" {self.train_images}"
             )
         if self.crop_padding >= self.pixels:
-            raise _error("crop_padding", self.crop_padding, f"less than pixels = {self.pixels}")
+            raise TrainingError(
+                f"crop_padding = {self.crop_padding} is not allowed; less than pixels ="
+                f" {self.pixels}"
+            )
 
     @property
     def key(self) -> str:
@@ -135,6 +126,10 @@ class ShortRecipe:
                     f"{where}: unknown field {name!r}{nearest(str(name), known)} (known:"
                     f" {listing(known)})"
                 )
+            if data[name] is None:
+                raise TrainingError(
+                    f"{where}: {name} = null is not allowed; without the line, the default is taken"
+                )
         try:
             return ShortRecipe(**data)
         except TrainingError as error:
@@ -156,25 +151,3 @@ class ShortRecipe:
                 f"{path}: cannot be read ({' '.join(str(error).split())})"
             ) from None
         return ShortRecipe.from_dict(data, str(path))
-
-
-def _checked(name: str, value: Any, kind: type) -> Any:
-    if name == "dtype":
-        if value not in DTYPES:
-            raise _error(name, value, f"one of {listing(DTYPES)}")
-        return value
-    if kind is float and type(value) is int:
-        value = float(value)
-    if kind is bool and type(value) is not bool:
-        raise _error(name, value, "true or false")
-    low, high = _RANGES.get(name, (-math.inf, math.inf))
-    fits = type(value) is kind
-    if not fits or not low <= value <= high:
-        raise _error(
-            name, value, f"{'an integer' if kind is int else 'a number'} from {low:g} to {high:g}"
-        )
-    return value
-
-
-def _error(name: str, value: object, allowed: str) -> TrainingError:
-    return TrainingError(f"{name} = {value!r} is not allowed; {allowed}")

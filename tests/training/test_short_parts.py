@@ -198,7 +198,10 @@ def test_protocols_go_to_files_and_back(tmp_path: Path) -> None:
             r"^learning_rate = nan is not allowed; a number from 1e-08 to 10000$",
         ),
         ({"flip": 1}, r"^flip = 1 is not allowed; true or false$"),
-        ({"dtype": "fp64"}, r"^dtype = 'fp64' is not allowed; one of auto, fp32, bf16$"),
+        (
+            {"dtype": "fp64"},
+            r"^dtype = 'fp64' is not allowed; one of auto, fp32, bf16; did you mean",
+        ),
         (
             {"batch_size": 500, "train_images": 100},
             r"^batch_size = 500 is not allowed; at most train_images = 100$",
@@ -217,6 +220,7 @@ def test_wrong_files_of_protocols_are_refused(tmp_path: Path) -> None:
         ("epoch: 3", r"p.yaml: unknown field 'epoch'; did you mean 'epochs'\? \(known: pixels, "),
         ("[1]", r"p.yaml: a mapping of names to values is expected, not list$"),
         ("epochs: many", r"p.yaml: epochs = 'many' is not allowed; an integer from 1 to 10000$"),
+        ("epochs: null", r"p.yaml: epochs = null is not allowed; without the line, the default "),
         ("a: [", r"p.yaml: cannot be read \(while parsing"),
     ):
         path.write_text(text)
