@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import mvt_nas
+from mvt_nas.hardware import processor_name
 
 _PACKAGES = ("numpy", "torch", "optuna", "fvcore", "thop")
 
@@ -70,14 +70,6 @@ def environment() -> dict[str, str | int]:
             found[package] = "missing"
     return found | {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count() or 1,
     }
-
-
-def _processor() -> str:
-    """Return the processor's name; Linux tells it in a file only."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -57,7 +57,7 @@ def _measured() -> list[Figure]:
         KernelCost(f"device {number}", vectorized_ms(device), device.fixed_ms)
         for number, device in enumerate(DEVICES)
     ]
-    table, with_latency = CostTable(space), CostTable(space, folds=folds)
+    table, with_latency = CostTable(space), CostTable(space, kernel_costs=folds)
     rows = space.sample(ROWS, seed=0)
     some = space.decode_many(rows[:LOWERED])
     _check(table, rows[:LOWERED], some)
@@ -103,7 +103,7 @@ def _measured() -> list[Figure]:
         ),
         figure(
             "table with latency, compiling the space",
-            seconds(lambda: CostTable(space, folds=folds), 3),
+            seconds(lambda: CostTable(space, kernel_costs=folds), 3),
             "s",
             "once per space",
         ),
@@ -133,7 +133,7 @@ def _check(
     counts = [count(architecture) for architecture in architectures]
     if found != [(each.params, each.macs, each.memory_bytes) for each in counts]:
         raise AssertionError("the table and the lowering disagree")
-    for name, device in zip(costs.folded, DEVICES, strict=False):
+    for name, device in zip(costs.kernel_costs, DEVICES, strict=False):
         predicted = [device.predict(architecture).ms for architecture in architectures]
         if not np.allclose(costs[name], predicted, rtol=1e-9):
             raise AssertionError("the table and the predictor disagree")

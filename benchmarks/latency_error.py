@@ -54,15 +54,15 @@ Networks = list[tuple[str, Architecture]]
 
 def run() -> list[Figure]:
     """Return the errors of each model, and draw them."""
-    to_fit, to_judge = networks()
-    results = _measured((*to_fit, *to_judge), TimingSettings(), "onnxruntime-1t", whole=True)
-    ms, noise = results.tied().ms, results.tied().noise
-    _write_profile(to_fit, to_judge, results)
-    graphs = {architecture.key: lower(architecture) for _, architecture in (*to_fit, *to_judge)}
-    here, there = [graphs[a.key] for _, a in to_fit], [graphs[a.key] for _, a in to_judge]
-    fit_ms, judge_ms = (np.array([ms[a.key] for _, a in group]) for group in (to_fit, to_judge))
+    to_fit, to_test = networks()
+    results = _measured((*to_fit, *to_test), TimingSettings(), "onnxruntime-1t", whole=True)
+    ms, noise = results.effects().ms, results.effects().noise
+    _write_profile(to_fit, to_test, results)
+    graphs = {architecture.key: lower(architecture) for _, architecture in (*to_fit, *to_test)}
+    here, there = [graphs[a.key] for _, a in to_fit], [graphs[a.key] for _, a in to_test]
+    fit_ms, test_ms = (np.array([ms[a.key] for _, a in group]) for group in (to_fit, to_test))
     times = [results.kernels[a.key] for _, a in to_fit]
-    model = fit_model(here, fit_ms, donors={}, kernel_times=times)
+    model = fit_model(here, fit_ms, base_profiles={}, kernel_times=times)
     table = BlockTable(here, times, fit_ms)
     predicted = {
         "this model": _predict(model, there),
@@ -81,46 +81,46 @@ def run() -> list[Figure]:
             0,
             0,
             2,
-            "mean difference of a network's latency between heats, speeds removed",
+            "mean difference of a network's latency between rounds, slowdowns removed",
         )
     ]
     for name, latencies in predicted.items():
-        found += _figures(name, latencies, judge_ms, noise)
+        found += _figures(name, latencies, test_ms, noise)
     found.append(
         Figure("look-up table: blocks that it knows", 100 * table.hits / table.asked, "%", 0, 0, 1)
     )
-    found += _transfers(to_fit, to_judge, coefficients)
+    found += _transfers(to_fit, to_test, coefficients)
     points = [
         Point(name, a, ms[a.key], {m: float(p[i]) for m, p in predicted.items()})
-        for i, (name, a) in enumerate(to_judge)
+        for i, (name, a) in enumerate(to_test)
     ]
     draw(points, ("this model", "look-up table of blocks", "MACs"), noise, FOLDER / "error.png")
     return found
 
 
 def networks() -> tuple[Networks, Networks]:
-    """Return the networks to fit to, and fresh ones with the published to judge by: those that were measured before, where any were."""
+    """Return the networks to fit to, and test networks; those of the last run where there was one."""
     if not NETWORKS.exists():
-        to_fit, to_judge = _chosen()
+        to_fit, to_test = _chosen()
         text = json.dumps(
             {
                 "to_fit": [[n, a.to_dict()] for n, a in to_fit],
-                "to_judge": [[n, a.to_dict()] for n, a in to_judge],
+                "to_judge": [[n, a.to_dict()] for n, a in to_test],
             }
         )
         NETWORKS.parent.mkdir(parents=True, exist_ok=True)
         NETWORKS.write_text(text + "\n")
     found = json.loads(NETWORKS.read_text())
-    to_fit, to_judge = (
+    to_fit, to_test = (
         [(n, Architecture.from_dict(a, n)) for n, a in found[part]]
         for part in ("to_fit", "to_judge")
     )
-    return to_fit, to_judge
+    return to_fit, to_test
 
 
 def _chosen() -> tuple[Networks, Networks]:
     space = load_space("mobilevit")
-    to_fit = list(choose_reference_networks(space, to_fit=REFERENCES, to_judge=0, seed=0).to_fit)
+    to_fit = list(choose_reference_networks(space, to_fit=REFERENCES, to_test=0, seed=0).to_fit)
     known = {a.key for _, a in to_fit}
     drawn = [
         (f"random{n}", a)
@@ -130,11 +130,11 @@ def _chosen() -> tuple[Networks, Networks]:
     return to_fit, [*drawn, *((name, zoo(name)) for name in published_names())]
 
 
-def _write_profile(to_fit: Networks, to_judge: Networks, results: SessionResults) -> None:
+def _write_profile(to_fit: Networks, to_test: Networks, results: SessionResults) -> None:
     found = fingerprint(usable_runtime("onnxruntime"), threads=1)
     settings = TimingSettings(batch_size=1)
     profile_of(
-        DEFAULT, ReferenceNetworks(tuple(to_fit), tuple(to_judge)), results, settings, found
+        DEFAULT, ReferenceNetworks(tuple(to_fit), tuple(to_test)), results, settings, found
     ).write(FOLDER / f"{DEFAULT}.json")
 
 
@@ -145,14 +145,14 @@ def _measured(
     *,
     whole: bool = False,
 ) -> SessionResults:
-    campaign = MeasurementSession(
+    session = MeasurementSession(
         found, settings, *((MINUTES, 2, True) if whole else (TRANSFER_MINUTES, 1, False))
     )
 
     def listener(done: int, total: int, what: str) -> None:
-        print(f"{name}: {done}/{total} heats", file=sys.stderr)
+        print(f"{name}: {done}/{total} rounds", file=sys.stderr)
 
-    return run_session(campaign, journal=FOLDER / f"{name}.jsonl", listener=listener)
+    return run_session(session, journal=FOLDER / f"{name}.jsonl", listener=listener)
 
 
 def _predict(model: FittedLatencyModel, graphs: list[Graph]) -> FloatArray:
@@ -187,26 +187,33 @@ def _figures(
 
 
 def _transfers(
-    to_fit: Networks, to_judge: Networks, coefficients: dict[str, dict[str, float]]
+    to_fit: Networks, to_test: Networks, coefficients: dict[str, dict[str, float]]
 ) -> list[Figure]:
-    """Return the errors of models of other runtimes and threads that know ten whole-network times only."""
+    """Return the errors of models of other runtimes, fitted to ten whole-network times only."""
     few = to_fit[:FEW]
-    donors = {"onnxruntime-1t": coefficients, "roofline": ROOFLINE}
+    base_profiles = {"onnxruntime-1t": coefficients, "roofline": ROOFLINE}
     found = []
     for name, (runtime, threads) in TRANSFERS.items():
         results = _measured(
-            (*few, *to_judge),
+            (*few, *to_test),
             TimingSettings(runtime=runtime, threads=threads),
             f"{runtime}-{threads}t",
         )
-        ms = results.tied().ms
-        here, there = ([lower(a) for _, a in group] for group in (few, to_judge))
+        ms = results.effects().ms
+        here, there = ([lower(a) for _, a in group] for group in (few, to_test))
         model = fit_model(
-            here, np.array([ms[a.key] for _, a in few]), donors=donors, leave_one_out=True
+            here,
+            np.array([ms[a.key] for _, a in few]),
+            base_profiles=base_profiles,
+            leave_one_out=True,
         )
-        judge_ms = np.array([ms[a.key] for _, a in to_judge])
+        test_ms = np.array([ms[a.key] for _, a in to_test])
         title = f"{name}, from {FEW} whole-network times"
         found += _figures(
-            title, _predict(model, there), judge_ms, 0.0, f"donor: {model.fitted.recipe.donor}"
+            title,
+            _predict(model, there),
+            test_ms,
+            0.0,
+            f"base profile: {model.fitted.spec.base_profile}",
         )
     return found

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks._figures import Figure, figure
 from mvt_nas import zoo
-from mvt_nas._process import one_torch_thread
+from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.models.network import build_model
 from mvt_nas.proxies.base import Batch
 from mvt_nas.proxies.batches import DIGIT_CLASSES, digits_batch

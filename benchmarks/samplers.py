@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial, create_trial
 
 from benchmarks._figures import Figure, figure
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.api import search
 from mvt_nas.nas.benchmark.problem import PROBLEMS
 from mvt_nas.nas.benchmark.runs import CHECKPOINTS, SAMPLERS, compared
@@ -67,7 +69,8 @@ def _problem(name: str) -> list[Figure]:
 def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
     """Return the seconds of a batch after many evaluations that the sampler chose itself, and of a candidate on the way there."""
     feasibility = Feasibility(Predictors(CostTable(load_space(space_name))), [])
-    objectives = [Objective("made_up_score", "max"), *(Objective(cost, "min") for cost in costs)]
+    score = Metric("made_up_score", Direction.MAX, Source.EXTERNAL)
+    objectives = [Objective(score, score.direction), *map(Objective.parse, costs)]
     goals, truth = (
         OptimizationProblem.of(feasibility, objectives, []),
         RandomEffects(feasibility.known),

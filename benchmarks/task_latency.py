@@ -42,7 +42,7 @@ def run_part(
     """Return the errors of the predictions of each task by some device's profile, whose name they begin with."""
     profile = load_profile(device)
     measured = {
-        kind: _measured(names, task_from_text(kind), seconds) * (profile.probe_ms or 1.0)
+        kind: _measured(names, task_from_text(kind), seconds) * (profile.reference_ms or 1.0)
         for kind in TASKS
     }
     predicted = {kind: _predicted(names, task_from_text(kind), profile.predictor) for kind in TASKS}
@@ -64,18 +64,18 @@ def run_part(
 
 
 def _measured(names: Sequence[str], task: Task | None, seconds: float) -> FloatArray:
-    """Return what one inference takes, (names,), in times of the probe, which is the same network in all of them."""
+    """Return the latency of each network relative to the reference model, (names,)."""
     found = []
     for start in range(0, len(names), TOGETHER):
         some = names[start : start + TOGETHER]
         for one in measure(
             [(name, zoo(name)) for name in some], TimingSettings(seconds=seconds, task=task)
         ):
-            assert one.timing.probe_ms is not None
-            found.append(one.timing.ms / one.timing.probe_ms)
+            assert one.timing.reference_ms is not None
+            found.append(one.timing.ms / one.timing.reference_ms)
             print(
-                f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, probe"
-                f" {one.timing.probe_ms:.3f} ms",
+                f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, reference model"
+                f" {one.timing.reference_ms:.3f} ms",
                 file=sys.stderr,
             )
     return np.array(found)

@@ -1,4 +1,4 @@
-"""Atomic writes, locks of folders, hashes of content, and the user's cache folder."""
+"""Atomic writes, locks of folders, hashes of content, and the cache folder of the user."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def atomic_write(path: Path, *, error: type[MvtNasError], text: bool = False) ->
     content is on the disk before the old one goes.
 
     Args:
-        path: file to write; missing folders are made.
-        error: class of the exception raised where the file cannot be written.
-        text: whether the file takes text (UTF-8) instead of bytes.
+        path: File to write; missing folders are created.
+        error: Class of the exception if the file cannot be written.
+        text: Whether the file is text (UTF-8) instead of bytes.
 
     Yields:
         The open temporary file, in the folder of ``path``.
 
     Raises:
-        MvtNasError: the file cannot be written; of the class ``error``.
+        MvtNasError: The file cannot be written; of the class ``error``.
     """
     # Named after the process and the thread, so that two writers of one file do not meet.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
@@ -45,7 +45,8 @@ def atomic_write(path: Path, *, error: type[MvtNasError], text: bool = False) ->
         os.replace(temporary, path)
     except MvtNasError:
         raise
-    except (OSError, RuntimeError) as problem:  # torch's writer raises the latter on a full disk
+    except (OSError, RuntimeError) as problem:
+        # torch's writer raises a RuntimeError on a full disk.
         reason = getattr(problem, "strerror", None) or problem
         raise error(f"{path}: cannot be written ({reason})") from None
     finally:
@@ -57,7 +58,7 @@ def write_text(path: Path, text: str, *, error: type[MvtNasError]) -> None:
     """Write a text file whole or not at all (see :func:`atomic_write`).
 
     Raises:
-        MvtNasError: the file cannot be written; of the class ``error``.
+        MvtNasError: The file cannot be written; of the class ``error``.
     """
     with atomic_write(path, error=error, text=True) as file:
         file.write(text)
@@ -65,17 +66,17 @@ def write_text(path: Path, text: str, *, error: type[MvtNasError]) -> None:
 
 @contextmanager
 def locked(folder: Path, *, error: type[MvtNasError], busy: str) -> Iterator[None]:
-    """Hold the lock of a folder within the block; the folder is made where it is missing.
+    """Hold the lock of a folder inside the block; the folder is created if it is missing.
 
-    The system takes the lock back when the process dies, however it dies.
+    The system releases the lock when the process dies, for whatever reason.
 
     Args:
-        folder: folder to lock, by the file ``.lock`` in it.
-        error: class of the exceptions.
-        busy: message for a folder that another process holds, behind the folder's name.
+        folder: Folder to lock, by the file ``.lock`` in it.
+        error: Class of the exceptions.
+        busy: Message for a folder that another process has locked, after the folder's name.
 
     Raises:
-        MvtNasError: another process holds the lock, or the folder cannot be written; of the class
+        MvtNasError: Another process holds the lock, or the folder cannot be written; of the class
             ``error``.
     """
     from filelock import FileLock, Timeout
@@ -95,7 +96,7 @@ def locked(folder: Path, *, error: type[MvtNasError], busy: str) -> Iterator[Non
 
 
 def content_hash(content: bytes | str | Any) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of bytes, of text, or of a value's sorted JSON."""
+    """Return 16 hexadecimal digits of the SHA-256 of bytes, text, or a value's sorted JSON."""
     if isinstance(content, bytes):
         data = content
     elif isinstance(content, str):
@@ -108,8 +109,8 @@ def content_hash(content: bytes | str | Any) -> str:
 def cache_home(kind: str) -> Path:
     """Return the folder of one kind of cache: ``$XDG_CACHE_HOME/mvt-nas/KIND`` or ``~/.cache/...``.
 
-    All caches may be deleted at any time; a missing one costs time only. The folder need not exist,
-    and it may be that nothing can be written there.
+    All caches may be deleted at any time; a missing one costs time only. The folder may not exist,
+    and may not be writable.
 
     Source: the XDG Base Directory Specification, version 0.8, which also says that a relative
         ``$XDG_CACHE_HOME`` does not count.
@@ -121,5 +122,6 @@ def cache_home(kind: str) -> Path:
 def _user_cache() -> Path:
     try:
         return Path.home() / ".cache"
-    except RuntimeError:  # no home folder: below a file nothing can be kept, as every cache expects
+    except RuntimeError:
+        # Without a home folder: nothing can be written below a file, which every cache expects.
         return Path(os.devnull)

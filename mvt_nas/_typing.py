@@ -1,4 +1,4 @@
-"""Array types that many modules share."""
+"""Array types used in many modules."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ IndexArray: TypeAlias = NDArray[np.intp]
 """Positions in another array."""
 
 BoolArray: TypeAlias = NDArray[np.bool_]
-"""A mask."""
+"""Masks: truth values by position."""

@@ -1,9 +1,9 @@
-"""Plain data from a YAML file that may have been written to do harm.
+"""Reading of plain data from YAML files that need not be trusted.
 
-The size of the file, its nesting and its number of values are limited before anything is built from
-it, and only the safe loader builds. Aliases may repeat a value but not unfold into thousands; the
-merge key ``<<`` is refused, since merging merges of merges grows faster than any limit on the
-result can see.
+The size of the file, its nesting and its number of values are limited before anything is
+constructed, and only the safe loader constructs. Aliases may repeat a value but not expand into
+thousands. The merge key ``<<`` is refused, since merges of merges grow faster than a limit on their
+result can detect.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ _MOST_NODES = 20_000
 _DEEPEST = 32
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml's loader where it was built
-    """The safe loader, which also refuses a key that is given twice, and merges."""
+# libyaml's loader where it is available: it is many times as fast.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):  # type: ignore[misc]  # a class known at run time only
+    """The safe loader, which also refuses duplicate keys and merges."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
@@ -47,8 +51,7 @@ def read_yaml(path: Path) -> object:
     """Return the plain data in a YAML file.
 
     Raises:
-        SpaceError: the file cannot be read, is no valid YAML, or holds more than a person would
-            write.
+        SpaceError: The file cannot be read, is not valid YAML, or exceeds the limits.
     """
     text = _text(path)
     try:
@@ -58,14 +61,14 @@ def read_yaml(path: Path) -> object:
         raise SpaceError(f"{path}: not valid YAML{_line(error)} ({_reason(error)})") from None
     except (RecursionError, ValueError, TypeError) as error:
         raise SpaceError(f"{path}: not valid YAML ({type(error).__name__}: {error})") from None
-    _limit_unfolded(data, str(path))
+    _limit_expanded(data, str(path))
     return data
 
 
 def _text(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():
-            raise SpaceError(f"{path}: cannot be read (it is no file)")
+            raise SpaceError(f"{path}: cannot be read (not a file)")
         with path.open("rb") as file:
             content = file.read(_LARGEST_BYTES + 1)
         if len(content) > _LARGEST_BYTES:
@@ -80,7 +83,10 @@ def _text(path: Path) -> str:
 
 
 def _limit_events(text: str, where: str) -> None:
-    """Refuse deep nesting and many values while reading event by event: the loader itself recurses and would overflow its stack."""
+    """Refuse deep nesting and many values.
+
+    The parser reads event by event; the loader recurses and would overflow its stack.
+    """
     depth = nodes = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -92,14 +98,16 @@ def _limit_events(text: str, where: str) -> None:
             raise SpaceError(f"{where}: more than {_MOST_NODES} values")
 
 
-def _limit_unfolded(data: object, where: str) -> None:
-    """Refuse data that unfolds (by aliases of aliases, or of itself) into more than a person would write."""
-    stack, nodes = [data], 0
+def _limit_expanded(data: object, where: str) -> None:
+    """Refuse data that expand into too many values, by aliases of aliases or of themselves."""
+    # An alias is the same object again, so each visit counts, and a cycle reaches the limit.
+    stack = [data]
+    nodes = 0
     while stack:
         nodes += 1
         if nodes > _MOST_NODES:
             raise SpaceError(
-                f"{where}: unfolds into more than {_MOST_NODES} values; its aliases repeat too much"
+                f"{where}: expands into more than {_MOST_NODES} values; its aliases repeat too much"
             )
         value = stack.pop()
         if isinstance(value, dict):
@@ -114,6 +122,6 @@ def _line(error: yaml.YAMLError) -> str:
 
 
 def _reason(error: yaml.YAMLError) -> str:
-    return " ".join(
-        str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).split()
-    )
+    """Return the reason of an error on one line."""
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+    return " ".join(str(reason).split())

@@ -1,7 +1,7 @@
-"""A file of records that is only ever appended to, a line each, whole or not at all.
+"""An append-only file of records, one JSON document with a checksum per line.
 
-Lines are written by one process with one call each and carry a checksum. A last line that was torn
-when the process died is cut off when the file is opened; damage anywhere else is refused.
+Each line is written by one process with one call. A last line that is incomplete, since the process
+died, is cut off when the file is opened; damage anywhere else is refused.
 """
 
 from __future__ import annotations
@@ -17,36 +17,39 @@ from typing import IO, Any
 
 from mvt_nas.errors import RunError
 
-_DECODE = (
-    json.JSONDecoder().raw_decode
-)  # what json.loads does around it takes as long as a short record
+# json.loads does more around this call, which takes as long as decoding a short record.
+_DECODE = json.JSONDecoder().raw_decode
 
 
 class Journal:
-    """An open file of records.
+    """A file of records, open for appending.
 
     Args:
-        path: of the file, which is made where there is none.
-        intact: bytes up to the end of its last whole line (see :func:`read_log`).
-        go_on: what to do after an error, in a few words.
+        path: Path of the file, which is created if it does not exist.
+        intact: Bytes up to the end of its last complete line (see :func:`read_journal`).
+        advice: End of error messages, with what to do after an error.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, intact: int, go_on: str) -> None:
+    def __init__(self, path: Path, intact: int, advice: str) -> None:
         self._path = path
         self._intact = intact
-        self._go_on = go_on
+        self._advice = advice
         try:
-            # Stays open as long as the run.
+            # Stays open as long as the run, and unbuffered, so that one append is one call.
             self._file: IO[bytes] = open(path, "ab", buffering=0)  # noqa: SIM115
             self._file.truncate(intact)
         except OSError as error:
             raise self._unwritable(error) from None
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Append a record."""
+        """Append a record.
+
+        Raises:
+            RunError: The file cannot be written.
+        """
         text = json.dumps(record, separators=(",", ":"))
         line = f"{zlib.crc32(text.encode()):08x} {text}\n".encode()
         try:
@@ -59,7 +62,11 @@ class Journal:
         self._intact += len(line)
 
     def sync(self) -> None:
-        """Wait until all is on the disk."""
+        """Wait until all records are on the disk.
+
+        Raises:
+            RunError: The file cannot be written.
+        """
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -70,7 +77,7 @@ class Journal:
         self._file.close()
 
     def _cut(self) -> None:
-        """Take back a line that was written in part; where even that fails, the next reader leaves it out."""
+        """Remove a partly written line. If that fails, the next reader leaves it out."""
         try:
             self._file.truncate(self._intact)
         except OSError:
@@ -79,22 +86,25 @@ class Journal:
     def _unwritable(self, error: OSError) -> RunError:
         return RunError(
             f"{self._path}: cannot be written ({error.strerror or error}); nothing finished is"
-            f" lost, {self._go_on}"
+            f" lost, {self._advice}"
         )
 
 
-def read_journal(path: Path, take: Callable[[Any], None], mend: str, start: int = 0) -> int:
-    """Give ``take`` every record of a file; return the bytes up to the end of its last whole line, 0 where there is no file.
+def read_journal(path: Path, take: Callable[[Any], None], advice: str, start: int = 0) -> int:
+    """Pass each record of a file to a function.
 
     Args:
-        path: of the file.
-        take: is given one record after the other; a ``ValueError``, ``KeyError``, ``TypeError`` or
-            ``AttributeError`` refuses it.
-        mend: what to do about damage, in a few words.
-        start: bytes of whole lines that were read before, and are left out.
+        path: Path of the file.
+        take: Called with one record after the other. A ``ValueError``, ``KeyError``, ``TypeError``
+            or ``AttributeError`` refuses the record.
+        advice: End of error messages, with what to do about damage.
+        start: Bytes of complete lines that were read before, and are skipped.
+
+    Returns:
+        Bytes up to the end of the last complete line; 0 if the file does not exist.
 
     Raises:
-        RunError: a line other than the last is damaged or refused.
+        RunError: A line other than the last is damaged or refused.
     """
     try:
         with open(path, "rb") as file:
@@ -104,6 +114,7 @@ def read_journal(path: Path, take: Callable[[Any], None], mend: str, start: int 
         return 0
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
+    # The part after the last line break is empty, or the line of a process that died.
     lines = data.split(b"\n")
     with _without_collecting():
         for number, line in enumerate(lines[:-1], start=1):
@@ -112,14 +123,17 @@ def read_journal(path: Path, take: Callable[[Any], None], mend: str, start: int 
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 before = path.read_bytes()[:start].count(b"\n")
                 raise RunError(
-                    f"{path}: line {before + number} is damaged ({error}); {mend}"
+                    f"{path}: line {before + number} is damaged ({error}); {advice}"
                 ) from None
     return start + len(data) - len(lines[-1])
 
 
 @contextlib.contextmanager
 def _without_collecting() -> Iterator[None]:
-    """Keep Python from looking for garbage: records hold none, and all that were read would be looked through again and again."""
+    """Disable Python's garbage collection inside the block.
+
+    Records hold no cycles, and the collector would traverse all of them again and again.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -1,50 +1,42 @@
-"""Pareto fronts of scored architectures: front, ranks, hypervolume and knee, computed by ``moocore``.
+"""Pareto fronts of scored architectures: front, ranks, hypervolume, knee, and dominance.
 
 A row dominates another when it is nowhere worse and somewhere better. Equal rows do not dominate
 each other: all copies of a row get the same rank, and stay on the front together. A row that holds
 a NaN or an infinity is a failed measurement, not a very good or very bad one: it is never on a
-front, has rank -1, dominates nothing and adds no hypervolume.
+front, has rank -1, dominates nothing and adds no hypervolume. Fronts, ranks and hypervolumes are
+computed by ``moocore``.
 
 Source: nondominated sorting after Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist
 multiobjective genetic algorithm: NSGA-II" (2002), section III-A; hypervolume after Zitzler and
 Thiele (1999); knee after Das, "On characterizing the 'knee' of the Pareto curve based on
 normal-boundary intersection" (1999).
-
-Which points dominate another, and which of them does so most evenly. Points are costs: less is
-better in each.
-
-Choosing a few from many that stand in order.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numpy.typing import NDArray
 
+from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.errors import MetricError
-
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-
-SIGN_AS_COST = {"min": 1.0, "max": -1.0}
+from mvt_nas.metrics.direction import Direction
 
 
-def pareto_front(scores: npt.ArrayLike, directions: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return a mask (n,) of the rows that no other row dominates; copies of such a row are all in it.
+def pareto_front(scores: npt.ArrayLike, directions: Sequence[str]) -> BoolArray:
+    """Return a mask (n,) of the rows that no other row dominates, with all copies of such a row.
 
     Args:
-        scores: (n, m), one row per architecture and one column per objective.
+        scores: Scores (n, m), one row per architecture and one column per objective.
         directions: ``"min"`` or ``"max"`` for each of the m columns.
 
     Raises:
-        MetricError: the shape and the directions do not fit, or a direction is neither ``"min"``
+        MetricError: The shape and the directions do not fit, or a direction is neither ``"min"``
             nor ``"max"``.
     """
-    import moocore  # here: its import takes longer than most calls
+    import moocore  # deferred, since its import takes longer than most calls
 
     costs = _costs(scores, directions)
     finite = np.isfinite(costs).all(axis=1)
@@ -55,14 +47,17 @@ def pareto_front(scores: npt.ArrayLike, directions: Sequence[str]) -> npt.NDArra
 
 
 def pareto_ranks(scores: npt.ArrayLike, directions: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the rank (n,) of each row: 0 on the front, 1 on the front of what is left without it, and so on; -1 if not finite.
+    """Return the rank (n,) of each row by nondominated sorting.
+
+    The front has rank 0, the front of the rows without it rank 1, and so on; rows that are not
+    finite have rank -1.
 
     Args:
-        scores: (n, m), one row per architecture and one column per objective.
+        scores: Scores (n, m), one row per architecture and one column per objective.
         directions: ``"min"`` or ``"max"`` for each of the m columns.
 
     Raises:
-        MetricError: as for :func:`pareto_front`.
+        MetricError: As for :func:`pareto_front`.
     """
     import moocore
 
@@ -77,18 +72,18 @@ def pareto_ranks(scores: npt.ArrayLike, directions: Sequence[str]) -> npt.NDArra
 def hypervolume(
     scores: npt.ArrayLike, directions: Sequence[str], reference: npt.ArrayLike
 ) -> float:
-    """Return the volume that the rows dominate up to the reference point, in the product of the units of the objectives.
+    """Return the hypervolume that the rows dominate up to the reference point.
 
-    The value is exact. A row that is not better than the reference in every objective adds nothing;
-    no rows have volume 0.0.
+    Its unit is the product of the units of the objectives. The value is exact. A row that is not
+    better than the reference in every objective adds nothing; no rows have volume 0.0.
 
     Args:
-        scores: (n, m), one row per architecture and one column per objective.
+        scores: Scores (n, m), one row per architecture and one column per objective.
         directions: ``"min"`` or ``"max"`` for each of the m columns.
-        reference: (m,), a bad point in the same units and directions as the scores.
+        reference: A bad point (m,) in the same units and directions as the scores.
 
     Raises:
-        MetricError: as for :func:`pareto_front`, or the reference has not m finite values.
+        MetricError: As for :func:`pareto_front`, or the reference has not m finite values.
     """
     import moocore
 
@@ -100,24 +95,26 @@ def hypervolume(
             " each objective"
         )
     costs = costs[np.isfinite(costs).all(axis=1)]
-    return float(moocore.hypervolume(costs, ref=point * _signs(directions))) if len(costs) else 0.0
+    if not len(costs):
+        return 0.0
+    return float(moocore.hypervolume(costs, ref=point * cost_signs(directions)))
 
 
 def reference_point(
     scores: npt.ArrayLike, directions: Sequence[str], margin: float = 0.0
 ) -> FloatArray:
-    """Return the worst finite value (m,) of each column, moved outward by ``margin`` times the range of the column.
+    """Return the worst finite value (m,) of each column, moved outward by a share of its range.
 
-    With a margin of 0 the worst rows lie on the border and add no hypervolume; a column with one
+    With a margin of 0 the worst rows are on the border and add no hypervolume; a column with one
     single value stays on it at any margin.
 
     Args:
-        scores: (n, m), one row per architecture and one column per objective.
+        scores: Scores (n, m), one row per architecture and one column per objective.
         directions: ``"min"`` or ``"max"`` for each of the m columns.
-        margin: share of the range of each column, 0 or more.
+        margin: Share of the range of each column, 0 or more.
 
     Raises:
-        MetricError: as for :func:`pareto_front`, the margin is negative, or a column has no finite
+        MetricError: As for :func:`pareto_front`, the margin is negative, or a column has no finite
             value.
     """
     costs = _costs(scores, directions)
@@ -135,7 +132,7 @@ def reference_point(
         )
     worst = costs.max(axis=0, where=finite, initial=-np.inf)
     best = costs.min(axis=0, where=finite, initial=np.inf)
-    point: FloatArray = (worst + margin * (worst - best)) * _signs(directions)
+    point: FloatArray = (worst + margin * (worst - best)) * cost_signs(directions)
     return point
 
 
@@ -150,11 +147,11 @@ def knee(scores: npt.ArrayLike, directions: Sequence[str]) -> int | None:
     Equal candidates: the first.
 
     Args:
-        scores: (n, m), one row per architecture and one column per objective.
+        scores: Scores (n, m), one row per architecture and one column per objective.
         directions: ``"min"`` or ``"max"`` for each of the m columns.
 
     Raises:
-        MetricError: as for :func:`pareto_front`.
+        MetricError: As for :func:`pareto_front`.
 
     Source: Das 1999, normal-boundary intersection: the point of the front with the largest bulge
         over the hull of the extreme points.
@@ -164,23 +161,32 @@ def knee(scores: npt.ArrayLike, directions: Sequence[str]) -> int | None:
         return None
     merits = _scaled_merits(_costs(scores, directions)[rows])
     bulge = _bulge(merits)
+    # Distances are rounded, so that rows that differ in the last digits only are a tie on every
+    # machine.
     if bulge is not None and bulge.max() > 1e-9:
-        # Rounded, so that rows at the same distance but for the last digits are a tie wherever this
-        # runs.
         return int(rows[np.round(bulge, 9).argmax()])
-    return int(rows[np.round(np.linalg.norm(1.0 - merits, axis=1), 9).argmin()])
+    to_ideal = np.linalg.norm(1.0 - merits, axis=1)
+    return int(rows[np.round(to_ideal, 9).argmin()])
 
 
-def _signs(directions: Sequence[str]) -> FloatArray:
+def cost_signs(directions: Sequence[str]) -> FloatArray:
+    """Return the factors (m,) that turn scores into costs, of which less is better.
+
+    Args:
+        directions: ``"min"`` or ``"max"`` for each of the m objectives.
+
+    Raises:
+        MetricError: A direction is neither.
+    """
     for direction in directions:
-        if direction not in SIGN_AS_COST:
+        if direction not in tuple(Direction):
             raise MetricError(f"direction {direction!r}: an objective goes 'min' or 'max'")
-    return np.array([SIGN_AS_COST[direction] for direction in directions], dtype=np.float64)
+    return np.array([Direction(direction).sign for direction in directions], dtype=np.float64)
 
 
 def _costs(scores: npt.ArrayLike, directions: Sequence[str]) -> FloatArray:
-    """Return the scores (n, m) with signs such that less is better in every column."""
-    signs = _signs(directions)
+    """Return the scores (n, m) as costs: less is better in every column."""
+    signs = cost_signs(directions)
     values = np.asarray(scores, dtype=np.float64)
     if values.size == 0 and values.ndim < 2:
         values = values.reshape(0, len(signs))
@@ -201,55 +207,70 @@ def _scaled_merits(costs: FloatArray) -> FloatArray:
 
 
 def _bulge(merits: FloatArray) -> FloatArray | None:
-    """Return the signed distance (n,) of each row beyond the hyperplane through the extreme points, or None if that is degenerate."""
+    """Return the signed distance (n,) of each row beyond the hyperplane of the extreme points.
+
+    ``None`` if the extreme points do not span one that falls in every objective.
+
+    Args:
+        merits: Scaled merits (n, m), 1 being the best in each column.
+    """
     count = merits.shape[1]
     if count < 2:
         return None
     sums = merits.sum(axis=1)
-    extremes = merits[[np.lexsort((-sums, -merits[:, column]))[0] for column in range(count)]]
+    # Of the rows best in a column the one with the largest sum: lexsort sorts by its last key
+    # first, in ascending order.
+    extreme_rows = [np.lexsort((-sums, -merits[:, column]))[0] for column in range(count)]
+    extremes = merits[extreme_rows]
     if np.linalg.matrix_rank(extremes) < count:
         return None
+    # The hyperplane is merits @ normal = 1, on which every extreme point is.
     normal = np.linalg.solve(extremes, np.ones(count))
-    # A normal that points downward in one objective would call a row nearer for being better there.
+    # A normal that points down in an objective would call a row nearer for being better there.
     if normal.min() < 0.0:
         return None
     distance: FloatArray = (merits @ normal - 1.0) / np.linalg.norm(normal)
     return distance
 
 
-Costs = NDArray[np.float64]
+def dominating_points(own: FloatArray, costs: FloatArray) -> BoolArray:
+    """Return a mask (n,) of the points that dominate one: nowhere worse and somewhere better.
 
-
-def dominating_points(own: Costs, costs: Costs) -> NDArray[np.bool_]:
-    """Return which of several points, (n, objectives), are nowhere worse than ``own``, (objectives,), and somewhere better."""
+    Args:
+        own: Costs (m,) of the point that may be dominated.
+        costs: Costs (n, m) of the others.
+    """
     gains = own - costs
     return np.asarray((gains >= 0).all(axis=1) & (gains > 0).any(axis=1))
 
 
-def most_evenly(own: Costs, costs: Costs, spans: Costs) -> int | None:
-    """Return the place of the dominating point whose smallest gain is the largest; ``None`` where none dominates.
+def most_evenly(own: FloatArray, costs: FloatArray, spans: FloatArray) -> int | None:
+    """Return the index of the dominating point whose smallest gain is largest, ``None`` if none.
 
     Args:
-        own: the point that is dominated, (objectives,).
-        costs: the others, (n, objectives).
-        spans: what a gain is measured by, (objectives,).
+        own: Costs (m,) of the point that may be dominated.
+        costs: Costs (n, m) of the others.
+        spans: Unit (m,) in which the gain in each objective is measured.
     """
     better = dominating_points(own, costs)
-    return (
-        int(np.argmax(np.where(better, ((own - costs) / spans).min(axis=1), -np.inf)))
-        if better.any()
-        else None
-    )
+    if not better.any():
+        return None
+    smallest_gains = ((own - costs) / spans).min(axis=1)
+    return int(np.argmax(np.where(better, smallest_gains, -np.inf)))
 
 
 def evenly_spaced_subset(n: int, most: int, kept: int | None = None) -> list[int]:
-    """Return at most ``most`` of the indices below ``n``, evenly spread, both ends and ``kept`` among them where there is room."""
+    """Return at most ``most`` of the indices below ``n``, evenly spaced and in order.
+
+    Both ends and ``kept`` are among them where there is room.
+    """
     if n <= most:
         return list(range(n))
     if most == 1:
         return [0 if kept is None else kept]
     chosen = {round(i * (n - 1) / (most - 1)) for i in range(most)}
     if kept is not None and kept not in chosen:
+        # It replaces its nearest neighbour, but neither end unless there is nothing else.
         inner = chosen - {0, n - 1} or chosen
         chosen.remove(min(inner, key=lambda index: (abs(index - kept), index)))
         chosen.add(kept)

@@ -1,9 +1,9 @@
-"""One registry class for everything that can be added to mvt-nas by writing one file.
+"""The registry class of everything that one file can add to mvt-nas.
 
-A registry is a name, a package and an entry-point group. Its entries register themselves when their
-module is imported; the modules of the package are imported at the first look-up, never when the
-registry is created, so that asking for ``--help`` loads nothing. Another distribution adds entries
-by declaring an entry point in the registry's group that names a module to import.
+A registry has a name, a package and an entry-point group. Its entries register themselves when
+their module is imported. The modules of the package are imported at the first look-up, never when
+the registry is created, so that ``--help`` loads nothing. Another distribution adds entries by
+declaring an entry point in the registry's group that names a module to import.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A set of named entries that is filled by importing the modules of a package.
+    """A set of named entries, filled by importing the modules of a package.
 
     Args:
-        noun: what one entry is called in messages, such as ``"proxy"``.
-        package: the package whose modules register entries, such as ``"mvt_nas.proxies"``.
-        suffix: where an entry is a folder, the module in it that registers (``"ops"`` for blocks).
+        noun: Name of an entry in messages, such as ``"proxy"``.
+        package: Package whose modules register entries, such as ``"mvt_nas.proxies"``.
+        suffix: Module that registers an entry, for packages with a folder per entry
+            (``"lowering"`` for blocks).
     """
 
     def __init__(self, noun: str, package: str, suffix: str = "") -> None:
@@ -39,7 +40,7 @@ class Registry(Generic[T]):
         """Return a decorator that adds its argument under ``name``.
 
         Raises:
-            PluginError: the name is taken by another entry.
+            PluginError: Another entry has the name.
         """
 
         def add(entry: T) -> T:
@@ -56,7 +57,7 @@ class Registry(Generic[T]):
         """Return the entry called ``name``.
 
         Raises:
-            PluginError: there is none; the message lists those there are.
+            PluginError: There is none; the message lists the known names.
         """
         if name not in self:
             raise PluginError(
@@ -71,6 +72,7 @@ class Registry(Generic[T]):
         return sorted(self._entries)
 
     def __contains__(self, name: object) -> bool:
+        # An entry is usually in the module of its name; only if not, all modules are imported.
         if name not in self._entries and isinstance(name, str):
             self._import_by_name(name)
         if name not in self._entries:
@@ -81,7 +83,7 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def _import_by_name(self, name: str) -> None:
-        """Import the module that bears the entry's name, if there is one: it spares the look at all the others."""
+        """Import the module with the name of an entry, if there is one."""
         if (
             not self._discovered
             and name.isidentifier()
@@ -95,6 +97,7 @@ class Registry(Generic[T]):
         import pkgutil
         from importlib.metadata import entry_points
 
+        # Set first, since a module of the package may look up another entry while it is imported.
         self._discovered = True
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__, f"{self.package}."):

@@ -1,7 +1,4 @@
-"""Where the space files are that ship with the package.
-
-The table of trained networks that ships.
-"""
+"""Files shipped with the package: the search spaces and the table of trained networks."""
 
 from __future__ import annotations
 
@@ -9,30 +6,43 @@ from pathlib import Path
 
 from mvt_nas.errors import AccuracyError, SpaceError, listing, nearest
 
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+NAME = "small_images-cifar10.csv"
+"""File name of the shipped table of trained networks."""
+
 
 def shipped_spaces() -> Path:
-    """Return the folder of the space files that ship: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).resolve().parent
-    inside = package / "search_spaces"
-    return inside if inside.is_dir() else package.parent / "search_spaces"
+    """Return the folder of the shipped search spaces.
+
+    An installed package has it inside, a checkout next to the package.
+    """
+    inside = _PACKAGE / "search_spaces"
+    return inside if inside.is_dir() else _CHECKOUT / "search_spaces"
 
 
 def shipped_names() -> list[str]:
-    """Return the names of the spaces that ship."""
+    """Return the names of the shipped search spaces."""
     return sorted(file.stem for file in shipped_spaces().glob("*.yaml"))
 
 
 def find_space(path: str | Path) -> Path:
-    """Return the file that is meant: one that exists, or one that ships under that name (``mobilevit``).
+    """Return the file of a search space.
+
+    Args:
+        path: Path of a file, or the name of a shipped space such as ``mobilevit``. A file takes
+            precedence.
 
     Raises:
-        SpaceError: there is neither; the message lists what ships.
+        SpaceError: There is neither; the message lists the shipped spaces.
     """
     given = Path(path)
     if len(given.parts) != 1 or given.suffix or _exists(given):
         return given
-    if _exists(shipped_spaces() / f"{given}.yaml"):
-        return shipped_spaces() / f"{given}.yaml"
+    shipped = shipped_spaces() / f"{given}.yaml"
+    if _exists(shipped):
+        return shipped
     names = shipped_names()
     raise SpaceError(
         f"{path}: no such file, and no shipped space of that name{nearest(str(path), names)}"
@@ -40,25 +50,22 @@ def find_space(path: str | Path) -> Path:
     )
 
 
+def default_table() -> Path:
+    """Return the path of the shipped table of trained networks.
+
+    Raises:
+        AccuracyError: The table is missing.
+    """
+    # An installed package carries the table; in a checkout it is one of the results.
+    for folder in (_PACKAGE / "benchmark", _CHECKOUT / "results" / "benchmark"):
+        if (folder / NAME).is_file():
+            return folder / NAME
+    raise AccuracyError(f"the table {NAME} is missing; create one with mvt-nas bench train")
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):
+        # No file can have such a name.
         return False
-
-
-_PACKAGE = Path(__file__).resolve().parent
-NAME = "small_images-cifar10.csv"
-
-
-def default_table() -> Path:
-    """Return the path of the table that ships.
-
-    Raises:
-        AccuracyError: it is not there.
-    """
-    # In a clone, the table stands among the results; an installed package carries it.
-    for folder in (_PACKAGE / "benchmark", _PACKAGE.parent / "results" / "benchmark"):
-        if (folder / NAME).is_file():
-            return folder / NAME
-    raise AccuracyError(f"the table {NAME} is not there; make one with mvt-nas bench train")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 
 if (
     signal.getsignal(signal.SIGINT) == signal.SIG_IGN

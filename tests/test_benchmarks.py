@@ -1,4 +1,4 @@
-"""The benchmark runner on a benchmark of its own; the real ones take too long for a test."""
+"""The benchmark runner, on a benchmark of its own; the real ones take too long for a test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def test_benchmarks_are_found_by_their_file() -> None:
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main(["nothing"]) == 2
-    assert capsys.readouterr().err.startswith("unknown benchmark 'nothing' (known: cost_table, ")
+    assert capsys.readouterr().err.startswith(
+        "unknown benchmark 'nothing' (known: code_style, cost_table, "
+    )
 
 
 def test_figures_are_medians_over_repeats() -> None:

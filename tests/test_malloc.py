@@ -1,4 +1,4 @@
-"""Keeping freed memory: the C library is told, in this process and in no other."""
+"""Freed memory is kept by this process, and by no other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 
 _FAULTS = """
 import resource, sys
 import torch
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 torch.set_num_threads(1)
 if sys.argv[1] == "keep":
     keep_freed_memory()
@@ -32,12 +32,12 @@ def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr("mvt_nas._process.ctypes.CDLL", lambda name: object())
+    monkeypatch.setattr("mvt_nas._threads_and_malloc.ctypes.CDLL", lambda name: object())
     assert keep_freed_memory() is False
 
 
-def test_freed_memory_is_not_asked_for_again() -> None:
-    """Forty megabytes taken and freed ten times: with pages of 4 KiB, 100,000 page faults or none."""
+def test_freed_memory_is_not_requested_again() -> None:
+    """Allocate and free 40 MB ten times: 100,000 page faults with pages of 4 KiB, or none."""
     faults = {}
     for mode in ("keep", "leave"):
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Fronts against the definition in O(n^2), hypervolumes against counted unit cells, knees against fronts drawn by hand."""
+"""Fronts against the definition, hypervolumes against counted unit cells, knees by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvt_nas.errors import MetricError
-from mvt_nas.pareto import hypervolume, knee, pareto_front, pareto_ranks, reference_point
+from mvt_nas.pareto import (
+    cost_signs,
+    dominating_points,
+    evenly_spaced_subset,
+    hypervolume,
+    knee,
+    most_evenly,
+    pareto_front,
+    pareto_ranks,
+    reference_point,
+)
 
 Problem = tuple[npt.NDArray[np.float64], list[str]]
 
@@ -27,7 +37,7 @@ DIRECTIONS = [
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """Return up to 25 rows on a small integer grid, full of ties, some of them spoilt by a NaN or an infinity."""
+    """Return up to 25 rows on a small integer grid: many ties, some NaNs and infinities."""
     directions = draw(st.sampled_from(DIRECTIONS))
     value = (
         st.integers(0, 4).map(float) | st.sampled_from([np.nan, np.inf, -np.inf])
@@ -70,7 +80,7 @@ def ranks_by_definition(scores: npt.NDArray[np.float64], directions: list[str]) 
 def cells_dominated(
     scores: npt.NDArray[np.float64], directions: list[str], reference: npt.NDArray[np.float64]
 ) -> int:
-    """Return the number of unit cells between the rows and the reference: rows and reference are integers of 0 to 4."""
+    """Return the number of unit cells between the rows and the reference, integers of 0 to 4."""
     flip = np.array([1.0 if direction == "min" else -1.0 for direction in directions])
     costs, worst = scores[np.isfinite(scores).all(axis=1)] * flip, reference * flip
     corners = itertools.product(*[np.arange(-4, bound) for bound in worst])
@@ -261,3 +271,39 @@ def test_reference_point_needs_a_finite_value_and_an_outward_margin() -> None:
         reference_point([[1.0, np.nan]], ["min", "max"])
     with pytest.raises(MetricError, match=r"margin -0.1: .* 0 or more"):
         reference_point([[1.0]], ["min"], margin=-0.1)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(problems())
+def test_dominating_points_are_the_definition(problem: Problem) -> None:
+    scores, directions = problem
+    finite = scores[np.isfinite(scores).all(axis=1)]
+    costs = finite * cost_signs(directions)
+    for row in range(len(costs)):
+        expected = [dominates(other, finite[row], directions) for other in finite]
+        assert dominating_points(costs[row], costs).tolist() == expected
+
+
+def test_the_most_even_gain_is_measured_in_spans() -> None:
+    own = np.array([10.0, 10.0])
+    costs = np.array([[9.0, 0.0], [8.0, 9.0], [11.0, 0.0]])
+    assert most_evenly(own, costs, np.array([1.0, 1.0])) == 0
+    assert most_evenly(own, costs, np.array([1.0, 0.5])) == 1
+    assert most_evenly(own, costs[2:], np.array([1.0, 1.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "kept", "expected"),
+    [
+        (3, 5, None, [0, 1, 2]),
+        (9, 1, None, [0]),
+        (9, 1, 4, [4]),
+        (9, 3, None, [0, 4, 8]),
+        (9, 3, 5, [0, 5, 8]),
+        (9, 2, 5, [0, 5]),
+    ],
+)
+def test_a_subset_is_evenly_spaced_and_keeps_one(
+    n: int, most: int, kept: int | None, expected: list[int]
+) -> None:
+    assert evenly_spaced_subset(n, most, kept) == expected

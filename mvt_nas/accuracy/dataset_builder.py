@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 from mvt_nas.accuracy.design import (
     CHOICES,
     PUBLISHED,

@@ -138,7 +138,7 @@ class FeatureTable:
     """
 
     def __init__(self, space: SearchSpace, *, num_classes: int) -> None:
-        self._table = CostTable(space, num_classes=num_classes, folds=folds())
+        self._table = CostTable(space, num_classes=num_classes, kernel_costs=folds())
 
     def features(self, rows: ArrayLike) -> FloatArray:
         """Return the features of rows, (n, dimensions) to (n, features)."""

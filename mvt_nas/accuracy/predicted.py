@@ -19,7 +19,6 @@ from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.surrogate import AccuracyEstimates, Surrogate
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.metrics.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
-from mvt_nas.space.as_used import space_as_used
 from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.short_recipe import ShortRecipe
@@ -58,13 +57,12 @@ class SpaceAsTrained:
         pixels = self._protocol.pixels
         constants: dict[str, Value] = {"resolution_px": pixels}
         if not self._protocol.small_images:
-            return space_as_used(self._space, constants, {})
+            return self._space.with_overrides(constants, {})
         changed, patches = strides_and_patches(strides, pixels)
         constants |= {
             f"stage{number}.stride": stride for number, stride in enumerate(changed, start=1)
         }
-        return space_as_used(
-            self._space,
+        return self._space.with_overrides(
             constants,
             {f"stage{number}.patch": patch for number, patch in enumerate(patches, start=1)},
         )

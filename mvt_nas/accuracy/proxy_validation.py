@@ -29,6 +29,7 @@ from mvt_nas.accuracy.rank_correlation import (
     spearman,
 )
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.proxies.base import PROXIES, Batch
 
 IMAGES = 32
@@ -54,7 +55,8 @@ def score_networks(
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.suite import score_all
 
-    signs = {name: 1.0 if PROXIES.get(name).direction == "max" else -1.0 for name in names}
+    # Scores are correlated as merits, of which more is better.
+    signs = {name: -Direction(PROXIES.get(name).direction).sign for name in names}
     result = {name: np.full((seeds, len(networks)), np.nan) for name in names}
     for place, architecture in enumerate(networks.architectures):
         for seed in range(seeds):

@@ -1,1 +1,5 @@
-"""What a stage may hold: a folder per block, its lowering (``lowering.py``, no torch) beside its forward (``module.py``)."""
+"""The blocks that a stage may hold, a folder for each.
+
+``config.py`` declares a block's fields and ``lowering.py`` lists its kernels, both without torch;
+``module.py`` is the module that runs them.
+"""

@@ -1,31 +1,32 @@
 """The intermediate representation: a flat list of kernels over named tensors.
 
-A lowering builds a :class:`Graph` by calling one method per kernel, in execution order, as a
-runtime would execute them with batch norm folded into its convolution. Shapes may hold NumPy arrays
-in place of numbers: then one lowering stands for many architectures at once, which is how cost
-tables are compiled. Nothing here needs torch or NumPy.
+A lowering builds a :class:`Graph` by calling one method per kernel, in the order in which a runtime
+executes them, with batch norm folded into its convolution. Shapes may hold NumPy arrays in place of
+numbers: then one lowering represents many architectures at once, which is how cost tables are
+compiled. Nothing here needs torch or NumPy.
 
-Counting conventions: one multiply-add is one MAC; convolutions, linear layers and matrix products
-have MACs, nothing else has. A view (reshape, split) is no kernel; a transpose is one. Tensors are
-counted in elements.
+Counting conventions: one multiply-add is one MAC. Only convolutions, linear layers and matrix
+products have MACs. A view (reshape, split) is not a kernel; a transpose is one. Tensors are counted
+in elements.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-Size = Any
-"""A number of elements: an ``int``, or an integer array when many architectures are lowered at
-once."""
+Size: TypeAlias = Any
+"""A number of elements, channels or MACs: an ``int``, or an integer array when many architectures
+are lowered at once. It is ``Any``, since the result has the type of the argument: a caller who
+lowers with integers uses what it gets as integers."""
 
 
 class Tensor(NamedTuple):
     """A tensor in the graph (a named tuple, since a search makes millions).
 
     Attributes:
-        shape: its sizes.
-        storage: which storage it looks at; views share their base's.
-        elements: number of elements.
+        shape: Sizes of its axes.
+        storage: Number of its storage in the graph; a view has that of its base.
+        elements: Number of elements.
     """
 
     shape: tuple[Size, ...]
@@ -39,18 +40,18 @@ class Op(NamedTuple):
     Attributes:
         kind: ``conv``, ``linear``, ``matmul``, ``activation``, ``softmax``, ``norm``, ``add``,
             ``mul``, ``sum``, ``mean``, ``concat``, ``transpose``, ``unfold``, ``fold``, ``resize``;
-            or ``call`` where a part that is lowered apart belongs.
-        name: what the kernel is in its kind, such as ``silu`` or ``layer_norm``.
-        inputs: the tensors it reads, weights excluded.
-        output: the tensor it writes.
-        macs: multiply-adds.
-        params: trainable parameters, those of a folded norm included.
-        weights: elements of weights and biases read at inference, a folded norm's bias included.
-        kernel: side of the kernel window.
-        stride: its step.
-        groups: channel groups of a convolution.
-        dilation: distance of the window's elements.
-        scope: where in the network, such as ``stage3.block``.
+            or ``call``, the place of a part that is lowered separately.
+        name: Variant within the kind, such as ``silu`` or ``layer_norm``.
+        inputs: Tensors that the kernel reads, weights excluded.
+        output: Tensor that the kernel writes.
+        macs: Multiply-adds.
+        params: Trainable parameters, those of a folded norm included.
+        weights: Elements of weights and biases read at inference, a folded norm's bias included.
+        kernel: Side of the kernel window.
+        stride: Step of the window.
+        groups: Channel groups of a convolution.
+        dilation: Distance between neighbouring elements of the window.
+        scope: Part of the network, such as ``stage3.block``.
     """
 
     kind: str
@@ -76,7 +77,13 @@ class Op(NamedTuple):
 
 
 class Graph:
-    """Kernels in execution order. Each method appends one and returns what it writes."""
+    """Kernels in execution order. Each method appends one and returns its output.
+
+    Attributes:
+        ops: The kernels.
+        sizes: Number of elements of each storage.
+        scope: Scope of the kernels that are appended next.
+    """
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
@@ -84,13 +91,13 @@ class Graph:
         self.scope = ""
 
     def input(self, *shape: Size) -> Tensor:
-        """Return a tensor that no kernel writes: the image, or what an earlier part has left."""
+        """Return a tensor that no kernel writes: the images, or the output of an earlier part."""
         elements = _product(shape)
         self.sizes.append(elements)
         return Tensor(shape, len(self.sizes) - 1, elements)
 
     def view(self, x: Tensor, *shape: Size) -> Tensor:
-        """Return ``x``, or a part of it, under another shape; no kernel."""
+        """Return ``x``, or a part of it, under another shape; this is not a kernel."""
         return Tensor(shape, x.storage, _product(shape))
 
     def conv(
@@ -105,7 +112,18 @@ class Graph:
         norm: bool = False,
         bias: bool = False,
     ) -> Tensor:
-        """Append a "same"-padded convolution of (B, C, H, W), with its batch norm folded in where ``norm``."""
+        """Append a "same"-padded convolution of (B, C, H, W).
+
+        Args:
+            x: Input.
+            channels: Output channels.
+            kernel: Side of the window.
+            stride: Step of the window.
+            dilation: Distance between neighbouring elements of the window.
+            depthwise: Whether each channel is convolved separately.
+            norm: Whether a batch norm follows, which is folded in.
+            bias: Whether the convolution has a bias of its own.
+        """
         batch, in_channels, height, width = x.shape
         shape = (batch, channels, -(-height // stride), -(-width // stride))
         window = kernel * kernel * (1 if depthwise else in_channels)
@@ -115,6 +133,7 @@ class Graph:
             (x,),
             shape,
             macs=_product(shape) * window,
+            # A batch norm trains a scale and a shift; folded in, it leaves a bias.
             params=channels * (window + (2 if norm else int(bias))),
             weights=channels * (window + int(norm or bias)),
             kernel=kernel,
@@ -161,13 +180,13 @@ class Graph:
         return self._append("add", name, (a, b), a.shape)
 
     def mul(self, a: Tensor, b: Tensor | None = None) -> Tensor:
-        """Append an element-wise product with a tensor (broadcast) or, without one, with a constant."""
-        return self._append(
-            "mul", "mul" if b is not None else "scale", (a,) if b is None else (a, b), a.shape
-        )
+        """Append an element-wise product with ``b`` (broadcast) or, without it, with a constant."""
+        if b is None:
+            return self._append("mul", "scale", (a,), a.shape)
+        return self._append("mul", "mul", (a, b), a.shape)
 
     def sum(self, x: Tensor) -> Tensor:
-        """Append a sum over the last axis, which stays with size one."""
+        """Append a sum over the last axis, which keeps size one."""
         return self._append("sum", "sum", (x,), (*x.shape[:-1], 1))
 
     def mean(self, x: Tensor) -> Tensor:
@@ -175,7 +194,7 @@ class Graph:
         return self._append("mean", "mean", (x,), x.shape[:2])
 
     def concat(self, *parts: Tensor) -> Tensor:
-        """Append a concatenation along the second axis, such as that of maps along their channels."""
+        """Append a concatenation along the second axis, the channels of maps."""
         length: Size = 0
         for part in parts:
             length = length + part.shape[1]
@@ -187,13 +206,13 @@ class Graph:
         return self._append("transpose", "transpose", (x,), shape)
 
     def unfold(self, x: Tensor, patch: int) -> Tensor:
-        """Append the gathering of p x p patches: (B, C, H, W) to (B, C, p*p, N); a view where p is 1."""
+        """Append the unfolding of patches: (B, C, H, W) to (B, C, p*p, N); a view for p = 1."""
         batch, channels, height, width = x.shape
         shape = (batch, channels, patch * patch, (height // patch) * (width // patch))
         return self.view(x, *shape) if patch == 1 else self._append("unfold", "unfold", (x,), shape)
 
     def fold(self, x: Tensor, patch: int, height: int, width: int) -> Tensor:
-        """Append the inverse of :meth:`unfold`: (B, C, p*p, N) to (B, C, H, W); a view where p is 1."""
+        """Append the inverse of :meth:`unfold`: (B, C, p*p, N) to (B, C, H, W)."""
         shape = (*x.shape[:2], height, width)
         return self.view(x, *shape) if patch == 1 else self._append("fold", "fold", (x,), shape)
 
@@ -202,7 +221,7 @@ class Graph:
         return self._append("resize", "bilinear", (x,), (*x.shape[:2], height, width))
 
     def call(self, x: Tensor) -> Tensor:
-        """Append the place of a part that keeps the shape of ``x`` and is lowered apart."""
+        """Append the place of a part that keeps the shape of ``x`` and is lowered separately."""
         return self._append("call", "call", (x,), x.shape)
 
     def _append(
@@ -219,8 +238,12 @@ class Graph:
 
 
 def _product(sizes: tuple[Size, ...]) -> Size:
-    """Return the product of sizes, the plain numbers first: each operation on an array takes ten times as long as one on numbers."""
-    number, result = 1, None
+    """Return the product of sizes.
+
+    The plain numbers are multiplied first, since an operation on arrays takes ten times as long.
+    """
+    number = 1
+    result: Size = None
     for size in sizes:
         if isinstance(size, int):
             number *= size

@@ -1,7 +1,4 @@
-"""The layers that all blocks and heads are made of.
-
-The forward of each block, by the block's name.
-"""
+"""Layers that all blocks and heads share, and the registry of the blocks' modules."""
 
 from __future__ import annotations
 
@@ -26,7 +23,17 @@ def conv_norm(
     dilation: int = 1,
     activation: str = "silu",
 ) -> nn.Sequential:
-    """Return a "same"-padded convolution, batch norm and, unless ``activation`` is ``"linear"``, SiLU or ReLU."""
+    """Return a "same"-padded convolution with batch norm and activation.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel: Side of the window.
+        stride: Step of the window.
+        groups: Channel groups of the convolution.
+        dilation: Distance between neighbouring elements of the window.
+        activation: ``"silu"``, ``"relu"``, or ``"linear"`` for none.
+    """
     padding = (kernel - 1) // 2 * dilation
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False),
@@ -38,11 +45,15 @@ def conv_norm(
 
 
 def copy(x: Tensor) -> Tensor:
-    """Return ``x`` in contiguous memory of its own, so that the copy is a kernel wherever the lowering has one."""
+    """Return a copy of ``x`` in contiguous memory.
+
+    The copy is always made, so that the network runs a kernel wherever the lowering lists one.
+    """
     return x.clone(memory_format=torch.contiguous_format)
 
 
 MODULES: Registry[Callable[[int, Any, float], nn.Module]] = Registry(
     "block module", "mvt_nas.blocks", suffix="module"
 )
-"""``(width, config, dropout) -> nn.Module`` that maps (B, width, H, W) to (B, width, H', W')."""
+"""Constructor of each block's module, by the block's name: ``(width, config, dropout) ->
+nn.Module``, which maps (B, width, H, W) to (B, width, H', W')."""

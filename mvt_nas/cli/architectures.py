@@ -1,35 +1,43 @@
-"""The predicted latency of one network, as ``mvt-nas show`` prints it.
-
-``mvt-nas zoo`` and ``mvt-nas show``: architectures and their exact costs.
-"""
+"""``mvt-nas zoo`` and ``mvt-nas show``: architectures, their exact costs and predicted latency."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
 from mvt_nas.cli.render import format_number, print_json, print_table
-
-if TYPE_CHECKING:
-    from mvt_nas.space.architecture import Architecture
-    from mvt_nas.tasks.base import Task
+from mvt_nas.cost.breakdown import CostBreakdown, break_down
+from mvt_nas.cost.counts import Counts, count
+from mvt_nas.cost.cross_check import count_with_fvcore, count_with_thop
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.space.published import Published, published, published_names
+from mvt_nas.tasks.base import Task, at_resolution, task_from_text
 
 
 def predicted_latencies(
     architecture: Architecture, devices: tuple[str, ...], num_classes: int, task: Task | None = None
 ) -> list[dict[str, Any]]:
-    """Return the latency on each device as plain data; on the default one, where there is one, if none is named.
+    """Return the predicted latency on each device as plain data.
+
+    Args:
+        architecture: The architecture.
+        devices: Names or files of latency profiles; empty for the default one, if it exists.
+        num_classes: Outputs of the classifier.
+        task: Task of the network; ``None`` for classification.
 
     Raises:
-        LatencyError: there is no such device.
+        LatencyError: There is no such device.
     """
     from mvt_nas.latency.profile_lookup import default_profile_name, load_profile, profile_files
 
     default = default_profile_name()
+    if not devices and default in profile_files():
+        devices = (default,)
     entries = []
-    for name in devices or ((default,) if default in profile_files() else ()):
+    for name in devices:
         profile = load_profile(name)
         found = profile.predictor.predict(
             architecture, batch_size=profile.batch_size, num_classes=num_classes, task=task
@@ -38,13 +46,13 @@ def predicted_latencies(
         entries.append(
             {"device": profile.name, "batch_size": profile.batch_size}
             | figures
-            | {"strange": list(found.strange)}
+            | {"strange": list(found.uncalibrated)}
         )
     return entries
 
 
 def print_latencies(entries: list[dict[str, Any]]) -> None:
-    """Print one line per device, and another where a prediction is an extrapolation."""
+    """Print one line per device, and a second one where the prediction is an extrapolation."""
     for entry in entries:
         interval = f"90 % interval {entry['low_ms']:.4g} to {entry['high_ms']:.4g}"
         click.echo(
@@ -55,33 +63,30 @@ def print_latencies(entries: list[dict[str, Any]]) -> None:
             kinds = ", ".join(entry["strange"])
             share = f"{100 * entry['outside']:.0f}" if entry["outside"] >= 0.005 else "Less than 1"
             click.echo(
-                f"  {share} % of that lies outside what was calibrated ({kinds}): the interval may"
+                f"  {share} % of it is outside the calibrated range ({kinds}): the interval may"
                 " not hold"
             )
 
 
 @click.command("zoo")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def zoo_command(as_json: bool) -> None:
-    """List the 19 published models with their exact and published figures."""
-    from mvt_nas.cost.counts import count
-    from mvt_nas.space.published import published, published_names
-
+    """List the 19 published models with their exact costs and published figures."""
     models = [(published(name), count(published(name).architecture)) for name in published_names()]
     if as_json:
         print_json([_zoo_entry(model, counts) for model, counts in models])
         return
     rows = [
         [
-            m.name,
-            f"arXiv {m.paper}",
-            format_number(c.params),
-            format_number(c.macs),
-            f"{c.memory_mb:.1f}",
-            f"{m.imagenet_top1:.1f}",
-            f"{m.params_m:.1f} M",
+            model.name,
+            f"arXiv {model.paper}",
+            format_number(counts.params),
+            format_number(counts.macs),
+            f"{counts.memory_mb:.1f}",
+            f"{model.imagenet_top1:.1f}",
+            f"{model.params_m:.1f} M",
         ]
-        for m, c in models
+        for model, counts in models
     ]
     print_table(
         ["model", "paper", "params", "MACs", "memory MB", "ImageNet top-1 %", "params (paper)"],
@@ -93,7 +98,7 @@ def zoo_command(as_json: bool) -> None:
     )
 
 
-def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
+def _zoo_entry(model: Published, counts: Counts) -> dict[str, Any]:
     return {
         "name": model.name,
         "key": model.architecture.key,
@@ -114,7 +119,7 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
     "--resolution",
     type=click.IntRange(8, 8192),
     metavar="PX",
-    help="Side of the image instead of the architecture's own.",
+    help="Side of the input image in pixels.  [default: that of the architecture]",
 )
 @click.option(
     "--batch-size",
@@ -128,12 +133,12 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
     "--num-classes",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Outputs of the classifier.  [default: those of the run or the training, or 1000]",
+    help="Number of classes.  [default: that of the run or the training, or 1000]",
 )
 @click.option(
     "--task",
     metavar="NAME[,FIELD=VALUE]",
-    help="With the head of detection or segmentation.  [default: classification]",
+    help="Task of the network: detection or segmentation.  [default: classification]",
 )
 @click.option(
     "--device",
@@ -141,19 +146,21 @@ def _zoo_entry(model: Any, counts: Any) -> dict[str, Any]:
     multiple=True,
     metavar="NAME",
     help=(
-        "Predict the latency on this device, a name or a profile's file; may be repeated. "
-        " [default: that of latency_ms]"
+        "Predict the latency on this device: the name or the file of a latency profile. May be"
+        " repeated.  [default: the device of latency_ms]"
     ),
 )
 @click.option(
-    "--counters", is_flag=True, help="Also count with fvcore and thop, and say why they differ."
+    "--counters",
+    is_flag=True,
+    help="Also print the counts of fvcore and thop, and why they differ.",
 )
 @click.option(
     "--arch-json",
     is_flag=True,
-    help="Only the architecture, as a JSON file that every command reads.",
+    help="Print only the architecture, as JSON that other commands accept as a file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def show_command(
     architecture: str,
     resolution: int | None,
@@ -165,52 +172,40 @@ def show_command(
     arch_json: bool,
     as_json: bool,
 ) -> None:
-    """Show a network stage by stage: block, shape, params, MACs; and its predicted latency.
+    """Show the parts of a network (layers, shapes, params, MACs) and its predicted latency.
 
     The network is a published model, an architecture file, the folder of a training, or a candidate
-        of a run: results/phone:19,
-    results/phone:knee, results/phone:accuracy (the best in it), or the most accurate within a
-    limit, 'results/phone:latency_ms<=5'.
+    of a run: results/phone:19, results/phone:knee, results/phone:accuracy (the best in accuracy),
+    or 'results/phone:latency_ms<=5' (the most accurate within a limit).
     """
-    from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
-    from mvt_nas.cost.breakdown import break_down
-    from mvt_nas.tasks.base import at_resolution, task_from_text
-
     if as_json and arch_json:
         raise click.UsageError(
             "--json and --arch-json exclude each other: each prints one document"
         )
     if task is not None and counters:
         raise click.UsageError(
-            "--counters and --task exclude each other: the other counters are for classifiers"
+            "--counters and --task exclude each other: fvcore and thop count classifiers only"
         )
-    own = resolve_network(architecture)
-    classes = num_classes or own.num_classes or DEFAULT_CLASSES
-    found = (
-        own.architecture
-        if resolution is None
-        else replace(own.architecture, resolution_px=resolution)
-    )
+    network = resolve_network(architecture)
+    classes = num_classes or network.num_classes or DEFAULT_CLASSES
+    shown = network.architecture
+    shown_task = network.task if task is None else task_from_text(task)
+    if resolution is not None:
+        shown = replace(shown, resolution_px=resolution)
+        shown_task = None if shown_task is None else at_resolution(shown_task, resolution)
     if arch_json:
-        print_json(found.to_dict())
+        print_json(shown.to_dict())
         return
-    purpose = own.task if task is None else task_from_text(task)
-    purpose = (
-        purpose if purpose is None or resolution is None else at_resolution(purpose, resolution)
-    )
-    summary = break_down(found, batch_size=batch_size, num_classes=classes, task=purpose)
-    latencies = predicted_latencies(found, devices, classes, purpose)
-    counted = _counters(found, batch_size) if counters else []
+    costs = break_down(shown, batch_size=batch_size, num_classes=classes, task=shown_task)
+    latencies = predicted_latencies(shown, devices, classes, shown_task)
+    counted = _counters(shown, batch_size) if counters else []
     if as_json:
-        told = {} if purpose is None else {"task": purpose.to_dict()}
-        document = (
-            {"name": own.title, "key": found.key, "architecture": found.to_dict()}
-            | told
-            | summary.to_dict()
-        )
-        print_json(document | {"latency": latencies, "counters": counted})
+        document = {"name": network.title, "key": shown.key, "architecture": shown.to_dict()}
+        if shown_task is not None:
+            document["task"] = shown_task.to_dict()
+        print_json(document | costs.to_dict() | {"latency": latencies, "counters": counted})
         return
-    _print_summary(own.title, summary)
+    _print_costs(network.title, costs)
     print_latencies(latencies)
     for entry in counted:
         click.echo(
@@ -219,9 +214,7 @@ def show_command(
         )
 
 
-def _counters(architecture: Any, batch_size: int) -> list[dict[str, Any]]:
-    from mvt_nas.cost.cross_check import count_with_fvcore, count_with_thop
-
+def _counters(architecture: Architecture, batch_size: int) -> list[dict[str, Any]]:
     counted = [
         count_with_fvcore(architecture, batch_size),
         count_with_thop(architecture, batch_size),
@@ -232,12 +225,11 @@ def _counters(architecture: Any, batch_size: int) -> list[dict[str, Any]]:
     ]
 
 
-def _print_summary(title: str, summary: Any) -> None:
-    counts = summary.counts
-    purpose = "" if summary.task is None else f"{summary.task.kind}, "
+def _print_costs(title: str, costs: CostBreakdown) -> None:
+    counts = costs.counts
+    task = "" if costs.task is None else f"{costs.task.kind}, "
     click.echo(
-        f"{title}  (key {summary.key}, {purpose}{summary.resolution_px} px, batch"
-        f" {summary.batch_size})\n"
+        f"{title}  (key {costs.key}, {task}{costs.resolution_px} px, batch {costs.batch_size})\n"
     )
     rows = [
         [
@@ -248,7 +240,7 @@ def _print_summary(title: str, summary: Any) -> None:
             format_number(part.macs),
             f"{100 * part.macs / max(counts.macs, 1):.1f} %",
         ]
-        for part in summary.parts
+        for part in costs.parts
     ]
     rows.append(
         ["total", "", "", format_number(counts.params), format_number(counts.macs), "100.0 %"]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mvt_nas.cli.render import format_number
+from mvt_nas.metrics.names import LATENCY
 
 if TYPE_CHECKING:
+    from mvt_nas.metrics.metric import Metric
     from mvt_nas.nas.baselines.specification import LoadedBaseline
     from mvt_nas.nas.problem.device_profiles import Devices
     from mvt_nas.nas.runs.run import Run
@@ -130,15 +132,15 @@ def baselines_document(run: Run) -> list[dict[str, Any]]:
 
 
 def _told(texts: Sequence[str], devices: Devices) -> list[LoadedBaseline]:
-    from mvt_nas.metrics.names import LATENCY
     from mvt_nas.nas.baselines.specification import load_baselines
     from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 
-    names = DeviceProfiles(devices)
+    profiles = DeviceProfiles(devices)
 
-    def full_name(metric: str) -> str:
-        return (
-            next(iter(devices)) if metric == LATENCY and len(devices) == 1 else names.metric(metric)
-        )
+    def resolve(metric: Metric) -> Metric:
+        # Without device and task, the only latency of the run is meant.
+        if str(metric) == LATENCY and len(devices) == 1:
+            return next(iter(devices))
+        return profiles.resolve(metric)
 
-    return load_baselines(texts, full_name)
+    return load_baselines(texts, resolve)

@@ -9,18 +9,8 @@ import click
 
 from mvt_nas.cli.baselines import baseline_lines, baselines_document
 from mvt_nas.cli.render import format_accuracy_model, format_interval, format_number, print_table
-from mvt_nas.metrics.names import (
-    ACCURACY,
-    COST_NAMES,
-    IMAGENET,
-    LATENCY,
-    TRAINED,
-    device_of,
-    is_cost,
-    is_latency,
-    of_task,
-    task_of,
-)
+from mvt_nas.metrics.metric import Metric, Source
+from mvt_nas.metrics.names import ACCURACY, COST_NAMES, IMAGENET, LATENCY, TRAINED
 
 if TYPE_CHECKING:
     from mvt_nas.nas.runs.candidate import Candidate
@@ -77,23 +67,23 @@ def print_front(run: Run) -> None:
     )
     if not front:
         return
-    objectives = [objective.metric for objective in run.config.objectives]
-    guessed = [IMAGENET] if any(IMAGENET in candidate.scores for candidate in front) else []
-    of_tasks = [of_task(kind, name) for kind in run.config.tasks for name in COST_NAMES]
-    metrics = list(dict.fromkeys([*objectives, *run.devices, *of_tasks, *COST_NAMES, *guessed]))
     columns = [
-        (name, kind)
-        for name in metrics
-        for kind in ("predicted", *(["measured"] if run.measured.get(name) else []))
+        (metric, kind)
+        for metric in _metrics(run, front)
+        for kind in ("predicted", *(["measured"] if run.measured.get(metric.full_name) else []))
     ]
     place = next(index for index, candidate in enumerate(front) if candidate.number == knee)
     shown = [front[index] for index in evenly_spaced_subset(len(front), _MOST_ROWS, place)]
     rows = [
-        [str(c.number), *(_cell(run, name, kind, c, complete) for name, kind in columns), c.origin]
+        [
+            str(c.number),
+            *(_cell(run, metric, kind, c, complete) for metric, kind in columns),
+            c.origin,
+        ]
         for c in shown
     ]
     print_table(
-        ["id", *(_header(run, name, kind) for name, kind in columns), "origin"],
+        ["id", *(_header(run, metric, kind) for metric, kind in columns), "origin"],
         rows,
         text_columns=0,
     )
@@ -114,6 +104,17 @@ def print_front(run: Run) -> None:
         click.echo(line)
 
 
+def _metrics(run: Run, front: list[Candidate]) -> list[Metric]:
+    """Return the metrics that the table of a front shows."""
+    costs = [Metric.parse(name) for name in COST_NAMES]
+    of_tasks = [cost.for_task(task) for task in run.config.tasks for cost in costs]
+    metrics = [objective.metric for objective in run.config.objectives]
+    metrics += [*run.devices, *of_tasks, *costs]
+    if any(IMAGENET in candidate.scores for candidate in front):
+        metrics.append(Metric.parse(IMAGENET))
+    return list(dict.fromkeys(metrics))
+
+
 def _names(run: Run, knee: int | None) -> str:
     """Return how other commands take a candidate of this run, in one line."""
     from shlex import quote
@@ -121,10 +122,11 @@ def _names(run: Run, knee: int | None) -> str:
     limit = "params<=2M"
     if len(run.devices) == 1 and knee is not None:
         (metric,) = run.devices
-        limit = f"{of_task(task_of(metric), LATENCY)}<={run.candidates[knee].scores[metric]:.2g}"
+        latency = Metric.parse(LATENCY).for_task(metric.task)
+        limit = f"{latency}<={run.candidates[knee].scores[metric.full_name]:.2g}"
     names = [
         quote(f"{run.folder}:{name}")
-        for name in ("ID", "knee", run.config.objectives[0].metric, limit)
+        for name in ("ID", "knee", run.config.objectives[0].name, limit)
     ]
     return (
         f"Other commands take {names[0]}, {names[1]}, {names[2]} (the best in an objective),"
@@ -152,30 +154,31 @@ def _measured(run: Run, candidate: Candidate) -> dict[str, LatencyRecord]:
     }
 
 
-def _header(run: Run, name: str, kind: str) -> str:
-    """Return what stands above a column; the device only where there are several."""
-    if not is_latency(name):
-        return _HEADERS.get(name, name)
-    words = (
-        f"{kind} ms"
-        if len(set(map(device_of, run.devices))) == 1
-        else f"{kind} ms@{device_of(name)}"
-    )
-    return of_task(task_of(name), words)
+def _header(run: Run, metric: Metric, kind: str) -> str:
+    """Return the header of a column, with the device where the run has several."""
+    if not metric.is_latency:
+        return _HEADERS.get(metric.full_name, metric.full_name)
+    several = len({latency.device for latency in run.devices}) > 1
+    device = f"@{metric.device}" if several else ""
+    task = f"{metric.task}." if metric.task else ""
+    return f"{task}{kind} ms{device}"
 
 
-def _cell(run: Run, name: str, kind: str, candidate: Candidate, complete: list[Candidate]) -> str:
+def _cell(
+    run: Run, metric: Metric, kind: str, candidate: Candidate, complete: list[Candidate]
+) -> str:
+    name = metric.full_name
     if kind == "measured":
-        one = run.measured[name].get(candidate.key)
-        return "" if one is None else format_number(one.ms)
-    from mvt_nas.nas.problem.metrics import is_proxy, metric_direction
-
+        record = run.measured[name].get(candidate.key)
+        return "" if record is None else format_number(record.ms)
     value = candidate.scores[name]
     if name == ACCURACY:
         return format_interval(candidate)
-    if not is_proxy(name):
-        return format_number(value) if is_cost(name) else f"{value:.1f}"
+    if metric.is_cost:
+        return format_number(value)
+    if metric.source is not Source.PROXY:
+        return f"{value:.1f}"
 
-    sign = 1 if metric_direction(name) == "max" else -1
-    beaten = sum(sign * other.scores[name] <= sign * value for other in complete)
-    return f"{format_number(value)} ({100 * beaten / len(complete):.0f} %)"
+    sign = metric.direction.sign
+    no_better = sum(sign * other.scores[name] >= sign * value for other in complete)
+    return f"{format_number(value)} ({100 * no_better / len(complete):.0f} %)"

@@ -1,4 +1,4 @@
-"""``mvt-nas latency``: how long networks take, here or behind a command."""
+"""``mvt-nas latency``: latencies of networks on this machine or behind a command."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas.cli.latency_options import (
+    COMMAND,
+    DTYPE,
+    JSON,
+    RUNTIME,
+    THREADS,
+    TIMEOUT,
+    runtime_name,
+)
 from mvt_nas.cli.latency_profiles import COMMANDS
+from mvt_nas.cli.network_spec import DEFAULT_CLASSES, ResolvedNetwork, resolve_network
+from mvt_nas.cli.predicted_vs_measured import (
+    HEADER,
+    Prediction,
+    format_cells,
+    predict_measured,
+    print_comparison_notes,
+)
 from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.errors import LatencyError, listing
+from mvt_nas.tasks.base import Task, task_from_text
 
 if TYPE_CHECKING:
-    from mvt_nas.cli.network_spec import ResolvedNetwork
     from mvt_nas.latency.profile import DeviceProfile
-    from mvt_nas.tasks.base import Task
+    from mvt_nas.latency.timing.measure import LatencyMeasurement
+    from mvt_nas.space.architecture import Architecture
 
 
 @click.group("latency")
 def latency_group() -> None:
-    """Measure and predict how long networks take."""
+    """Measure and predict the latency of networks."""
 
 
 @latency_group.command("measure")
 @click.argument("networks", metavar="NAME|FILE|RUN:ID|FOLDER|FILE.onnx...", nargs=-1, required=True)
-@click.option(
-    "--runtime",
-    metavar="NAME",
-    help="What runs the networks (see: mvt-nas latency runtimes).  [default: onnxruntime]",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 4096),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Threads of one inference.",
-)
-@click.option(
-    "--dtype",
-    default="fp32",
-    show_default=True,
-    metavar="fp32|int8",
-    help="Data type; with int8, networks are quantised first.",
-)
+@RUNTIME
+@THREADS
+@DTYPE
 @click.option(
     "--batch-size", type=click.IntRange(1), metavar="N", help="Images per inference.  [default: 1]"
 )
@@ -54,18 +56,18 @@ def latency_group() -> None:
     default=5.0,
     show_default=True,
     metavar="S",
-    help="Seconds of timing per network.",
+    help="Duration of the timing per network, in seconds.",
 )
 @click.option(
     "--resolution",
     type=click.IntRange(8, 8192),
     metavar="PX",
-    help="Side of the image instead of the architecture's own.",
+    help="Side of the image in pixels.  [default: the architecture's own]",
 )
 @click.option(
     "--task",
     metavar="NAME[,FIELD=VALUE]",
-    help="With the head of detection or segmentation.  [default: classification]",
+    help="Add the head of detection or segmentation.  [default: classification]",
 )
 @click.option(
     "--num-classes",
@@ -76,22 +78,11 @@ def latency_group() -> None:
 @click.option(
     "--device",
     metavar="NAME",
-    help="Show beside it what this device's profile predicts (see: mvt-nas latency devices).",
+    help="Also show the prediction of this profile (see: mvt-nas latency devices).",
 )
-@click.option(
-    "--command",
-    metavar="'... {model}'",
-    help="A shell command that runs the ONNX file {model} and prints milliseconds.",
-)
-@click.option(
-    "--timeout",
-    type=float,
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that one call of the command may take.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@COMMAND
+@TIMEOUT
+@JSON
 def measure_command(
     networks: tuple[str, ...],
     runtime: str | None,
@@ -109,16 +100,14 @@ def measure_command(
 ) -> None:
     """Time networks against each other: milliseconds per inference.
 
-    The figure is the 10th percentile over shuffled rounds, with its 95 % interval. Of an ONNX file
-    that mvt-nas export wrote, --device predicts the network in it.
+    The latency is the 10th percentile over shuffled rounds, with its 95 % interval. For an ONNX
+    file that mvt-nas export wrote, --device predicts the network in it.
     """
-    from mvt_nas.cli.predicted_vs_measured import predictions
     from mvt_nas.latency.fingerprint import fingerprint
     from mvt_nas.latency.profile_lookup import load_profile
     from mvt_nas.latency.runtime import usable_runtime
     from mvt_nas.latency.timing.measure import measure
     from mvt_nas.latency.timing.settings import TimingSettings
-    from mvt_nas.tasks.base import task_from_text
 
     if task is not None and any(name.endswith(".onnx") for name in networks):
         raise click.UsageError(
@@ -126,93 +115,104 @@ def measure_command(
             " of the two"
         )
     profile = None if device is None else load_profile(device)
-    found, classes, own = _found(networks, num_classes)
-    purpose = own if task is None else task_from_text(task)
+    titled, classes, own_task = _resolve(networks, num_classes)
     settings = TimingSettings(
-        runtime=runtime or ("command" if command is not None else "onnxruntime"),
+        runtime=runtime_name(runtime, command),
         threads=threads,
         batch_size=batch_size,
         resolution_px=resolution,
-        task=purpose,
+        task=own_task if task is None else task_from_text(task),
         seconds=seconds,
         command=command,
         timeout_s=timeout,
         dtype=dtype,
         num_classes=classes,
     )
-    where = fingerprint(
+    surroundings = fingerprint(
         usable_runtime(settings.runtime, dtype), threads=threads, command=command, dtype=dtype
     )
-    measured = measure(found, settings)
-    predicted = (
-        predictions(measured, [network for _, network in found], classes, purpose, profile)
-        if profile
-        else [None] * len(measured)
-    )
+    measured = measure(titled, settings)
+    predicted: list[Prediction | None] = [None] * len(measured)
+    if profile:
+        bare = [network for _, network in titled]
+        predicted = predict_measured(measured, bare, classes, settings.task, profile)
     if as_json:
         print_json(
-            [_entry(one, where, beside) for one, beside in zip(measured, predicted, strict=True)]
+            [
+                _json_entry(measurement, surroundings, prediction)
+                for measurement, prediction in zip(measured, predicted, strict=True)
+            ]
         )
     else:
-        _print(measured, where, profile, predicted)
+        _print(measured, surroundings, profile, predicted)
 
 
-def _found(
+def _resolve(
     names: Sequence[str], num_classes: int | None
-) -> tuple[list[tuple[str, Any]], int, Task | None]:
-    """Return titles and networks, and the number of classes and the task that all of them get: what is compared has to be alike."""
-    from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
-    from mvt_nas.errors import LatencyError, listing
+) -> tuple[list[tuple[str, Architecture | Path]], int, Task | None]:
+    """Return networks with titles, and the number of classes and the task of all of them.
 
-    found = [Path(name) if name.endswith(".onnx") else resolve_network(name) for name in names]
-    said = sorted(
-        {one.num_classes for one in found if not isinstance(one, Path) and one.num_classes}
-    )
-    if num_classes is None and len(said) > 1:
+    Only networks with equal outputs can be compared.
+    """
+    titled: list[tuple[str, Architecture | Path]] = []
+    resolved: list[ResolvedNetwork] = []
+    for name in names:
+        if name.endswith(".onnx"):
+            titled.append((str(Path(name)), Path(name)))
+        else:
+            network = resolve_network(name)
+            resolved.append(network)
+            titled.append((network.title, network.architecture))
+    known = sorted({network.num_classes for network in resolved if network.num_classes})
+    if num_classes is None and len(known) > 1:
         raise LatencyError(
-            f"the networks have different numbers of classes ({listing(said)}); --num-classes says"
+            f"the networks have different numbers of classes ({listing(known)}); --num-classes sets"
             " one for all"
         )
-    pairs = [
-        (str(one), one) if isinstance(one, Path) else (one.title, one.architecture) for one in found
-    ]
-    return (
-        pairs,
-        num_classes or (said[0] if said else DEFAULT_CLASSES),
-        _same_task([one for one in found if not isinstance(one, Path)]),
-    )
+    classes = num_classes or (known[0] if known else DEFAULT_CLASSES)
+    return titled, classes, _common_task(resolved)
 
 
-def _same_task(named: Sequence[ResolvedNetwork]) -> Task | None:
-    from mvt_nas.errors import LatencyError, listing
-
-    tasks = list(dict.fromkeys(one.task for one in named))
+def _common_task(networks: Sequence[ResolvedNetwork]) -> Task | None:
+    tasks = list(dict.fromkeys(network.task for network in networks))
     if len(tasks) > 1:
         raise LatencyError(
-            f"the networks are for different tasks ({listing(tasks)}); --task says one for all"
+            f"the networks are for different tasks ({listing(tasks)}); --task sets one for all"
         )
     return tasks[0] if tasks else None
 
 
-def _entry(measured: Any, found: dict[str, Any], predicted: Any) -> dict[str, Any]:
-    entry = {
+def _json_entry(
+    measured: LatencyMeasurement, surroundings: dict[str, Any], predicted: Prediction | None
+) -> dict[str, Any]:
+    runtime = surroundings["runtime"]
+    timing = asdict(measured.timing)
+    return {
         "network": measured.network,
         "key": measured.key,
         "input_shape": list(measured.input_shape),
         "macs": measured.macs,
+        **{name: timing[name] for name in ("ms", "low_ms", "high_ms", "median_ms", "min_ms")},
+        "rounds": timing["rounds"],
+        "cpu_per_wall": timing["cpu_per_wall"],
+        "probe_ms": timing["reference_ms"],
+        "warnings": list(timing["warnings"]),
+        "runtime": runtime["name"],
+        "threads": runtime["threads"],
+        "dtype": runtime["dtype"],
+        "predicted": predicted,
+        "fingerprint": surroundings,
     }
-    timing = asdict(measured.timing) | {"warnings": list(measured.timing.warnings)}
-    runtime = found["runtime"]
-    how = {"runtime": runtime["name"], "threads": runtime["threads"], "dtype": runtime["dtype"]}
-    return entry | timing | how | {"predicted": predicted, "fingerprint": found}
 
 
 def _print(
-    measured: list[Any], found: dict[str, Any], device: DeviceProfile | None, predicted: list[Any]
+    measured: Sequence[LatencyMeasurement],
+    surroundings: dict[str, Any],
+    device: DeviceProfile | None,
+    predicted: Sequence[Prediction | None],
 ) -> None:
-    from mvt_nas.cli.predicted_vs_measured import HEADER, cells, say_of
     from mvt_nas.latency.fingerprint import describe
-    from mvt_nas.latency.timing.measure import PROBE_NAME, PROBE_RESOLUTION_PX
+    from mvt_nas.latency.timing.measure import REFERENCE_MODEL, REFERENCE_RESOLUTION_PX
 
     header = [
         "network",
@@ -225,42 +225,42 @@ def _print(
         "MACs",
     ]
     rows = [
-        _row(one, cells(one.timing.ms, beside) if device else [])
-        for one, beside in zip(measured, predicted, strict=True)
+        _row(measurement, format_cells(measurement.timing.ms, prediction) if device else [])
+        for measurement, prediction in zip(measured, predicted, strict=True)
     ]
     print_table(header, rows)
-    click.echo(f"\n{describe(found)}")
-    probe_ms = measured[0].timing.probe_ms
-    if probe_ms is not None:
-        click.echo(f"probe ({PROBE_NAME} at {PROBE_RESOLUTION_PX} px): {probe_ms:.3g} ms")
+    click.echo(f"\n{describe(surroundings)}")
+    reference_ms = measured[0].timing.reference_ms
+    if reference_ms is not None:
+        click.echo(
+            f"reference model ({REFERENCE_MODEL} at {REFERENCE_RESOLUTION_PX} px):"
+            f" {reference_ms:.3g} ms"
+        )
     if device is not None:
-        say_of(device, found, predicted)
-    for one in measured:
-        for warning in one.timing.warnings:
-            click.echo(f"warning: {one.network}: {warning}", err=True)
+        print_comparison_notes(device, surroundings, predicted)
+    for measurement in measured:
+        for warning in measurement.timing.warnings:
+            click.echo(f"warning: {measurement.network}: {warning}", err=True)
 
 
-def _row(measured: Any, predicted: list[str]) -> list[str]:
+def _row(measured: LatencyMeasurement, predicted: list[str]) -> list[str]:
     timing = measured.timing
-    interval = f"{timing.low_ms:.4g} to {timing.high_ms:.4g}"
-    cpu_per_wall = "" if timing.cpu_per_wall is None else f"{timing.cpu_per_wall:.2f}"
-    macs = "" if measured.macs is None else format_number(measured.macs)
     return [
         measured.network,
         f"{timing.ms:.4g}",
-        interval,
+        f"{timing.low_ms:.4g} to {timing.high_ms:.4g}",
         *predicted,
         f"{timing.median_ms:.4g}",
         str(timing.rounds),
-        cpu_per_wall,
-        macs,
+        "" if timing.cpu_per_wall is None else f"{timing.cpu_per_wall:.2f}",
+        "" if measured.macs is None else format_number(measured.macs),
     ]
 
 
 @latency_group.command("runtimes")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@JSON
 def runtimes_command(as_json: bool) -> None:
-    """List the runtimes: which can be used here, and how to install the others."""
+    """List the runtimes, whether each can be used here, and how to install the others."""
     from mvt_nas.latency.runtime import RUNTIMES
 
     entries: list[dict[str, Any]] = []
@@ -280,20 +280,17 @@ def runtimes_command(as_json: bool) -> None:
     if as_json:
         print_json(entries)
         return
-    print_table(
-        ["runtime", "usable", "version", "dtypes", "what"],
+    rows = [
         [
-            [
-                e["name"],
-                "yes" if e["usable"] else "no",
-                e["version"] or "",
-                " ".join(e["dtypes"]),
-                e["trouble"] or e["summary"],
-            ]
-            for e in entries
-        ],
-        text_columns=5,
-    )
+            entry["name"],
+            "yes" if entry["usable"] else "no",
+            entry["version"] or "",
+            " ".join(entry["dtypes"]),
+            entry["trouble"] or entry["summary"],
+        ]
+        for entry in entries
+    ]
+    print_table(["runtime", "usable", "version", "dtypes", "what"], rows, text_columns=5)
 
 
 for _command in COMMANDS:

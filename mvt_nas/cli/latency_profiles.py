@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas.cli.latency_options import (
+    BATCH_SIZE,
+    COMMAND,
+    DTYPE,
+    JSON,
+    MINUTES,
+    RUNTIME,
+    SEED,
+    SPACE,
+    THREADS,
+    TIMEOUT,
+    runtime_name,
+)
 from mvt_nas.cli.render import print_json, print_table
 
+if TYPE_CHECKING:
+    from mvt_nas.latency.profile import DeviceProfile
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_OUT = click.option(
+    "--out",
+    type=_FILE,
+    metavar="FILE",
+    help="File to write.  [default: NAME.json in your folder of devices]",
+)
+_QUALITY_JSON = click.option("--json", "as_json", is_flag=True, help="Print the quality as JSON.")
 
 
 @click.command("profile")
@@ -20,51 +43,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--name",
     required=True,
     metavar="NAME",
-    help="What objectives and budgets will call it: latency_ms@NAME.",
+    help="Name in objectives and budgets: latency_ms@NAME.",
 )
-@click.option(
-    "--runtime",
-    metavar="NAME",
-    help="What runs the networks (see: mvt-nas latency runtimes).  [default: onnxruntime]",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 4096),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Threads of one inference.",
-)
-@click.option(
-    "--dtype",
-    default="fp32",
-    show_default=True,
-    metavar="fp32|int8",
-    help="Data type; with int8, networks are quantised first.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Images per inference.",
-)
-@click.option(
-    "--minutes",
-    type=float,
-    default=8.0,
-    show_default=True,
-    metavar="M",
-    help="For everything, about.",
-)
-@click.option(
-    "--space",
-    default="mobilevit",
-    show_default=True,
-    metavar="SPACE",
-    help="From which the networks are taken.",
-)
+@RUNTIME
+@THREADS
+@DTYPE
+@BATCH_SIZE
+@MINUTES
+@SPACE
 @click.option(
     "--fit",
     "to_fit",
@@ -72,50 +58,24 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     default=36,
     show_default=True,
     metavar="N",
-    help="Networks that the model is fitted to.",
+    help="Networks to fit the model to.",
 )
 @click.option(
+    "--test-networks",
     "--judge",
-    "to_judge",
+    "to_test",
     type=int,
     default=15,
     show_default=True,
     metavar="N",
-    help="Other networks that it is judged by.",
+    help="Held-out networks to evaluate the model on.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Of the choice of networks.",
-)
-@click.option(
-    "--command",
-    metavar="'... {model}'",
-    help="A shell command that runs the ONNX file {model} and prints milliseconds.",
-)
-@click.option(
-    "--timeout",
-    type=float,
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds that one call of the command may take.",
-)
-@click.option(
-    "--out",
-    type=_FILE,
-    metavar="FILE",
-    help="Where to write it.  [default: NAME.json among your devices]",
-)
-@click.option(
-    "--restart", is_flag=True, help="Forget what an interrupted calibration has measured."
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="The quality as one JSON document instead of words."
-)
+@SEED
+@COMMAND
+@TIMEOUT
+@_OUT
+@click.option("--restart", is_flag=True, help="Discard the measurements of an interrupted run.")
+@_QUALITY_JSON
 def profile_command(
     name: str,
     runtime: str | None,
@@ -125,7 +85,7 @@ def profile_command(
     minutes: float,
     space: str,
     to_fit: int,
-    to_judge: int,
+    to_test: int,
     seed: int,
     command: str | None,
     timeout: float,
@@ -133,18 +93,17 @@ def profile_command(
     restart: bool,
     as_json: bool,
 ) -> None:
-    """Make the profile of this machine, or of what a command runs on.
+    """Create the profile of this machine, or of the device behind a command.
 
-    Measures networks spread over the space, fits the latency model, and judges it by networks that
-    it was not fitted to. When it is interrupted, the same command goes on.
+    Measures networks spread over the space, fits the latency model, and evaluates it on other
+    networks. If it is interrupted, the same command resumes it.
     """
     from mvt_nas.latency.calibration.calibrate import CalibrationPlan, calibrate
-    from mvt_nas.latency.profile_lookup import user_folder
     from mvt_nas.latency.timing.settings import TimingSettings
     from mvt_nas.space.search_space import load_space
 
     settings = TimingSettings(
-        runtime=runtime or ("command" if command is not None else "onnxruntime"),
+        runtime=runtime_name(runtime, command),
         threads=threads,
         dtype=dtype,
         batch_size=batch_size,
@@ -152,19 +111,17 @@ def profile_command(
         timeout_s=timeout,
         seed=seed,
     )
-    plan = CalibrationPlan(name, load_space(space), settings, minutes, to_fit, to_judge)
-    path = out or user_folder() / f"{name}.json"
-    with _heats() as listener:
+    plan = CalibrationPlan(name, load_space(space), settings, minutes, to_fit, to_test)
+    path = out or _default_path(name)
+    with _progress() as listener:
         profile = calibrate(plan, path, restart=restart, listener=listener)
     if as_json:
         print_json(
             {"profile": str(path), "metric": profile.metric, "quality": dict(profile.quality)}
         )
         return
-    click.echo(_words(profile.quality))
-    click.echo(
-        f"wrote {path}; use it as --objective {profile.metric} or --budget '{profile.metric}<=15'"
-    )
+    click.echo(_format_quality(profile.quality))
+    _print_usage(path, profile)
 
 
 @click.command("suite")
@@ -174,7 +131,7 @@ def profile_command(
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="A new folder.",
+    help="Folder to write, which must not contain a suite.",
 )
 @click.option(
     "--networks",
@@ -182,31 +139,11 @@ def profile_command(
     default=12,
     show_default=True,
     metavar="N",
-    help="How many.",
+    help="Number of networks.",
 )
-@click.option(
-    "--space",
-    default="mobilevit",
-    show_default=True,
-    metavar="SPACE",
-    help="From which they are taken.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Images per inference.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Of the choice and the weights.",
-)
+@SPACE
+@BATCH_SIZE
+@SEED
 def suite_command(folder: Path, networks: int, space: str, batch_size: int, seed: int) -> None:
     """Write networks to measure on a device without Python, and a CSV file to fill in."""
     from mvt_nas.latency.calibration.offline_suite import write_suite
@@ -214,9 +151,8 @@ def suite_command(folder: Path, networks: int, space: str, batch_size: int, seed
     from mvt_nas.space.search_space import load_space
 
     formats = ("onnx", "litert") if RUNTIMES.get("litert").trouble() is None else ("onnx",)
-    found = load_space(space)
     path = write_suite(
-        found,
+        load_space(space),
         folder,
         networks=networks,
         batch_size=batch_size,
@@ -234,53 +170,49 @@ def suite_command(folder: Path, networks: int, space: str, batch_size: int, seed
 @click.argument("name")
 @click.argument("measurements", metavar="MEASUREMENTS.csv", type=_FILE)
 @click.option(
+    "--base-profile",
     "--donor",
+    "base_profile",
     metavar="PROFILE",
-    help="Whose proportions are kept, or roofline.  [default: what fits best]",
+    help=(
+        "Profile whose relative kernel costs serve as the prior, or 'roofline'.  [default: the one"
+        " that fits best]"
+    ),
 )
 @click.option(
     "--penalty",
     type=float,
     metavar="P",
-    help="How hard factors over the donor are drawn together.  [default: by cross-validation]",
+    help=(
+        "Penalty on differences between the factors of the base profile.  [default: by"
+        " cross-validation]"
+    ),
 )
-@click.option("--device", metavar="TEXT", help="What the networks ran on.  [default: NAME]")
-@click.option("--runtime", default="unknown", metavar="TEXT", help="What ran them.")
+@click.option(
+    "--device", metavar="TEXT", help="Description of the measured device.  [default: NAME]"
+)
+@click.option("--runtime", default="unknown", metavar="TEXT", help="Name of the runtime.")
 @click.option(
     "--source",
     default="measured by hand",
     show_default=True,
     metavar="TEXT",
-    help="Where the figures come from.",
+    help="Origin of the latencies.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1, 4096),
     metavar="N",
-    help="Threads of one inference, where they are known.",
+    help="Threads of one inference, if known.",
 )
 @click.option("--dtype", default="fp32", show_default=True, metavar="TEXT", help="Data type.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Images per inference.",
-)
-@click.option(
-    "--out",
-    type=_FILE,
-    metavar="FILE",
-    help="Where to write it.  [default: NAME.json among your devices]",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="The quality as one JSON document instead of words."
-)
+@BATCH_SIZE
+@_OUT
+@_QUALITY_JSON
 def fit_command(
     name: str,
     measurements: Path,
-    donor: str | None,
+    base_profile: str | None,
     penalty: float | None,
     device: str | None,
     runtime: str,
@@ -291,31 +223,29 @@ def fit_command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a profile from the times of whole networks, ten or more."""
+    """Create a profile from the times of whole networks, ten or more."""
     from mvt_nas.latency.calibration.fit_from_times import TimesOrigin, profile_from_times
     from mvt_nas.latency.calibration.latency_csv import read_measurements
-    from mvt_nas.latency.profile_lookup import user_folder
 
     origin = TimesOrigin(name, device or name, runtime, source, threads, dtype, batch_size)
     profile = profile_from_times(
-        read_measurements(measurements), origin, donor=donor, penalty=penalty
+        read_measurements(measurements), origin, base_profile=base_profile, penalty=penalty
     )
-    path = out or user_folder() / f"{name}.json"
+    path = out or _default_path(name)
     profile.write(path)
     if as_json:
         print_json(
             {
                 "profile": str(path),
                 "metric": profile.metric,
-                "donor": profile.donor,
+                "donor": profile.base_profile,
                 "quality": dict(profile.quality),
             }
         )
         return
-    click.echo(f"{_words(profile.quality)}\ndonor: {profile.method['fit']}")
-    click.echo(
-        f"wrote {path}; use it as --objective {profile.metric} or --budget '{profile.metric}<=15'"
-    )
+    click.echo(_format_quality(profile.quality))
+    click.echo(f"base profile: {profile.method['fit']}")
+    _print_usage(path, profile)
 
 
 @click.command("evaluate")
@@ -326,121 +256,124 @@ def fit_command(
     default=40,
     show_default=True,
     metavar="N",
-    help="Fresh random networks; the published ones come on top.",
+    help="Number of new random networks; the published ones are added.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Of the draw.",
-)
-@click.option(
-    "--minutes",
-    type=float,
-    default=8.0,
-    show_default=True,
-    metavar="M",
-    help="For everything, about.",
-)
-@click.option(
-    "--space",
-    default="mobilevit",
-    show_default=True,
-    metavar="SPACE",
-    help="From which the networks are drawn.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
+@SEED
+@MINUTES
+@SPACE
+@JSON
 def evaluate_command(
     name: str | None, n: int, seed: int, minutes: float, space: str, as_json: bool
 ) -> None:
-    """Say whether a profile still holds on this machine, by networks that it has never seen."""
+    """Evaluate a profile on this machine, on networks that it was not fitted to."""
     from mvt_nas.latency.calibration.evaluate import evaluate_profile
     from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
     from mvt_nas.space.search_space import load_space
 
     profile = load_profile(name or default_profile_name())
-    with _heats() as listener:
-        found = evaluate_profile(
+    with _progress() as listener:
+        evaluation = evaluate_profile(
             profile, load_space(space), n=n, seed=seed, minutes=minutes, listener=listener
         )
     if as_json:
-        print_json({"profile": profile.name, "seed": seed, "random": n} | found.to_dict())
+        print_json({"profile": profile.name, "seed": seed, "random": n} | evaluation.to_dict())
         return
+    scaled = evaluation.after_scale | {"noise_floor": evaluation.noise_floor}
     click.echo(
-        f"with the factor {found.scale:.3f} of this machine's speed now:"
-        f" {_words(found.after_scale | {'noise_floor': found.noise_floor})}"
+        f"with the factor {evaluation.scale:.3f} of this machine's speed now:"
+        f" {_format_quality(scaled)}"
     )
-    click.echo(f"without it: {_words(found.before_scale)}")
+    click.echo(f"without it: {_format_quality(evaluation.before_scale)}")
     click.echo(
-        f"{100 * found.covered:.0f} % of the measurements lie in the predictions' 90 % intervals"
+        f"{100 * evaluation.covered:.0f} % of the measurements are within the predictions' 90 %"
+        " intervals"
     )
-    click.echo(
-        f"{profile.name}"
-        f" {'holds here' if found.holds else 'does not hold here: make one with mvt-nas latency profile'}"
-    )
+    if evaluation.holds:
+        click.echo(f"{profile.name} holds here")
+    else:
+        click.echo(f"{profile.name} does not hold here: create one with mvt-nas latency profile")
 
 
 @click.command("devices")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@JSON
 def devices_command(as_json: bool) -> None:
-    """List the profiles, and how good each is."""
+    """List the profiles and their quality."""
     from mvt_nas.latency.profile_lookup import default_profile_name, load_profile, profile_files
 
-    entries = []
-    for name, path in profile_files().items():
-        profile = load_profile(name)
-        runtime = {key: profile.runtime.get(key) for key in ("name", "version", "threads")}
-        plain = {
-            key: getattr(profile, key)
-            for key in ("name", "metric", "source", "dtype", "batch_size", "donor", "created")
-        }
-        entries.append(
-            {
-                **plain,
-                "default": name == default_profile_name(),
-                "here": profile.is_here(),
-                "runtime": runtime,
-                "device": dict(profile.device),
-            }
-            | {"quality": dict(profile.quality), "file": str(path)}
-        )
+    entries = [
+        _device_entry(load_profile(name), path, is_default=name == default_profile_name())
+        for name, path in profile_files().items()
+    ]
     if as_json:
         print_json(entries)
         return
-    print_table(
-        ["device", "runtime", "threads", "dtype", "error", "within 10 %", "n", "judged by", "here"],
-        [_row(e) for e in entries],
-        4,
-    )
-
-
-def _row(entry: dict[str, Any]) -> list[str]:
-    quality, runtime = entry["quality"], entry["runtime"]
-    name = f"{entry['name']}{' (default)' if entry['default'] else ''}"
-    shares = [
-        _percent(quality.get("mape"), 1),
-        _percent(quality.get("within10"), 0),
-        *(str(quality.get(key, "?")) for key in ("n", "split")),
+    header = [
+        "device",
+        "runtime",
+        "threads",
+        "dtype",
+        "error",
+        "within 10 %",
+        "n",
+        "evaluated on",
+        "here",
     ]
+    print_table(header, [_device_row(entry) for entry in entries], text_columns=4)
+
+
+def _device_entry(profile: DeviceProfile, path: Path, *, is_default: bool) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "metric": profile.metric,
+        "source": profile.source,
+        "dtype": profile.dtype,
+        "batch_size": profile.batch_size,
+        "donor": profile.base_profile,
+        "created": profile.created,
+        "default": is_default,
+        "here": profile.is_here(),
+        "runtime": {key: profile.runtime.get(key) for key in ("name", "version", "threads")},
+        "device": dict(profile.device),
+        "quality": dict(profile.quality),
+        "file": str(path),
+    }
+
+
+def _device_row(entry: dict[str, Any]) -> list[str]:
+    quality = entry["quality"]
+    runtime = entry["runtime"]
     return [
-        name,
+        f"{entry['name']}{' (default)' if entry['default'] else ''}",
         str(runtime["name"]),
         str(runtime["threads"] or "?"),
         entry["dtype"],
-        *shares,
+        _format_percent(quality.get("mape"), 1),
+        _format_percent(quality.get("within10"), 0),
+        str(quality.get("n", "?")),
+        str(quality.get("split", "?")),
         "yes" if entry["here"] else "no",
     ]
 
 
-def _percent(share: Any, digits: int) -> str:
-    """Return a share in words; a profile that somebody wrote by hand need not say it."""
+def _default_path(name: str) -> Path:
+    from mvt_nas.latency.profile_lookup import user_folder
+
+    return user_folder() / f"{name}.json"
+
+
+def _print_usage(path: Path, profile: DeviceProfile) -> None:
+    click.echo(
+        f"wrote {path}; use it as --objective {profile.metric} or --budget '{profile.metric}<=15'"
+    )
+
+
+def _format_percent(share: Any, digits: int) -> str:
+    """Return a share as a percentage; ``?`` if a profile written by hand lacks it."""
     return f"{100 * share:.{digits}f} %" if isinstance(share, int | float) else "?"
 
 
-def _words(quality: Any) -> str:
-    """Return figures of quality as one line."""
+def _format_quality(quality: Mapping[str, Any]) -> str:
+    """Return error statistics as one line."""
     parts = [
         f"mean error {100 * quality['mape']:.1f} %",
         f"{100 * quality['within5']:.0f} % within ±5 %",
@@ -454,14 +387,14 @@ def _words(quality: Any) -> str:
 
 
 @contextmanager
-def _heats() -> Iterator[Callable[[int, int, str], None]]:
-    """Yield a listener that shows how far a measurement is: a bar on a terminal, lines elsewhere."""
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
+    """Yield a listener that prints progress: a bar on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda done, total, what: click.echo(f"{done}/{total} heats measured", err=True)
+        yield lambda done, total, what: click.echo(f"{done}/{total} rounds measured", err=True)
         return
     from tqdm import tqdm
 
-    with tqdm(unit="heat", dynamic_ncols=True, file=sys.stderr) as bar:
+    with tqdm(unit="round", dynamic_ncols=True, file=sys.stderr) as bar:
 
         def listener(done: int, total: int, what: str) -> None:
             bar.total = total

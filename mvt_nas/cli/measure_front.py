@@ -1,9 +1,10 @@
-"""Measuring a front from the command line: progress, Ctrl-C, and what the figures say in words."""
+"""Measuring a front from the command line: options, progress, interruption, and a summary."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from statistics import median
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,7 @@ MOST = click.option(
     default=20,
     show_default=True,
     metavar="N",
-    help="Networks of the front that are measured, evenly spread along it.",
+    help="Largest number of networks of the front to measure, evenly spread along it.",
 )
 SECONDS = click.option(
     "--measure-seconds",
@@ -26,34 +27,34 @@ SECONDS = click.option(
     default=1.0,
     show_default=True,
     metavar="S",
-    help="Seconds of timing per network that is measured.",
+    help="Duration of the timing per measured network, in seconds.",
 )
 
 
 def measured_run(run: Run, most: int, seconds: float) -> tuple[Run, bool]:
-    """Return the run with its front measured, and whether Ctrl-C ended that.
+    """Measure the front of a run; return the run, and True if Ctrl-C interrupted the measurement.
 
     Raises:
-        MvtNasError: there is nothing that could be measured here.
+        MvtNasError: nothing can be measured here.
     """
     from mvt_nas.nas.measure_front import measure_front
 
-    def tell(done: int, total: int) -> None:
+    def print_progress(done: int, total: int) -> None:
         end = "\n" if done == total or not sys.stderr.isatty() else "\r"
         click.echo(f"measured {done}/{total} networks of the front{end}", nl=False, err=True)
 
-    ended = measure_front(run, most=most, seconds=seconds, listener=tell)
+    ended = measure_front(run, most=most, seconds=seconds, listener=print_progress)
     if ended.interrupted:
         click.echo(
-            "\nMeasuring was interrupted; what was finished is kept. Go on with:  mvt-nas pareto"
-            f" {run.folder} --measure",
+            "\nThe measurement was interrupted; finished networks are kept. Resume with:  mvt-nas"
+            f" pareto {run.folder} --measure",
             err=True,
         )
     return ended.run, ended.interrupted
 
 
 def worth_measuring(run: Run) -> bool:
-    """Return whether a run predicts latency on this machine, and has something that can be measured."""
+    """Return True if a run predicts latency on this machine and has networks to measure."""
     if not run.devices or not run.complete():
         return False
     from mvt_nas.nas.measure_front import devices_here
@@ -62,19 +63,17 @@ def worth_measuring(run: Run) -> bool:
 
 
 def format_agreement(run: Run) -> list[str]:
-    """Return one sentence per device on how what was measured compares with what was predicted."""
-    from mvt_nas.metrics.names import task_of
+    """Return one sentence per device that compares measured with predicted latencies."""
     from mvt_nas.nas.runs.latency_records import latency_agreement
 
     sentences = []
     for metric, profile in run.devices.items():
-        measured = run.measured.get(metric, {})
+        measured = run.measured.get(metric.full_name, {})
         found = latency_agreement(measured)
         if found is None:
             continue
-        task = task_of(metric)
-        where = profile.name if task is None else f"{profile.name}, for {task}"
-        median_of = f"median of {found.n}{_probe(profile.probe_ms, measured)}"
+        where = profile.name if metric.task is None else f"{profile.name}, for {metric.task}"
+        median_of = f"median of {found.n}{_format_machine_state(profile.reference_ms, measured)}"
         text = f"Measured on {where}: {slower(found.factor)} than predicted ({median_of})"
         sentences.append(
             f"{text}; that one factor apart, predictions are {100 * found.rest:.1f} % off at the"
@@ -84,20 +83,18 @@ def format_agreement(run: Run) -> list[str]:
 
 
 def slower(factor: float) -> str:
-    """Return a factor between two latencies as words that go on with "than"."""
+    """Return the ratio of two latencies as text that "than" can follow."""
     if factor >= 2:
         return f"{factor:.1f} times slower"
     return f"{100 * abs(factor - 1):.1f} % {'slower' if factor >= 1 else 'faster'}"
 
 
-def _probe(then_ms: float | None, measured: Mapping[str, LatencyRecord]) -> str:
-    """Return what the probe, a network that is always the same, says of the machine's state."""
-    from statistics import median
-
-    values = [one.probe_ms for one in measured.values() if one.probe_ms]
-    if not then_ms or not values:
+def _format_machine_state(profiled_ms: float | None, measured: Mapping[str, LatencyRecord]) -> str:
+    """Return the change of the machine's speed since it was profiled, by the reference model."""
+    values = [record.probe_ms for record in measured.values() if record.probe_ms]
+    if not profiled_ms or not values:
         return ""
     return (
-        f"; the probe, always the same network, is {slower(median(values) / then_ms)} than when the"
-        " device was profiled"
+        f"; the reference model is {slower(median(values) / profiled_ms)} than when the device was"
+        " profiled"
     )

@@ -1,4 +1,8 @@
-"""What people name networks by: a published model, a JSON file, a candidate of a run (``results/x:12``, ``results/x:knee``), a training."""
+"""Network specifications on the command line.
+
+A network is specified by the name of a published model, a JSON file, a candidate of a run
+(``results/x:12``, ``results/x:knee``), or the folder of a training.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +21,20 @@ if TYPE_CHECKING:
 _CONFIG, _RUN = "config.yaml", "run.yaml"
 
 DEFAULT_CLASSES = 1000
-"""Outputs of the classifier where neither the command line nor what was named says how many."""
+"""Outputs of the classifier if neither the command line nor the specification gives them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedNetwork:
-    """A network that was named.
+    """The network of a specification.
 
     Attributes:
-        title: what people read.
-        stem: what files are called after.
-        architecture: of the network.
-        num_classes: outputs of its classifier, where a run or a training says so.
-        folder: of the training, where one was named.
-        config: what that training did.
+        title: Name of the network for people.
+        stem: Name of the network for file names.
+        architecture: Architecture of the network.
+        num_classes: Outputs of its classifier, if a run or a training gives them.
+        folder: Folder of the training, if the specification is one.
+        config: Configuration of that training.
     """
 
     title: str
@@ -42,15 +46,15 @@ class ResolvedNetwork:
 
     @property
     def task(self) -> Task | None:
-        """The task of the training; ``None`` for classification, and where no training was named."""
+        """Task of the training; ``None`` for classification and without a training."""
         return None if self.config is None else self.config.task
 
     @property
     def weights(self) -> Path | None:
-        """The best weights of the training; ``None`` where none was named.
+        """Best weights of the training; ``None`` without a training.
 
         Raises:
-            TrainingError: it has not ended.
+            TrainingError: The training has not ended.
         """
         if self.folder is None:
             return None
@@ -60,26 +64,26 @@ class ResolvedNetwork:
         if not path.is_file():
             raise TrainingError(
                 f"{path}: is missing; the training has not ended, mvt-nas train --resume --out"
-                f" {self.folder} goes on with it"
+                f" {self.folder} continues it"
             )
         return path
 
 
 def resolve(name: str) -> tuple[str, Architecture]:
-    """Return a title and the architecture.
+    """Return the title and the architecture of a network specification.
 
     Raises:
-        MvtNasError: nothing is called so.
+        MvtNasError: The specification matches no network.
     """
     found = resolve_network(name)
     return found.title, found.architecture
 
 
 def resolve_network(name: str) -> ResolvedNetwork:
-    """Return the network that is called so, with what is known of it.
+    """Return the network of a specification.
 
     Raises:
-        MvtNasError: nothing is called so.
+        MvtNasError: The specification matches no network.
     """
     if name in published_names():
         return ResolvedNetwork(name, name, zoo(name))
@@ -91,9 +95,10 @@ def resolve_network(name: str) -> ResolvedNetwork:
     if folder and which:
         return _candidate(folder, which)
     names = published_names()
+    near = nearest(name, names)
     raise ArchitectureError(
-        f"{name!r} is no published model, file, training or candidate RUN:ID{nearest(name, names)}"
-        f" (models: {listing(names)})"
+        f"{name!r} is not a published model, file, training or candidate RUN:ID{near} (models:"
+        f" {listing(names)})"
     )
 
 
@@ -118,11 +123,11 @@ def _candidate(folder: str, which: str) -> ResolvedNetwork:
 def _training(folder: Path) -> ResolvedNetwork:
     if (folder / _RUN).is_file():
         raise ArchitectureError(
-            f"{folder}: a run, not a network; say which candidate: {folder}:ID, {folder}:knee or"
+            f"{folder}: a run, not a network; specify a candidate: {folder}:ID, {folder}:knee or"
             f" {folder}:OBJECTIVE"
         )
     if not (folder / _CONFIG).is_file():
-        raise ArchitectureError(f"{folder}: a folder, but of no training ({_CONFIG} is missing)")
+        raise ArchitectureError(f"{folder}: not the folder of a training ({_CONFIG} is missing)")
     from mvt_nas.training.config import TrainingConfig
 
     config = TrainingConfig.load(folder / _CONFIG)

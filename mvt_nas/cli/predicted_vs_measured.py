@@ -1,4 +1,4 @@
-"""What a device's profile predicts, beside what ``mvt-nas latency measure`` has measured."""
+"""Predictions of a device's profile next to the results of ``mvt-nas latency measure``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from mvt_nas.cli.measure_front import slower
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES
+from mvt_nas.errors import ExportError
 from mvt_nas.tasks.base import at_resolution
 
 if TYPE_CHECKING:
@@ -22,20 +23,23 @@ if TYPE_CHECKING:
 HEADER = ["predicted ms", "90 % interval", "measured is"]
 
 Prediction = dict[str, Any]
-"""Device, milliseconds, interval, and what lies outside of what was calibrated, as plain data."""
+"""Device, milliseconds, interval and extrapolated kernels, as plain data."""
 
 
-def predictions(
+def predict_measured(
     measured: Sequence[LatencyMeasurement],
     networks: Sequence[Architecture | Path],
     num_classes: int,
     task: Task | None,
     device: DeviceProfile,
-) -> list[Any]:
-    """Return for each network that was measured what is predicted; ``None`` for an ONNX file that holds no architecture."""
+) -> list[Prediction | None]:
+    """Return the prediction for each measured network.
+
+    It is ``None`` for an ONNX file that contains no architecture.
+    """
     return [
-        _prediction(one, network, num_classes, task, device)
-        for one, network in zip(measured, networks, strict=True)
+        _prediction(measurement, network, num_classes, task, device)
+        for measurement, network in zip(measured, networks, strict=True)
     ]
 
 
@@ -46,59 +50,68 @@ def _prediction(
     task: Task | None,
     device: DeviceProfile,
 ) -> Prediction | None:
-    architecture, classes, task = (
-        _exported(network) if isinstance(network, Path) else (network, num_classes, task)
-    )
+    if isinstance(network, Path):
+        architecture, num_classes, task = _exported(network)
+    else:
+        architecture = network
     if architecture is None:
         return None
     batch_size, _, side_px, _ = measured.input_shape
-    sized = None if task is None else at_resolution(task, side_px)
-    seen = replace(architecture, resolution_px=side_px)
-    found = device.predictor.predict(seen, batch_size=batch_size, num_classes=classes, task=sized)
-    figures = {name: getattr(found, name) for name in ("ms", "low_ms", "high_ms", "outside")}
-    return {"device": device.name} | figures | {"strange": list(found.strange)}
+    found = device.predictor.predict(
+        replace(architecture, resolution_px=side_px),
+        batch_size=batch_size,
+        num_classes=num_classes,
+        task=None if task is None else at_resolution(task, side_px),
+    )
+    return {
+        "device": device.name,
+        "ms": found.ms,
+        "low_ms": found.low_ms,
+        "high_ms": found.high_ms,
+        "outside": found.outside,
+        "strange": list(found.uncalibrated),
+    }
 
 
 def _exported(path: Path) -> tuple[Architecture | None, int, Task | None]:
-    """Return the architecture, the number of classes and the task in an ONNX file of ``mvt-nas export``."""
-    from mvt_nas.errors import ExportError
+    """Return architecture, number of classes and task in an ONNX file of ``mvt-nas export``.
+
+    The architecture is ``None`` for other files, which can be measured all the same.
+    """
     from mvt_nas.export.reading import read_architecture
 
     try:
-        found = read_architecture(path)
-    except ExportError:  # a file from elsewhere can be measured all the same
+        exported = read_architecture(path)
+    except ExportError:
         return None, 0, None
-    return (
-        found.architecture,
-        int(str(found.settings.get("num_classes", DEFAULT_CLASSES))),
-        found.task,
-    )
+    num_classes = int(str(exported.settings.get("num_classes", DEFAULT_CLASSES)))
+    return exported.architecture, num_classes, exported.task
 
 
-def cells(ms: float, predicted: Prediction | None) -> list[str]:
-    """Return what stands under :data:`HEADER` for a network that takes so many milliseconds."""
+def format_cells(ms: float, predicted: Prediction | None) -> list[str]:
+    """Return the cells under :data:`HEADER` for a network with a measured latency."""
     if predicted is None:
         return ["-", "-", "-"]
     interval = f"{predicted['low_ms']:.4g} to {predicted['high_ms']:.4g}"
     return [f"{predicted['ms']:.4g}", interval, slower(ms / predicted["ms"])]
 
 
-def say_of(
-    device: DeviceProfile, found: dict[str, Any], predicted: Sequence[Prediction | None]
+def print_comparison_notes(
+    device: DeviceProfile, surroundings: dict[str, Any], predicted: Sequence[Prediction | None]
 ) -> None:
-    """Print for which device it is predicted, and why the figures may differ."""
-    there = device.device.get("cpu") or device.device.get("name") or "a device behind a command"
+    """Print the device of the predictions, and reasons why they may differ from measurements."""
+    processor = device.device.get("cpu") or device.device.get("name") or "a device behind a command"
     here = ", this machine" if device.is_here() else ""
     click.echo(
-        f"predicted for {device.name}: {device.runtime['name']}, {device.dtype}; {there}{here}"
+        f"predicted for {device.name}: {device.runtime['name']}, {device.dtype}; {processor}{here}"
     )
-    if _otherwise(device, found["runtime"]):
+    if _differs(device, surroundings["runtime"]):
         click.echo(
-            f"warning: {device.name} is of another runtime, data type or number of threads than was"
-            " measured with",
+            f"warning: {device.name} is for another runtime, data type or number of threads than"
+            " the measurement",
             err=True,
         )
-    if any(one and one["outside"] > 0 for one in predicted):
+    if any(prediction and prediction["outside"] > 0 for prediction in predicted):
         click.echo(
             f"warning: some networks have kernels unlike those that {device.name} rests on: their"
             " intervals may not hold",
@@ -106,8 +119,8 @@ def say_of(
         )
 
 
-def _otherwise(device: DeviceProfile, runtime: dict[str, Any]) -> bool:
-    """Return whether it was measured in another way than the profile is for, as far as both are known."""
+def _differs(device: DeviceProfile, runtime: dict[str, Any]) -> bool:
+    """Return True if a profile is for other settings than those measured, where both are known."""
     names = {device.runtime["name"], runtime["name"]} - {"command"}
     threads = {device.runtime.get("threads"), runtime["threads"]} - {None}
     return len(names) > 1 or len(threads) > 1 or device.dtype != runtime["dtype"]

@@ -234,7 +234,7 @@ def _scores(
     architectures: dict[str, Any], names: list[str], batch: Batch, seed: int
 ) -> Iterator[dict[str, Any]]:
     """Yield one entry per architecture and score; computed on one thread, so that they repeat to the last digit."""
-    from mvt_nas._process import one_torch_thread
+    from mvt_nas._threads_and_malloc import one_torch_thread
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.batches import DIGIT_CLASSES
     from mvt_nas.proxies.suite import score_all

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas.metrics.metric import Source
 from mvt_nas.metrics.names import (
     ACCURACY_BEYOND,
     ACCURACY_HIGH,
     ACCURACY_LOW,
     IMAGENET,
-    TRAINED,
     extrapolated,
 )
 
@@ -74,9 +74,8 @@ def format_interval(candidate: Candidate) -> str:
 def format_accuracy_model(run: Run) -> Iterator[str]:
     """Yield sentences on the accuracies of a run."""
     from mvt_nas.accuracy.protocol import protocol_of
-    from mvt_nas.nas.problem.metrics import is_proxy
 
-    names = [objective.metric for objective in run.config.objectives]
+    sources = {objective.metric.source for objective in run.config.objectives}
     if run.inputs.accuracy is not None:
         accuracy = run.inputs.accuracy
         protocol = protocol_of(accuracy.table)
@@ -91,7 +90,7 @@ def format_accuracy_model(run: Run) -> Iterator[str]:
                 " Where it matters, fix resolution_px."
             )
         yield from _beyond(run)
-    if TRAINED in names and run.config.training is not None:
+    if Source.TRAINED in sources and run.config.training is not None:
         training = run.config.training
         protocol = training.protocol
         yield (
@@ -99,7 +98,7 @@ def format_accuracy_model(run: Run) -> Iterator[str]:
             f" {training.data}, {protocol.epochs} epochs; judged by {protocol.validation_images}"
             " others."
         )
-    if any(is_proxy(name) for name in names):
+    if Source.PROXY in sources:
         yield (
             "A proxy is a training-free score, not an accuracy; in brackets the share of candidates"
             " that are no better."

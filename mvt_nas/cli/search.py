@@ -230,7 +230,7 @@ def search_command(
     folder from the first second: Ctrl-C ends it with everything kept, and --resume goes on to the
     same result.
     """
-    from mvt_nas._process import keep_freed_memory
+    from mvt_nas._threads_and_malloc import keep_freed_memory
     from mvt_nas.cli.baselines import told_before, with_told
     from mvt_nas.cli.progress import SearchProgress
     from mvt_nas.nas.api import search

@@ -108,7 +108,7 @@ _COMPLETED: dict[str, tuple[NameSource, str]] = {
     "device": (devices, "file"),
     "devices": (devices, "file"),
     "NAME|FILE.json": (devices, "file"),
-    "donor": (devices, "file"),
+    "base_profile": (devices, "file"),
     "runtime": (runtimes, "plain"),
     "runner": (lambda: registered("nas/runners"), "plain"),
     "objectives": (objectives, "plain"),

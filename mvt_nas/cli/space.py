@@ -1,4 +1,4 @@
-"""``mvt-nas space``: what a search space holds, before anything is searched."""
+"""``mvt-nas space``: the size, the costs and the budgets of search spaces."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from mvt_nas.cli.parameters import parse_fixed
 from mvt_nas.cli.render import format_number, print_json, print_table
+from mvt_nas.resources import shipped_spaces
 
 
 @click.group("space")
 def space_group() -> None:
-    """Look at search spaces."""
+    """Inspect search spaces."""
 
 
 @space_group.command("check")
@@ -21,21 +23,21 @@ def space_group() -> None:
     "budgets",
     multiple=True,
     metavar="'NAME<=VALUE'",
-    help="A bound on a cost, such as 'macs<=1.2G' or 'latency_ms<=15'. May be repeated.",
+    help="Limit on a cost, such as 'macs<=1.2G' or 'latency_ms<=15'. May be repeated.",
 )
 @click.option(
     "--task",
     "tasks",
     multiple=True,
     metavar="NAME[,FIELD=VALUE]",
-    help="Also the costs with this task's head, detection or segmentation. May be repeated.",
+    help="Also print the costs for a task: detection or segmentation. May be repeated.",
 )
 @click.option(
     "--fix",
     "fixed",
     multiple=True,
     metavar="DIM=VALUE",
-    help="Give a dimension one value. May be repeated.",
+    help="Fix a dimension to one value. May be repeated.",
 )
 @click.option(
     "--samples",
@@ -43,10 +45,16 @@ def space_group() -> None:
     default=100_000,
     show_default=True,
     metavar="N",
-    help="Architectures drawn for medians and shares.",
+    help="Random architectures for medians and shares.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the random architectures.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check_command(
     space: str,
     budgets: tuple[str, ...],
@@ -56,11 +64,10 @@ def check_command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Check a space file; print its size, its costs, and how tight budgets can be.
+    """Check a search space; print its size, its costs, and the tightest budgets it can meet.
 
-    SPACE is a file or the name of a space that ships, such as mobilevit.
+    SPACE is a file, or the name of a shipped space such as mobilevit.
     """
-    from mvt_nas.cli.parameters import parse_fixed
     from mvt_nas.nas.space_summary import summarize_space
     from mvt_nas.space.search_space import load_space
 
@@ -95,56 +102,46 @@ def _print(report: dict[str, Any]) -> None:
     if report["budgets"]:
         answer = "can be met" if report["satisfiable"] else "CANNOT be met"
         click.echo(
-            f"all budgets together {answer}; by {100 * report['feasible_share']:.4g} % of the"
-            " draw\n"
+            f"all budgets together {answer}; {100 * report['feasible_share']:.4g} % of the random"
+            " architectures meet them\n"
         )
         header = ["budget", "feasible %", "tightest alone", "tightest with the others"]
         print_table(header, [_budget_row(entry) for entry in report["budgets"]])
 
 
 def _budget_row(entry: dict[str, Any]) -> list[str]:
-    together = (
-        "none" if entry["tightest_together"] is None else format_number(entry["tightest_together"])
-    )
+    together = entry["tightest_together"]
     return [
         entry["budget"],
         f"{100 * entry['feasible_share']:.4g}",
         format_number(entry["tightest"]),
-        together,
+        "none" if together is None else format_number(together),
     ]
 
 
 @space_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_command(as_json: bool) -> None:
-    """List the spaces that ship."""
-    from mvt_nas.resources import shipped_spaces
+    """List the shipped search spaces."""
     from mvt_nas.space.search_space import load_space
 
     spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]
     entries = [
         {
-            "name": s.name,
-            "size": s.size,
-            "dimensions": len(s.dimensions),
-            "description": s.document.get("description", ""),
-            "file": s.where,
+            "name": space.name,
+            "size": space.size,
+            "dimensions": len(space.dimensions),
+            "description": space.document.get("description", ""),
+            "file": space.where,
         }
-        for s in spaces
+        for space in spaces
     ]
     if as_json:
         print_json(entries)
         return
-    print_table(
-        ["space", "description", "dimensions", "architectures"],
-        [
-            [
-                e["name"],
-                e["description"],
-                str(e["dimensions"]),
-                f"{e['size']:.3g}" if e["size"] > 1e7 else str(e["size"]),
-            ]
-            for e in entries
-        ],
-        text_columns=2,
-    )
+    rows = []
+    for entry in entries:
+        size = f"{entry['size']:.3g}" if entry["size"] > 1e7 else str(entry["size"])
+        rows.append([entry["name"], entry["description"], str(entry["dimensions"]), size])
+    header = ["space", "description", "dimensions", "architectures"]
+    print_table(header, rows, text_columns=2)

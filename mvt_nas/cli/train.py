@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 from mvt_nas.cli.parameters import FILE, FOLDER
 from mvt_nas.cli.progress import TrainingProgress
 from mvt_nas.cli.render import print_json, print_table

@@ -10,16 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from mvt_nas.cli.render import format_interval, format_number
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import (
     ACCURACY,
     ACCURACY_HIGH,
     IMAGENET,
     TRAINED,
-    device_of,
     extrapolated,
-    is_latency,
-    of_task,
-    task_of,
 )
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.pareto import evenly_spaced_subset
@@ -35,7 +33,7 @@ _NAMES = {
     "macs": "MACs",
     "memory_mb": "memory MB",
 }
-_ARROWS = {"min": "↓", "max": "↑"}
+_ARROWS = {Direction.MIN: "↓", Direction.MAX: "↑"}
 _COLOURS = {"running": "green", "ended": "bold", "left": "yellow"}
 
 
@@ -126,7 +124,7 @@ def _counts(view: RunView) -> Text:
 
 def _front_title(view: RunView, rows: int) -> Text:
     some = f", {rows} of them evenly spread" if rows < len(view.front) else ""
-    stars = ACCURACY in (aim.metric for aim in view.config.objectives) and any(
+    stars = ACCURACY in (aim.name for aim in view.config.objectives) and any(
         extrapolated(c.scores) for c in view.front
     )
     notes = f"   last grown by candidate {view.last_growth}" + (
@@ -143,7 +141,7 @@ def _front_title(view: RunView, rows: int) -> Text:
 def _front(view: RunView, rows: int) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     aims = view.config.objectives
-    several = sum(is_latency(aim.metric) for aim in aims) > 1
+    several = sum(aim.metric.is_latency for aim in aims) > 1
     table.add_column("id", justify="right", no_wrap=True)
     for aim in aims:
         table.add_column(
@@ -156,7 +154,7 @@ def _front(view: RunView, rows: int) -> RenderableType:
     for index in evenly_spaced_subset(len(view.front), rows, place):
         candidate = view.front[index]
         knee = candidate.number == view.knee
-        cells = [_value(aim.metric, candidate) for aim in aims]
+        cells = [_value(aim.name, candidate) for aim in aims]
         table.add_row(
             str(candidate.number),
             *cells,
@@ -166,19 +164,19 @@ def _front(view: RunView, rows: int) -> RenderableType:
     return table
 
 
-def _header(metric: str, several: bool) -> str:
-    if is_latency(metric):
-        return of_task(
-            task_of(metric), f"predicted ms@{device_of(metric)}" if several else "predicted ms"
-        )
-    return _NAMES.get(metric, metric)
+def _header(metric: Metric, several: bool) -> str:
+    if not metric.is_latency:
+        return _NAMES.get(metric.full_name, metric.full_name)
+    task = f"{metric.task}." if metric.task else ""
+    device = f"@{metric.device}" if several else ""
+    return f"{task}predicted ms{device}"
 
 
-def _value(metric: str, candidate: Candidate) -> str:
-    if metric == ACCURACY and ACCURACY_HIGH in candidate.scores:
+def _value(name: str, candidate: Candidate) -> str:
+    if name == ACCURACY and ACCURACY_HIGH in candidate.scores:
         return format_interval(candidate)
-    value = candidate.scores[metric]
-    return f"{value:.1f}" if metric in (ACCURACY, TRAINED, IMAGENET) else format_number(value)
+    value = candidate.scores[name]
+    return f"{value:.1f}" if name in (ACCURACY, TRAINED, IMAGENET) else format_number(value)
 
 
 def _chart(view: RunView, width: int, lines: int) -> Iterator[RenderableType]:

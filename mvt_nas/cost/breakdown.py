@@ -1,4 +1,4 @@
-"""The costs of an architecture part by part, with words for what each part is."""
+"""The costs of an architecture part by part, with a description of each part."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class PartCosts:
     """One part of a network.
 
     Attributes:
-        name: ``stem``, ``stage3.conv``, ``stage3.block`` or ``head``.
-        what: in words.
-        shape: of its output, ``channels x height x width``.
-        params: trainable parameters.
-        macs: multiply-adds of the batch.
+        name: Name of the part: ``stem``, ``stage3.conv``, ``stage3.block``, ``head`` or, for a
+            task, a part of the head such as ``head.pyramid``.
+        what: Description of its layers.
+        shape: Shape of its output, ``channels x height x width``.
+        params: Trainable parameters.
+        macs: Multiply-adds of the batch.
     """
 
     name: str
@@ -36,7 +37,16 @@ class PartCosts:
 
 @dataclass(frozen=True, slots=True)
 class CostBreakdown:
-    """An architecture with its parts and its totals."""
+    """The costs of an architecture, part by part and in total.
+
+    Attributes:
+        key: Key of the architecture.
+        resolution_px: Side of the images.
+        batch_size: Images per inference.
+        counts: Costs of the whole network.
+        parts: Costs of its parts, from the image to the output.
+        task: Task of the network; ``None`` for classification.
+    """
 
     key: str
     resolution_px: int
@@ -46,7 +56,7 @@ class CostBreakdown:
     task: Task | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the summary as plain data."""
+        """Return the costs as plain data."""
         counts = {
             name: getattr(self.counts, name) for name in ("params", "macs", "memory_mb", "moved_mb")
         }
@@ -61,19 +71,29 @@ def break_down(
     num_classes: int = 1000,
     task: Task | None = None,
 ) -> CostBreakdown:
-    """Return the costs of an architecture part by part; with a ``task``, of the task's network at the task's resolution."""
+    """Return the costs of an architecture part by part.
+
+    Args:
+        architecture: The architecture.
+        batch_size: Images per inference.
+        num_classes: Outputs of the classifier.
+        task: Task whose network is counted, at the task's resolution; ``None`` for classification.
+
+    Raises:
+        ArchitectureError: A number of images or classes is not allowed, or the backbone does not
+            suit the task.
+    """
     graph = lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
     plan = backbone_steps(architecture, task)
     parts = []
     for scope in dict.fromkeys(op.scope for op in graph.ops):
         ops = [op for op in graph.ops if op.scope == scope]
         shape = " x ".join(str(size) for size in ops[-1].output.shape[1:])
-        words = (
-            _of_head(task, scope)
-            if task is not None and scope.startswith("head.")
-            else _words(architecture, scope, plan)
-        )
-        parts.append(PartCosts(scope, words, shape, total(ops, "params"), total(ops, "macs")))
+        if task is not None and scope.startswith("head."):
+            what = _describe_head_part(task, scope)
+        else:
+            what = _describe_part(architecture, scope, plan)
+        parts.append(PartCosts(scope, what, shape, total(ops, "params"), total(ops, "macs")))
     counts = count(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
     return CostBreakdown(
         architecture.key,
@@ -85,12 +105,13 @@ def break_down(
     )
 
 
-def _of_head(task: Task, scope: str) -> str:
-    """Return what a part of a task's head is, in words: that of its scope without the number behind it."""
-    return HEADS.get(task.kind).words[scope.removeprefix("head.").rstrip("0123456789")]
+def _describe_head_part(task: Task, scope: str) -> str:
+    """Return the description of a part of a task's head; numbered parts share one."""
+    part = scope.removeprefix("head.").rstrip("0123456789")
+    return HEADS.get(task.kind).descriptions[part]
 
 
-def _words(architecture: Architecture, scope: str, plan: Sequence[StageStride]) -> str:
+def _describe_part(architecture: Architecture, scope: str, plan: Sequence[StageStride]) -> str:
     name, _, part = scope.partition(".")
     if name == "stem":
         return "3x3 convolution, stride 2"
@@ -100,33 +121,36 @@ def _words(architecture: Architecture, scope: str, plan: Sequence[StageStride]) 
         )
     number = int(name.removeprefix("stage")) - 1
     stage = architecture.stages[number]
-    return _convolutions(stage, plan[number]) if part == "conv" else _block(stage)
+    if part == "conv":
+        return _describe_convolutions(stage, plan[number])
+    return _describe_block(stage)
 
 
-def _convolutions(stage: Stage, step: StageStride) -> str:
-    kept = (
-        "" if step.stride == stage.stride else f" (not {stage.stride}: the task wants a larger map)"
-    )
+def _describe_convolutions(stage: Stage, step: StageStride) -> str:
+    kept = ""
+    if step.stride != stage.stride:
+        kept = f" (not {stage.stride}: the task needs a larger map)"
     return (
         f"{stage.depth} x inverted residual, expansion {stage.expansion:g}, stride"
         f" {step.stride}{kept}"
     )
 
 
-def _block(stage: Stage) -> str:
-    """Return the block's fields in words; those that hold what they would by default are left out."""
+def _describe_block(stage: Stage) -> str:
+    """Return the kind and the fields of the block; most fields with their default are left out."""
     block = stage.block
     assert block is not None
     values = {name: getattr(block, name) for name in specs(type(block))}
-    told = [
-        name
+    described = [
+        f"{name} {value}"
         for name, value in values.items()
         if value is not None and (name in _ALWAYS or not _is_default(block, name, values))
     ]
-    return f"{block.kind}: {', '.join(f'{name} {values[name]}' for name in told)}"
+    return f"{block.kind}: {', '.join(described)}"
 
 
 _ALWAYS = ("attention", "transformer_depth", "patch", "fusion")
+"""Fields that are described even if they have their default."""
 
 
 def _is_default(block: Block, name: str, values: Mapping[str, Value]) -> bool:

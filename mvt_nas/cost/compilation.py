@@ -1,8 +1,8 @@
-"""Compiling a space: which parts its networks have, and the tables of their costs.
+"""Compilation of a space: the lookup tables of each part that its networks have.
 
-The side of the map that reaches a part is a number of its own: it depends on the resolution and,
-where a patch that does not divide enlarges the map, on all choices before. So each stage also
-tabulates which side leaves it.
+The side of the map that enters a part is a variable of its own. It depends on the resolution and,
+where a patch that does not divide the map enlarges it, on all choices before. So each stage also
+has a table of the side that leaves it. Sides are tabulated by their index in an ascending list.
 """
 
 from __future__ import annotations
@@ -12,215 +12,283 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvt_nas.blocks.base import LOWERINGS, Lowering, Segment
+from mvt_nas.blocks.base import LOWERINGS, BlockPart, Lowering
 from mvt_nas.blocks.graph import Graph
-from mvt_nas.blocks.graph import Tensor as GraphTensor
-from mvt_nas.cost.tabulation import CostSettings, FieldReads, TabulatedPart, grid, tabulate
-from mvt_nas.cost.task_costs import TaskUse
+from mvt_nas.cost.tabulation import (
+    CostSettings,
+    LookupTable,
+    LoweredPart,
+    PartFields,
+    grid,
+    tabulate,
+)
+from mvt_nas.cost.task_costs import TaskVariant
 from mvt_nas.models.lowering import lower_convolutions, lower_head, lower_stem
 from mvt_nas.space.architecture import CONV
 from mvt_nas.space.search_space import SearchSpace
 
-Lowered = tuple[Graph, tuple[GraphTensor, ...]]
-
 
 @dataclass(frozen=True, slots=True)
-class StageParts:
-    """The tables of a stage.
+class StageTables:
+    """The lookup tables of a stage.
 
     Attributes:
-        convolutions: its inverted residuals.
-        blocks: outer and inner part of each block that it may hold.
-        next_side: one column, the index of the side that leaves the stage.
+        convolutions: Costs of its inverted residuals.
+        blocks: Costs of the outer and the inner part of each block that it may hold.
+        next_side: Index of the side that leaves the stage.
     """
 
-    convolutions: TabulatedPart
-    blocks: tuple[tuple[TabulatedPart, TabulatedPart | None], ...]
-    next_side: TabulatedPart
+    convolutions: LookupTable
+    blocks: tuple[tuple[LookupTable, LookupTable | None], ...]
+    next_side: LookupTable
 
 
-def first_side(space: SearchSpace, use: TaskUse | None) -> tuple[TabulatedPart, list[int]]:
-    """Return the index of the side that leaves the stem, and those sides."""
-    if use is not None:
-        return TabulatedPart((), (), 1, np.zeros(1, dtype=np.intp)), [
-            -(-use.task.resolution_px // 2)
-        ]
+def first_side_table(
+    space: SearchSpace, variant: TaskVariant | None
+) -> tuple[LookupTable, list[int]]:
+    """Return the table of the index of the side after the stem, and those sides, ascending."""
+    if variant is not None:
+        only = LookupTable((), (), 1, np.zeros(1, dtype=np.intp))
+        return only, [_halved(variant.task.resolution_px)]
     dimensions, strides, columns = grid(space, ["resolution_px"])
-    after = -(-columns.value("resolution_px") // 2)
+    after = _halved(columns.value("resolution_px"))
     sides = sorted({int(side) for side in after})
-    return TabulatedPart(dimensions, strides, len(columns), np.searchsorted(sides, after)), sides
+    table = LookupTable(dimensions, strides, len(columns), np.searchsorted(sides, after))
+    return table, sides
 
 
-def stem_part(space: SearchSpace, setting: CostSettings, use: TaskUse | None) -> TabulatedPart:
-    """Return the table of the stem."""
+def stem_table(
+    space: SearchSpace, settings: CostSettings, variant: TaskVariant | None
+) -> LookupTable:
+    """Return the table of the stem's costs."""
 
-    def lower(batch_size: int, _: int, fields: dict[str, Any]) -> Lowered:
-        graph, side = Graph(), fields["resolution_px"] if use is None else use.task.resolution_px
-        lower_stem(
-            graph, graph.input(batch_size, setting.in_channels, side, side), width=fields["width"]
-        )
+    def build_graph(batch_size: int, _: int, fields: dict[str, Any]) -> LoweredPart:
+        graph = Graph()
+        side = fields["resolution_px"] if variant is None else variant.task.resolution_px
+        images = graph.input(batch_size, settings.in_channels, side, side)
+        lower_stem(graph, images, width=fields["width"])
         return graph, ()
 
-    scalars = {"resolution_px": "resolution_px"} if use is None else {}
-    return tabulate(space, setting, FieldReads(scalars, {"width": "stem.width"}), [0], lower)
+    # The side of the images is a field of the architecture or of the task, so the table has one
+    # entry for the side that enters the part, whatever it is.
+    scalars = {"resolution_px": "resolution_px"} if variant is None else {}
+    fields = PartFields(scalars, {"width": "stem.width"})
+    return tabulate(space, settings, fields, [0], build_graph)
 
 
-def head_part(space: SearchSpace, setting: CostSettings, sides: list[int]) -> TabulatedPart:
-    """Return the table of the head."""
+def head_table(space: SearchSpace, settings: CostSettings, sides: list[int]) -> LookupTable:
+    """Return the table of the costs of the classifier's head."""
 
-    def lower(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
+    def build_graph(batch_size: int, side: int, fields: dict[str, Any]) -> LoweredPart:
         graph = Graph()
         x = graph.input(batch_size, fields["width"], side, side)
-        lower_head(graph, x, width=fields["head_width"] or None, num_classes=setting.num_classes)
+        width = fields["head_width"] or None
+        lower_head(graph, x, width=width, num_classes=settings.num_classes)
         return graph, ()
 
     last = f"stage{space.plan.stages}.width"
-    return tabulate(
-        space, setting, FieldReads({"head_width": "head.width"}, {"width": last}), sides, lower
-    )
+    fields = PartFields({"head_width": "head.width"}, {"width": last})
+    return tabulate(space, settings, fields, sides, build_graph)
 
 
-def stage_parts(
-    space: SearchSpace, setting: CostSettings, number: int, sides: list[int], use: TaskUse | None
-) -> tuple[StageParts, list[int]]:
-    """Return the tables of a stage, and the sides of the maps that may leave it."""
-    stride = None if use is None else use.steps[number - 1].stride
-    scope = f"stage{number}"
-    before = "stem.width" if number == 1 else f"stage{number - 1}.width"
-    kinds = [str(kind) for kind in np.unique(_all_values(space, f"{scope}.block")) if kind != CONV]
-    holds = use is not None and number - 2 in use.taps
-    convolutions = _convolutions_part(space, setting, scope, before, sides, stride, holds)
-    blocks = tuple(_block_parts(space, setting, scope, kind, sides, stride) for kind in kinds)
-    next_side, after = _next_side(space, scope, kinds, sides, stride)
-    return StageParts(convolutions, blocks, next_side), after
-
-
-def _all_values(space: SearchSpace, path: str) -> NDArray[Any]:
-    return grid(space, [path])[2].value(path)
-
-
-def _convolutions_part(
+def stage_tables(
     space: SearchSpace,
-    setting: CostSettings,
-    scope: str,
-    before: str,
+    settings: CostSettings,
+    number: int,
+    sides: list[int],
+    variant: TaskVariant | None,
+) -> tuple[StageTables, list[int]]:
+    """Return the tables of a stage, and the sides of the maps that may leave it, ascending.
+
+    Args:
+        space: Search space.
+        settings: Costs that are tabulated.
+        number: Number of the stage, from 1.
+        sides: Sides of the maps that may enter it, ascending.
+        variant: Strides and taps of a task; ``None`` for classification.
+    """
+    stride = None if variant is None else variant.stages[number - 1].stride
+    stage = f"stage{number}"
+    # The head reads the map of the stage before, so it stays alive beyond this stage. Taps count
+    # stages from 0, ``number`` counts from 1.
+    tapped = variant is not None and number - 2 in variant.taps
+    values = grid(space, [f"{stage}.block"])[2].value(f"{stage}.block")
+    kinds = [str(kind) for kind in np.unique(values) if kind != CONV]
+    convolutions = _convolutions_table(space, settings, number, sides, stride, tapped)
+    blocks = tuple(_block_tables(space, settings, stage, kind, sides, stride) for kind in kinds)
+    next_side, after = _next_side_table(space, stage, kinds, sides, stride)
+    return StageTables(convolutions, blocks, next_side), after
+
+
+def _convolutions_table(
+    space: SearchSpace,
+    settings: CostSettings,
+    number: int,
     sides: list[int],
     stride: int | None,
-    holds: bool,
-) -> TabulatedPart:
-    """Return the table of a stage's inverted residuals; ``stride`` stands for the stage's own, ``holds`` keeps their input alive."""
+    keeps_input: bool,
+) -> LookupTable:
+    """Return the table of the costs of a stage's inverted residuals.
 
-    def lower(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
+    A ``stride`` replaces the stage's own; ``keeps_input`` keeps their input alive to the end.
+    """
+
+    def build_graph(batch_size: int, side: int, fields: dict[str, Any]) -> LoweredPart:
         graph = Graph()
         x = graph.input(batch_size, fields["before"], side, side)
         step = stride or fields["stride"]
-        choices = {name: fields[name] for name in ("width", "depth", "expansion")}
         lower_convolutions(
-            graph, x, stride=step, first_adds=fields["same"] and step == 1, **choices
+            graph,
+            x,
+            width=fields["width"],
+            stride=step,
+            depth=fields["depth"],
+            expansion=fields["expansion"],
+            first_adds=fields["same"] and step == 1,
         )
-        return graph, (x,) if holds else ()
+        return graph, (x,) if keeps_input else ()
 
-    scalars = {name: f"{scope}.{name}" for name in ("stride", "expansion")}
-    arrays = {"before": before, "width": f"{scope}.width"}
-    return tabulate(
-        space,
-        setting,
-        FieldReads(scalars, arrays, ("depth", f"{scope}.depth"), same=(before, f"{scope}.width")),
-        sides,
-        lower,
+    stage = f"stage{number}"
+    before = "stem.width" if number == 1 else f"stage{number - 1}.width"
+    fields = PartFields(
+        scalars={name: f"{stage}.{name}" for name in ("stride", "expansion")},
+        arrays={"before": before, "width": f"{stage}.width"},
+        repeat=("depth", f"{stage}.depth"),
+        same=(before, f"{stage}.width"),
     )
+    return tabulate(space, settings, fields, sides, build_graph)
 
 
-def _block_parts(
+def _block_tables(
     space: SearchSpace,
-    setting: CostSettings,
-    scope: str,
+    settings: CostSettings,
+    stage: str,
     kind: str,
     sides: list[int],
     stride: int | None,
-) -> tuple[TabulatedPart, TabulatedPart | None]:
+) -> tuple[LookupTable, LookupTable | None]:
+    """Return the tables of a block's costs: those of its outer part, and of its inner one if any.
+
+    ``sides`` are those that enter the stage, so both tables also read the stride.
+    """
     lowering = LOWERINGS.get(kind)
+    outer = _outer_table(space, settings, lowering, stage, kind, sides, stride)
+    if lowering.inner is None:
+        return outer, None
+    return outer, _inner_table(space, settings, lowering, stage, kind, sides, stride)
 
-    def outer_side(side: int, fields: dict[str, Any]) -> int:
-        return int(-(-side // (stride or fields["stride"])))
 
-    def inner_side(side: int, fields: dict[str, Any]) -> int:
-        return _grown(lowering, fields, outer_side(side, fields))
+def _outer_table(
+    space: SearchSpace,
+    settings: CostSettings,
+    lowering: Lowering,
+    stage: str,
+    kind: str,
+    sides: list[int],
+    stride: int | None,
+) -> LookupTable:
+    part = lowering.outer
 
-    def is_held(fields: dict[str, Any]) -> bool:
-        return lowering.held is not None and lowering.held(
-            *(fields[name] for name in lowering.held_fields)
-        )
+    def block_side(side: int, fields: dict[str, Any]) -> int:
+        return _after_stride(side, stride or fields["stride"])
 
-    def outer_key(side: int, fields: dict[str, Any]) -> Hashable:
-        return lowering.outer.key(outer_side(side, fields), fields)
+    def kernel_key(side: int, fields: dict[str, Any]) -> Hashable:
+        return part.key(block_side(side, fields), fields)
 
-    def inner_key(side: int, fields: dict[str, Any]) -> Hashable:
-        assert lowering.inner is not None
-        return lowering.inner.key(inner_side(side, fields), fields), is_held(fields)
-
-    def outer(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
-        graph, side = Graph(), outer_side(side, fields)
-        choices = {name: fields[name] for name in lowering.outer.fields}
-        lowering.outer.lower(graph, graph.input(batch_size, fields["width"], side, side), **choices)
+    def build_graph(batch_size: int, side: int, fields: dict[str, Any]) -> LoweredPart:
+        graph = Graph()
+        side = block_side(side, fields)
+        x = graph.input(batch_size, fields["width"], side, side)
+        part.lower(graph, x, **{name: fields[name] for name in part.fields})
         return graph, ()
 
-    def inner(batch_size: int, side: int, fields: dict[str, Any]) -> Lowered:
-        assert lowering.inner is not None
-        graph, side = Graph(), inner_side(side, fields)
+    fields = _part_fields(part, stage, kind, ())
+    return tabulate(space, settings, fields, sides, build_graph, kernel_key)
+
+
+def _inner_table(
+    space: SearchSpace,
+    settings: CostSettings,
+    lowering: Lowering,
+    stage: str,
+    kind: str,
+    sides: list[int],
+    stride: int | None,
+) -> LookupTable:
+    part = lowering.inner
+    assert part is not None
+
+    def inner_side(side: int, fields: dict[str, Any]) -> int:
+        return _output_side(lowering, fields, _after_stride(side, stride or fields["stride"]))
+
+    def keeps_input(fields: dict[str, Any]) -> bool:
+        if lowering.keeps_input is None:
+            return False
+        return lowering.keeps_input(*(fields[name] for name in lowering.keeps_input_fields))
+
+    def kernel_key(side: int, fields: dict[str, Any]) -> Hashable:
+        # A kept input changes no kernel, but it raises the peak.
+        return part.key(inner_side(side, fields), fields), keeps_input(fields)
+
+    def build_graph(batch_size: int, side: int, fields: dict[str, Any]) -> LoweredPart:
+        graph = Graph()
+        side = inner_side(side, fields)
         x = graph.input(batch_size, fields["dim"], side, side)
-        lowering.inner.lower(graph, x, **{name: fields[name] for name in lowering.inner.fields})
-        return graph, (x,) if is_held(fields) else ()
+        part.lower(graph, x, **{name: fields[name] for name in part.fields})
+        return graph, (x,) if keeps_input(fields) else ()
 
-    part = tabulate(
-        space, setting, _segment_fields(lowering.outer, scope, kind, ()), sides, outer, outer_key
+    extra = (*lowering.output_side_fields, *lowering.keeps_input_fields)
+    fields = _part_fields(part, stage, kind, extra)
+    return tabulate(space, settings, fields, sides, build_graph, kernel_key)
+
+
+def _part_fields(part: BlockPart, stage: str, kind: str, extra: tuple[str, ...]) -> PartFields:
+    """Return the fields that a part of a block reads, ``extra`` scalars and the stride included."""
+    names = dict.fromkeys((*part.scalars, *extra, "stride"))
+    return PartFields(
+        scalars={name: f"{stage}.{name}" for name in names},
+        arrays={name: f"{stage}.{name}" for name in part.arrays},
+        repeat=(part.repeat, f"{stage}.{part.repeat}") if part.repeat else None,
+        exists_if=(f"{stage}.block", kind),
     )
-    if lowering.inner is None:
-        return part, None
-    fields = _segment_fields(
-        lowering.inner, scope, kind, (*lowering.output_side_fields, *lowering.held_fields)
-    )
-    return part, tabulate(space, setting, fields, sides, inner, inner_key)
 
 
-def _segment_fields(segment: Segment, scope: str, kind: str, extra: tuple[str, ...]) -> FieldReads:
-    scalars = {
-        name: f"{scope}.{name}" for name in dict.fromkeys((*segment.scalars, *extra, "stride"))
-    }
-    arrays = {name: f"{scope}.{name}" for name in dict.fromkeys((*segment.arrays,))}
-    repeat = (segment.repeat, f"{scope}.{segment.repeat}") if segment.repeat else None
-    return FieldReads(scalars, arrays, repeat, present=(f"{scope}.block", kind))
+def _next_side_table(
+    space: SearchSpace, stage: str, kinds: list[str], sides: list[int], stride: int | None
+) -> tuple[LookupTable, list[int]]:
+    """Return the table of the index of the side that leaves a stage, and those sides, ascending."""
+    names = dict.fromkeys(["stride", "block"])
+    for kind in kinds:
+        names |= dict.fromkeys(LOWERINGS.get(kind).output_side_fields)
+    dimensions, strides, columns = grid(space, [f"{stage}.{name}" for name in names], len(sides))
+    values = {name: columns.value(f"{stage}.{name}") for name in names}
+    after = np.empty((len(sides), len(columns)), dtype=np.int64)
+    for cell in range(len(columns)):
+        fields = {name: column[cell].item() for name, column in values.items()}
+        for index, side in enumerate(sides):
+            leaving = _after_stride(side, stride or fields["stride"])
+            if fields["block"] != CONV:
+                leaving = _output_side(LOWERINGS.get(fields["block"]), fields, leaving)
+            after[index, cell] = leaving
+    ascending = sorted({int(side) for side in after.ravel()})
+    # Row-major order of (side, cell) is that of the positions in a lookup table.
+    indices = np.searchsorted(ascending, after).ravel()
+    return LookupTable(dimensions, strides, len(columns), indices), ascending
 
 
-def _grown(lowering: Lowering, fields: dict[str, Any], side: int) -> int:
+def _output_side(lowering: Lowering, fields: dict[str, Any], side: int) -> int:
+    """Return the side of a block's output map for a side of its input map."""
     if lowering.output_side is None:
         return side
     return lowering.output_side(side, *(fields[name] for name in lowering.output_side_fields))
 
 
-def _next_side(
-    space: SearchSpace, scope: str, kinds: list[str], sides: list[int], stride: int | None
-) -> tuple[TabulatedPart, list[int]]:
-    """Return the table of the side that leaves a stage, and those sides, ascending."""
-    fields = {kind: LOWERINGS.get(kind).output_side_fields for kind in kinds}
-    names = dict.fromkeys(
-        ["stride", "block", *(name for group in fields.values() for name in group)]
-    )
-    dimensions, strides, columns = grid(space, [f"{scope}.{name}" for name in names], len(sides))
-    values = {name: columns.value(f"{scope}.{name}") for name in names}
-    after = np.empty((len(sides), len(columns)), dtype=np.int64)
-    for cell in range(len(columns)):
-        here = {name: column[cell].item() for name, column in values.items()}
-        kind = here["block"]
-        for index, side in enumerate(sides):
-            halved = -(-side // (stride or here["stride"]))
-            after[index, cell] = (
-                halved if kind == CONV else _grown(LOWERINGS.get(kind), here, halved)
-            )
-    leaving = sorted({int(side) for side in after.ravel()})
-    return (
-        TabulatedPart(dimensions, strides, len(columns), np.searchsorted(leaving, after).ravel()),
-        leaving,
-    )
+def _after_stride(side: int, stride: int) -> int:
+    """Return the side of a map after a "same"-padded convolution: the quotient, rounded up."""
+    return -(-side // stride)
+
+
+def _halved(resolution_px: Any) -> Any:
+    """Return the side of the map that leaves the stem, for numbers and arrays alike."""
+    return -(-resolution_px // 2)

@@ -1,4 +1,4 @@
-"""The tables of all parts of a space's networks, and the look-ups that add them up."""
+"""The lookup tables of all parts of a space's networks, and the look-ups that add them up."""
 
 from __future__ import annotations
 
@@ -8,91 +8,103 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.cost.compilation import StageParts, first_side, head_part, stage_parts, stem_part
-from mvt_nas.cost.tabulation import CostSettings, TabulatedPart
-from mvt_nas.cost.task_costs import TaskHead, TaskUse
+from mvt_nas._typing import IndexArray
+from mvt_nas.cost.compilation import (
+    StageTables,
+    first_side_table,
+    head_table,
+    stage_tables,
+    stem_table,
+)
+from mvt_nas.cost.tabulation import CostSettings, LookupTable
+from mvt_nas.cost.task_costs import TaskHead, TaskVariant
 from mvt_nas.space.search_space import SearchSpace
 
 
 class CompiledSpace:
-    """The tables of a space.
+    """The lookup tables of a space.
 
     Args:
-        space: what to compile.
-        setting: how the networks are used.
-        use: how a task uses them; ``None`` for classification.
+        space: Search space to compile.
+        settings: Costs that are tabulated.
+        variant: Strides and taps of a task; ``None`` for classification.
     """
 
-    def __init__(self, space: SearchSpace, setting: CostSettings, use: TaskUse | None) -> None:
-        self._setting = setting
-        self._taps = () if use is None else use.taps
-        self._stem = stem_part(space, setting, use)
-        self._first_side, sides = first_side(space, use)
-        self._stages: list[StageParts] = []
+    def __init__(
+        self, space: SearchSpace, settings: CostSettings, variant: TaskVariant | None
+    ) -> None:
+        self._settings = settings
+        self._taps = () if variant is None else variant.taps
+        self._stem = stem_table(space, settings, variant)
+        self._first_side, sides = first_side_table(space, variant)
+        self._stages: list[StageTables] = []
         self._sides: list[NDArray[np.int64]] = []
         for number in range(1, space.plan.stages + 1):
-            parts, sides = stage_parts(space, setting, number, sides, use)
-            self._stages.append(parts)
+            tables, sides = stage_tables(space, settings, number, sides, variant)
+            self._stages.append(tables)
             self._sides.append(np.array(sides))
-        self._head = (
-            head_part(space, setting, sides) if use is None else TaskHead(space, setting, use)
-        )
+        self._head: LookupTable | TaskHead
+        if variant is None:
+            self._head = head_table(space, settings, sides)
+        else:
+            self._head = TaskHead(space, settings, variant)
 
-    def fold(self, codes: NDArray[np.intp], sums: NDArray[Any], peak: NDArray[Any]) -> None:
-        """Write the sums, (n, added), and the peaks of live elements, (n,), of architectures with codes, (dimensions, n)."""
-        entry = self._stem.table[self._stem.index(codes, None)]
-        sums[:], peak[:] = entry[:, :-2], entry[:, -2]
-        side = self._first_side.table[self._first_side.index(codes, None)]
-        held: Any = 0.0  # elements of maps that the head will read
-        newest, tapped = held, list[NDArray[Any]]()
+    def add_up(self, codes: IndexArray, sums: NDArray[Any], peak: NDArray[Any]) -> None:
+        """Write the costs of n architectures into arrays.
+
+        Args:
+            codes: Codes of the architectures, (dimensions, n).
+            sums: Filled with the sums, (n, sums).
+            peak: Filled with the peaks of live elements, (n,).
+        """
+        entry = self._stem.look_up(codes)
+        sums[:] = entry[:, :-2]
+        peak[:] = entry[:, -2]
+        side = self._first_side.look_up(codes)
+        # Elements of maps that the head will read: they stay alive until then. The newest of them
+        # is the input of the next stage, whose convolutions already count it as such; so it is
+        # added to the kept ones only after those.
+        kept: Any = 0.0
+        newest: Any = 0.0
+        tapped_sides: list[NDArray[Any]] = []
         for number, stage in enumerate(self._stages):
-            _add(
-                stage.convolutions, codes, side, sums, peak, held
-            )  # the newest such map is their input
-            held = held + newest
+            _add(stage.convolutions.look_up(codes, side), sums, peak, kept)
+            kept = kept + newest
             for outer, inner in stage.blocks:
-                background = _add(outer, codes, side, sums, peak, held)
+                outer_costs = outer.look_up(codes, side)
+                _add(outer_costs, sums, peak, kept)
                 if inner is not None:
-                    _add(inner, codes, side, sums, peak, background + held)
-            side = stage.next_side.table[stage.next_side.index(codes, side)]
+                    # While the inner part runs, the outer part's background is alive as well.
+                    _add(inner.look_up(codes, side), sums, peak, outer_costs[:, -1] + kept)
+            side = stage.next_side.look_up(codes, side)
             newest = 0.0
             if number in self._taps:
-                tapped.append(self._sides[number][side])
-                newest = self._map_elements(codes, tapped)
-        self._fold_head(codes, side, tapped, sums, peak)
+                tapped_sides.append(self._sides[number][side])
+                newest = self._map_elements(codes, tapped_sides)
+        self._add_head(codes, side, tapped_sides, sums, peak)
 
-    def _map_elements(self, codes: NDArray[np.intp], sides: Sequence[NDArray[Any]]) -> Any:
+    def _map_elements(self, codes: IndexArray, tapped_sides: Sequence[NDArray[Any]]) -> Any:
         """Return the elements of the last of some tapped maps, (n,)."""
         assert isinstance(self._head, TaskHead)
-        return self._setting.batch_size * self._head.width(len(sides) - 1, codes) * sides[-1] ** 2
+        width = self._head.width(len(tapped_sides) - 1, codes)
+        return self._settings.batch_size * width * tapped_sides[-1] ** 2
 
-    def _fold_head(
+    def _add_head(
         self,
-        codes: NDArray[np.intp],
-        side: NDArray[np.intp],
-        tapped: Sequence[NDArray[Any]],
+        codes: IndexArray,
+        side: IndexArray,
+        tapped_sides: Sequence[NDArray[Any]],
         sums: NDArray[Any],
         peak: NDArray[Any],
     ) -> None:
-        if isinstance(self._head, TabulatedPart):
-            _add(self._head, codes, side, sums, peak)
-            return
-        entry = self._head.costs(codes, tapped)
-        sums += entry[:, :-2]
-        np.maximum(peak, entry[:, -2], out=peak)
+        if isinstance(self._head, LookupTable):
+            _add(self._head.look_up(codes, side), sums, peak, 0.0)
+        else:
+            # The kept maps are the inputs of the head, whose peak includes them.
+            _add(self._head.costs(codes, tapped_sides), sums, peak, 0.0)
 
 
-def _add(
-    part: TabulatedPart,
-    codes: NDArray[np.intp],
-    side: NDArray[np.intp],
-    sums: NDArray[Any],
-    peak: NDArray[Any],
-    background: Any = 0.0,
-) -> NDArray[Any]:
-    """Add a part's sums, raise the peak to its own above the ``background``; return the background that it gives an inner part."""
-    entry = part.table.take(part.index(codes, side), axis=0)
-    sums += entry[:, :-2]
-    np.maximum(peak, entry[:, -2] + background, out=peak)
-    result: NDArray[Any] = entry[:, -1]
-    return result
+def _add(costs: NDArray[Any], sums: NDArray[Any], peak: NDArray[Any], background: Any) -> None:
+    """Add the sums of a part, and raise the peak to the part's own on top of ``background``."""
+    sums += costs[:, :-2]
+    np.maximum(peak, costs[:, -2] + background, out=peak)

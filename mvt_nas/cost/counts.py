@@ -1,4 +1,4 @@
-"""The exact counts of one architecture. The conventions stand in ``docs/counts.md``."""
+"""The exact counts of one architecture; ``docs/counts.md`` explains the conventions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mvt_nas.tasks.base import Task
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one inference costs, and what the network weighs.
+    """Parameters of a network and costs of one inference.
 
     Attributes:
-        params: trainable parameters.
-        macs: multiply-adds of convolutions, linear layers and matrix products, for the whole batch.
-        memory_bytes: the largest sum of live activations at any kernel, fp32, weights excluded.
-        moved_bytes: activations and weights read and written over all kernels, fp32.
+        params: Trainable parameters.
+        macs: Multiply-adds of convolutions, linear layers and matrix products, for the whole batch.
+        memory_bytes: Largest sum of live activations at any kernel, fp32, weights excluded.
+        moved_bytes: Activations and weights read and written over all kernels, fp32.
     """
 
     params: int
@@ -45,7 +45,20 @@ def count(
     num_classes: int = 1000,
     task: Task | None = None,
 ) -> Counts:
-    """Return the exact counts of an architecture at its resolution; with a ``task``, of the task's network at the task's."""
+    """Return the exact counts of an architecture's network.
+
+    Args:
+        architecture: The architecture, counted at its own resolution.
+        batch_size: Images per inference.
+        in_channels: Channels of an image.
+        num_classes: Outputs of the classifier.
+        task: Task whose network is counted, at the task's resolution and with its classes; ``None``
+            for classification.
+
+    Raises:
+        ArchitectureError: A number of images, channels or classes is not allowed, or the backbone
+            does not suit the task.
+    """
     graph = lower(
         architecture,
         batch_size=batch_size,

@@ -1,8 +1,8 @@
-"""Second and third opinions on the multiply-adds: fvcore and thop, run on the real module.
+"""Cross-checks of the multiply-adds by fvcore and thop, which count on the real module.
 
-Both differ from :func:`mvt_nas.cost.counts.count`, each in its own way: ``CrossCheck.missing`` says
-how. Neither hides an attention from us, since the networks compute theirs with plain matrix
-products, not with one fused operation that a counter may not know.
+Both differ from :func:`mvt_nas.cost.counts.count`; ``CrossCheck.missing`` says how. Neither misses
+an attention as a whole, since the networks compute it with plain matrix products and not with one
+fused operation that a counter may not know.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ FVCORE_MISSING = (
     "adds 2 per element of a batch norm, 5 per element of a layer or group norm and 4 per element"
     " that a resize writes; like ours it counts no softmax, activation or element-wise operation"
 )
-"""In what fvcore's count differs from ours."""
+"""Differences of fvcore's count from ours."""
 
 THOP_MISSING = (
     "leaves out the matrix products between tensors (attention scores, weighted values) and the"
     " parameters of the transformer's norms; adds 4 per element of a batch norm"
 )
-"""In what thop's count differs from ours: it sees only modules of torch's own types."""
+"""Differences of thop's count from ours: it sees only modules of torch's own types."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrossCheck:
-    """What another counter says.
+    """The result of another counter.
 
     Attributes:
-        counter: its name.
-        macs: multiply-adds for the whole batch, as it understands them.
-        params: parameters; ``None`` where it does not count any.
-        missing: in one line, what it leaves out or adds compared with ours.
+        counter: Name of the counter.
+        macs: Multiply-adds for the whole batch, as the counter defines them.
+        params: Parameters; ``None`` where the counter does not count any.
+        missing: One line about what it leaves out or adds compared with our count.
     """
 
     counter: str
@@ -51,7 +51,10 @@ class CrossCheck:
 
 
 def count_with_fvcore(architecture: Architecture, batch_size: int = 1) -> CrossCheck:
-    """Return fvcore's count, which takes one forward pass on the CPU: it cannot trace a network without weights."""
+    """Return fvcore's count.
+
+    It takes one forward pass on the CPU, since fvcore cannot trace a network without weights.
+    """
     import torch
 
     model, images = _network(architecture, batch_size, "cpu")
@@ -90,7 +93,7 @@ def _network(architecture: Architecture, batch_size: int, device: str) -> tuple[
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Suppress warnings: both libraries use what torch and setuptools have deprecated, at import and when they run."""
+    """Suppress warnings: both libraries use deprecated parts of torch and setuptools."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,9 +1,9 @@
-"""Tabulating one part of a network over all choices that its costs depend on.
+"""Lookup tables over all choices that the costs of one part of a network depend on.
 
-A part (the stem, the convolutions of a stage, the two segments of its block, the head) is a
-function of few dimensions and of the side of the map that reaches it. It is lowered once per group
-of choices that give the same kernels, with integer arrays for the widths, so that a table of a
-hundred thousand entries costs a few hundred lowerings.
+A part (the stem, the convolutions of a stage, the one or two parts of its block, the head) is a
+function of few dimensions and of the side of the map that enters it. It is lowered once per group
+of choices that give the same kernels, with integer arrays for the widths. A table of a hundred
+thousand entries thus takes a few hundred lowerings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import IndexArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.blocks.graph import Tensor as GraphTensor
 from mvt_nas.cost.reductions import (
@@ -31,232 +32,286 @@ from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.space.validity import combinations
 
 ADDITIVE = ("params", "macs")
-"""What is always summed over the kernels. The columns of a table are these, the folds, the peak and
-the background of live elements."""
+"""The costs that are always summed over the kernels."""
 
 _MOST_ENTRIES = 8_000_000
 
-Lower = Callable[[int, int, dict[str, Any]], tuple[Graph, Sequence[GraphTensor]]]
-"""``(batch_size, side, fields) -> (graph, tensors held to the end)``."""
+LoweredPart = tuple[Graph, Sequence[GraphTensor]]
+"""The kernels of a part, and the tensors that stay alive until its end."""
 
-Alike = Callable[[int, dict[str, Any]], Hashable]
+GraphBuilder = Callable[[int, int, dict[str, Any]], LoweredPart]
+"""``(batch_size, side, fields) -> LoweredPart``, which lowers a part for a side of its input."""
+
+KernelKey = Callable[[int, dict[str, Any]], Hashable]
+"""``(side, fields) -> key``; inputs with equal keys have the same kernels."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostSettings:
-    """How the networks are used, and what is summed over their kernels.
+    """Use of the networks, and the costs that are summed over their kernels.
+
+    The columns of a table of costs are the sums (:data:`ADDITIVE`, then ``kernel_costs``), the peak
+    of live elements, and the background: the elements that live while an inner part runs.
 
     Attributes:
-        batch_size: images per inference.
-        in_channels: channels of an image.
-        num_classes: outputs of the classifier.
-        folds: what is summed beside :data:`ADDITIVE`.
+        batch_size: Images per inference.
+        in_channels: Channels of an image.
+        num_classes: Outputs of the classifier.
+        kernel_costs: Costs that are summed in addition to :data:`ADDITIVE`.
     """
 
     batch_size: int = 1
     in_channels: int = 3
     num_classes: int = 1000
-    folds: tuple[KernelCost, ...] = ()
+    kernel_costs: tuple[KernelCost, ...] = ()
 
     @property
-    def added(self) -> int:
-        """The number of columns that are sums."""
-        return len(ADDITIVE) + len(self.folds)
+    def sums(self) -> int:
+        """Number of columns that are sums."""
+        return len(ADDITIVE) + len(self.kernel_costs)
 
     @property
     def columns(self) -> int:
-        """The number of all columns."""
-        return self.added + 2
+        """Number of all columns."""
+        return self.sums + 2
 
 
 @dataclass(frozen=True, slots=True)
-class TabulatedPart:
-    """A tabulated part.
+class LookupTable:
+    """A table indexed by the codes of a few dimensions, and perhaps by the side of a map.
+
+    The position of an entry is ``side * cells + sum(codes[dimension] * stride)``: the last
+    dimension varies fastest, the side slowest.
 
     Attributes:
-        dimensions: of the space, on which it depends.
-        strides: what one step of each adds to the index of an entry.
-        cells: entries per side of the incoming map.
-        table: (sides * cells, columns), float64, which holds integers up to 2**53 exactly.
+        dimensions: Dimensions of the space that the table depends on.
+        strides: Step in the position per step of each dimension's code.
+        cells: Number of combinations of codes, which is the number of entries per side.
+        entries: The entries by position: (sides * cells, columns) of costs in float64, which holds
+            integers up to 2**53 exactly; or (sides * cells,) of single values.
     """
 
     dimensions: tuple[int, ...]
     strides: tuple[int, ...]
     cells: int
-    table: NDArray[Any]
+    entries: NDArray[Any]
 
-    def index(self, codes: NDArray[np.intp], side: NDArray[np.intp] | None) -> NDArray[np.intp]:
-        """Return the entries of many rows, (n,), from their codes, (dimensions, n), and the indices of their sides."""
-        index = np.zeros(codes.shape[1], dtype=np.intp) if side is None else side * self.cells
+    def look_up(self, codes: IndexArray, side: IndexArray | None = None) -> NDArray[Any]:
+        """Return the entries of n architectures, (n, ...).
+
+        Args:
+            codes: Codes of the architectures, (dimensions, n).
+            side: Index of each architecture's side, (n,); ``None`` where the table has one side.
+        """
+        # take() copies whole rows; indexing by an array is several times as slow.
+        return self.entries.take(self._positions(codes, side), axis=0)
+
+    def _positions(self, codes: IndexArray, side: IndexArray | None) -> IndexArray:
+        """Return the positions of the architectures' entries, (n,)."""
+        n = codes.shape[1]
+        positions = np.zeros(n, dtype=np.intp) if side is None else side * self.cells
         for dimension, stride in zip(self.dimensions, self.strides, strict=True):
-            index += codes[dimension] * stride if stride != 1 else codes[dimension]
-        return index
+            # A stride of 1 is common, and a multiplication costs as much as the addition.
+            positions += codes[dimension] * stride if stride != 1 else codes[dimension]
+        return positions
 
 
 @dataclass(frozen=True, slots=True)
-class FieldReads:
-    """What a part reads.
+class PartFields:
+    """The fields that a part of a network reads, by the names that its lowering uses.
 
     Attributes:
-        scalars: name to path, of fields that decide which kernels there are.
-        arrays: name to path, of widths.
-        repeat: name and path of a count of equal layers.
-        present: path and value that must hold for the part to exist.
-        same: two paths whose equality is one more scalar, called ``same``.
+        scalars: Name to path of the fields that decide which kernels exist.
+        arrays: Name to path of the widths.
+        repeat: Name and path of a count of equal layers.
+        exists_if: Path and value of the field that decides whether the part exists.
+        same: Two paths whose equality is one more scalar, called ``same``.
     """
 
     scalars: dict[str, str]
     arrays: dict[str, str]
     repeat: tuple[str, str] | None = None
-    present: tuple[str, str] | None = None
+    exists_if: tuple[str, str] | None = None
     same: tuple[str, str] | None = None
+
+    @property
+    def sizes(self) -> dict[str, str]:
+        """Name to path of all fields that the lowering takes as arrays."""
+        return self.arrays | dict([self.repeat] if self.repeat else [])
 
     def paths(self) -> list[str]:
         """Return all paths that the part reads."""
-        extra = [pair[1] for pair in (self.repeat,) if pair] + [
-            pair[0] for pair in (self.present,) if pair
-        ]
-        return [*self.scalars.values(), *self.arrays.values(), *extra, *(self.same or ())]
+        exists = [self.exists_if[0]] if self.exists_if else []
+        return [*self.scalars.values(), *self.sizes.values(), *exists, *(self.same or ())]
 
 
 def grid(
     space: SearchSpace, paths: Sequence[str], sides: int = 1
 ) -> tuple[tuple[int, ...], tuple[int, ...], Columns]:
-    """Return the dimensions that decide some fields, their strides, and the fields over all combinations of their codes.
+    """Return all combinations of the choices that decide some fields.
+
+    Args:
+        space: The search space.
+        paths: Paths of the fields.
+        sides: Number of sides for which each combination will have an entry.
+
+    Returns:
+        The dimensions that decide the fields, their strides in a :class:`LookupTable`, and the
+        fields over all combinations of the codes of these dimensions.
 
     Raises:
-        SpaceError: there are too many combinations, times ``sides``, to tabulate.
+        SpaceError: There are too many combinations, times ``sides``, to tabulate.
     """
     dimensions = tuple(sorted(frozenset[int]().union(*(space.depends[path] for path in paths))))
-    sizes = [len(space.dimensions[d].values) for d in dimensions]
+    sizes = [len(space.dimensions[dimension].values) for dimension in dimensions]
     if prod(sizes) * sides > _MOST_ENTRIES:
-        names = listing(space.dimensions[d].name for d in dimensions)
+        names = listing(space.dimensions[dimension].name for dimension in dimensions)
         raise SpaceError(
             f"{space.where}: {prod(sizes)} combinations of {names}, for {sides} sizes of the map,"
-            f" are too many to tabulate; at most {_MOST_ENTRIES} (larger steps do it)"
+            f" are too many to tabulate; at most {_MOST_ENTRIES} (use larger steps)"
         )
+    # Row-major order, the order of combinations().
     strides = tuple(prod(sizes[index + 1 :]) for index in range(len(sizes)))
-    return (
-        dimensions,
-        strides,
-        Columns(space.plan, combinations(space.plan, dimensions), dimensions),
-    )
+    columns = Columns(space.plan, combinations(space.plan, dimensions), dimensions)
+    return dimensions, strides, columns
 
 
 def tabulate(
     space: SearchSpace,
-    setting: CostSettings,
-    fields: FieldReads,
+    settings: CostSettings,
+    fields: PartFields,
     sides: Sequence[int],
-    lower: Lower,
-    alike: Alike | None = None,
-) -> TabulatedPart:
-    """Return the table of a part over its choices and the ``sides`` of the maps that may reach it.
+    build_graph: GraphBuilder,
+    kernel_key: KernelKey | None = None,
+) -> LookupTable:
+    """Return the table of a part's costs over its choices and the sides of the maps that enter it.
 
     Args:
-        space: whose part it is.
-        setting: what is tabulated.
-        fields: what the part reads.
-        sides: of the maps that may reach it.
-        lower: gives its kernels.
-        alike: ``(side, fields)`` to a key; sides and scalars with the same key give the same
-            kernels, which are then lowered once.
+        space: Search space of the part.
+        settings: Costs that are tabulated.
+        fields: Fields that the part reads.
+        sides: Sides of the maps that may enter the part.
+        build_graph: Lowers the part.
+        kernel_key: Key of a side and scalars; inputs with equal keys are lowered once. Without it,
+            each side and each combination of scalars is lowered.
     """
     dimensions, strides, columns = grid(space, fields.paths(), len(sides))
-    table = np.zeros((len(sides), len(columns), setting.columns))
+    # Cells where the part does not exist keep costs of 0, so that they can always be added.
+    table = np.zeros((len(sides), len(columns), settings.columns))
     exists = np.ones(len(columns), dtype=bool)
-    if fields.present:
-        exists = columns.value(fields.present[0]) == fields.present[1]
+    if fields.exists_if:
+        path, value = fields.exists_if
+        exists = columns.value(path) == value
     known: dict[Hashable, NDArray[Any]] = {}
     for group, (cells, values) in enumerate(_groups(columns, fields, np.flatnonzero(exists))):
-        sizes = tuple(
-            values[name].tobytes()
-            for name in (*fields.arrays, *((fields.repeat[0],) if fields.repeat else ()))
-        )
+        # Two groups share their costs only if their widths agree cell by cell as well.
+        sizes = tuple(values[name].tobytes() for name in fields.sizes)
         for index, side in enumerate(sides):
-            key = (alike(side, values), sizes) if alike else (group, side)
+            key = (kernel_key(side, values), sizes) if kernel_key else (group, side)
             if key not in known:
-                known[key] = _costs(setting, fields, side, values, lower, len(cells))
+                known[key] = _group_costs(settings, fields, side, values, build_graph, len(cells))
             table[index, cells] = known[key]
-    return TabulatedPart(dimensions, strides, len(columns), table.reshape(-1, setting.columns))
+    return LookupTable(dimensions, strides, len(columns), table.reshape(-1, settings.columns))
 
 
 def _groups(
-    columns: Columns, fields: FieldReads, cells: NDArray[np.intp]
-) -> list[tuple[NDArray[np.intp], dict[str, Any]]]:
-    """Return, for each combination of scalar fields, its cells and the values of all fields there."""
+    columns: Columns, fields: PartFields, cells: IndexArray
+) -> list[tuple[IndexArray, dict[str, Any]]]:
+    """Return the groups of cells with equal scalars: their cells, and the values of all fields.
+
+    The values of scalars are plain values, ``None`` where the field is inactive; those of sizes are
+    arrays with one integer per cell.
+    """
     if not len(cells):
         return []
-    key = np.zeros(len(cells), dtype=np.int64)
-    for path in fields.scalars.values():
-        _, codes = np.unique(columns.value(path)[cells], return_inverse=True)
-        codes = np.where(columns.active(path)[cells], codes + 1, 0)
-        key = key * (int(codes.max()) + 1) + codes
-    if fields.same:
-        key = 2 * key + (columns.value(fields.same[0]) == columns.value(fields.same[1]))[cells]
+    key = _scalar_keys(columns, fields, cells)
+    # A stable sort by key puts the cells of a group next to each other, in ascending order. A group
+    # starts wherever the sorted key changes.
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     result = []
     for members in np.split(cells[order], starts[1:]):
         first = members[0]
-        values: dict[str, Any] = {
-            n: columns.value(p)[first].item() if columns.active(p)[first] else None
-            for n, p in fields.scalars.items()
-        }
-        values |= {
-            name: columns.value(path)[members].astype(np.int64)
-            for name, path in fields.arrays.items()
-        }
+        values: dict[str, Any] = {}
+        for name, path in fields.scalars.items():
+            active = columns.active(path)[first]
+            values[name] = columns.value(path)[first].item() if active else None
+        for name, path in fields.sizes.items():
+            values[name] = columns.value(path)[members].astype(np.int64)
         if fields.same:
-            values["same"] = bool(
-                columns.value(fields.same[0])[first] == columns.value(fields.same[1])[first]
-            )
-        if fields.repeat:
-            values[fields.repeat[0]] = columns.value(fields.repeat[1])[members].astype(np.int64)
+            one, other = fields.same
+            values["same"] = bool(columns.value(one)[first] == columns.value(other)[first])
         result.append((members, values))
     return result
 
 
-def _costs(
-    setting: CostSettings,
-    fields: FieldReads,
+def _scalar_keys(columns: Columns, fields: PartFields, cells: IndexArray) -> NDArray[np.int64]:
+    """Return one integer per cell, (cells,), equal where all scalars are equal."""
+    key = np.zeros(len(cells), dtype=np.int64)
+    for path in fields.scalars.values():
+        # Each scalar is one digit of a number in mixed radix; digit 0 means "inactive".
+        _, codes = np.unique(columns.value(path)[cells], return_inverse=True)
+        digits = np.where(columns.active(path)[cells], codes + 1, 0)
+        key = key * (int(digits.max()) + 1) + digits
+    if fields.same:
+        one, other = fields.same
+        key = 2 * key + (columns.value(one) == columns.value(other))[cells]
+    return key
+
+
+def _group_costs(
+    settings: CostSettings,
+    fields: PartFields,
     side: int,
     values: dict[str, Any],
-    lower: Lower,
-    n: int,
+    build_graph: GraphBuilder,
+    cells: int,
 ) -> NDArray[Any]:
-    """Return the costs of a group's cells, (n, columns)."""
+    """Return the costs of the cells of a group, (cells, columns)."""
     if fields.repeat is None:
-        return folded(setting, side, values, lower, n)
-    name = fields.repeat[0]
-    one = folded(setting, side, values | {name: 1}, lower, n)
-    two = folded(setting, side, values | {name: 2}, lower, n)
+        return part_costs(settings, side, values, build_graph, cells)
+    # The number of kernels depends on the repeats, so a lowering cannot take them as an array. Two
+    # lowerings are enough: each further layer adds what the second one adds to the sums, and no
+    # layer after the second raises the peak.
+    name, _ = fields.repeat
+    one = part_costs(settings, side, values | {name: 1}, build_graph, cells)
+    two = part_costs(settings, side, values | {name: 2}, build_graph, cells)
     repeats = values[name][:, None]
     result = np.where(repeats > 1, two, one)
-    added = setting.added
-    result[:, :added] = one[:, :added] + (repeats - 1) * (two - one)[:, :added]
+    sums = slice(settings.sums)
+    result[:, sums] = one[:, sums] + (repeats - 1) * (two - one)[:, sums]
     return result
 
 
-def folded(
-    setting: CostSettings, side: int, values: dict[str, Any], lower: Lower, n: int
+def part_costs(
+    settings: CostSettings,
+    side: int,
+    values: dict[str, Any],
+    build_graph: GraphBuilder,
+    cells: int,
 ) -> NDArray[Any]:
-    """Return the sums, the peak and the background of a part, (n, columns); it is lowered once per batch size."""
-    result = np.zeros((n, setting.columns))
-    graph, held = lower(setting.batch_size, side, values)
-    for index, name in enumerate(ADDITIVE):
-        result[:, index] = total(graph.ops, name)
+    """Return the sums, the peak and the background of a part, (cells, columns).
+
+    The part is lowered once per batch size, since a kernel cost may have its own.
+    """
+    result = np.zeros((cells, settings.columns))
+    graph, held = build_graph(settings.batch_size, side, values)
+    for column, name in enumerate(ADDITIVE):
+        result[:, column] = total(graph.ops, name)
     graphs: dict[int, Graph] = {}
-    for index, fold in enumerate(setting.folds, start=len(ADDITIVE)):
-        batch_size = fold.batch_size or setting.batch_size
+    for column, cost in enumerate(settings.kernel_costs, start=len(ADDITIVE)):
+        batch_size = cost.batch_size or settings.batch_size
         if batch_size not in graphs:
-            graphs[batch_size] = without_call(
-                graph if batch_size == setting.batch_size else lower(batch_size, side, values)[0]
-            )
-        result[:, index] = fold.of(graphs[batch_size])
-    peak, live = result[:, -2], live_elements(graph, held)
+            same = batch_size == settings.batch_size
+            lowered = graph if same else build_graph(batch_size, side, values)[0]
+            graphs[batch_size] = without_call(lowered)
+        result[:, column] = cost.of(graphs[batch_size])
+    peak = result[:, -2]
+    live = live_elements(graph, held)
     for op, elements in zip(graph.ops, live, strict=True):
+        # The inner part has a table with a peak of its own.
         if op.kind != "call":
             np.maximum(peak, elements, out=peak)
+    # The background does not include held tensors; where there are some, it is computed without.
     result[:, -1] = background_elements(graph, None if held else live)
     return result

@@ -1,8 +1,8 @@
-"""How a task uses the networks of a space: which maps its head reads, and what the head costs on them.
+"""Use of a space's networks by a task: strides, maps that the head reads, and the head's costs.
 
-The head reads few things of an architecture: widths and sides of its maps, the last block's
-attention. So its costs are tabulated over all widths, for each attention and each combination of
-sides when it is first met.
+The head reads few things of an architecture: widths and sides of its maps, and the attention of the
+last block. So its costs are tabulated over all widths. A table is made for each attention and each
+combination of sides when it is first needed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.blocks.graph import Graph
-from mvt_nas.cost.tabulation import CostSettings, TabulatedPart, folded, grid
+from mvt_nas.cost.tabulation import CostSettings, LookupTable, LoweredPart, grid, part_costs
 from mvt_nas.errors import SpaceError
 from mvt_nas.models.lowering import tapped
 from mvt_nas.space.search_space import SearchSpace
@@ -23,119 +24,132 @@ from mvt_nas.tasks.base import HEADS, Task
 from mvt_nas.tasks.strides import StageStride, steps
 
 _RADIX = 1 << 14
-"""More than any width or side."""
+"""A number larger than any width or side."""
 
 _MOST_VARIANTS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class TaskUse:
-    """How a task uses the stages of a space.
+class TaskVariant:
+    """One combination of strides that the stages of a space may have, as a task uses it.
 
     Attributes:
-        task: the task.
-        steps: what each stage does to the map.
-        taps: numbers of the stages, from 0, whose maps the head reads.
+        task: The task.
+        stages: Stride, dilation and reduction of each stage in the task's network.
+        taps: Numbers of the stages, from 0, whose maps the head reads.
     """
 
     task: Task
-    steps: tuple[StageStride, ...]
+    stages: tuple[StageStride, ...]
     taps: tuple[int, ...]
 
 
-def task_uses(space: SearchSpace, task: Task) -> list[TaskUse]:
-    """Return how a task uses the networks of a space, for each combination of strides that their stages may have.
+def task_variants(space: SearchSpace, task: Task) -> list[TaskVariant]:
+    """Return one variant for each combination of strides that the stages may have.
 
     Raises:
-        SpaceError: there are too many combinations.
-        ArchitectureError: the backbones have no such maps.
+        SpaceError: There are too many combinations.
+        ArchitectureError: The backbones do not have the maps that the head reads.
     """
     found = []
     for strides in _combinations(space)[0]:
-        plan = tuple(steps(strides, task.largest_stride))
-        found.append(TaskUse(task, plan, tapped(task, plan)))
+        stages = tuple(steps(strides, task.largest_stride))
+        found.append(TaskVariant(task, stages, tapped(task, stages)))
     return found
 
 
-def variants(space: SearchSpace) -> TabulatedPart:
-    """Return the number of each architecture's combination of strides among those of :func:`uses`."""
+def variant_numbers(space: SearchSpace) -> LookupTable:
+    """Return the table of the position of each architecture's variant in :func:`task_variants`."""
     return _combinations(space)[1]
 
 
-def _combinations(space: SearchSpace) -> tuple[list[tuple[int, ...]], TabulatedPart]:
+def _combinations(space: SearchSpace) -> tuple[list[tuple[int, ...]], LookupTable]:
+    """Return the combinations of strides, and the table of each architecture's position in them."""
     paths = [f"stage{number}.stride" for number in range(1, space.plan.stages + 1)]
-    dimensions, strides, columns = grid(space, paths)
+    dimensions, table_strides, columns = grid(space, paths)
     rows = np.stack([columns.value(path) for path in paths], axis=1)
-    found, number = np.unique(rows, axis=0, return_inverse=True)
+    found, numbers = np.unique(rows, axis=0, return_inverse=True)
     if len(found) > _MOST_VARIANTS:
         raise SpaceError(
             f"{space.where}: {len(found)} combinations of strides are too many for a task; at most"
             f" {_MOST_VARIANTS}"
         )
-    return [tuple(int(stride) for stride in row) for row in found], TabulatedPart(
-        dimensions, strides, len(columns), number.reshape(-1)
-    )
+    table = LookupTable(dimensions, table_strides, len(columns), numbers.reshape(-1))
+    return [tuple(int(stride) for stride in row) for row in found], table
 
 
 class TaskHead:
     """The costs of a task's head for encoded architectures.
 
     Args:
-        space: the space.
-        setting: what is summed.
-        use: how the task uses the space.
+        space: Search space.
+        settings: Costs that are tabulated.
+        variant: Strides and taps of the task.
     """
 
-    def __init__(self, space: SearchSpace, setting: CostSettings, use: TaskUse) -> None:
-        self._setting = setting
-        self._use = use
-        self._widths = [_values(space, f"stage{tap + 1}.width") for tap in use.taps]
-        self._distinct = [np.unique(part.table).astype(np.int64) for part in self._widths]
-        self._attentions, self._attention = _attention(space)
-        self._tables: dict[int, NDArray[np.float64]] = {}
+    def __init__(self, space: SearchSpace, settings: CostSettings, variant: TaskVariant) -> None:
+        self._settings = settings
+        self._variant = variant
+        self._widths = [_values_table(space, f"stage{tap + 1}.width") for tap in variant.taps]
+        self._distinct = [np.unique(table.entries).astype(np.int64) for table in self._widths]
+        self._attentions, self._attention = _attention_table(space)
+        self._tables: dict[int, FloatArray] = {}
 
-    def width(self, tap: int, codes: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the channels of a tapped map, (n,), from codes, (dimensions, n); ``tap`` counts the taps."""
-        part = self._widths[tap]
-        found: NDArray[Any] = part.table[part.index(codes, None)]
-        return found
+    def width(self, tap: int, codes: IndexArray) -> NDArray[Any]:
+        """Return the channels of a tapped map, (n,).
 
-    def costs(self, codes: NDArray[np.intp], sides: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-        """Return the head's row of costs for each architecture, (n, columns); ``sides`` are those of its maps, each (n,)."""
-        cells, keys = (
-            np.zeros(codes.shape[1], dtype=np.intp),
-            self._attention.table[self._attention.index(codes, None)],
-        )
+        Args:
+            tap: Position of the map among those that the head reads.
+            codes: Codes of the architectures, (dimensions, n).
+        """
+        return self._widths[tap].look_up(codes)
+
+    def costs(self, codes: IndexArray, sides: Sequence[NDArray[Any]]) -> FloatArray:
+        """Return the head's costs for each architecture, (n, columns).
+
+        Args:
+            codes: Codes of the architectures, (dimensions, n).
+            sides: Sides of the maps that the head reads, each (n,).
+        """
+        # ``keys`` says which table: a number of radix 2**14 whose digits are the attention and the
+        # side of each map. ``cells`` says which entry of it: a number in mixed radix whose digits
+        # are the positions of the widths among all that occur.
+        keys = self._attention.look_up(codes)
+        cells = np.zeros(codes.shape[1], dtype=np.intp)
         for tap, (distinct, side) in enumerate(zip(self._distinct, sides, strict=True)):
             cells = cells * len(distinct) + np.searchsorted(distinct, self.width(tap, codes))
             keys = keys * _RADIX + side
-        result = np.empty((codes.shape[1], self._setting.columns))
+        result = np.empty((codes.shape[1], self._settings.columns))
         for key in np.unique(keys).tolist():
             members = np.flatnonzero(keys == key)
             result[members] = self._table(key)[cells[members]]
         return result
 
-    def _table(self, key: int) -> NDArray[np.float64]:
+    def _table(self, key: int) -> FloatArray:
         """Return the costs for all widths at one attention and one side of each map.
 
-        All widths are lowered together, whichever of them is asked about, so that no value depends
-        on the others that are.
+        All widths are lowered together, whichever of them are needed, so that no value depends on
+        the architectures that are evaluated.
         """
         if key not in self._tables:
-            sides, attention = list[int](), key
-            for _ in self._use.taps:
+            sides: list[int] = []
+            attention = key
+            # The digits come off in reverse order: the last map's side first.
+            for _ in self._variant.taps:
                 attention, side = divmod(attention, _RADIX)
                 sides.insert(0, side)
-            widths = [grid.ravel() for grid in np.meshgrid(*self._distinct, indexing="ij")]
-            self._tables[key] = self._lowered(attention, widths, sides)
+            # Row-major order, as ``cells`` in costs().
+            widths = [axis.ravel() for axis in np.meshgrid(*self._distinct, indexing="ij")]
+            self._tables[key] = self._head_costs(attention, widths, sides)
         return self._tables[key]
 
-    def _lowered(
+    def _head_costs(
         self, attention: int, widths: Sequence[NDArray[np.int64]], sides: Sequence[int]
-    ) -> NDArray[np.float64]:
-        task = self._use.task.fitted(self._attentions[attention])
+    ) -> FloatArray:
+        """Return the costs of the head, (cells, columns), for widths of the maps, each (cells,)."""
+        task = self._variant.task.fitted(self._attentions[attention])
 
-        def lower(batch_size: int, _: int, fields: dict[str, Any]) -> tuple[Graph, tuple[()]]:
+        def build_graph(batch_size: int, _: int, fields: dict[str, Any]) -> LoweredPart:
             graph = Graph()
             maps = [
                 graph.input(batch_size, width, side, side)
@@ -144,26 +158,23 @@ class TaskHead:
             HEADS.get(task.kind).lower(graph, maps, task)
             return graph, ()
 
-        return folded(self._setting, 0, {"widths": widths}, lower, len(widths[0]))
+        return part_costs(self._settings, 0, {"widths": widths}, build_graph, len(widths[0]))
 
 
-def _values(space: SearchSpace, path: str) -> TabulatedPart:
+def _values_table(space: SearchSpace, path: str) -> LookupTable:
+    """Return the table of the values of a field."""
     dimensions, strides, columns = grid(space, [path])
-    return TabulatedPart(dimensions, strides, len(columns), columns.value(path))
+    return LookupTable(dimensions, strides, len(columns), columns.value(path))
 
 
-def _attention(space: SearchSpace) -> tuple[list[str | None], TabulatedPart]:
-    """Return the attentions that the last stage's block may have, and the index of each architecture's."""
+def _attention_table(space: SearchSpace) -> tuple[list[str | None], LookupTable]:
+    """Return the attentions that the last block may have, and the table of their indices."""
     last = f"stage{space.plan.stages}"
     path = f"{last}.attention"
     if path not in space.plan.nodes:
-        return [None], TabulatedPart((), (), 1, np.zeros(1, dtype=np.int64))
+        return [None], LookupTable((), (), 1, np.zeros(1, dtype=np.int64))
     dimensions, strides, columns = grid(space, [path, f"{last}.block"])
-    listed = columns.listed(path)
-    found = list(dict.fromkeys(listed))
-    return found, TabulatedPart(
-        dimensions,
-        strides,
-        len(columns),
-        np.array([found.index(one) for one in listed], dtype=np.int64),
-    )
+    attentions = columns.listed(path)
+    distinct = list(dict.fromkeys(attentions))
+    indices = np.array([distinct.index(attention) for attention in attentions], dtype=np.int64)
+    return distinct, LookupTable(dimensions, strides, len(columns), indices)

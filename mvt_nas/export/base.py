@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvt_nas.latency.runtime import missing as missing
+from mvt_nas._optional import missing as missing
 from mvt_nas.registry import Registry
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task

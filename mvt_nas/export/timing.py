@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.export.base import TARGETS, ExportModel
 from mvt_nas.export.verification import ExportResult, reference
 from mvt_nas.latency.timing.stopwatch import Timing, interleaved_timing

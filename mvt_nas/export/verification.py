@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mvt_nas._optional import one_line_errors
 from mvt_nas.cost.reductions import total
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
 from mvt_nas.export.inference_module import inference_module, module_run
-from mvt_nas.latency.runtime import refusal
 from mvt_nas.models.lowering import lower
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def export(subject: ExportModel, target: str, folder: Path) -> ExportResult:
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written ({error.strerror or error})") from None
     with (
-        refusal(f"target {target}: {folder}", ExportError),
+        one_line_errors(f"target {target}: {folder}", ExportError),
         torch.random.fork_rng(devices=[]),
     ):  # what is read back draws first weights
         return _compared(subject, found, found.write(subject, folder))

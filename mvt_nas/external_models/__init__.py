@@ -1,1 +1,1 @@
-"""Networks that were not built here, such as the one that somebody uses today: opened, and counted as ``docs/counts.md`` defines."""
+"""Networks that mvt-nas did not build, counted by the definitions of docs/counts.md."""

@@ -1,6 +1,6 @@
-"""What a foreign network is, and the forms that it may come in.
+"""External models, and the registry of loaders for their formats.
 
-Forms import their libraries inside functions, so that they can be listed without loading any.
+Loaders import their libraries inside functions, so that they can be listed without loading any.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_PX = 256
-"""Side of the picture where nothing says another."""
+"""Side of the image in pixels, unless the network or the user fixes another one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExternalModel:
-    """A network that was not built here.
+    """A network that mvt-nas did not build.
 
     Attributes:
-        name: what it is called if nobody gives it another name.
-        resolution_px: side of the picture that it is counted for.
-        network: what can be measured: an ONNX file, or a module in evaluation mode.
-        costs: ``params``, ``macs`` and ``memory_mb`` for one picture, as far as they are known.
-        notes: why one is missing, or what to know of it; one sentence each.
+        name: Default name.
+        resolution_px: Side of the image for which costs are counted, in pixels.
+        network: The network to measure: an ONNX file, or a module in evaluation mode.
+        costs: ``params``, ``macs`` and ``memory_mb`` for one image, as far as they are known.
+        notes: Reasons for missing costs, and caveats; one sentence each.
     """
 
     name: str
@@ -41,13 +41,14 @@ class ExternalModel:
 
 @dataclass(frozen=True, slots=True)
 class ExternalModelLoader:
-    """A form that a foreign network may come in.
+    """A loader for one format of external models.
 
     Attributes:
-        spelling: how it is written, such as ``FILE.onnx``.
-        takes: whether a text names a network in this form.
-        open: opens what the text names for pictures of a side in pixels; without one, of the side
-            that the network fixes, or 256. Raises a ``BaselineError`` that begins with the text.
+        spelling: How users write a network in this format, such as ``FILE.onnx``.
+        takes: Returns True if a text names a network in this format.
+        open: Loads the network that a text names, for images of a side in pixels; without one, of
+            the side that the network fixes, or 256. Raises a ``BaselineError`` that begins with the
+            text.
     """
 
     spelling: str
@@ -55,26 +56,29 @@ class ExternalModelLoader:
     open: Callable[[str, int | None], ExternalModel]
 
 
-LOADERS: Registry[ExternalModelLoader] = Registry("form", "mvt_nas.external_models.loaders")
-"""Forms by name."""
+LOADERS: Registry[ExternalModelLoader] = Registry(
+    "external model format", "mvt_nas.external_models.loaders"
+)
+"""Loaders by name of the format."""
 
 
 def load_external_model(source: str, resolution_px: int | None = None) -> ExternalModel:
-    """Return the network that a text names, counted.
+    """Load an external model and count its costs.
 
     Args:
-        source: in the spelling of one of the forms.
-        resolution_px: side of the picture; without one, that which the network fixes, or 256.
+        source: text in the spelling of one of the loaders.
+        resolution_px: side of the image in pixels; by default the one that the network fixes, or
+            256.
 
     Raises:
-        BaselineError: it has none of the forms, cannot be opened, or fails on the picture.
+        BaselineError: no loader takes the text, or the network cannot be loaded or fails on the
+            image.
     """
-    forms = [
-        LOADERS.get(name) for name in reversed(LOADERS.names())
-    ]  # a file called like a function is a file
-    for form in forms:
-        if form.takes(source):
-            return form.open(source, resolution_px)
+    # In reverse: a file whose name looks like MODULE:FUNCTION is loaded as a file.
+    loaders = [LOADERS.get(name) for name in reversed(LOADERS.names())]
+    for loader in loaders:
+        if loader.takes(source):
+            return loader.open(source, resolution_px)
     raise BaselineError(
-        f"{source}: is no network; allowed are {listing(form.spelling for form in forms)}"
+        f"{source}: is no network; allowed are {listing(loader.spelling for loader in loaders)}"
     )

@@ -1,8 +1,8 @@
-"""What a foreign network computes, step by step, as its reader writes it down; and the kernels that come of it.
+"""Recorded computations of external models, and their kernels and costs.
 
-Readers write steps on *storages*: what a reader calls a view shares its base's storage and is no
-step, and what follows from constants alone is a constant. Kernels come of steps as they come of the
-networks that are built here (``docs/counts.md``).
+Readers record operations on *storages*. A view shares the storage of its base and is not an
+operation, and results that follow from constants alone are constants. Operations become kernels by
+the same rules as in networks of mvt-nas (``docs/counts.md``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from mvt_nas.blocks.graph import Graph, Op, Tensor
 from mvt_nas.cost.reductions import BYTES, peak_elements
+from mvt_nas.errors import BaselineError, listing
 
 _ARITHMETIC = ("add", "sub", "mul", "div")
 _FOLDED_INTO = ("conv", "linear", "norm")
@@ -20,16 +21,17 @@ _FOLDED_INTO = ("conv", "linear", "norm")
 
 @dataclass(frozen=True, slots=True)
 class RecordedOp:
-    """One step of a computation.
+    """One operation of a computation.
 
     Attributes:
         kind: ``conv``, ``linear`` (a product with constant weights), ``matmul``, ``batch_norm``,
-            ``norm``, ``elementwise``, ``part`` (a further result of the step before) or ``other``.
-        name: of the operation, in lower case.
-        reads: storages of the tensors that it reads, constants left out.
-        writes: storage of its result.
-        macs: multiply-adds.
-        constant: elements of the largest constant among its operands.
+            ``norm``, ``elementwise``, ``part`` (a further result of the previous operation) or
+            ``other``.
+        name: Name of the operation, in lower case.
+        reads: Storages of its inputs, constants left out.
+        writes: Storage of its result.
+        macs: Multiply-adds.
+        constant: Elements of the largest constant among its inputs.
     """
 
     kind: str
@@ -41,29 +43,29 @@ class RecordedOp:
 
 
 class GraphRecorder:
-    """The steps of a network in order of execution.
+    """The operations of a network in order of execution.
 
     Attributes:
-        sizes: elements of each storage.
-        steps: the steps.
-        results: storages of what the network returns.
-        uncounted: operations whose multiply-adds are not known.
-        unplaced: operations that say too little of what they keep in memory.
+        sizes: Number of elements of each storage.
+        ops: Recorded operations.
+        results: Storages of the network's outputs.
+        uncounted: Names of operations with unknown multiply-adds.
+        unsized: Names of operations with unknown memory use.
     """
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
-        self.steps: list[RecordedOp] = []
+        self.ops: list[RecordedOp] = []
         self.results: set[int] = set()
         self.uncounted: set[str] = set()
-        self.unplaced: set[str] = set()
+        self.unsized: set[str] = set()
 
-    def storage(self, elements: int) -> int:
-        """Return a new storage of so many elements."""
+    def add_storage(self, elements: int) -> int:
+        """Add a storage of ``elements`` elements; return its index."""
         self.sizes.append(elements)
         return len(self.sizes) - 1
 
-    def step(
+    def record(
         self,
         kind: str,
         name: str,
@@ -73,105 +75,138 @@ class GraphRecorder:
         macs: int = 0,
         constant: int = 0,
     ) -> int:
-        """Append a step; return the storage of its result, of so many elements."""
-        writes = self.storage(elements)
-        self.steps.append(
-            RecordedOp(kind, name, tuple(dict.fromkeys(reads)), writes, macs, constant)
-        )
+        """Record an operation; return the storage of its result, of ``elements`` elements.
+
+        See :class:`RecordedOp` for the other arguments.
+        """
+        writes = self.add_storage(elements)
+        inputs = tuple(dict.fromkeys(reads))
+        self.ops.append(RecordedOp(kind, name, inputs, writes, macs, constant))
         return writes
 
     def macs(self) -> int:
-        """Return the multiply-adds of all steps."""
-        return sum(step.macs for step in self.steps)
+        """Return the multiply-adds of all operations."""
+        return sum(op.macs for op in self.ops)
 
     def peak_bytes(self) -> int:
         """Return the largest sum of live activations at any kernel, fp32, weights excluded."""
-        graph = self.graph()
-        return BYTES * int(
-            peak_elements(graph, held=[self._tensor(storage) for storage in self.results])
-        )
+        results = [self._tensor(storage) for storage in self.results]
+        return BYTES * int(peak_elements(self.graph(), held=results))
 
     def graph(self) -> Graph:
         """Return the kernels.
 
-        A batch norm, or the scale or shift of channels by constants, that alone reads a
+        A batch norm, or the scale or shift of channels by constants, that is the only reader of a
         convolution, a linear layer or a norm is folded into it. An element-wise function of one
-        tensor is one kernel, however many steps spell it out.
+        tensor is one kernel, even if it consists of several operations.
         """
         graph = Graph()
         graph.sizes = self.sizes
-        for step in self._fused(self._folded(self._without_unread_parts())):
-            inputs = tuple(map(self._tensor, step.reads))
-            graph.ops.append(
-                Op(step.kind, step.name, inputs, self._tensor(step.writes), macs=step.macs)
-            )
+        for op in self._fused(self._folded(self._without_unread_parts())):
+            inputs = tuple(map(self._tensor, op.reads))
+            graph.ops.append(Op(op.kind, op.name, inputs, self._tensor(op.writes), macs=op.macs))
         return graph
 
     def _tensor(self, storage: int) -> Tensor:
         return Tensor((self.sizes[storage],), storage, self.sizes[storage])
 
     def _without_unread_parts(self) -> list[RecordedOp]:
-        read = {storage for step in self.steps for storage in step.reads} | self.results
-        return [step for step in self.steps if step.kind != "part" or step.writes in read]
+        read = {storage for op in self.ops for storage in op.reads} | self.results
+        return [op for op in self.ops if op.kind != "part" or op.writes in read]
 
-    def _folded(self, steps: list[RecordedOp]) -> list[RecordedOp]:
-        """Return the steps with those folded into the one before that change no more than its weights."""
-        readers = Counter(storage for step in steps for storage in step.reads)
-        found: list[RecordedOp] = []
-        place_of: dict[int, int] = {}
-        for step in steps:
-            source = step.reads[0] if len(step.reads) == 1 else -1
-            place = place_of.get(source, -1)
-            alone = place >= 0 and readers[source] == 1 and source not in self.results
+    def _folded(self, ops: list[RecordedOp]) -> list[RecordedOp]:
+        """Return the operations after folding those that only change the weights of another one."""
+        readers = Counter(storage for op in ops for storage in op.reads)
+        folded: list[RecordedOp] = []
+        # Storage -> index in ``folded`` of the operation that writes it.
+        writer_of: dict[int, int] = {}
+        for op in ops:
+            source = op.reads[0] if len(op.reads) == 1 else -1
+            index = writer_of.get(source)
+            only_reader = readers[source] == 1 and source not in self.results
             if (
-                alone
-                and self.sizes[source] == self.sizes[step.writes]
-                and self._folds(step, found[place])
+                index is not None
+                and only_reader
+                and self.sizes[source] == self.sizes[op.writes]
+                and self._folds_into(op, folded[index])
             ):
-                found[place] = replace(found[place], writes=step.writes)
-                place_of[step.writes] = place
+                folded[index] = replace(folded[index], writes=op.writes)
+                writer_of[op.writes] = index
             else:
-                place_of[step.writes] = len(found)
-                found.append(step)
-        return found
+                writer_of[op.writes] = len(folded)
+                folded.append(op)
+        return folded
 
-    def _folds(self, step: RecordedOp, into: RecordedOp) -> bool:
-        if step.kind == "batch_norm":
-            return into.kind in ("conv", "linear")
-        channels = (
-            1 < step.constant < self.sizes[step.writes]
-        )  # no single factor, and no value for each place
+    def _folds_into(self, op: RecordedOp, target: RecordedOp) -> bool:
+        if op.kind == "batch_norm":
+            return target.kind in ("conv", "linear")
+        # More than a single factor, but not one value for each position.
+        per_channel = 1 < op.constant < self.sizes[op.writes]
         return (
-            step.kind == "elementwise"
-            and step.name in _ARITHMETIC
-            and channels
-            and into.kind in _FOLDED_INTO
+            op.kind == "elementwise"
+            and op.name in _ARITHMETIC
+            and per_channel
+            and target.kind in _FOLDED_INTO
         )
 
-    def _fused(self, steps: list[RecordedOp]) -> list[RecordedOp]:
-        """Return the steps with element-wise functions of one tensor as one step that reads it."""
-        root: dict[int, int] = {}
-        inner: dict[int, RecordedOp] = {}
-        for step in steps:
-            roots = {root.get(storage, storage) for storage in step.reads}
-            if (
-                step.kind == "elementwise"
-                and len(roots) == 1
-                and self.sizes[min(roots)] == self.sizes[step.writes]
-            ):
-                root[step.writes] = min(roots)
-                inner[step.writes] = step
-        read = {
-            storage for step in steps if step.writes not in inner for storage in step.reads
-        } | self.results
-        hidden = {storage: step for storage, step in inner.items() if storage not in read}
+    def _fused(self, ops: list[RecordedOp]) -> list[RecordedOp]:
+        """Return the operations with each element-wise function of one tensor as a single one.
 
-        def reads(step: RecordedOp) -> Iterable[int]:
-            for storage in step.reads:
-                yield from reads(hidden[storage]) if storage in hidden else (storage,)
+        Intermediate results that only such operations read disappear, and their readers read the
+        tensor itself.
+        """
+        # Storage -> the one tensor that it is an element-wise function of.
+        root: dict[int, int] = {}
+        elementwise: dict[int, RecordedOp] = {}
+        for op in ops:
+            roots = {root.get(storage, storage) for storage in op.reads}
+            if op.kind != "elementwise" or len(roots) != 1:
+                continue
+            (source,) = roots
+            if self.sizes[source] == self.sizes[op.writes]:
+                root[op.writes] = source
+                elementwise[op.writes] = op
+        # Results that other operations read, or the network returns, have to exist.
+        needed = set(self.results)
+        for op in ops:
+            if op.writes not in elementwise:
+                needed.update(op.reads)
+        hidden = {storage: op for storage, op in elementwise.items() if storage not in needed}
+
+        def visible_reads(op: RecordedOp) -> Iterable[int]:
+            for storage in op.reads:
+                if storage in hidden:
+                    yield from visible_reads(hidden[storage])
+                else:
+                    yield storage
 
         return [
-            replace(step, reads=tuple(dict.fromkeys(reads(step))))
-            for step in steps
-            if step.writes not in hidden
+            replace(op, reads=tuple(dict.fromkeys(visible_reads(op))))
+            for op in ops
+            if op.writes not in hidden
         ]
+
+
+def count_costs(recorder: GraphRecorder, params: int) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return ``params``, ``macs`` and ``memory_mb`` as far as they are known, and notes.
+
+    The notes explain missing costs.
+
+    Raises:
+        BaselineError: the output does not depend on the input image.
+    """
+    if not any(op.reads for op in recorder.ops):
+        raise BaselineError("the output of the network does not depend on the input image")
+    costs = {"params": float(params)}
+    notes = []
+    if recorder.uncounted:
+        names = listing(sorted(recorder.uncounted))
+        notes.append(f"macs is left out: those of {names} are not known")
+    else:
+        costs["macs"] = float(recorder.macs())
+    if recorder.unsized:
+        names = listing(sorted(recorder.unsized))
+        notes.append(f"memory_mb is left out: the memory of {names} is not known, or is not fp32")
+    else:
+        costs["memory_mb"] = recorder.peak_bytes() / 1e6
+    return costs, tuple(notes)

@@ -1,4 +1,4 @@
-"""An ONNX graph written down as steps, node by node in the order of the file, which is one of execution."""
+"""Recording the operations of an ONNX graph, in the order of the file, which is executable."""
 
 from __future__ import annotations
 
@@ -8,54 +8,58 @@ from typing import Any
 
 from mvt_nas.errors import BaselineError
 from mvt_nas.external_models.graph_recorder import GraphRecorder
-from mvt_nas.external_models.onnx_kernels import (
-    OPAQUE,
+from mvt_nas.external_models.onnx_nodes import (
     QUANTISED,
+    WITH_SUBGRAPHS,
     WITHOUT_DATA,
     is_view,
     kind_of,
     macs_of,
 )
-from mvt_nas.external_models.onnx_shapes import Shapes
+from mvt_nas.onnx.shapes import Shapes
 
 
-def read_graph(graph: Any, shapes: Shapes) -> GraphRecorder:
-    """Return what a graph computes.
+def record_graph(graph: Any, shapes: Shapes) -> GraphRecorder:
+    """Record the operations of an ONNX graph.
 
     Raises:
-        BaselineError: a node reads what none before it has made.
+        BaselineError: a node reads a tensor that no previous node writes.
     """
-    reader = _Reader(graph, shapes)
+    reader = _GraphReader(graph, shapes)
     for node in graph.node:
-        reader.read(node)
-    recording = reader.recording
-    recording.results = {
-        reader.storages[entry.name] for entry in graph.output if entry.name in reader.storages
-    }
-    return recording
+        reader.visit(node)
+    outputs = [entry.name for entry in graph.output]
+    reader.recorder.results = {reader.storages[name] for name in outputs if name in reader.storages}
+    return reader.recorder
 
 
-class _Reader:
+class _GraphReader:
+    """Storages and constants of the nodes visited so far.
+
+    Attributes:
+        recorder: Recorded operations.
+        storages: Storage of each tensor that depends on the image, by name.
+    """
+
     def __init__(self, graph: Any, shapes: Shapes) -> None:
-        self.recording = GraphRecorder()
+        self.recorder = GraphRecorder()
         self.storages: dict[str, int] = {}
         self._shapes = shapes
-        self._constants = {
-            tensor.name
-            for tensor in (
-                *graph.initializer,
-                *(entry.values for entry in graph.sparse_initializer),
-            )
-        }
+        self._constants = {tensor.name for tensor in graph.initializer}
+        self._constants |= {entry.values.name for entry in graph.sparse_initializer}
+        # Operators that read each tensor, by its name.
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         for node in graph.node:
             for name in node.input:
                 self._readers[name].append(node.op_type)
         for entry in graph.input:
             if entry.name not in self._constants:
-                self.storages[entry.name] = self.recording.storage(prod(shapes[entry.name]))
+                elements = prod(shapes[entry.name])
+                self.storages[entry.name] = self.recorder.add_storage(elements)
 
-    def read(self, node: Any) -> None:
+    def visit(self, node: Any) -> None:
+        """Record a node, unless it is a view or constant."""
+        # An empty name is an optional input that is left out.
         for name in filter(None, node.input):
             if name not in self.storages and name not in self._constants:
                 raise BaselineError(
@@ -64,8 +68,8 @@ class _Reader:
                 )
         active = [name for name in node.input if name in self.storages]
         outputs = [name for name in node.output if name]
-        if node.op_type in OPAQUE or node.domain not in ("", "ai.onnx"):
-            self._read_opaque(node, active, outputs)
+        if node.op_type in WITH_SUBGRAPHS or node.domain not in ("", "ai.onnx"):
+            self._record_unknown(node, active, outputs)
         elif not active or node.op_type in WITHOUT_DATA:
             self._constants.update(outputs)
         elif node.input[0] in self.storages and is_view(
@@ -73,32 +77,36 @@ class _Reader:
         ):
             self.storages |= dict.fromkeys(outputs, self.storages[node.input[0]])
         else:
-            self._read_step(node, active, outputs)
+            self._record_known(node, active, outputs)
 
-    def _read_opaque(self, node: Any, active: list[str], outputs: list[str]) -> None:
+    def _record_unknown(self, node: Any, active: list[str], outputs: list[str]) -> None:
         name = f"{node.domain}.{node.op_type}".lstrip(".")
-        self.recording.uncounted.add(name)
-        self.recording.unplaced.add(name)
+        self.recorder.uncounted.add(name)
+        self.recorder.unsized.add(name)
         for output in outputs:
-            self.storages[output] = self.recording.step(
+            self.storages[output] = self.recorder.record(
                 "other", name.lower(), self._reads(active), self._elements(output) or 0
             )
 
-    def _read_step(self, node: Any, active: list[str], outputs: list[str]) -> None:
-        macs, name = macs_of(node, self._shapes), node.op_type
+    def _record_known(self, node: Any, active: list[str], outputs: list[str]) -> None:
+        name = node.op_type
+        macs = macs_of(node, self._shapes)
         if macs is None:
-            self.recording.uncounted.add(name)
+            self.recorder.uncounted.add(name)
         if name in QUANTISED or any(self._elements(output) is None for output in outputs):
-            self.recording.unplaced.add(name)
-        constant = max(
-            (self._elements(operand) or 0 for operand in node.input if operand in self._constants),
-            default=0,
-        )
-        for place, output in enumerate(outputs):
-            kind, share = ("part", 0) if place else (kind_of(node, self._constants), macs or 0)
-            elements = self._elements(output) or 0
-            self.storages[output] = self.recording.step(
-                kind, name.lower(), self._reads(active), elements, macs=share, constant=constant
+            self.recorder.unsized.add(name)
+        constants = [operand for operand in node.input if operand in self._constants]
+        largest_constant = max((self._elements(name) or 0 for name in constants), default=0)
+        for position, output in enumerate(outputs):
+            # Multiply-adds count for the first output; the others are further results of it.
+            first = position == 0
+            self.storages[output] = self.recorder.record(
+                kind_of(node, self._constants) if first else "part",
+                name.lower(),
+                self._reads(active),
+                self._elements(output) or 0,
+                macs=(macs or 0) if first else 0,
+                constant=largest_constant,
             )
 
     def _reads(self, names: list[str]) -> list[int]:

@@ -1,9 +1,9 @@
-"""What a module really executes: the operations that torch dispatches for one picture, written down as steps.
+"""Recording the operations that PyTorch dispatches when a module runs on one image.
 
 An operation whose result shares the storage of an input is a view, unless it writes in place: that
-counts as writing anew, as an ONNX file of the same network would say it. Multiply-adds are those of
-torch's own formulas (``torch.utils.flop_counter``), halved. Fused attention is taken apart into its
-products, which torch counts on some devices only.
+counts as writing a new tensor, as in an ONNX file of the same network. Multiply-adds are those of
+PyTorch's own formulas (``torch.utils.flop_counter``), halved. Fused attention is computed by its
+matrix products, since PyTorch counts the fused operation on some devices only.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mvt_nas.external_models.graph_recorder import GraphRecorder
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 _NORMS = ("native_layer_norm", "native_group_norm")
 _ALSO_ELEMENTWISE = ("hardswish", "hardsigmoid", "hardtanh", "silu", "mish", "clamp")
-_COPIES = (
-    "clone",
-    "copy",
-    "_to_copy",
-)  # torch calls them pointwise, but they are how it transposes
+
+# Tagged as pointwise by PyTorch, but used to transpose.
+_COPIES = ("clone", "copy", "_to_copy")
+
+# Operations with multiply-adds but without a formula in PyTorch.
 _UNCOUNTED = (
     "mkldnn_rnn_layer",
     "_trilinear",
@@ -44,27 +44,30 @@ _UNCOUNTED = (
 
 
 def trace(network: nn.Module, images: Tensor) -> GraphRecorder:
-    """Return what a network in evaluation mode computes for images (B, C, H, W); whatever it raises is raised."""
-    mode = _Trace(images)
-    with torch.no_grad(), _plain_attention(), mode:
+    """Record what a network in evaluation mode computes for images (B, C, H, W).
+
+    Exceptions of the network are passed on.
+    """
+    mode = _RecordingMode(images)
+    with torch.no_grad(), _unfused_attention(), mode:
         results = network(images)
-    mode.recording.results |= {
-        mode.storages[key] for key in map(_key, _tensors(results)) if key in mode.storages
-    }
-    return mode.recording
+    keys = [_storage_key(tensor) for tensor in _tensors(results)]
+    mode.recorder.results |= {mode.storages[key] for key in keys if key in mode.storages}
+    return mode.recorder
 
 
-class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it without annotations
-    """Writes down what is dispatched under it; a storage that is not known to it holds a constant."""
+# PyTorch leaves the base class and some functions here without annotations.
+class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records the operations dispatched under it; tensors in unknown storages are constants."""
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
-        self.recording = GraphRecorder()
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.recorder = GraphRecorder()
         self.storages: dict[int, int] = {}
-        self._held: list[
-            StorageWeakRef
-        ] = []  # no identity is given twice while they are held, and no memory is
-        self._put(images, self.recording.storage(images.numel()))
+        # As long as these weak references exist, no storage's key is reused, although the memory
+        # itself is freed.
+        self._held: list[StorageWeakRef] = []
+        self._set_storage(images, self.recorder.add_storage(images.numel()))
 
     def __torch_dispatch__(
         self,
@@ -75,85 +78,98 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
     ) -> Any:
         results = func(*args, **(kwargs or {}))
         inputs = _tensors((args, kwargs))
-        active = [tensor for tensor in inputs if _key(tensor) in self.storages]
-        if active:
-            self._write_down(func, inputs, active, (args, kwargs or {}), results)
+        if any(_storage_key(tensor) in self.storages for tensor in inputs):
+            self._record(func, inputs, (args, kwargs or {}), results)
         return results
 
-    def _write_down(
-        self,
-        func: Any,
-        inputs: list[Tensor],
-        active: list[Tensor],
-        arguments: tuple[Any, Any],
-        results: Any,
+    def _record(
+        self, func: Any, inputs: list[Tensor], arguments: tuple[Any, Any], results: Any
     ) -> None:
-        mutates, known = func._schema.is_mutable, set(map(_key, inputs))
-        outputs = [tensor for tensor in _tensors(results) if mutates or _key(tensor) not in known]
+        """Record an operation with inputs that depend on the image, unless it is a view."""
+        in_place = func._schema.is_mutable
+        input_keys = {_storage_key(tensor) for tensor in inputs}
+        outputs = [
+            tensor
+            for tensor in _tensors(results)
+            if in_place or _storage_key(tensor) not in input_keys
+        ]
         if not outputs:
             return
+        # "aten::relu_" and "aten::relu" are both "relu".
         name = func._schema.name.partition("::")[2].rstrip("_")
-        constants = [tensor for tensor in inputs if _key(tensor) not in self.storages]
+        constants = [tensor for tensor in inputs if _storage_key(tensor) not in self.storages]
+        reads = [
+            self.storages[_storage_key(tensor)]
+            for tensor in inputs
+            if _storage_key(tensor) in self.storages
+        ]
         kind = _kind(func, name, arguments, constants)
-        reads, constant = (
-            [self.storages[_key(tensor)] for tensor in active],
-            max((tensor.numel() for tensor in constants), default=0),
-        )
         macs = self._macs(func, name, arguments, results)
-        for place, tensor in enumerate(outputs):
-            part = ("part", 0) if place else (kind, macs)
-            elements = tensor.untyped_storage().nbytes() // tensor.element_size()
-            self._put(
-                tensor,
-                self.recording.step(
-                    part[0], name, reads, elements, macs=part[1], constant=constant
-                ),
+        for position, tensor in enumerate(outputs):
+            # Multiply-adds count for the first output; the others are further results of it.
+            first = position == 0
+            storage = self.recorder.record(
+                kind if first else "part",
+                name,
+                reads,
+                tensor.untyped_storage().nbytes() // tensor.element_size(),
+                macs=macs if first else 0,
+                constant=max((constant.numel() for constant in constants), default=0),
             )
+            self._set_storage(tensor, storage)
 
     def _macs(self, func: Any, name: str, arguments: tuple[Any, Any], results: Any) -> int:
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
+            # PyTorch counts a multiply-add as two operations.
             return int(formula(*arguments[0], **arguments[1], out_val=results)) // 2
         if name in _UNCOUNTED or func.namespace not in ("aten", "prims"):
-            self.recording.uncounted.add(f"{func.namespace}.{name}")
+            self.recorder.uncounted.add(f"{func.namespace}.{name}")
         return 0
 
-    def _put(self, tensor: Tensor, storage: int) -> None:
-        self._held.append(StorageWeakRef(tensor.untyped_storage()))  # type: ignore[no-untyped-call]  # without annotations
-        self.storages[_key(tensor)] = storage
+    def _set_storage(self, tensor: Tensor, storage: int) -> None:
+        self._held.append(StorageWeakRef(tensor.untyped_storage()))  # type: ignore[no-untyped-call]
+        self.storages[_storage_key(tensor)] = storage
 
 
 def _kind(func: Any, name: str, arguments: tuple[Any, Any], constants: list[Tensor]) -> str:
+    """Return the kind of an operation (see :class:`RecordedOp`)."""
     if "convolution" in name:
         return "conv"
     if name in _PRODUCTS:
+        # A constant with one axis is the bias of a product of two activations.
         return "linear" if any(tensor.ndim >= 2 for tensor in constants) else "matmul"
     if "batch_norm" in name:
-        return "norm" if _own_statistics(func, arguments) else "batch_norm"
+        return "norm" if _uses_batch_statistics(func, arguments) else "batch_norm"
     if name in _NORMS:
         return "norm"
     pointwise = torch.Tag.pointwise in func.tags or name in _ALSO_ELEMENTWISE
     return "elementwise" if pointwise and name not in _COPIES else "other"
 
 
-def _own_statistics(func: Any, arguments: tuple[Any, Any]) -> bool:
-    """Return whether a batch norm takes its statistics from what it sees, as instance norms do; no runtime can fold that."""
+def _uses_batch_statistics(func: Any, arguments: tuple[Any, Any]) -> bool:
+    """Return True if a batch norm computes its statistics from its input, as instance norms do.
+
+    No runtime can fold such a norm.
+    """
     names = [argument.name for argument in func._schema.arguments]
     given = dict(zip(names, arguments[0], strict=False)) | arguments[1]
     return bool(given.get("training", False))
 
 
 def _tensors(tree: Any) -> list[Tensor]:
+    """Return the tensors in nested containers."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
-def _key(tensor: Tensor) -> int:
+def _storage_key(tensor: Tensor) -> int:
+    """Return the identity of a tensor's storage."""
     return int(tensor.untyped_storage()._cdata)
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Let torch compute attention by its products inside the block."""
+def _unfused_attention() -> Iterator[None]:
+    """Let PyTorch compute attention by its matrix products inside the block."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -1,7 +1,7 @@
-"""Latency as it is measured: a stopwatch for noisy machines, runtimes as plug-ins, and what it was measured on.
+"""Measuring and predicting the latency of networks.
 
 ``measure`` times architectures and ONNX files against each other in one runtime. To add a runtime,
-write ``mvt_nas/latency/runtimes/<name>.py``; ``onnxruntime.py`` there is an example.
+write ``mvt_nas/latency/runtimes/<name>.py``; ``onnxruntime.py`` is an example.
 """
 
 from __future__ import annotations

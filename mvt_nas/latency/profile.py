@@ -1,22 +1,25 @@
-"""A device profile: the fitted latency model of one device, runtime, number of threads, data type and batch size, in one file.
+"""Device profiles: latency models of one device, runtime, thread count, data type and batch size.
 
-It also holds what the model was fitted to and how well it did on networks that it had not seen. A
-profile without that is a guess.
+The file of a profile also contains the networks that the model was fitted to, and its errors on
+networks that it was not fitted to. A profile without these is a guess.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import string
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._io import content_hash, write_text
 from mvt_nas.errors import LatencyError, listing, nearest
+from mvt_nas.hardware import this_device
 from mvt_nas.latency.model.kernels import CLASSES, TERMS
 from mvt_nas.latency.model.predictor import Predictor
+from mvt_nas.latency.runtime import RUNTIMES
 
 FORMAT = 1
 """Version of the format of profile files."""
@@ -24,26 +27,27 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class DeviceProfile:
-    """A latency model with its origin.
+    """A latency model and its origin.
 
     Attributes:
-        name: what objectives and budgets call it, ``latency_ms@NAME``.
-        predictor: the model.
+        name: Name in objectives and budgets, ``latency_ms@NAME``.
+        predictor: The model.
         runtime: ``name``, ``version``, ``threads``.
-        device: what it was measured on, as in a fingerprint; a published device has a ``name``
+        device: Device of the measurements, as in a fingerprint; a published device has a ``name``
             only.
-        source: ``measured``, or where published figures come from.
+        source: ``measured``, or the origin of published figures.
         dtype: ``fp32`` or ``int8``.
-        batch_size: images per inference.
-        num_classes: outputs of the networks that were measured.
-        probe_ms: the probe's latency when the rest was measured; ``None`` where there was none.
-        donor: the profile towards which this one was drawn.
+        batch_size: Images per inference.
+        num_classes: Outputs of the measured networks.
+        reference_ms: Latency of the reference model during the measurements (``probe_ms`` in the
+            file); ``None`` without one.
+        base_profile: Name of the profile whose coefficients were scaled (``donor`` in the file);
+            ``None`` where kernels were measured.
         quality: ``mape``, ``within5``, ``within10``, ``spearman``, ``kendall``, ``n``, ``split``,
             and ``noise_floor`` where it is known.
-        anchors: the networks it rests on: ``network``, ``ms``, ``predicted_ms``, whether
-            ``fitted``.
-        method: how it was measured and fitted.
-        created: date and time.
+        anchors: The measured networks: ``network``, ``ms``, ``predicted_ms``, whether ``fitted``.
+        method: Description of the measurement and the fit.
+        created: Date and time, ISO 8601.
     """
 
     name: str
@@ -54,8 +58,8 @@ class DeviceProfile:
     dtype: str = "fp32"
     batch_size: int = 1
     num_classes: int = 1000
-    probe_ms: float | None = None
-    donor: str | None = None
+    reference_ms: float | None = None
+    base_profile: str | None = None
     quality: Mapping[str, Any] = field(default_factory=dict)
     anchors: tuple[Mapping[str, Any], ...] = ()
     method: Mapping[str, Any] = field(default_factory=dict)
@@ -74,21 +78,19 @@ class DeviceProfile:
     @property
     def hash(self) -> str:
         """Content hash, 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        return content_hash(self.to_dict())
 
     def is_here(self) -> bool:
-        """Return whether it was measured on a machine like this one, in a runtime that can be used here."""
-        from mvt_nas.latency.fingerprint import this_device
-        from mvt_nas.latency.runtime import RUNTIMES
-
-        here, name = this_device(), str(self.runtime["name"])
-        same = all(self.device.get(key) == here[key] for key in ("cpu", "flags"))
-        return (
-            same and name in RUNTIMES and name != "command" and RUNTIMES.get(name).trouble() is None
-        )
+        """Return True if it was measured on a machine like this, in a runtime usable here."""
+        here = this_device()
+        if any(self.device.get(key) != here[key] for key in ("cpu", "flags")):
+            return False
+        name = str(self.runtime["name"])
+        # A command may run on any device.
+        return name in RUNTIMES and name != "command" and RUNTIMES.get(name).trouble() is None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the profile as plain data."""
+        """Return the profile as plain data, in the format of its file."""
         predictor = self.predictor
         model = {
             "fixed_ms": predictor.fixed_ms,
@@ -99,39 +101,38 @@ class DeviceProfile:
                 for kind, terms in predictor.ranges.items()
             },
         }
-        plain = ("source", "dtype", "batch_size", "num_classes", "probe_ms", "donor", "created")
         return {
             "format": FORMAT,
             "name": self.name,
-            **{name: getattr(self, name) for name in plain},
-            **{
-                name: dict(getattr(self, name))
-                for name in ("runtime", "device", "method", "quality")
-            },
+            "source": self.source,
+            "dtype": self.dtype,
+            "batch_size": self.batch_size,
+            "num_classes": self.num_classes,
+            "probe_ms": self.reference_ms,
+            "donor": self.base_profile,
+            "created": self.created,
+            "runtime": dict(self.runtime),
+            "device": dict(self.device),
+            "method": dict(self.method),
+            "quality": dict(self.quality),
             "model": model,
             "anchors": [dict(anchor) for anchor in self.anchors],
         }
 
     def write(self, path: Path) -> None:
-        """Write the profile, whole or not at all.
+        """Write the profile to a file, whole or not at all.
 
         Raises:
-            LatencyError: it cannot be written.
+            LatencyError: the file cannot be written.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.new")
-            beside.write_text(json.dumps(self.to_dict(), indent=1) + "\n")
-            beside.replace(path)
-        except OSError as error:
-            raise LatencyError(f"{path}: cannot be written ({error.strerror})") from None
+        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n", error=LatencyError)
 
     @staticmethod
     def read(path: Path) -> DeviceProfile:
         """Return the profile in a file.
 
         Raises:
-            LatencyError: the file cannot be read or is no profile.
+            LatencyError: the file cannot be read or is not a profile.
         """
         try:
             data = json.loads(path.read_text())
@@ -145,9 +146,12 @@ class DeviceProfile:
     def from_dict(data: object, where: str) -> DeviceProfile:
         """Return the profile in plain data.
 
+        Args:
+            data: content of a profile file.
+            where: name of the data, the beginning of error messages.
+
         Raises:
-            LatencyError: something is missing, of another kind or not allowed; ``where`` begins the
-                message.
+            LatencyError: a key is missing, or a value has the wrong type or is not allowed.
         """
         if not isinstance(data, Mapping) or "format" not in data or "model" not in data:
             raise LatencyError(f"{where}: no device profile (format and model are missing)")
@@ -159,19 +163,25 @@ class DeviceProfile:
         for key, kind in _KINDS.items():
             if not isinstance(data.get(key), kind) or isinstance(data.get(key), bool):
                 raise LatencyError(
-                    f"{where}: {key} = {data.get(key)!r} is not allowed; {_NAMES[kind]}"
+                    f"{where}: {key} = {data.get(key)!r} is not allowed; {_KIND_NAMES[kind]}"
                 )
         _check_numbers(data, where)
-        _check_rest(data, where)
-        fields = {
-            key: data[key]
-            for key in (*_KINDS, "probe_ms", "donor", "created")
-            if key not in ("model", "anchors") and key in data
-        }
+        _check_anchors_and_optional_keys(data, where)
         return DeviceProfile(
+            name=data["name"],
             predictor=_predictor(data["model"], f"{where}: model"),
+            runtime=data["runtime"],
+            device=data["device"],
+            source=data["source"],
+            dtype=data["dtype"],
+            batch_size=data["batch_size"],
+            num_classes=data["num_classes"],
+            reference_ms=data.get("probe_ms"),
+            base_profile=data.get("donor"),
+            quality=data["quality"],
             anchors=tuple(data["anchors"]),
-            **fields,
+            method=data["method"],
+            created=data.get("created", ""),
         )
 
 
@@ -181,7 +191,8 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("runtime", "device", "quality", "method", "model"), dict),
     "anchors": list,
 }
-_NAMES = {str: "a text", int: "an integer", dict: "a mapping", list: "a list"}
+_NAME_CHARACTERS = set(string.ascii_letters + string.digits + "._-")
+_KIND_NAMES = {str: "a text", int: "an integer", dict: "a mapping", list: "a list"}
 
 
 def _check_numbers(data: Mapping[str, Any], where: str) -> None:
@@ -200,13 +211,13 @@ def _check_numbers(data: Mapping[str, Any], where: str) -> None:
         raise LatencyError(
             f"{where}: runtime.threads = {threads!r} is not allowed; an integer from 1"
         )
-    if not data["name"] or not set(data["name"]) <= _NAME:
+    if not data["name"] or not set(data["name"]) <= _NAME_CHARACTERS:
         raise LatencyError(
             f"{where}: name = {data['name']!r} is not allowed; letters, digits, '.', '_' and '-'"
         )
 
 
-def _check_rest(data: Mapping[str, Any], where: str) -> None:
+def _check_anchors_and_optional_keys(data: Mapping[str, Any], where: str) -> None:
     for number, anchor in enumerate(data["anchors"], start=1):
         if not isinstance(anchor, Mapping):
             raise LatencyError(
@@ -219,10 +230,8 @@ def _check_rest(data: Mapping[str, Any], where: str) -> None:
         _number(data["probe_ms"], f"{where}: probe_ms")
 
 
-_NAME = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-
-
 def _predictor(model: Mapping[str, Any], where: str) -> Predictor:
+    """Return the latency model in plain data, checked."""
     fixed = _number(model.get("fixed_ms"), f"{where}.fixed_ms")
     error = _number(model.get("relative_error"), f"{where}.relative_error")
     coefficients = {}
@@ -242,7 +251,7 @@ def _predictor(model: Mapping[str, Any], where: str) -> Predictor:
 
 
 def _classes(data: object, where: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the classes of kernels with their terms, names checked."""
+    """Return the kernel classes and their terms after checking their names."""
     if not isinstance(data, Mapping) or not all(
         isinstance(terms, Mapping) for terms in data.values()
     ):

@@ -1,8 +1,8 @@
-"""Where profiles are found: those that ship, those of this user, and any file.
+"""Lookup of profiles: shipped ones, the user's own, and any file.
 
-A profile called ``NAME`` is ``NAME.json`` in the user's folder of devices, or else one that ships.
-The folder is ``$MVT_NAS_DEVICES``, by default ``~/.local/share/mvt-nas/devices``
-(``$XDG_DATA_HOME`` is heeded).
+A profile called ``NAME`` is ``NAME.json`` in the user's folder of devices, or else a shipped one.
+The folder is ``$MVT_NAS_DEVICES``, by default ``mvt-nas/devices`` in ``$XDG_DATA_HOME`` or
+``~/.local/share``.
 """
 
 from __future__ import annotations
@@ -19,37 +19,35 @@ DEFAULT = "x86-onnxruntime-1t"
 
 
 def user_folder() -> Path:
-    """Return the folder in which this user's profiles are kept; it need not exist."""
+    """Return the folder of this user's profiles; it need not exist."""
     chosen = os.environ.get("MVT_NAS_DEVICES")
     if chosen:
         return Path(chosen)
-    return (
-        Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-        / "mvt-nas"
-        / "devices"
-    )
+    data_home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data_home / "mvt-nas" / "devices"
 
 
 def profile_files() -> dict[str, Path]:
-    """Return the files of all profiles by name, in alphabetical order; a user's own comes before one that ships."""
-    found = {
-        path.stem: path
-        for folder in (SHIPPED, user_folder())
-        for path in sorted(folder.glob("*.json"))
+    """Return the files of all profiles by name, in alphabetical order.
+
+    A profile of the user replaces a shipped one of the same name.
+    """
+    files = {
+        path.stem: path for folder in (SHIPPED, user_folder()) for path in folder.glob("*.json")
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def default_profile_name() -> str:
-    """Return the name of the profile that ``latency_ms`` means without ``@NAME``."""
+    """Return the name of the profile of ``latency_ms`` without ``@NAME``."""
     return DEFAULT
 
 
 def load_profile(name: str | Path) -> DeviceProfile:
-    """Return a profile by name, or from a file: whatever has a slash in it or ends in ``.json``.
+    """Return a profile by name, or from a file: a text with a slash or the ending ``.json``.
 
     Raises:
-        LatencyError: there is none, or the file is no profile.
+        LatencyError: there is no such profile, or the file is not a profile.
     """
     text = str(name)
     if isinstance(name, Path) or text.endswith(".json") or os.sep in text:

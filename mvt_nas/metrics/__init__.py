@@ -1,1 +1,1 @@
-"""Names of the metrics."""
+"""Metrics of architectures: their names, directions and sources."""

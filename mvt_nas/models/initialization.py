@@ -1,8 +1,9 @@
-"""The papers' initial weights: convolutions Kaiming-normal over the fan-out, linear layers normal with deviation 0.02, biases zero.
+"""Initial weights as in the papers.
 
-The authors' released code since its second version asks for the same but, by an oversight, leaves
-torch's defaults in force; their v2 and v2-based v3 checkpoints were trained from those. We follow
-the papers.
+Convolutions are Kaiming-normal over the fan-out, linear layers normal with standard deviation 0.02,
+biases zero. The authors' released code configures the same since its second version but, by an
+oversight, leaves torch's defaults in force; their v2 and v2-based v3 checkpoints were trained from
+those. We follow the papers.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from torch import nn
 def initialize_weights(
     model: nn.Module, seed: int | None, *, xavier: Iterable[nn.Module] = ()
 ) -> None:
-    """Set all weights and buffers of ``model`` in place; without a seed, torch's global random state is used.
+    """Set all weights and buffers of ``model`` in place.
 
-    The convolutions of the ``xavier`` parts, such as the head of a detector, are Xavier-uniform, as
-    in the authors' release.
+    Args:
+        model: Module to initialise.
+        seed: Seed of the weights; ``None`` for torch's global random state.
+        xavier: Parts whose convolutions are Xavier-uniform, such as the head of a detector, as in
+            the authors' release.
 
     Source: arXiv 2110.02178 and 2206.02680, released configurations (``kaiming_normal``,
         ``trunc_normal`` with 0.02).
@@ -46,4 +50,4 @@ def _initialise(module: nn.Module, generator: torch.Generator | None) -> None:
     if isinstance(module, nn.BatchNorm2d):
         module.reset_running_stats()
     if isinstance(getattr(module, "bias", None), nn.Parameter):
-        nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # a Parameter, as just asked
+        nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # a Parameter, as checked above

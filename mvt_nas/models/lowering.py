@@ -1,11 +1,8 @@
-"""Lowering of the inverted residual (kernel by kernel what ``module.py`` executes).
+"""Lowering of a whole network: from an architecture to its kernels, without torch.
 
-Source: MobileNetV2, arXiv 1801.04381, as used in 2110.02178 §3.
-
-Architecture to kernels, without torch: the one description from which every cost is computed.
-
-``network.py`` builds the module that executes these kernels. Dilation changes none of their costs,
-so only the heads of tasks tell of it.
+Every cost is computed from these kernels. The functions called ``lower_...`` append the kernels of
+one part to a graph and return the part's output. ``network.py`` builds the modules that execute the
+kernels. Dilation changes no cost, so only the kernels of the tasks' heads record it.
 """
 
 from __future__ import annotations
@@ -27,13 +24,15 @@ def lower_inverted_residual(
     """Append one inverted residual and return its output, (B, width, H/stride, W/stride).
 
     Args:
-        graph: where the kernels go.
-        x: input, (B, C, H, W).
-        width: output channels.
-        hidden: channels between the 1 x 1 convolutions.
-        stride: of the depthwise convolution.
-        expands: whether the first 1 x 1 convolution exists (expansion other than 1).
-        adds: whether the input is added to the output.
+        graph: Graph to append to.
+        x: Input, (B, C, H, W).
+        width: Output channels.
+        hidden: Channels between the 1 x 1 convolutions.
+        stride: Stride of the depthwise convolution.
+        expands: Whether the first 1 x 1 convolution exists (expansion other than 1).
+        adds: Whether the input is added to the output.
+
+    Source: MobileNetV2, arXiv 1801.04381, as used in 2110.02178 §3.
     """
     y = x
     if expands:
@@ -48,11 +47,10 @@ MOST = 1_000_000
 
 
 def check_use(**numbers: int) -> None:
-    """Check how a network is to be used.
+    """Check the numbers of images, channels and classes, given by name.
 
     Raises:
-        ArchitectureError: a number of images, channels or classes that is no integer from 1 to
-            :data:`MOST`.
+        ArchitectureError: A number is not an integer from 1 to :data:`MOST`.
     """
     for name, value in numbers.items():
         if type(value) is not int or not 1 <= value <= MOST:
@@ -71,19 +69,24 @@ def lower(
 ) -> Graph:
     """Return the kernels of one inference on (batch_size, in_channels, R, R) images.
 
-    R is the architecture's resolution. With a ``task`` it is the task's, whose head stands in place
-    of the classifier; ``num_classes`` is then without effect.
+    R is the architecture's resolution, or that of the task.
+
+    Args:
+        architecture: The architecture.
+        batch_size: Images per inference.
+        in_channels: Channels of an image.
+        num_classes: Outputs of the classifier; without effect for a task, which has its own.
+        task: Task whose head replaces the classifier; ``None`` for classification.
 
     Raises:
-        ArchitectureError: a number of images, channels or classes that is not allowed, or a task
-            that the backbone cannot serve.
+        ArchitectureError: A number of images, channels or classes is not allowed, or the backbone
+            does not suit the task.
     """
     check_use(batch_size=batch_size, in_channels=in_channels, num_classes=num_classes)
     graph = Graph()
     side = architecture.resolution_px if task is None else task.resolution_px
-    maps = _lower_backbone(
-        graph, graph.input(batch_size, in_channels, side, side), architecture, task
-    )
+    images = graph.input(batch_size, in_channels, side, side)
+    maps = _lower_backbone(graph, images, architecture, task)
     if task is None:
         lower_head(graph, maps[-1], width=architecture.head_width, num_classes=num_classes)
     else:
@@ -94,31 +97,28 @@ def lower(
 def map_sides(architecture: Architecture, task: Task) -> list[int]:
     """Return the sides of the maps that the task's head reads, at the task's resolution."""
     graph = Graph()
-    maps = _lower_backbone(
-        graph, graph.input(1, 3, task.resolution_px, task.resolution_px), architecture, task
-    )
+    images = graph.input(1, 3, task.resolution_px, task.resolution_px)
+    maps = _lower_backbone(graph, images, architecture, task)
     return [int(x.shape[2]) for x in maps]
 
 
 def backbone_steps(architecture: Architecture, task: Task | None) -> list[StageStride]:
-    """Return what each stage does to the map when the backbone is used for a task."""
-    return steps(
-        [stage.stride for stage in architecture.stages],
-        None if task is None else task.largest_stride,
-    )
+    """Return the stride and dilations of each stage of the backbone in a task's network."""
+    largest = None if task is None else task.largest_stride
+    return steps([stage.stride for stage in architecture.stages], largest)
 
 
 def tapped(task: Task, plan: Sequence[StageStride]) -> tuple[int, ...]:
     """Return the numbers of the stages, from 0, whose maps the task's head reads.
 
     Raises:
-        ArchitectureError: the backbone has no such maps.
+        ArchitectureError: The backbone does not have these maps.
     """
     return HEADS.get(task.kind).taps([step.reduction for step in plan])
 
 
 def fitted(task: Task, architecture: Architecture) -> Task:
-    """Return the task with what depends on the backbone settled."""
+    """Return the task with the fields settled that depend on the backbone."""
     return task.fitted(getattr(architecture.stages[-1].block, "attention", None))
 
 
@@ -140,19 +140,35 @@ def lower_convolutions(
 ) -> Tensor:
     """Append the ``depth`` inverted residuals of a stage; return (B, width, H/stride, W/stride).
 
-    ``first_adds`` says whether the first one has its input added: it keeps stride and width.
+    Args:
+        graph: Graph to append to.
+        x: Input, (B, C, H, W).
+        width: Output channels.
+        stride: Stride of the first inverted residual.
+        depth: Number of inverted residuals.
+        expansion: Their expansion.
+        first_adds: Whether the first one adds its input, which it does at stride 1 and equal width.
+            It is an argument, since widths may be arrays.
     """
     for index in range(depth):
-        hidden = hidden_width(expansion, x.shape[1])
-        step, adds = (stride, first_adds) if index == 0 else (1, True)
+        first = index == 0
         x = lower_inverted_residual(
-            graph, x, width=width, hidden=hidden, stride=step, expands=expansion != 1, adds=adds
+            graph,
+            x,
+            width=width,
+            hidden=hidden_width(expansion, x.shape[1]),
+            stride=stride if first else 1,
+            expands=expansion != 1,
+            adds=first_adds if first else True,
         )
     return x
 
 
 def lower_head(graph: Graph, x: Tensor, *, width: Size | None, num_classes: int) -> Tensor:
-    """Append the 1 x 1 convolution (unless ``width`` is ``None``), global mean and classifier; return (B, num_classes)."""
+    """Append 1 x 1 convolution, global mean and classifier; return (B, num_classes).
+
+    The convolution is left out where ``width`` is ``None``.
+    """
     graph.scope = "head"
     if width is not None:
         x = graph.activation(graph.conv(x, width, norm=True))
@@ -162,8 +178,9 @@ def lower_head(graph: Graph, x: Tensor, *, width: Size | None, num_classes: int)
 def _lower_backbone(
     graph: Graph, x: Tensor, architecture: Architecture, task: Task | None
 ) -> list[Tensor]:
-    """Append stem and stages; return the maps that the head reads, the last stage's last."""
-    plan, maps = backbone_steps(architecture, task), []
+    """Append stem and stages; return the maps that the head reads, that of the last stage last."""
+    plan = backbone_steps(architecture, task)
+    maps = []
     x = lower_stem(graph, x, width=architecture.stem_width)
     for number, (stage, step) in enumerate(zip(architecture.stages, plan, strict=True), start=1):
         x = _lower_stage(graph, x, stage, f"stage{number}", step)

@@ -1,7 +1,4 @@
-"""Forward of the inverted residual (see ``lowering.py`` for its lowering).
-
-Architecture to ``nn.Module``: the network whose kernels ``lowering.py`` lists.
-"""
+"""Networks as ``nn.Module``, built from an architecture; ``lowering.py`` lists their kernels."""
 
 from __future__ import annotations
 
@@ -16,13 +13,14 @@ from mvt_nas.models.initialization import initialize_weights
 from mvt_nas.models.lowering import backbone_steps, check_use, fitted, map_sides, tapped
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.widths import hidden_width
-from mvt_nas.tasks.base import Task, at_resolution
-from mvt_nas.tasks.head_modules import HEAD_MODULES
+from mvt_nas.tasks.base import HEAD_MODULES, Task, at_resolution
 from mvt_nas.tasks.strides import StageStride
 
 
 class InvertedResidual(nn.Module):
-    """1 x 1 expansion, 3 x 3 depthwise, 1 x 1 projection without activation; the input is added where shapes allow.
+    """1 x 1 expansion, 3 x 3 depthwise convolution, 1 x 1 projection without activation.
+
+    The input is added to the output where their shapes are equal.
 
     Source: MobileNetV2, arXiv 1801.04381.
     """
@@ -53,42 +51,49 @@ class InvertedResidual(nn.Module):
 
 @runtime_checkable
 class DilatedConv(Protocol):
-    """A block that can see further when stages in front of it have lost their strides; others stay as they are."""
+    """A block whose convolutions can be dilated, in networks where strides were removed."""
 
     def dilate(self, dilation: int) -> None:
-        """Let the block's convolutions skip ``dilation - 1`` positions between those that they see."""
+        """Dilate the block's convolutions."""
 
 
 @runtime_checkable
 class AnchorHeadModule(Protocol):
-    """A head that looks for objects around anchors."""
+    """A head that predicts boxes relative to anchors."""
 
     def anchors(self, maps: Sequence[tuple[int, int]]) -> Tensor:
-        """Return them in centre form, (A, 4), from height and width of the backbone's maps."""
+        """Return the anchors in centre form, (A, 4), for heights and widths of backbone maps."""
 
 
 class StageModule(nn.Module):
-    """The inverted residuals of a stage and what follows them; ``step`` says what they do to the map."""
+    """A stage: its inverted residuals, then its block if it has one.
+
+    Args:
+        in_channels: Channels of the input.
+        stage: Configuration of the stage.
+        dropout: Probability inside the transformer layers while training.
+        step: Stride and dilations of the stage.
+    """
 
     def __init__(self, in_channels: int, stage: Stage, dropout: float, step: StageStride) -> None:
         super().__init__()
-        widths = [in_channels, *[stage.width] * stage.depth]
-        moves = [(step.stride, step.dilation_before), *[(1, step.dilation)] * (stage.depth - 1)]
-        self.convolutions = nn.Sequential(
-            *(
+        convolutions = []
+        for index in range(stage.depth):
+            first = index == 0
+            convolutions.append(
                 InvertedResidual(
-                    before, after, stride=stride, expansion=stage.expansion, dilation=dilation
-                )
-                for before, after, (stride, dilation) in zip(
-                    widths, widths[1:], moves, strict=False
+                    in_channels if first else stage.width,
+                    stage.width,
+                    stride=step.stride if first else 1,
+                    expansion=stage.expansion,
+                    dilation=step.dilation_before if first else step.dilation,
                 )
             )
-        )
-        self.block = (
-            nn.Identity()
-            if stage.block is None
-            else MODULES.get(stage.kind)(stage.width, stage.block, dropout)
-        )
+        self.convolutions = nn.Sequential(*convolutions)
+        if stage.block is None:
+            self.block: nn.Module = nn.Identity()
+        else:
+            self.block = MODULES.get(stage.kind)(stage.width, stage.block, dropout)
         if step.dilation > 1 and isinstance(self.block, DilatedConv):
             self.block.dilate(step.dilation)
 
@@ -99,11 +104,11 @@ class StageModule(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The stem and the stages, whatever follows them.
+    """The stem and the stages, without a head.
 
     Attributes:
-        architecture: what it was built from.
-        task: what it is for; ``None`` for classification.
+        architecture: Architecture of the network.
+        task: Task of the network; ``None`` for classification.
     """
 
     def __init__(
@@ -112,18 +117,20 @@ class Backbone(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.task = task
-        widths = [architecture.stem_width, *(stage.width for stage in architecture.stages)]
+        self.stem = conv_norm(in_channels, architecture.stem_width, 3, stride=2)
+        stages = []
+        before = architecture.stem_width
         plan = backbone_steps(architecture, task)
-        self.stem = conv_norm(in_channels, widths[0], 3, stride=2)
-        self.stages = nn.Sequential(
-            *(
-                StageModule(before, stage, dropout, step)
-                for before, stage, step in zip(widths, architecture.stages, plan, strict=False)
-            )
-        )
+        for stage, step in zip(architecture.stages, plan, strict=True):
+            stages.append(StageModule(before, stage, dropout, step))
+            before = stage.width
+        self.stages = nn.Sequential(*stages)
 
     def feature_blocks(self) -> list[nn.Module]:
-        """Return the modules whose outputs, (B, C, H, W), are the network's features: every inverted residual and every block."""
+        """Return every inverted residual and every block, from the image to the head.
+
+        Their outputs, (B, C, H, W), are the network's features.
+        """
         return list(self._feature_blocks())
 
     def _feature_blocks(self) -> Iterator[nn.Module]:
@@ -135,7 +142,7 @@ class Backbone(nn.Module):
 
 
 class Network(Backbone):
-    """A classifier of images."""
+    """An image classifier."""
 
     def __init__(
         self,
@@ -162,7 +169,15 @@ class Network(Backbone):
 
 
 class TaskNetwork(Backbone):
-    """A backbone with the head of a task; its weights have the names of the classifier's, but for the head."""
+    """A backbone with the head of a task.
+
+    The weights of the backbone have the names that they have in the classifier.
+
+    Attributes:
+        task: Task of the network.
+        taps: Numbers of the stages, from 0, whose maps the head reads.
+        head: Module of the head.
+    """
 
     task: Task
 
@@ -180,20 +195,29 @@ class TaskNetwork(Backbone):
         self.head = HEAD_MODULES.get(task.kind)(fitted(task, architecture), widths, head_dropout)
 
     def forward(self, images: Tensor) -> Any:
-        """Return what the head makes of images, (B, in_channels, H, W)."""
+        """Return the head's outputs for images, (B, in_channels, H, W)."""
         return self.head(images, self.maps(images))
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Return the maps, each (B, C, h, w), that the head reads of images, (B, in_channels, H, W)."""
-        x, found = self.stem(images), []
+        """Return the maps that the head reads, each (B, C, h, w).
+
+        Args:
+            images: Images, (B, in_channels, H, W).
+        """
+        x = self.stem(images)
+        maps = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if number in self.taps:
-                found.append(x)
-        return found
+                maps.append(x)
+        return maps
 
     def anchors(self, px: int) -> Tensor:
-        """Return a detector's anchors in centre form, (A, 4), for pictures of a side (see :mod:`mvt_nas.tasks.detection.anchors`)."""
+        """Return a detector's anchors in centre form, (A, 4).
+
+        Args:
+            px: Side of the images (see :mod:`mvt_nas.tasks.detection.anchors`).
+        """
         sides = map_sides(self.architecture, at_resolution(self.task, px))
         assert isinstance(self.head, AnchorHeadModule)
         return self.head.anchors([(side, side) for side in sides])
@@ -252,24 +276,25 @@ def build_model(
     seed: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Network | TaskNetwork:
-    """Return the network of an architecture, initialised as the papers say.
+    """Return the network of an architecture, initialised as in the papers.
 
     Args:
-        architecture: what to build.
-        task: what it is for; ``None`` for a classifier.
-        num_classes: outputs of the classifier; a task has its own.
-        in_channels: channels of the images.
-        dropout: probability inside the transformer layers while training.
-        head_dropout: probability before the classifier while training.
-        seed: of the initial weights; without one, torch's global random state is used.
-        device: where the weights live; on ``"meta"`` they have shapes only.
+        architecture: Architecture to build.
+        task: Task of the network; ``None`` for a classifier.
+        num_classes: Outputs of the classifier; without effect for a task, which has its own.
+        in_channels: Channels of the images.
+        dropout: Probability inside the transformer layers while training.
+        head_dropout: Probability before the classifier while training.
+        seed: Seed of the initial weights; without one, torch's global random state is used.
+        device: Device of the weights; on ``"meta"`` they have shapes only.
 
     Raises:
-        ArchitectureError: a number of classes or channels that is not allowed, or a task that the
-            backbone cannot serve.
+        ArchitectureError: A number of classes or channels is not allowed, or the backbone does not
+            suit the task.
     """
     check_use(num_classes=num_classes, in_channels=in_channels)
     model: Network | TaskNetwork
+    # Built without memory first, so that torch's own initialisation costs nothing.
     with torch.device("meta"):
         if task is None:
             model = Network(architecture, num_classes, in_channels, dropout, head_dropout)

@@ -1,10 +1,8 @@
-"""The images that are timed: noise, always the same.
+"""Random images and realistic random weights, for measurements and tests of runtimes.
 
-A network with weights as they might be after training, for runtimes that fold and fuse.
-
-Weights straight from initialisation leave batch norms with mean 0 and variance 1 whatever comes in.
-Activations then shrink or grow from block to block, possibly to numbers that processors are slow
-at, and folding the norms changes nothing that a test could see.
+Weights straight from initialisation leave all batch norms with mean 0 and variance 1, whatever
+their inputs. Activations then shrink or grow from block to block, possibly to denormal numbers,
+which processors compute slowly; and folding the norms would have no effect that a test could see.
 """
 
 from __future__ import annotations
@@ -24,24 +22,27 @@ def random_images(shape: tuple[int, int, int, int], seed: int = 0) -> NDArray[np
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-IMAGES = 2  # with one, a channel of a single pixel would have no variance
+IMAGES = 2
+"""Images for the batch statistics. With one, a channel of a single pixel would have no variance."""
 
 
 def realistic_network(
     architecture: Architecture, *, num_classes: int = 1000, task: Task | None = None, seed: int = 0
 ) -> Network | TaskNetwork:
-    """Return the network in evaluation mode, with random weights and batch norms that have seen noise of its resolution."""
-    model, side = (
-        build_model(architecture, num_classes=num_classes, task=task, seed=seed).eval(),
-        (task or architecture).resolution_px,
-    )
+    """Return a network in evaluation mode, with random weights as they might be after training.
+
+    The statistics of its batch norms are those of noise at the network's resolution.
+    """
+    model = build_model(architecture, num_classes=num_classes, task=task, seed=seed).eval()
+    side = (task or architecture).resolution_px
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     generator = torch.Generator().manual_seed(seed)
     for norm in norms:
         nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator)
         nn.init.normal_(norm.bias, 0.0, 0.1, generator=generator)
-        norm.momentum = None  # the average of what it sees, not a moving one
+        # The average over all batches, not a moving one.
+        norm.momentum = None
         norm.train()
     with torch.no_grad():
         model(torch.from_numpy(random_images((IMAGES, 3, side, side), seed)))

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mvt_nas.metrics.names import of_task
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.cache.runner import CachedRunner
 from mvt_nas.nas.cache.store import EvaluationCache, cache_path, wanted
 from mvt_nas.nas.loop import Loop
@@ -185,7 +185,7 @@ def default_objectives(tasks: Sequence[str]) -> tuple[str, ...]:
     costs = ("latency_ms", "params") if len(kinds) == 1 else ("latency_ms",)
     return (
         DEFAULT_OBJECTIVES[0],
-        *(f"{of_task(kind, cost)}:min" for kind in kinds for cost in costs),
+        *(f"{Metric.parse(cost).for_task(kind)}:min" for kind in kinds for cost in costs),
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mvt_nas.errors import RunError
-from mvt_nas.metrics.names import TRAINED
+from mvt_nas.metrics.metric import Source
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget, worst_excess
@@ -198,7 +198,7 @@ class Loop:
     def _task(self, trial: int, architecture: Architecture) -> EvaluationTask:
         config = self._config
         epochs = config.training.first if config.training else None
-        metrics, folder = tuple(config.costly), self._store.folder / FOLDER
+        metrics, folder = tuple(map(str, config.costly)), self._store.folder / FOLDER
         return EvaluationTask(
             trial,
             architecture,
@@ -240,4 +240,5 @@ class Loop:
 
 def _decided_later(budget: Budget, config: RunConfig) -> bool:
     """Return whether a budget is on what trainings reach in the end, where they only begin here."""
-    return budget.metric == TRAINED and config.training is not None and bool(config.training.rungs)
+    trained = budget.metric.source is Source.TRAINED
+    return trained and config.training is not None and bool(config.training.rungs)

@@ -1,8 +1,8 @@
 """Measuring the front of a run for real, where a device that it predicts for is this machine.
 
-Networks are measured a few at a time, each few spread over the whole front and raced against the
-probe, and are written down before the next: an interruption loses no finished ones, and measuring
-again goes on with the rest.
+Networks are measured a few at a time, each few spread over the whole front and timed against the
+reference model, and are written to the run before the next few: an interruption loses no finished
+ones, and measuring again resumes with the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mvt_nas.errors import LatencyError, MetricError, RunError, listing
 from mvt_nas.latency.profile import DeviceProfile
-from mvt_nas.metrics.names import task_of
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.folder import locked
 from mvt_nas.nas.runs.latency_records import LatencyRecord, LatencyRecords, read_measured
@@ -45,7 +45,7 @@ class FrontMeasurement:
     interrupted: bool
 
 
-def devices_here(run: Run) -> dict[str, DeviceProfile]:
+def devices_here(run: Run) -> dict[Metric, DeviceProfile]:
     """Return the devices of a run, by metric, that were measured on a machine like this one and can be measured now."""
     return {metric: profile for metric, profile in run.devices.items() if profile.is_here()}
 
@@ -86,7 +86,7 @@ def measure_front(
     return FrontMeasurement(replace(run, measured=read_measured(run.folder)), interrupted)
 
 
-def _checked(run: Run) -> dict[str, DeviceProfile]:
+def _checked(run: Run) -> dict[Metric, DeviceProfile]:
     if not run.devices:
         raise MetricError(
             f"{run.folder}: nothing to measure; no latency is among its objectives and budgets"
@@ -103,11 +103,11 @@ def _checked(run: Run) -> dict[str, DeviceProfile]:
     return here
 
 
-def _groups(run: Run, metric: str, most: int) -> list[list[Candidate]]:
+def _groups(run: Run, metric: Metric, most: int) -> list[list[Candidate]]:
     """Return what is still to be measured, a few at a time."""
     front, knee = run.front(), run.knee()
     place = next((index for index, candidate in enumerate(front) if candidate.number == knee), None)
-    known = run.measured.get(metric, {})
+    known = run.measured.get(metric.full_name, {})
     left = [
         front[index]
         for index in evenly_spaced_subset(len(front), most, place)
@@ -145,14 +145,14 @@ def fingerprint_of(profile: DeviceProfile) -> dict[str, Any]:
 
 
 def _measure(
-    run: Run, metric: str, profile: DeviceProfile, group: Sequence[Candidate], seconds: float
+    run: Run, metric: Metric, profile: DeviceProfile, group: Sequence[Candidate], seconds: float
 ) -> list[LatencyRecord]:
     from mvt_nas.latency.timing.measure import measure
 
     found = fingerprint_of(profile)
     settings = replace(
         settings_of_profile(profile, run.config.num_classes, seconds),
-        task=run.config.task(task_of(metric)),
+        task=run.config.task(metric.task),
     )
     timed = measure(
         [(str(candidate.number), run.architecture(candidate.number)) for candidate in group],
@@ -161,12 +161,12 @@ def _measure(
     return [
         LatencyRecord(
             candidate.key,
-            metric,
+            metric.full_name,
             one.timing.ms,
             one.timing.low_ms,
             one.timing.high_ms,
-            candidate.scores[metric],
-            one.timing.probe_ms,
+            candidate.scores[metric.full_name],
+            one.timing.reference_ms,
             one.timing.warnings,
             found,
         )

@@ -15,13 +15,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from mvt_nas.errors import RunError
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.nas.studies.optuna_study import quiet_optuna
+from mvt_nas.nas.studies.optuna_study import optuna_directions, quiet_optuna
 
 _STATES = {"failed": TrialState.FAIL, "stopped": TrialState.PRUNED}
 
@@ -45,16 +44,14 @@ def write_storage(run: Run, path: Path) -> Path:
 
 
 def _write(run: Run, storage: JournalStorage) -> None:
-    directions = [
-        StudyDirection.MINIMIZE if direction == "min" else StudyDirection.MAXIMIZE
-        for direction in run.directions
-    ]
     study = optuna.create_study(
-        storage=storage, study_name=run.folder.resolve().name, directions=directions
+        storage=storage,
+        study_name=run.folder.resolve().name,
+        directions=optuna_directions(run.directions),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([objective.metric for objective in run.config.objectives])
+        study.set_metric_names([objective.name for objective in run.config.objectives])
     distributions = {d.name: CategoricalDistribution(d.values) for d in run.space.dimensions}
     study.add_trials(
         [_trial(run, run.candidates[number], distributions) for number in sorted(run.candidates)]
@@ -78,9 +75,7 @@ def _trial(
     return create_trial(
         state=_STATES.get(candidate.status, TrialState.COMPLETE),
         values=(
-            [candidate.scores[o.metric] for o in run.config.objectives]
-            if candidate.scored
-            else None
+            [candidate.scores[o.name] for o in run.config.objectives] if candidate.scored else None
         ),
         params=params,
         distributions=dict(distributions),

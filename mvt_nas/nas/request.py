@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mvt_nas.errors import ArchitectureError, MetricError
-from mvt_nas.metrics.names import TRAINED, is_predicted, task_of
+from mvt_nas.metrics.metric import Metric, Source
+from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.accuracy_model import AccuracyModel, load_accuracy_model
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
@@ -105,8 +106,8 @@ def resolve_request(
         if not isinstance(one, str):
             names.keep(one.metric)
     aims, bounds = (
-        tuple(parse_objectives(objectives, names.metric)),
-        tuple(parse_budgets(budgets, names.metric)),
+        tuple(parse_objectives(objectives, names.resolve)),
+        tuple(parse_budgets(budgets, names.resolve)),
     )
     metrics = [aim.metric for aim in aims] + [bound.metric for bound in bounds]
     inputs = SearchInputs(
@@ -129,7 +130,7 @@ def _check_kinds(name: str, texts: object, kind: type) -> None:
 
 
 def tasks_of(
-    metrics: Sequence[str], texts: Sequence[str], kept: Mapping[str, Task] | None = None
+    metrics: Sequence[Metric], texts: Sequence[str], kept: Mapping[str, Task] | None = None
 ) -> dict[str, Task]:
     """Return the tasks by name: those in texts, or those of the run that goes on, and with its defaults whatever metrics name else.
 
@@ -143,27 +144,27 @@ def tasks_of(
             raise ArchitectureError(f"--task {task.kind} is given twice")
     found = found or dict(kept or {})
     for metric in metrics:
-        kind = task_of(metric)
+        kind = metric.task
         if kind is not None and kind not in found:
             found[kind] = TASKS.get(kind)()
     return dict(sorted(found.items()))
 
 
 def _accuracy(
-    metrics: Sequence[str], path: str | Path | None, kept: AccuracyModel | None
+    metrics: Sequence[Metric], path: str | Path | None, kept: AccuracyModel | None
 ) -> AccuracyModel | None:
     if path is not None:
         return load_accuracy_model(Path(path))
-    if kept is None and any(is_predicted(metric) for metric in metrics):
+    if kept is None and any(metric.from_surrogate for metric in metrics):
         return load_accuracy_model()
     return kept
 
 
 def _training(
-    metrics: Sequence[str], pictures: TrainingImages, kept: CandidateTraining | None
+    metrics: Sequence[Metric], pictures: TrainingImages, kept: CandidateTraining | None
 ) -> CandidateTraining | None:
     given = pictures != TrainingImages()
-    if TRAINED not in metrics:
+    if all(metric.source is not Source.TRAINED for metric in metrics):
         if given:
             raise MetricError(
                 f"pictures and how to train on them are of use to --objective {TRAINED} only"

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from mvt_nas.errors import MetricError, listing
-from mvt_nas.metrics.names import ACCURACY, COST_NAMES, IMAGENET, LATENCY, is_cost, is_predicted
+from mvt_nas.metrics.names import ACCURACY, COST_NAMES, IMAGENET, LATENCY
 from mvt_nas.nas.problem.accuracy_model import load_accuracy_model
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 from mvt_nas.nas.problem.inputs import SearchInputs
-from mvt_nas.nas.problem.metrics import is_known_in_advance
 from mvt_nas.nas.problem.objectives import Budget, parse_budgets
 from mvt_nas.nas.request import tasks_of
 from mvt_nas.space.published import published_names, zoo
@@ -40,26 +39,30 @@ def summarize_space(
         LatencyError: there is no such device.
     """
     devices = DeviceProfiles()
-    parsed = parse_budgets(budgets, devices.metric)
+    parsed = parse_budgets(budgets, devices.resolve)
     for budget in parsed:
-        if not is_known_in_advance(budget.metric):
+        if not budget.metric.known_in_advance:
             those = listing([*COST_NAMES, LATENCY, ACCURACY, IMAGENET])
             raise MetricError(
                 f"--budget {budget}: only what is counted or predicted is known before a search"
                 f" ({those})"
             )
-    accuracy = (
-        load_accuracy_model() if any(is_predicted(budget.metric) for budget in parsed) else None
-    )
-    purposes = tasks_of([budget.metric for budget in parsed], tasks)
+    requested = [budget.metric for budget in parsed]
+    from_surrogate = any(metric.from_surrogate for metric in requested)
+    accuracy = load_accuracy_model() if from_surrogate else None
+    purposes = tasks_of(requested, tasks)
     known = SearchInputs(devices.found, accuracy, purposes).known(space, _NUM_CLASSES)
     rows = space.sample(samples, seed)
     drawn = known.of(rows)
     free, bound = Feasibility(known, []), Feasibility(known, parsed)
-    asked = [budget.metric for budget in parsed]
-    names = [name for name in known.names if is_cost(name) or name in asked]
+    metrics = {
+        name: metric
+        for name, metric in known.metrics.items()
+        if metric.is_cost or metric in requested
+    }
     extremes = {
-        name: [free.best(Budget(name, 0.0, at_most)) for at_most in (True, False)] for name in names
+        name: [free.best(Budget(metric, 0.0, at_most)) for at_most in (True, False)]
+        for name, metric in metrics.items()
     }
     return {
         "name": space.name,
@@ -69,7 +72,7 @@ def summarize_space(
         "samples": samples,
         "costs": {
             n: {"min": extremes[n][0], "median": float(np.median(drawn[n])), "max": extremes[n][1]}
-            for n in names
+            for n in metrics
         },
         "published": [name for name in published_names() if space.contains(zoo(name))],
         "feasible_share": float(bound.mask(rows).mean()),

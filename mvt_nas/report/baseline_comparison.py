@@ -9,10 +9,11 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.baseline import Baseline
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import SIGN_AS_COST, dominating_points, most_evenly
+from mvt_nas.pareto import cost_signs, dominating_points, most_evenly
 from mvt_nas.report.insights import DominatedModel, spans
 
 
@@ -52,17 +53,17 @@ def compare_baseline(run: Run, baseline: Baseline) -> BaselineComparison:
     """Return how a baseline stands."""
     objectives, front = run.config.objectives, run.front()
     places = [
-        place for place, objective in enumerate(objectives) if objective.metric in baseline.scores
+        place for place, objective in enumerate(objectives) if objective.name in baseline.scores
     ]
-    compared = tuple(objectives[place].metric for place in places)
-    unknown = tuple(
-        objective.metric for objective in objectives if objective.metric not in compared
-    )
+    known = [objectives[place] for place in places]
+    compared = tuple(objective.name for objective in known)
+    unknown = tuple(objective.name for objective in objectives if objective.name not in compared)
     if not places or not front:
         return BaselineComparison(baseline, compared, unknown, (), (), None)
-    signs = np.array([SIGN_AS_COST[objectives[place].direction] for place in places])
+    signs = cost_signs([objective.direction for objective in known])
     own = np.array([baseline.scores[metric] for metric in compared]) * signs
-    costs = np.column_stack([_beside(run, baseline, metric, front) for metric in compared]) * signs
+    columns = [_beside(run, baseline, objective.metric, front) for objective in known]
+    costs = np.column_stack(columns) * signs
     best = most_evenly(own, costs, spans(run)[places])
     gains = {} if best is None else dict(zip(compared, (own - costs[best]).tolist(), strict=True))
     return BaselineComparison(
@@ -112,28 +113,28 @@ def origin_of(baseline: Baseline, metric: str) -> str:
 
 
 def _beside(
-    run: Run, baseline: Baseline, metric: str, front: Sequence[Candidate]
+    run: Run, baseline: Baseline, metric: Metric, front: Sequence[Candidate]
 ) -> NDArray[np.float64]:
     """Return a metric of candidates as it compares with the baseline's.
 
-    Where that is a measured latency, so are theirs, in the state that the machine was in then: by
-        the probe, the same network in all
-    measurements. Those that were not measured are taken at their predictions times the median of
+    Where that is a measured latency, so are theirs, in the state that the machine was in then, by
+    the reference model, which is in all measurements. Those that were not measured are taken at their predictions times the median of
     measured by predicted.
     """
-    predicted = np.array([candidate.scores[metric] for candidate in front])
-    if metric not in baseline.measured:
+    name = metric.full_name
+    predicted = np.array([candidate.scores[name] for candidate in front])
+    if name not in baseline.measured:
         return predicted
-    probe_ms = baseline.measured[metric].get("probe_ms")
+    probe_ms = baseline.measured[name].get("probe_ms")
     found = {
         key: one.ms * _state(probe_ms, one.probe_ms)
-        for key, one in run.measured.get(metric, {}).items()
+        for key, one in run.measured.get(name, {}).items()
     }
-    ratios = [found[key] / one.predicted_ms for key, one in run.measured.get(metric, {}).items()]
+    ratios = [found[key] / one.predicted_ms for key, one in run.measured.get(name, {}).items()]
     factor = (
         median(ratios)
         if ratios
-        else _state(probe_ms, run.devices[metric].probe_ms if metric in run.devices else None)
+        else _state(probe_ms, run.devices[metric].reference_ms if metric in run.devices else None)
     )
     return np.array(
         [
@@ -144,5 +145,5 @@ def _beside(
 
 
 def _state(now_ms: float | None, then_ms: float | None) -> float:
-    """Return how much slower a machine is now than it was, by its probe; 1 where that is not known."""
+    """Return the slowdown of a machine by its reference model; 1 where it is not known."""
     return now_ms / then_ms if now_ms and then_ms else 1.0

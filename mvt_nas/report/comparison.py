@@ -13,9 +13,15 @@ import numpy as np
 
 from mvt_nas._typing import FloatArray
 from mvt_nas.errors import RunError, listing
-from mvt_nas.nas.problem.metrics import is_proxy
+from mvt_nas.metrics.metric import Source
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import hypervolume, pareto_front, reference_point
+from mvt_nas.pareto import (
+    cost_signs,
+    dominating_points,
+    hypervolume,
+    pareto_front,
+    reference_point,
+)
 
 _MARGIN = 0.1
 _SAME = ("num_classes", "devices", "accuracy", "scoring", "training")
@@ -68,7 +74,7 @@ def compare_runs(runs: Sequence[Run]) -> list[RunComparison]:
 
 def _reference(scores: FloatArray, directions: Sequence[str]) -> FloatArray:
     """Return a point that all scores dominate; where a column has no range, it lies beyond it by its own size."""
-    signs = np.array([1.0 if direction == "min" else -1.0 for direction in directions])
+    signs = cost_signs(directions)
     beyond = np.where(np.ptp(scores, axis=0) > 0, 0.0, np.maximum(np.abs(scores).max(axis=0), 1.0))
     return np.asarray(reference_point(scores, directions, _MARGIN) + signs * beyond)
 
@@ -81,8 +87,9 @@ def _compared(
     share: float,
 ) -> RunComparison:
     others = [other for other in fronts if other is not front]
-    signs = np.array([1.0 if direction == "min" else -1.0 for direction in run.directions])
-    covered = sum(_dominated(row * signs, np.vstack(others) * signs) for row in front)
+    signs = cost_signs(run.directions)
+    other_costs = np.vstack(others) * signs
+    covered = sum(bool(dominating_points(cost, other_costs).any()) for cost in front * signs)
     on_joint = sum(tuple(row) in joint for row in front.tolist())
     config = run.config
     return RunComparison(
@@ -95,10 +102,6 @@ def _compared(
         on_joint,
         covered / len(front),
     )
-
-
-def _dominated(cost: FloatArray, others: FloatArray) -> bool:
-    return bool(((others <= cost).all(axis=1) & (others < cost).any(axis=1)).any())
 
 
 def _check(runs: Sequence[Run]) -> None:
@@ -124,7 +127,7 @@ def _check(runs: Sequence[Run]) -> None:
 def _settings(run: Run) -> tuple[object, ...]:
     """Return what decides on the values of the objectives, in the order of their names."""
     config = run.config
-    proxies = any(is_proxy(objective.metric) for objective in config.objectives)
+    proxies = any(objective.metric.source is Source.PROXY for objective in config.objectives)
     training = config.training and {
         name: value
         for name, value in config.training.to_dict().items()

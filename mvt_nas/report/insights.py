@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import SIGN_AS_COST, most_evenly
+from mvt_nas.pareto import cost_signs, most_evenly
 
 _TREES = 100
 _OTHERS = 5000  # candidates beside the front that are looked at
@@ -83,9 +83,8 @@ def recommendations(run: Run) -> list[Recommendation]:
         else []
     )
     for objective in run.config.objectives if front else ():
-        sign = SIGN_AS_COST[objective.direction]
-        best = min(front, key=lambda c: (sign * c.scores[objective.metric], c.number))
-        found.append(Recommendation(best.number, f"best {objective.metric}", objective.metric))
+        best = min(front, key=lambda c: (objective.cost(c.scores[objective.name]), c.number))
+        found.append(Recommendation(best.number, f"best {objective.name}", objective.name))
     return found
 
 
@@ -103,7 +102,7 @@ def dominated_models(run: Run) -> list[DominatedModel]:
                 DominatedModel(
                     model.origin,
                     front[place].number,
-                    {objective.metric: float(gain) for objective, gain in gains},
+                    {objective.name: float(gain) for objective, gain in gains},
                 )
             )
     return found
@@ -180,7 +179,7 @@ def importances(run: Run) -> dict[str, dict[str, float]]:
                     strict=True,
                 )
             )
-            result[objective.metric] = dict(
+            result[objective.name] = dict(
                 sorted(shares.items(), key=lambda item: (-item[1], item[0]))
             )
     return result
@@ -208,8 +207,7 @@ def spans(run: Run) -> NDArray[np.float64]:
 
 
 def _costs(run: Run, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    signs = np.array([SIGN_AS_COST[direction] for direction in run.directions])
-    return np.asarray(run.scores(list(candidates)) * signs)
+    return np.asarray(run.scores(list(candidates)) * cost_signs(run.directions))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import (
     ACCURACY,
     ACCURACY_BEYOND,
@@ -9,9 +10,6 @@ from mvt_nas.metrics.names import (
     ACCURACY_LOW,
     IMAGENET,
     TRAINED,
-    bare,
-    device_of,
-    task_of,
 )
 
 _LABELS = {
@@ -37,24 +35,32 @@ _SHORT = {
 }
 
 
-def label(metric: str) -> str:
-    """Return the words for a metric, with its unit."""
-    if task_of(metric) is not None:
-        return f"{task_of(metric)}: {label(bare(metric))}"
-    device = device_of(metric)
-    return (
-        _LABELS.get(metric, f"{metric} (training-free score)")
-        if device is None
-        else f"predicted latency on {device} (ms)"
-    )
+def label(name: str) -> str:
+    """Return the label of the metric with this full name, with its unit."""
+    metric = Metric.find(name)
+    if metric is None:
+        return f"{name} (training-free score)"
+    if metric.device is not None:
+        text = f"predicted latency on {metric.device} (ms)"
+    else:
+        text = _LABELS.get(metric.name, f"{metric.name} (training-free score)")
+    return _with_task(metric, text)
 
 
-def short_label(metric: str) -> str:
-    """Return the words for a metric where there is little room, with its unit."""
-    if task_of(metric) is not None:
-        return f"{task_of(metric)}: {short_label(bare(metric))}"
-    device = device_of(metric)
-    return _SHORT.get(metric, _LABELS.get(metric, metric)) if device is None else f"{device} (ms)"
+def short_label(name: str) -> str:
+    """Return the short label of the metric with this full name, with its unit."""
+    metric = Metric.find(name)
+    if metric is None:
+        return name
+    if metric.device is not None:
+        text = f"{metric.device} (ms)"
+    else:
+        text = _SHORT.get(metric.name, _LABELS.get(metric.name, metric.name))
+    return _with_task(metric, text)
+
+
+def _with_task(metric: Metric, text: str) -> str:
+    return text if metric.task is None else f"{metric.task}: {text}"
 
 
 def short_name(model: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.names import COST_NAMES
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import evenly_spaced_subset
@@ -72,7 +73,7 @@ def _choices(run: Run) -> list[str]:
     for one in recommendations(run):
         scores = run.candidates[one.number].scores
         named = ", ".join(
-            f"{objective.metric} {number(scores[objective.metric])}"
+            f"{objective.name} {number(scores[objective.name])}"
             for objective in run.config.objectives
         )
         lines.append(f"- **candidate {one.number}**, {text(one.why)}: {text(named)}")
@@ -84,7 +85,7 @@ def _front(run: Run) -> list[str]:
     front, metrics = (
         run.front(),
         list(
-            dict.fromkeys([*(objective.metric for objective in run.config.objectives), *COST_NAMES])
+            dict.fromkeys([*(objective.name for objective in run.config.objectives), *COST_NAMES])
         ),
     )
     place = next(
@@ -146,7 +147,7 @@ def _beaten(run: Run) -> list[str]:
     )
     if not published:
         return []
-    names = [objective.metric for objective in run.config.objectives]
+    names = [objective.name for objective in run.config.objectives]
     rows = [
         [one.model, str(one.by), *(_gain(run, name, one.gains[name]) for name in names)]
         for one in found
@@ -161,9 +162,9 @@ def _beaten(run: Run) -> list[str]:
 
 def _gain(run: Run, metric: str, gain: float) -> str:
     direction = next(
-        objective.direction for objective in run.config.objectives if objective.metric == metric
+        objective.direction for objective in run.config.objectives if objective.name == metric
     )
-    return f"{'+' if direction == 'max' else '-'}{number(gain)}" if gain else "equal"
+    return f"{'+' if direction is Direction.MAX else '-'}{number(gain)}" if gain else "equal"
 
 
 def _habits(run: Run) -> list[str]:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mvt_nas.errors import RunError, listing
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import (
     ACCURACY,
     ACCURACY_HIGH,
     ACCURACY_LOW,
     PREDICTED,
     extrapolated,
-    is_cost,
 )
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
@@ -94,7 +94,7 @@ def front_plot(run: Run) -> FrontPlot:
     complete, front = run.complete(), run.front()
     if not complete:
         raise RunError(f"{run.folder}: nothing to draw; no candidate is complete")
-    y, *across = [objective.metric for objective in run.config.objectives]
+    y, *across = [objective.name for objective in run.config.objectives]
     others: Sequence[str | None] = across[:_MOST_PANELS] or [None]
     panels = [_panel(run, x, y, complete, front) for x in others]
     title = f"{run.space.name}: {len(front)} on the front of {len(complete)} candidates"
@@ -124,7 +124,7 @@ def _panel(
     keys = {key for metric in (x, y) for key in run.measured.get(metric or "", {})}
     models = [(c.origin, *point(c)) for c in complete if c.origin in published]
     bounds = [
-        ("x" if b.metric == x else "y", b.bound) for b in run.config.budgets if b.metric in (x, y)
+        ("x" if b.name == x else "y", b.bound) for b in run.config.budgets if b.name in (x, y)
     ]
     return PlotPanel(
         x,
@@ -316,12 +316,13 @@ def _move_apart(ax: Axes, texts: list[Text]) -> None:
 def _label(ax: Axes, panel: PlotPanel) -> None:
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-    for axis, set_label, metric in (
+    for axis, set_label, name in (
         (ax.xaxis, ax.set_xlabel, panel.x),
         (ax.yaxis, ax.set_ylabel, panel.y),
     ):
-        set_label("candidate" if metric is None else label(metric))
-        if metric is not None and is_cost(metric):
+        set_label("candidate" if name is None else label(name))
+        metric = Metric.find(name) if name else None
+        if metric is not None and metric.is_cost:
             (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(EngFormatter(sep=" "))

@@ -15,7 +15,7 @@ from mvt_nas.nas.runs.random_baseline import (
     sample_random_baseline,
 )
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import SIGN_AS_COST
+from mvt_nas.pareto import cost_signs
 
 
 def random_curves(run: Run, after: Sequence[int]) -> tuple[FloatArray, FloatArray | None]:
@@ -43,7 +43,7 @@ def random_curves(run: Run, after: Sequence[int]) -> tuple[FloatArray, FloatArra
 def joint_curves(runs: Sequence[Run], after: Sequence[Sequence[int]]) -> list[FloatArray]:
     """Return the hypervolume of each run after some numbers of its trials, as shares of the one box around the candidates of all."""
     names, _ = _objectives(runs[0])
-    signs = np.array([SIGN_AS_COST[direction] for direction in runs[0].directions])
+    signs = cost_signs(runs[0].directions)
     references = np.array([[run.config.reference[name] for name in names] for run in runs]) * signs
     scores = [_scores(run, names) for run in runs]
     reference = references.max(axis=0) * signs
@@ -56,7 +56,7 @@ def joint_curves(runs: Sequence[Run], after: Sequence[Sequence[int]]) -> list[Fl
 
 def _objectives(run: Run) -> tuple[list[str], list[float]]:
     """Return the names of the objectives, and the run's reference point in them."""
-    names = [objective.metric for objective in run.config.objectives]
+    names = [objective.name for objective in run.config.objectives]
     return names, [run.config.reference[name] for name in names]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mvt_nas.errors import MetricError, RunError, listing, nearest
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.nas.problem.objectives import Budget, worst_excess
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import SIGN_AS_COST
 from mvt_nas.report.insights import recommendations
 
 _LIMITS = ("<", ">", "=")
@@ -41,19 +43,24 @@ def select_candidate(run: Run, name: str) -> int:
 
 
 def _full(name: str, known: Iterable[str]) -> str:
-    """Return the metric that is meant, with its device where that was left out and there is one only."""
-    matching = [metric for metric in known if metric == name or metric.startswith(f"{name}@")]
+    """Return the full name of a metric, of a latency with its device if there is only one."""
+    matching = [full for full in known if name in (full, _without_device(full))]
     return matching[0] if len(matching) == 1 else name
+
+
+def _without_device(name: str) -> str:
+    metric = Metric.find(name)
+    return name if metric is None else metric.on_device(None).full_name
 
 
 def _limit(run: Run, text: str) -> Budget:
     known = run.complete()[0].scores
-    metric, *_ = text.replace(">", "<").split("<")
     try:
-        limit = Budget.parse(text.replace(metric, _full(metric.strip(), known), 1))
+        limit = Budget.parse(text)
     except MetricError as error:
         raise RunError(f"{run.folder}: {str(error).replace('--budget', 'the limit')}") from None
-    if limit.metric not in known:
+    limit = replace(limit, metric=parse_metric(_full(limit.name, known)))
+    if limit.name not in known:
         raise RunError(
             f"{run.folder}: the limit {text!r} is on what its candidates have no figure for (known:"
             f" {listing(sorted(known))})"
@@ -66,7 +73,7 @@ def _within(run: Run, limits: list[Budget]) -> int:
     inside = [candidate for candidate in candidates if worst_excess(limits, candidate.scores) <= 0]
     if not inside:
         ranges = {
-            limit.metric: [candidate.scores[limit.metric] for candidate in candidates]
+            limit.name: [candidate.scores[limit.name] for candidate in candidates]
             for limit in limits
         }
         there = listing(
@@ -80,7 +87,6 @@ def _within(run: Run, limits: list[Budget]) -> int:
 def _order(run: Run, candidate: Candidate) -> tuple[float, ...]:
     """Return what sorts the best in the first objective first; ties go on to the next one, so that nothing dominates what is chosen."""
     costs = (
-        SIGN_AS_COST[objective.direction] * candidate.scores[objective.metric]
-        for objective in run.config.objectives
+        objective.cost(candidate.scores[objective.name]) for objective in run.config.objectives
     )
     return (*costs, candidate.number)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import RunError
 from mvt_nas.metrics.names import LATENCY
 from mvt_nas.nas.runs.candidate import Candidate
@@ -71,7 +71,7 @@ def write_candidates(run: Run, path: Path, kind: str) -> None:
     if kind == "csv":
         frame.to_csv(path, index=False)
         return
-    if importlib.util.find_spec("pyarrow") is None:
+    if not installed("pyarrow"):
         raise RunError(
             "Parquet needs pyarrow, which is not installed: pip install 'mvt-nas[parquet]'"
         )

@@ -1,1 +1,1 @@
-"""Architectures and search spaces as data. Nothing here needs torch."""
+"""Architectures and search spaces as data, without torch."""

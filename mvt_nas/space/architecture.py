@@ -1,9 +1,9 @@
-"""Architectures as data: frozen, with one canonical JSON and a key that is the hash of it.
+"""Architectures as frozen data, with one canonical JSON and the hash of it as key.
 
-A network of this space is a stem, a row of stages, and a head. A stage is ``depth`` inverted
-residuals (the first with the stage's stride) and then, unless it is purely convolutional, one block
-such as MobileViT's. Blocks are plug-ins: each is a frozen dataclass of declared fields, registered
-in :data:`BLOCKS` by its folder in ``mvt_nas/blocks``.
+A network is a stem, a sequence of stages, and a head. A stage is ``depth`` inverted residuals (the
+first with the stage's stride) and then, unless it is purely convolutional, one block such as
+MobileViT's. Blocks are plug-ins: each is a frozen dataclass of declared fields, registered in
+:data:`BLOCKS` by its folder in ``mvt_nas/blocks``.
 
 Source: the structure of arXiv 2110.02178 (Fig. 1, Table 4), 2206.02680 and 2209.15159, which differ
 in the blocks only.
@@ -23,7 +23,7 @@ from mvt_nas.registry import Registry
 from mvt_nas.space.rules import parse
 
 CONV = "conv"
-"""The name of a stage's block when nothing follows its inverted residuals."""
+"""Name of the block of a stage that has inverted residuals only."""
 
 _LARGEST_FILE = 1_000_000
 
@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 
 class Block:
-    """Base of the configurations of what may follow the inverted residuals of a stage.
+    """Base of the configurations of the blocks that may follow a stage's inverted residuals.
 
     A subclass is a frozen dataclass of declared fields (see :mod:`mvt_nas._fields`).
 
     Attributes:
-        kind: the name in files and in the registry.
-        aliases: other ways to name a field in files, such as a multiplier.
-        constraints: rules between the fields that every instance obeys.
+        kind: Name in files and in the registry.
+        aliases: Other ways to give a field in files, such as a multiplier.
+        constraints: Rules between the fields that every instance obeys.
     """
 
     __slots__ = ()
@@ -51,13 +51,14 @@ class Block:
         for text in self.constraints:
             rule = parse(text, self.kind)
             values = {name: getattr(self, name) for name in rule.names}
+            # A rule about an inactive field holds.
             if None not in values.values() and not rule.holds(values.__getitem__):
                 stated = ", ".join(f"{name} = {value}" for name, value in values.items())
                 raise ArchitectureError(f"block {self.kind}: {stated}, but {text} must hold")
 
 
 BLOCKS: Registry[type[Block]] = Registry("block", "mvt_nas.blocks", suffix="lowering")
-"""What a stage may hold beside inverted residuals, by name."""
+"""The configuration of each block, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,33 +78,32 @@ class Stage:
 
     @property
     def kind(self) -> str:
-        """The name of the block, ``"conv"`` where there is none."""
+        """Name of the block, ``"conv"`` where there is none."""
         return CONV if self.block is None else self.block.kind
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stage as plain data; inactive fields are left out."""
-        own = {name: getattr(self, name) for name in specs(Stage)}
-        block = (
-            {}
-            if self.block is None
-            else {name: getattr(self.block, name) for name in specs(type(self.block))}
-        )
-        return (
-            own
-            | {"block": self.kind}
-            | {name: value for name, value in block.items() if value is not None}
-        )
+        result: dict[str, Any] = {name: getattr(self, name) for name in specs(Stage)}
+        result["block"] = self.kind
+        if self.block is not None:
+            for name in specs(type(self.block)):
+                value = getattr(self.block, name)
+                if value is not None:
+                    result[name] = value
+        return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """One network: everything that its weights' shapes and its arithmetic depend on, but the number of classes.
+    """One network, apart from its number of classes.
+
+    The fields decide the shapes of its weights and its arithmetic.
 
     Attributes:
-        resolution_px: side of the square input image.
-        stem_width: channels of the first convolution (3 x 3, stride 2).
-        head_width: channels of the 1 x 1 convolution before pooling; ``None`` where there is none.
-        stages: from the image to the head.
+        resolution_px: Side of the square input image.
+        stem_width: Channels of the first convolution (3 x 3, stride 2).
+        head_width: Channels of the 1 x 1 convolution before pooling; ``None`` where there is none.
+        stages: The stages, from the image to the head.
     """
 
     resolution_px: int = integer(8, 8192, doc="side of the square input image", default=256)
@@ -125,37 +125,39 @@ class Architecture:
 
     @property
     def key(self) -> str:
-        """The content hash: equal for equal architectures, whatever route made them."""
-        import hashlib  # here, since loading OpenSSL takes longer than most commands
+        """Hash of the canonical JSON, 16 hexadecimal digits; equal for equal architectures."""
+        # Imported here, since loading OpenSSL takes longer than most commands.
+        from mvt_nas._io import content_hash
 
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        return content_hash(self.to_json())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the architecture as plain data."""
-        head = {
+        return {
             "resolution_px": self.resolution_px,
             "stem_width": self.stem_width,
             "head_width": self.head_width,
+            "stages": [stage.to_dict() for stage in self.stages],
         }
-        return head | {"stages": [stage.to_dict() for stage in self.stages]}
 
     def to_json(self) -> str:
-        """Return the canonical JSON: one line, sorted keys, no blanks."""
+        """Return the canonical JSON: one line, sorted keys, no spaces."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
     @staticmethod
     def from_dict(data: object, where: str = "architecture") -> Architecture:
-        """Return the architecture that ``data`` describes; fields may be left out where they have a default.
+        """Return the architecture that plain data describe.
+
+        Args:
+            data: Plain data. Fields with a default may be missing.
+            where: Beginning of error messages.
 
         Raises:
-            ArchitectureError: unknown, missing or forbidden fields; ``where`` begins the message.
+            ArchitectureError: A field is unknown, missing or not allowed.
         """
         data = _mapping(data, where)
-        unknown = [
-            name
-            for name in data
-            if name not in ("resolution_px", "stem_width", "head_width", "stages")
-        ]
+        known = ("resolution_px", "stem_width", "head_width", "stages")
+        unknown = [name for name in data if name not in known]
         stages = data.get("stages")
         if unknown or not isinstance(stages, list):
             raise ArchitectureError(
@@ -173,7 +175,7 @@ class Architecture:
         """Return the architecture in a JSON text (see :meth:`from_dict`).
 
         Raises:
-            ArchitectureError: no JSON, or not an architecture.
+            ArchitectureError: The text is not JSON, or does not describe an architecture.
         """
         try:
             return Architecture.from_dict(json.loads(text), where)
@@ -185,7 +187,7 @@ class Architecture:
         """Return the architecture in a JSON file.
 
         Raises:
-            ArchitectureError: the file cannot be read or does not hold one.
+            ArchitectureError: The file cannot be read, or does not hold an architecture.
         """
         path = Path(path)
         try:
@@ -199,8 +201,11 @@ class Architecture:
             raise ArchitectureError(f"{path}: cannot be read ({error})") from None
 
 
-def assembled(cls: type[T], names: Sequence[str], values: Sequence[object]) -> T:
-    """Return an instance of a frozen dataclass from values that are known to be complete, right and normal; nothing is checked."""
+def unchecked(cls: type[T], names: Sequence[str], values: Sequence[object]) -> T:
+    """Return an instance of a frozen dataclass without any check of its values.
+
+    It serves for millions of instances whose values are known to be complete and normalised.
+    """
     instance = object.__new__(cls)
     for name, value in zip(names, values, strict=True):
         object.__setattr__(instance, name, value)
@@ -221,8 +226,9 @@ def _stage(data: object, where: str) -> Stage:
                 f"{where}: a purely convolutional stage has no field {listing(data)}"
             )
         return Stage(**own)  # type: ignore[arg-type]  # complete() has checked every value
-    block = BLOCKS.get(kind)
-    return Stage(**own, block=block(**complete(block, data, where, block.aliases)))  # type: ignore[arg-type]  # likewise
+    cls = BLOCKS.get(kind)
+    block = cls(**complete(cls, data, where, cls.aliases))
+    return Stage(**own, block=block)  # type: ignore[arg-type]  # likewise
 
 
 def _mapping(data: object, where: str) -> Mapping[str, Any]:
@@ -234,9 +240,11 @@ def _mapping(data: object, where: str) -> Mapping[str, Any]:
 
 
 def _normalise(instance: Any, where: str) -> None:
-    """Check every declared field of a frozen dataclass and empty the inactive ones, so that equals are equal."""
+    """Check every declared field of a frozen dataclass, and set the inactive ones to ``None``.
+
+    Instances that differ in inactive fields only are thus equal.
+    """
     given = {name: getattr(instance, name) for name in specs(type(instance))}
-    for name, value in complete(
-        type(instance), given, where, getattr(instance, "aliases", None)
-    ).items():
+    aliases = getattr(instance, "aliases", None)
+    for name, value in complete(type(instance), given, where, aliases).items():
         object.__setattr__(instance, name, value)

@@ -1,6 +1,7 @@
-"""The content of a search-space file: which keys it has, and what ``extends`` makes of two files.
+"""The content of a search-space file: its keys, and the merge of two files by ``extends``.
 
-A document is plain data. What its fields may hold is checked when it is planned (see ``build.py``).
+A document is plain data. The values of its fields are checked when the plan of the space is built
+(see ``plan_builder.py``).
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ KEYS = (
 """The keys of a document."""
 
 MOST_STAGES = 16
+"""Largest number of stages."""
+
 MOST_RULES = 256
+"""Largest number of rules."""
 
 _SHAPES: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(("name", "description", "extends"), (str, "a text")),
@@ -50,8 +54,12 @@ _SHAPES: Mapping[str, tuple[type, str]] = {
 def read_document(path: Path, inside: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Return the content of a space file with ``extends`` applied.
 
+    Args:
+        path: The file.
+        inside: Files that extend this one, directly or through others.
+
     Raises:
-        SpaceError: the file cannot be read, is no YAML mapping of the known keys, or extends
+        SpaceError: The file cannot be read, is not a YAML mapping of the known keys, or extends
             itself.
     """
     if inside and path.resolve() in inside:
@@ -61,21 +69,27 @@ def read_document(path: Path, inside: tuple[Path, ...] = ()) -> dict[str, Any]:
     if "extends" not in own:
         return own
     base = read_document(_parent(path, own.pop("extends")), (*inside, path.resolve()))
-    base.pop("description", None)  # it tells of the other space
+    # It describes the other space.
+    base.pop("description", None)
     return _merge(base, own, str(path))
 
 
-_NAME = re.compile(r"\w[\w.-]{0,63}")  # names folders, so it may not lead anywhere
+# Folders are named after spaces, so a name must not lead to another folder.
+_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 def check_document(data: object, where: str) -> dict[str, Any]:
-    """Return ``data`` when it is a mapping of the known keys to values of the right shape.
+    """Return ``data`` if it is a mapping of the known keys to values of the right types.
+
+    Args:
+        data: Plain data.
+        where: Beginning of error messages.
 
     Raises:
-        SpaceError: it is not; ``where`` begins the message.
+        SpaceError: It is not.
     """
     if not isinstance(data, Mapping):
-        found = "the file is empty" if data is None else f"{reprlib.repr(data)} is no mapping"
+        found = "the file is empty" if data is None else f"{reprlib.repr(data)} is not a mapping"
         raise SpaceError(f"{where}: {found}; a mapping with the keys {listing(KEYS)} is expected")
     for key, value in data.items():
         if key not in KEYS:
@@ -114,23 +128,23 @@ def _check_length(data: Mapping[str, Any], key: str, most: int, where: str) -> N
 
 
 def _parent(path: Path, name: str) -> Path:
-    """Return the file that another extends: one beside it, or one that ships with the package."""
-    beside, shipped = path.parent / name, shipped_spaces() / name
-    found = [
-        file
-        for file in (beside, shipped, shipped.with_name(f"{shipped.name}.yaml"))
-        if file.is_file()
-    ]
-    if not found:
-        raise SpaceError(
-            f"{path}: extends = {name!r} is not allowed; the name of a file beside this one, or of"
-            " one that ships"
-        )
-    return found[0]
+    """Return the file that another extends: one in its folder, or one shipped with the package."""
+    shipped = shipped_spaces() / name
+    for file in (path.parent / name, shipped, shipped.with_name(f"{shipped.name}.yaml")):
+        if file.is_file():
+            return file
+    raise SpaceError(
+        f"{path}: extends = {name!r} is not allowed; the name of a file in the same folder, or of a"
+        " shipped space"
+    )
 
 
 def _merge(base: dict[str, Any], own: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return ``base`` with ``own`` on top: mappings key by key, rules appended, stages by position, the rest replaced."""
+    """Return ``base`` with ``own`` over it.
+
+    Mappings are merged key by key and stages by position, rules are appended, and anything else is
+    replaced.
+    """
     merged = dict(base)
     for key, value in own.items():
         if key in _ALIASES:
@@ -153,7 +167,7 @@ _ALIASES: Mapping[str, Callable[[], Mapping[str, Alias]]] = {
     "head": lambda: HEAD_ALIASES,
     **dict.fromkeys(("shared", "defaults"), _stage_aliases),
 }
-"""The mappings that merge key by key, with the other names of their fields."""
+"""The mappings that are merged key by key, with the aliases of their fields."""
 
 
 def _merge_stages(
@@ -162,8 +176,7 @@ def _merge_stages(
     if len(own) != len(base):
         raise SpaceError(
             f"{where}: stages holds {len(own)} entries, the extended file {len(base)}; give one"
-            " mapping each ({} keeps it)"
+            " mapping each ({} keeps the stage)"
         )
-    return [
-        overlaid(theirs, ours, _stage_aliases()) for theirs, ours in zip(base, own, strict=True)
-    ]
+    aliases = _stage_aliases()
+    return [overlaid(theirs, ours, aliases) for theirs, ours in zip(base, own, strict=True)]

@@ -1,4 +1,4 @@
-"""One entry of a space file: a constant, a list of values, or a range, possibly under a condition."""
+"""One entry of a space file: a constant, a list of values or a range, perhaps with a condition."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mvt_nas._fields import Conditions, FieldSpec, Value
 from mvt_nas.errors import ArchitectureError, SpaceError, listing, nearest
 
 KEYS = ("values", "min", "max", "step", "when", "otherwise")
-"""What an entry may say when it is a mapping."""
+"""The keys of an entry that is a mapping."""
 
 MOST_VALUES = 1024
-"""The largest number of values of one entry."""
+"""Largest number of values of one entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceEntry:
-    """What a file says of a field.
+    """The parsed entry of a field.
 
     Attributes:
-        values: one for a constant, more for a dimension; numbers ascend.
-        when: conditions (field name to allowed values) under which they apply.
-        otherwise: the value where the conditions fail; ``None`` for the field's default.
+        values: One value for a constant, several for a dimension; numbers ascend.
+        when: Conditions (field name to allowed values) under which the values apply.
+        otherwise: Value where the conditions fail; ``None`` for the field's default.
     """
 
     values: tuple[Value, ...]
@@ -33,11 +33,15 @@ class SpaceEntry:
 
 
 def parse_entry(data: object, spec: FieldSpec, where: str) -> SpaceEntry:
-    """Return the entry that ``data`` states for a field.
+    """Return the parsed entry of a field.
+
+    Args:
+        data: Plain data from the file.
+        spec: Declaration of the field.
+        where: Beginning of error messages.
 
     Raises:
-        SpaceError: an empty range, a duplicate, a value of the wrong type or not allowed; ``where``
-            begins the message.
+        SpaceError: A range is empty, a value is repeated, has the wrong type or is not allowed.
     """
     if not isinstance(data, Mapping):
         return SpaceEntry(_values(data if isinstance(data, list) else [data], spec, where))
@@ -51,21 +55,19 @@ def parse_entry(data: object, spec: FieldSpec, where: str) -> SpaceEntry:
     if "otherwise" in data and "when" not in data:
         raise SpaceError(f"{where}: otherwise needs a condition (when)")
     listed = _listed(data["values"]) if "values" in data else _range(data, spec, where)
-    otherwise = (
-        None
-        if data.get("otherwise") is None
-        else checked(data["otherwise"], spec, f"{where}.otherwise")
-    )
-    return SpaceEntry(
-        _values(listed, spec, where), _conditions(data.get("when", {}), where), otherwise
-    )
+    values = _values(listed, spec, where)
+    when = _conditions(data.get("when", {}), where)
+    otherwise = None
+    if data.get("otherwise") is not None:
+        otherwise = checked(data["otherwise"], spec, f"{where}.otherwise")
+    return SpaceEntry(values, when, otherwise)
 
 
 def checked(value: object, spec: FieldSpec, where: str) -> Value:
     """Return ``value`` as the field stores it.
 
     Raises:
-        SpaceError: it is not allowed; ``where`` begins the message.
+        SpaceError: It is not allowed; ``where`` begins the message.
     """
     try:
         return spec.check(value, where)
@@ -82,7 +84,7 @@ def _values(listed: list[Any], spec: FieldSpec, where: str) -> tuple[Value, ...]
         raise SpaceError(f"{where}: the list of values is empty; {spec.allowed()}")
     if len(listed) > MOST_VALUES:
         raise SpaceError(
-            f"{where}: {len(listed)} values; at most {MOST_VALUES} (a larger step does it)"
+            f"{where}: {len(listed)} values; at most {MOST_VALUES} (use a larger step)"
         )
     values = [checked(value, spec, where) for value in listed]
     for value in values:
@@ -98,7 +100,9 @@ def _range(data: Mapping[str, Any], spec: FieldSpec, where: str) -> list[Any]:
         if name not in data:
             raise SpaceError(f"{where}: {name} is missing; {spec.allowed()}")
         checked(data[name], spec, f"{where}.{name}")
-    low, high, step = data["min"], data["max"], data.get("step", 1)
+    low = data["min"]
+    high = data["max"]
+    step = data.get("step", 1)
     if type(step) not in (int, spec.kind) or not 0 < step <= (spec.high or 0):
         noun = "an integer" if spec.kind is int else "a number"
         raise SpaceError(
@@ -111,13 +115,15 @@ def _range(data: Mapping[str, Any], spec: FieldSpec, where: str) -> list[Any]:
         )
     if (high - low) / step >= MOST_VALUES:
         raise SpaceError(
-            f"{where}: more than {MOST_VALUES} values from {low} to {high}; a larger step does it"
+            f"{where}: more than {MOST_VALUES} values from {low} to {high}; use a larger step"
         )
-    return [_tidy(low + index * step) for index in range(int((high - low) / step + 1e-9) + 1)]
+    # The small number makes up for the rounding of fractions: (0.3 - 0) / 0.1 is below 3.
+    count = int((high - low) / step + 1e-9) + 1
+    return [_without_rounding_error(low + index * step) for index in range(count)]
 
 
-def _tidy(value: Any) -> Any:
-    """Return a number of a range without the dust that adding fractions leaves."""
+def _without_rounding_error(value: Any) -> Any:
+    """Return a number of a range as a person would write it."""
     return round(value, 9) if isinstance(value, float) else value
 
 

@@ -1,7 +1,8 @@
-"""The plan of a space: which dimension, constant, factor or default each field of an architecture comes from.
+"""The plan of a space: the source of each field of its architectures.
 
-Paths name fields: ``resolution_px``, ``stem.width``, ``head.width``, ``stage3.dim``. A dimension
-that stages share has the bare field name (``patch``) and feeds several paths.
+A source is a dimension, a constant, or a factor of another field. Paths name fields:
+``resolution_px``, ``stem.width``, ``head.width``, ``stage3.dim``. A dimension that stages share has
+the bare field name (``patch``) and is the source of several paths.
 """
 
 from __future__ import annotations
@@ -17,18 +18,15 @@ from numpy.typing import NDArray
 from mvt_nas._fields import Alias, FieldSpec, Value
 from mvt_nas.space.rules import Rule
 
-Where = tuple[tuple[str, tuple[Value, ...]], ...]
-"""Conditions that all have to hold: the path of a field, and the values that it may have. Empty:
-always."""
+PathConditions = tuple[tuple[str, tuple[Value, ...]], ...]
+"""Conditions that must all hold, each the path of a field and the values that it may have. Empty
+conditions always hold."""
 
 
 def without_stage(paths: Iterable[str]) -> list[str]:
-    """Return paths for a message, each field of the stages once and by its bare name."""
-    return list(
-        dict.fromkeys(
-            path.partition(".")[2] if path.startswith("stage") else path for path in paths
-        )
-    )
+    """Return distinct paths for a message, with the fields of stages by their bare names."""
+    names = (path.partition(".")[2] if path.startswith("stage") else path for path in paths)
+    return list(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ class Dimension:
     """One choice of the space.
 
     Attributes:
-        name: the path of the field, or the bare field name where stages share it.
-        values: the choices; numbers in ascending order.
+        name: Path of the field, or the bare field name where stages share it.
+        values: The choices; numbers are in ascending order.
     """
 
     name: str
@@ -45,33 +43,37 @@ class Dimension:
 
     @property
     def ordinal(self) -> bool:
-        """Whether the choices are numbers, so that neighbours are alike."""
+        """Whether the choices are numbers, so that neighbouring codes are similar."""
         return isinstance(self.values[0], int | float) and not isinstance(self.values[0], bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The value that a row's code chooses from a dimension."""
+    """The value that a row's code chooses from a dimension.
+
+    Attributes:
+        dimension: Name of the dimension.
+    """
 
     dimension: str
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A value."""
+    """One value for all rows."""
 
     value: Value
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The value that a factor gives together with its base.
+    """The value derived from a factor and its base.
 
     Attributes:
-        target: path of the field that gets the value.
-        factor: path of the factor.
-        base: path of the field that it multiplies.
-        alias: how they give the value.
+        target: Path of the field that gets the value.
+        factor: Path of the factor.
+        base: Path of the field that the factor multiplies.
+        alias: Declaration of the factor, with the function that derives the value.
     """
 
     target: str
@@ -82,11 +84,11 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class CappedValue:
-    """The value of another field, but at most so large.
+    """The value of another field, limited from above.
 
     Attributes:
-        base: path of the other field.
-        most: the largest value.
+        base: Path of the other field.
+        most: Largest value.
     """
 
     base: str
@@ -95,43 +97,46 @@ class CappedValue:
 
 @dataclass(frozen=True, slots=True)
 class FieldCase:
-    """One way for a field to get its value.
+    """A source of a field's value, under conditions.
 
     Attributes:
-        when: the conditions under which it does.
-        source: where the value then comes from.
-        origin: the place in the file, for messages.
+        when: Conditions of the case.
+        source: Source of the value.
+        origin: Place in the file, for messages; empty for defaults.
     """
 
-    when: Where
+    when: PathConditions
     source: Choice | Constant | Derived | CappedValue
     origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where one field comes from.
+    """The plan of one field.
 
     Attributes:
-        path: its full name.
-        spec: what it may hold.
-        when: where the field is active.
-        cases: the first that holds gives the value; the last one always holds.
+        path: Path of the field.
+        spec: Declaration of the field.
+        when: Conditions under which the field is active.
+        cases: Sources of the value. The first case that holds gives it; the last one always holds.
     """
 
     path: str
     spec: FieldSpec
-    when: Where
+    when: PathConditions
     cases: tuple[FieldCase, ...]
 
     @property
-    def choice(self) -> tuple[Where, str] | None:
-        """Where the field follows a dimension, and the dimension's name."""
+    def choice(self) -> tuple[PathConditions, str] | None:
+        """The conditions under which the field follows a dimension, and the dimension's name.
+
+        ``None`` for a field that follows none. Only the first case can be a choice.
+        """
         first = self.cases[0]
         return (first.when, first.source.dimension) if isinstance(first.source, Choice) else None
 
     def reads(self) -> Iterator[str]:
-        """Yield the paths that decide its value and whether it is active."""
+        """Yield the paths that decide the field's value and whether it is active."""
         yield from (path for path, _ in self.when)
         for case in self.cases:
             yield from (path for path, _ in case.when)
@@ -146,10 +151,10 @@ class SpacePlan:
     """All fields of the architectures of a space.
 
     Attributes:
-        nodes: by path, from the image to the head.
-        dimensions: in the order in which the nodes meet them.
-        rules: their names are paths.
-        stages: number of stages.
+        nodes: The fields by path, from the image to the head.
+        dimensions: The dimensions, in the order of the first field that follows each.
+        rules: The rules; the names in them are paths.
+        stages: Number of stages.
     """
 
     nodes: Mapping[str, Node]
@@ -159,17 +164,17 @@ class SpacePlan:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The position of each dimension by its name."""
+        """Position of each dimension by its name."""
         return {dimension.name: index for index, dimension in enumerate(self.dimensions)}
 
     @cached_property
     def values(self) -> tuple[NDArray[Any], ...]:
-        """The values of each dimension as an array."""
+        """Values of each dimension as an array."""
         return tuple(np.asarray(dimension.values) for dimension in self.dimensions)
 
     @cached_property
     def followers(self) -> tuple[tuple[Node, ...], ...]:
-        """The nodes that follow each dimension."""
+        """For each dimension the fields that may get their values from it."""
         found: list[list[Node]] = [[] for _ in self.dimensions]
         for node in self.nodes.values():
             if node.choice:
@@ -178,13 +183,13 @@ class SpacePlan:
 
     @cached_property
     def factors(self) -> dict[str, Derived]:
-        """What each factor serves to derive, by the factor's path."""
+        """For the path of each factor the value that is derived from it."""
         sources = (case.source for node in self.nodes.values() for case in node.cases)
         return {source.factor: source for source in sources if isinstance(source, Derived)}
 
     @cached_property
     def depends(self) -> Mapping[str, frozenset[int]]:
-        """For each path the dimensions on which its value or activity depends."""
+        """For each path the dimensions on which the field's value or activity depends."""
         found: dict[str, frozenset[int]] = {}
 
         def visit(path: str) -> frozenset[int]:
@@ -199,17 +204,22 @@ class SpacePlan:
         return found
 
     def always_matters(self, dimension: int) -> bool:
-        """Return whether each code of a dimension gives another network than the others, whatever the rest of the row."""
+        """Return True if two codes of a dimension always give different networks.
+
+        Some field then follows the dimension in every row, and it is not a factor, which might be
+        rounded.
+        """
         return any(
             not node.when and not node.cases[0].when and node.path not in self.factors
             for node in self.followers[dimension]
         )
 
     def decides(self, dimension: int) -> frozenset[int]:
-        """Return the dimensions that decide which codes of one have an effect of their own."""
+        """Return the dimensions that decide which codes of a dimension are canonical."""
         found: frozenset[int] = frozenset()
         for node in self.followers[dimension]:
             paths = [path for path, _ in (*node.when, *node.cases[0].when)]
-            paths += [self.factors[node.path].base] if node.path in self.factors else []
+            if node.path in self.factors:
+                paths.append(self.factors[node.path].base)
             found = found.union(*(self.depends[path] for path in paths))
         return found

@@ -1,4 +1,4 @@
-"""From a document to the plan of its space."""
+"""Construction of the plan of a space from the content of its file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mvt_nas.space.plan import (
     Dimension,
     FieldCase,
     Node,
+    PathConditions,
     SpacePlan,
-    Where,
     without_stage,
 )
-from mvt_nas.space.reachability import check_reach, pruned
+from mvt_nas.space.reachability import check_reachability, pruned
 from mvt_nas.space.rule_types import check_rule
 from mvt_nas.space.rules import Rule, parse
 from mvt_nas.space.sections import Section, sections_of
@@ -29,141 +29,142 @@ from mvt_nas.space.sections import Section, sections_of
 def make_plan(document: Mapping[str, Any], where: str) -> SpacePlan:
     """Return the plan of a checked document.
 
+    Args:
+        document: Content of the file.
+        where: Beginning of error messages.
+
     Raises:
-        SpaceError: a field that does not exist, misses, or holds what it may not; ``where`` begins
-            the message.
+        SpaceError: A field does not exist, is missing, or has a value that is not allowed.
     """
-    scopes = sections_of(document, where)
-    draft = _Draft(scopes)
-    for scope in scopes:
-        for name in scope.fields:
-            draft.add(scope, name)
-    rules = [rule for scope in scopes for rule in _block_rules(scope)]
+    sections = sections_of(document, where)
+    builder = _PlanBuilder(sections)
+    for section in sections:
+        for name in section.fields:
+            builder.add(section, name)
+    stages = len(document["stages"])
+    rules = [rule for section in sections for rule in _block_rules(section)]
     for index, text in enumerate(document.get("rules", [])):
-        rules += _scoped(
-            parse(text, f"{where}: rules[{index}]"),
-            draft,
-            len(document["stages"]),
-            f"{where}: rules[{index}]",
-        )
-    plan = SpacePlan(
-        draft.nodes, tuple(draft.dimensions.values()), tuple(rules), len(document["stages"])
-    )
-    check_reach(plan)
+        place = f"{where}: rules[{index}]"
+        rules += _scoped(parse(text, place), builder, stages, place)
+    plan = SpacePlan(builder.nodes, tuple(builder.dimensions.values()), tuple(rules), stages)
+    # Before pruning: a condition that never holds is a mistake in the file.
+    check_reachability(plan)
     return pruned(plan)
 
 
-class _Draft:
-    """Collects nodes and dimensions, scope by scope."""
+class _PlanBuilder:
+    """Collects nodes and dimensions, section by section.
 
-    def __init__(self, scopes: list[Section]) -> None:
+    Args:
+        sections: All sections, since conditions may name fields of any of them.
+
+    Attributes:
+        nodes: The fields added so far, by path.
+        dimensions: Their dimensions, by name.
+        targets: Paths of the fields that factors derive, by the paths of the factors.
+    """
+
+    def __init__(self, sections: list[Section]) -> None:
         self.nodes: dict[str, Node] = {}
         self.dimensions: dict[str, Dimension] = {}
-        self._specs = {
-            scope.path(name): field.spec for scope in scopes for name, field in scope.fields.items()
-        }
-        self.targets = {
-            scope.path(name): scope.path(alias.target)
-            for scope in scopes
-            for name, alias in scope.aliases.items()
-        }
+        self.targets: dict[str, str] = {}
+        self._specs: dict[str, FieldSpec] = {}
+        for section in sections:
+            for name, field in section.fields.items():
+                self._specs[section.path(name)] = field.spec
+            for name, alias in section.aliases.items():
+                self.targets[section.path(name)] = section.path(alias.target)
 
-    def add(self, scope: Section, name: str) -> None:
-        """Add the node of a field, and that of the factor that gives it."""
-        field = scope.fields[name]
-        conditions: Conditions = ({"block": field.blocks} if field.blocks else {}) | dict(
-            field.spec.when
-        )
-        when = tuple((scope.path(other), allowed) for other, allowed in conditions.items())
-        cases = self._stated(scope, name, field.spec)
-        for alias_name, alias in scope.aliases.items():
-            if alias.target == name and name in scope.given and alias_name in scope.given:
-                raise SpaceError(f"{scope.where}: give either {name!r} or {alias_name!r}, not both")
+    def add(self, section: Section, name: str) -> None:
+        """Add the node of a field, and that of the factor that gives its value."""
+        field = section.fields[name]
+        path = section.path(name)
+        conditions: Conditions = {"block": field.blocks} if field.blocks else {}
+        conditions = {**conditions, **field.spec.when}
+        when = tuple((section.path(other), allowed) for other, allowed in conditions.items())
+        for alias_name, alias in section.aliases.items():
+            both = name in section.raw_values and alias_name in section.raw_values
+            if alias.target == name and both:
+                raise SpaceError(
+                    f"{section.where}: give either {name!r} or {alias_name!r}, not both"
+                )
+        cases = self._stated_cases(section, name, field.spec)
+        # The last case must always hold.
         if not cases or cases[-1].when:
-            cases += self._derived(scope, name, when) or self._defaults(scope, name, field.spec)
-        self.nodes[scope.path(name)] = Node(scope.path(name), field.spec, when, tuple(cases))
+            derived = self._derived_case(section, name, when)
+            cases += [derived] if derived else self._default_cases(section, name, field.spec)
+        self.nodes[path] = Node(path, field.spec, when, tuple(cases))
 
-    def _stated(self, scope: Section, name: str, spec: FieldSpec) -> list[FieldCase]:
-        """Return what the file says of a field or factor."""
-        given = scope.given.get(name)
-        if given is None:
+    def _stated_cases(self, section: Section, name: str, spec: FieldSpec) -> list[FieldCase]:
+        """Return the cases that the file states for a field or factor; none where it is absent."""
+        raw = section.raw_values.get(name)
+        if raw is None:
             return []
-        entry = parse_entry(given.data, spec, given.where)
+        entry = parse_entry(raw.data, spec, raw.where)
+        source: Choice | Constant
         if len(entry.values) > 1:
-            self.dimensions.setdefault(given.dimension, Dimension(given.dimension, entry.values))
-        source = Choice(given.dimension) if len(entry.values) > 1 else Constant(entry.values[0])
-        cases = [FieldCase(self._conditions(scope, entry.when, given.where), source, given.where)]
-        return (
-            cases if entry.otherwise is None else [*cases, FieldCase((), Constant(entry.otherwise))]
-        )
+            # Stages that share the dimension find it here already.
+            self.dimensions.setdefault(raw.dimension, Dimension(raw.dimension, entry.values))
+            source = Choice(raw.dimension)
+        else:
+            source = Constant(entry.values[0])
+        cases = [FieldCase(self._conditions(section, entry.when, raw.where), source, raw.where)]
+        if entry.otherwise is not None:
+            cases.append(FieldCase((), Constant(entry.otherwise)))
+        return cases
 
-    def _derived(self, scope: Section, name: str, when: Where) -> list[FieldCase]:
-        """Return the case of the factor that the file gives, or that is the default; none where there is neither."""
-        for alias_name, alias in scope.aliases.items():
-            if alias.target == name and (alias_name in scope.given or alias.default is not None):
-                self._add_factor(scope, alias_name, alias, when)
-                return [
-                    FieldCase(
-                        (),
-                        Derived(
-                            scope.path(name),
-                            scope.path(alias_name),
-                            f"{scope.base}.{alias.base}",
-                            alias,
-                        ),
-                    )
-                ]
-        return []
+    def _derived_case(self, section: Section, name: str, when: PathConditions) -> FieldCase | None:
+        """Return the case of a field's factor, if the file gives one or it has a default."""
+        for alias_name, alias in section.aliases.items():
+            available = alias_name in section.raw_values or alias.default is not None
+            if alias.target == name and available:
+                self._add_factor(section, alias_name, alias, when)
+                base = f"{section.base}.{alias.base}"
+                source = Derived(section.path(name), section.path(alias_name), base, alias)
+                return FieldCase((), source)
+        return None
 
-    def _add_factor(self, scope: Section, name: str, alias: Alias, when: Where) -> None:
-        cases = self._stated(scope, name, alias.spec)
+    def _add_factor(self, section: Section, name: str, alias: Alias, when: PathConditions) -> None:
+        cases = self._stated_cases(section, name, alias.spec)
         if not cases or cases[-1].when:
             if alias.default is None:
                 raise SpaceError(
-                    f"{scope.given[name].where}: needs otherwise, since it has no default"
+                    f"{section.raw_values[name].where}: needs otherwise, since it has no default"
                 )
             cases.append(FieldCase((), Constant(alias.default)))
-        self.nodes[scope.path(name)] = Node(scope.path(name), alias.spec, when, tuple(cases))
+        path = section.path(name)
+        self.nodes[path] = Node(path, alias.spec, when, tuple(cases))
 
-    def _defaults(self, scope: Section, name: str, spec: FieldSpec) -> list[FieldCase]:
-        if not spec.defaults and name in scope.given:
+    def _default_cases(self, section: Section, name: str, spec: FieldSpec) -> list[FieldCase]:
+        """Return the cases of a field's declared defaults."""
+        if not spec.defaults and name in section.raw_values:
             raise SpaceError(
-                f"{scope.given[name].where}: needs otherwise, since it has no default;"
+                f"{section.raw_values[name].where}: needs otherwise, since it has no default;"
                 f" {spec.allowed()}"
             )
         if not spec.defaults:
-            raise SpaceError(f"{scope.where}: field {name!r} is missing; {spec.allowed()}")
-        return [
-            FieldCase(
-                tuple((scope.path(n), allowed) for n, allowed in when.items()), Constant(value)
-            )
-            for when, value in spec.defaults
-        ]
+            raise SpaceError(f"{section.where}: field {name!r} is missing; {spec.allowed()}")
+        cases = []
+        for conditions, value in spec.defaults:
+            when = tuple((section.path(other), allowed) for other, allowed in conditions.items())
+            cases.append(FieldCase(when, Constant(value)))
+        return cases
 
-    def _conditions(self, scope: Section, when: Conditions, where: str) -> Where:
+    def _conditions(self, section: Section, when: Conditions, where: str) -> PathConditions:
         """Return conditions with full paths and checked values."""
         found = []
         for name, allowed in when.items():
-            path = self._path(scope, name, where)
+            path = self._condition_path(section, name, where)
+            spec = self._specs[path]
+            place = f"{where}.when.{name}"
             if not allowed:
-                raise SpaceError(
-                    f"{where}.when.{name}: the list of values is empty;"
-                    f" {self._specs[path].allowed()}"
-                )
-            found.append(
-                (
-                    path,
-                    tuple(
-                        checked(value, self._specs[path], f"{where}.when.{name}")
-                        for value in allowed
-                    ),
-                )
-            )
+                raise SpaceError(f"{place}: the list of values is empty; {spec.allowed()}")
+            found.append((path, tuple(checked(value, spec, place) for value in allowed)))
         return tuple(found)
 
-    def _path(self, scope: Section, name: str, where: str) -> str:
-        """Return the path of a field that a condition names, of the same scope or in full."""
-        for path in (scope.path(name), name):
+    def _condition_path(self, section: Section, name: str, where: str) -> str:
+        """Return the path of a field that a condition names, relative to its section or in full."""
+        for path in (section.path(name), name):
             if path in self._specs:
                 return path
             if path in self.targets:
@@ -171,54 +172,56 @@ class _Draft:
                     f"{where}: the condition names {name!r}, which is a factor; name"
                     f" {self.targets[path]!r}"
                 )
-        near = nearest(name, [*scope.fields, *self._specs])
-        known = listing(dict.fromkeys([*scope.fields, *without_stage(self._specs)]))
+        near = nearest(name, [*section.fields, *self._specs])
+        known = listing(dict.fromkeys([*section.fields, *without_stage(self._specs)]))
         raise SpaceError(
-            f"{where}: the condition names {name!r}, which is no field{near} (known: {known})"
+            f"{where}: the condition names {name!r}, which is not a field{near} (known: {known})"
         )
 
 
-def _block_rules(scope: Section) -> list[Rule]:
-    """Return the constraints of the blocks that a stage may hold; between several blocks, each for its own only."""
-    kinds = list(dict.fromkeys(kind for field in scope.fields.values() for kind in field.blocks))
+def _block_rules(section: Section) -> list[Rule]:
+    """Return the constraints of the blocks that a stage may hold.
+
+    Where it may hold several, the constraints of each apply only while it is chosen.
+    """
+    kinds = list(dict.fromkeys(kind for field in section.fields.values() for kind in field.blocks))
     rules = []
     for kind in kinds:
         for text in BLOCKS.get(kind).constraints:
             rule = parse(text if len(kinds) == 1 else f"block != {kind!r} or ({text})", kind)
-            rules.append(rule.scoped(scope.name, set(scope.fields)))
+            rules.append(rule.scoped(section.name, set(section.fields)))
     return rules
 
 
-def _scoped(rule: Rule, draft: _Draft, stages: int, where: str) -> list[Rule]:
-    """Return a rule once for each stage that has the fields which it names without a scope, or as it is where it names none."""
-    nodes = draft.nodes
+def _scoped(rule: Rule, builder: _PlanBuilder, stages: int, where: str) -> list[Rule]:
+    """Return a rule with full paths.
+
+    A rule that names fields without a stage applies to each stage that has all of them; so it
+    becomes several rules.
+    """
+    nodes = builder.nodes
     bare = {name for name in rule.names if name not in nodes}
-    scopes = [f"stage{number}" for number in range(1, stages + 1)]
-    found = (
-        [
-            rule.scoped(scope, bare)
-            for scope in scopes
-            if all(f"{scope}.{name}" in nodes for name in bare)
-        ]
-        if bare
-        else [rule]
-    )
+    found = [rule]
+    if bare:
+        names = [f"stage{number}" for number in range(1, stages + 1)]
+        having_all = [stage for stage in names if all(f"{stage}.{name}" in nodes for name in bare)]
+        found = [rule.scoped(stage, bare) for stage in having_all]
     if not found:
         _refuse_names(rule, bare, nodes, where)
     for scoped in found:
         for name in scoped.names:
-            if (
-                name in draft.targets
-            ):  # two factors can give one network, which would then obey the rule and not
+            # Two factors may give the same network, which would then both obey the rule and not.
+            if name in builder.targets:
                 raise SpaceError(
                     f"{where}: {rule.text!r} names {name!r}, which is a factor; name"
-                    f" {draft.targets[name]!r}"
+                    f" {builder.targets[name]!r}"
                 )
         check_rule(scoped, lambda path: nodes[path].spec, where)
     return found
 
 
 def _refuse_names(rule: Rule, bare: set[str], nodes: Mapping[str, Node], where: str) -> None:
+    """Refuse a rule whose names no stage has; name the first unknown one, else all of them."""
     known = without_stage(nodes)
     wrong = next((name for name in sorted(bare) if name not in known), " and ".join(sorted(bare)))
     near = nearest(wrong, nodes if "." in wrong else known)

@@ -1,8 +1,8 @@
-"""The 19 published models of the three papers as architectures, with the figures their authors give.
+"""The 19 published models of the three papers as architectures, with their published figures.
 
-Sources: the releases of apple/ml-cvnets (v1, v2) and micronDLA/MobileViTv3; accuracies from their
-model zoos. MACs of v3 are the authors' own ("FLOPs"), from a profiler that understates attention;
-exact counts come from :func:`mvt_nas.count`.
+Sources: the releases of apple/ml-cvnets (v1, v2) and micronDLA/MobileViTv3; accuracies are from
+their model zoos. MACs of v3 are the authors' own ("FLOPs"), from a profiler that understates
+attention; :func:`mvt_nas.count` gives exact counts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Published:
     """A published model.
 
     Attributes:
-        name: ours, such as ``mobilevitv2_100``.
-        paper: arXiv number.
-        imagenet_top1: published top-1 accuracy on ImageNet-1k at 256 px, in percent.
-        params_m: published parameters, in millions.
-        macs_m: published multiply-adds, in millions; ``None`` where the paper's release gives none.
-        architecture: the network.
+        name: Name of the model in this package, such as ``mobilevitv2_100``.
+        paper: arXiv number of the paper.
+        imagenet_top1: Published top-1 accuracy on ImageNet-1k at 256 px, in percent.
+        params_m: Published parameters, in millions.
+        macs_m: Published multiply-adds, in millions; ``None`` where the release gives none.
+        architecture: Architecture of the model.
     """
 
     name: str
@@ -93,7 +93,7 @@ def published(name: str) -> Published:
     """Return a published model by name.
 
     Raises:
-        ArchitectureError: no such model; the message lists all.
+        ArchitectureError: There is no such model; the message lists all.
     """
     if name not in _FIGURES:
         raise ArchitectureError(
@@ -112,7 +112,7 @@ def zoo(name: str) -> Architecture:
     """Return the architecture of a published model, such as ``zoo("mobilevit_s")``.
 
     Raises:
-        ArchitectureError: no such model; the message lists all.
+        ArchitectureError: There is no such model; the message lists all.
     """
     return published(name).architecture
 
@@ -120,10 +120,12 @@ def zoo(name: str) -> Architecture:
 def _data(name: str) -> dict[str, Any]:
     base = name.removesuffix("_l2")
     if base in _V1_SIZES:
+        # The "_l2" models have two transformer layers in the fourth stage instead of four.
         fourth = 2 if name.endswith("_l2") else 4
         block = _V1_BLOCK | (_V3_FUSION if name.startswith("mobilevitv3") else {})
         return _on_v1(*_V1_SIZES[base], depths=(2, fourth, 3), block=block)
     block = _V2_BLOCK | (_V3_FUSION if name.startswith("mobilevitv3") else {})
+    # The last three digits are the width multiplier in percent.
     return _on_v2(int(name[-3:]), block)
 
 
@@ -169,16 +171,18 @@ def _transformers(
     depths: tuple[int, ...],
     block: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    return [
-        {
+    stages = []
+    for width, dim, depth in zip(widths, dims, depths, strict=True):
+        stage = {
             "width": width,
             "stride": 2,
             "depth": 1,
             "expansion": expansion,
             "block": "mobilevit",
             "patch": 2,
+            "dim": dim,
+            "ffn_dim": feed_forward_width(2, dim),
+            "transformer_depth": depth,
         }
-        | {"dim": dim, "ffn_dim": feed_forward_width(2, dim), "transformer_depth": depth}
-        | block
-        for width, dim, depth in zip(widths, dims, depths, strict=True)
-    ]
+        stages.append(stage | block)
+    return stages

@@ -1,8 +1,8 @@
-"""Which values a field can take at all, whatever the rules say, and so which cases of a plan can hold.
+"""Possible values of the fields of a plan without regard to rules, and the cases that can hold.
 
-A condition that can never hold is a mistake in a file, but the natural outcome of fixing the field
+A condition that can never hold is a mistake in a file, but a natural result of fixing the field
 that it names. So a file is checked before anything is fixed, and cases and dimensions without
-effect are dropped after.
+effect are dropped afterwards.
 """
 
 from __future__ import annotations
@@ -20,38 +20,41 @@ from mvt_nas.space.plan import (
     Dimension,
     FieldCase,
     Node,
+    PathConditions,
     SpacePlan,
-    Where,
 )
 
 _DEEPEST = 40
+"""Longest chain of conditions, far below Python's limit of recursion."""
 
-Values = frozenset[Value] | None
-"""What a field can hold; ``None`` where that is not followed up, since it is derived."""
+PossibleValues = frozenset[Value] | None
+"""The values that a field can have; ``None`` where they are derived and hence not known here."""
 
 
-class Reach:
+class Reachability:
     """The possible values of the fields of a plan.
 
+    Each condition is looked at by itself, so the result is an upper bound: a value that is possible
+    here may still not occur.
+
     Args:
-        plan: its conditions must not go round in a circle.
+        plan: Plan whose conditions form no cycle.
     """
 
     def __init__(self, plan: SpacePlan) -> None:
         self._nodes = plan.nodes
         self._dimensions = {dimension.name: dimension for dimension in plan.dimensions}
-        self._values: dict[str, Values] = {}
+        self._values: dict[str, PossibleValues] = {}
 
-    def can_hold(self, when: Where) -> bool:
-        """Return whether conditions can all hold, looked at one by one."""
+    def can_hold(self, when: PathConditions) -> bool:
+        """Return True if each of some conditions can hold."""
         return all(self._can(path, allowed) for path, allowed in when)
 
-    def values(self, path: str) -> Values:
-        """Return what a field can hold where it is active."""
+    def values(self, path: str) -> PossibleValues:
+        """Return the values that a field can have where it is active."""
         if path not in self._values:
-            self._values[path] = self._union(
-                [case for case in self._nodes[path].cases if self.can_hold(case.when)]
-            )
+            cases = [case for case in self._nodes[path].cases if self.can_hold(case.when)]
+            self._values[path] = self._union(cases)
         return self._values[path]
 
     def _can(self, path: str, allowed: tuple[Value, ...]) -> bool:
@@ -60,88 +63,92 @@ class Reach:
             values is None or not values.isdisjoint(allowed)
         )
 
-    def _union(self, cases: list[FieldCase]) -> Values:
+    def _union(self, cases: list[FieldCase]) -> PossibleValues:
         found: set[Value] = set()
         for source in (case.source for case in cases):
             if isinstance(source, Derived | CappedValue):
                 return None
-            found |= (
-                set(self._dimensions[source.dimension].values)
-                if isinstance(source, Choice)
-                else {source.value}
-            )
+            if isinstance(source, Choice):
+                found.update(self._dimensions[source.dimension].values)
+            else:
+                found.add(source.value)
         return frozenset(found)
 
 
-def check_reach(plan: SpacePlan) -> None:
-    """Refuse conditions that go round in a circle or can never hold, and factors that lead too far.
+def check_reachability(plan: SpacePlan) -> None:
+    """Refuse cycles of conditions, conditions that never hold, and factors that derive too much.
 
     Raises:
-        SpaceError: the first such place in the file.
+        SpaceError: The message names the first such place in the file.
     """
-    _refuse_circles(plan.nodes)
-    reach = Reach(plan)
-    stated = [
-        (node, case)
-        for node in plan.nodes.values()
-        for case in node.cases
-        if case.origin and case.when
-    ]
-    alive = {case.origin for _, case in stated if reach.can_hold(case.when)}
-    for _, case in stated:
-        if case.origin not in alive:
-            path, allowed = next(
-                (path, allowed)
-                for path, allowed in case.when
-                if not reach.can_hold(((path, allowed),))
-            )
-            found = listing(sorted(reach.values(path) or (), key=str))
-            raise SpaceError(
-                f"{case.origin}: the condition that {path} is {listing(allowed)} can never hold; it"
-                f" is one of {found}"
-            )
+    _refuse_cycles(plan.nodes)
+    reachability = Reachability(plan)
+    _refuse_dead_conditions(plan.nodes, reachability)
     for node in plan.nodes.values():
-        _refuse_far(node, reach, plan.nodes)
+        _refuse_too_large(node, reachability, plan.nodes)
 
 
 def pruned(plan: SpacePlan) -> SpacePlan:
-    """Return the plan without cases that cannot hold, and without dimensions that then have no effect."""
-    reach = Reach(plan)
+    """Return the plan without cases that cannot hold and without dimensions that have no effect."""
+    reachability = Reachability(plan)
     dimensions = {dimension.name: dimension for dimension in plan.dimensions}
-    nodes = {path: _pruned_node(node, reach, dimensions) for path, node in plan.nodes.items()}
+    nodes = {
+        path: _pruned_node(node, reachability, dimensions) for path, node in plan.nodes.items()
+    }
     used = {node.choice[1] for node in nodes.values() if node.choice}
-    return replace(
-        plan,
-        nodes=nodes,
-        dimensions=tuple(dimension for dimension in plan.dimensions if dimension.name in used),
-    )
+    kept = tuple(dimension for dimension in plan.dimensions if dimension.name in used)
+    return replace(plan, nodes=nodes, dimensions=kept)
 
 
-def _pruned_node(node: Node, reach: Reach, dimensions: Mapping[str, Dimension]) -> Node:
-    cases = tuple(case for case in node.cases if reach.can_hold(case.when))
-    if not reach.can_hold(node.when) and isinstance(cases[0].source, Choice):
-        cases = (FieldCase((), Constant(dimensions[cases[0].source.dimension].values[0])),)
+def _pruned_node(
+    node: Node, reachability: Reachability, dimensions: Mapping[str, Dimension]
+) -> Node:
+    cases = tuple(case for case in node.cases if reachability.can_hold(case.when))
+    first = cases[0].source
+    if not reachability.can_hold(node.when) and isinstance(first, Choice):
+        # The field is never active, so its dimension has no effect on it.
+        cases = (FieldCase((), Constant(dimensions[first.dimension].values[0])),)
     return replace(node, cases=cases)
 
 
-def _refuse_circles(nodes: Mapping[str, Node]) -> None:
-    """Refuse conditions that build on themselves, or on each other in longer chains than a person would write."""
+def _refuse_dead_conditions(nodes: Mapping[str, Node], reachability: Reachability) -> None:
+    """Refuse an entry of the file whose conditions can never hold."""
+    stated = [case for node in nodes.values() for case in node.cases if case.origin and case.when]
+    # An entry for all stages becomes a case of each; it is enough if one of them can hold.
+    alive = {case.origin for case in stated if reachability.can_hold(case.when)}
+    for case in stated:
+        if case.origin in alive:
+            continue
+        for path, allowed in case.when:
+            if not reachability.can_hold(((path, allowed),)):
+                found = listing(sorted(reachability.values(path) or (), key=str))
+                raise SpaceError(
+                    f"{case.origin}: the condition that {path} is {listing(allowed)} can never"
+                    f" hold; it is one of {found}"
+                )
+
+
+def _refuse_cycles(nodes: Mapping[str, Node]) -> None:
+    """Refuse cycles of conditions, and chains of them longer than :data:`_DEEPEST`."""
     depths: dict[str, int] = {}
 
     def depth(path: str, behind: tuple[str, ...]) -> int:
+        """Return the length of the longest chain from a field; ``behind`` is the way to it."""
         if path in behind:
-            circle = behind[behind.index(path) :]
+            cycle = behind[behind.index(path) :]
             raise SpaceError(
-                f"{_origin(nodes, circle)}: the conditions go round in a circle"
-                f" ({' -> '.join((*circle, path))})"
+                f"{_origin(nodes, cycle)}: the conditions form a cycle"
+                f" ({' -> '.join((*cycle, path))})"
             )
         if path not in depths:
-            depths[path] = 1 + max(
-                (depth(read, (*behind, path)) for read in nodes[path].reads()), default=0
-            )
+            longest = 0
+            for read in nodes[path].reads():
+                longest = max(longest, depth(read, (*behind, path)))
+            depths[path] = 1 + longest
+        # The way is checked as well, so that the recursion itself stays shallow.
         if depths[path] > _DEEPEST or len(behind) > _DEEPEST:
             raise SpaceError(
-                f"{_origin(nodes, (*behind, path))}: more than {_DEEPEST} conditions build on each"
+                f"{_origin(nodes, (*behind, path))}: more than {_DEEPEST} conditions depend on each"
                 " other"
             )
         return depths[path]
@@ -151,27 +158,31 @@ def _refuse_circles(nodes: Mapping[str, Node]) -> None:
 
 
 def _origin(nodes: Mapping[str, Node], paths: tuple[str, ...]) -> str:
-    """Return the first place in the file that puts one of the fields under a condition."""
+    """Return the first place in the file with a condition on one of the fields."""
     return next(
         case.origin for path in paths for case in nodes[path].cases if case.when and case.origin
     )
 
 
-def _refuse_far(node: Node, reach: Reach, nodes: Mapping[str, Node]) -> None:
-    """Refuse a factor that can derive more than the field may hold."""
+def _refuse_too_large(node: Node, reachability: Reachability, nodes: Mapping[str, Node]) -> None:
+    """Refuse a factor that can derive a larger value than the field allows."""
     for source in (case.source for case in node.cases):
-        if isinstance(source, Derived):
-            factor, base = (_largest(path, reach, nodes) for path in (source.factor, source.base))
-            largest = int(source.alias.derive(factor, base))
-            if node.spec.high is not None and largest > node.spec.high:
-                stated = f"{source.factor} = {factor:g} and {source.base} = {base:g}"
-                origin = nodes[source.factor].cases[0].origin
-                raise SpaceError(
-                    f"{origin}: {stated} make {node.path} = {largest}, which is not allowed;"
-                    f" {node.spec.allowed()}"
-                )
+        if not isinstance(source, Derived):
+            continue
+        # A derived value never falls when its factor or base rises.
+        factor = _largest(source.factor, reachability, nodes)
+        base = _largest(source.base, reachability, nodes)
+        largest = int(source.alias.derive(factor, base))
+        if node.spec.high is not None and largest > node.spec.high:
+            origin = nodes[source.factor].cases[0].origin
+            raise SpaceError(
+                f"{origin}: {source.factor} = {factor:g} and {source.base} = {base:g} give"
+                f" {node.path} = {largest}, which is not allowed; {node.spec.allowed()}"
+            )
 
 
-def _largest(path: str, reach: Reach, nodes: Mapping[str, Node]) -> float:
-    numbers = [value for value in reach.values(path) or () if isinstance(value, int | float)]
+def _largest(path: str, reachability: Reachability, nodes: Mapping[str, Node]) -> float:
+    """Return the largest possible value of a field, or the largest allowed one if not known."""
+    possible = reachability.values(path) or ()
+    numbers = [value for value in possible if isinstance(value, int | float)]
     return max(numbers, default=nodes[path].spec.high or 0)

@@ -1,7 +1,8 @@
-"""What the parts of a rule are: numbers, names or truth values; found before any row is looked at.
+"""Type check of rules: each part is a number, a name or a truth value.
 
-A rule that compares a name with a number, or calculates beyond the exact range of the numbers, is
-refused here with one line, so that evaluating it on arrays can neither fail nor overflow.
+It is done before any row is evaluated. A rule that compares a name with a number, or calculates
+beyond the range of exact numbers, is refused here in one line, so that its evaluation on arrays can
+neither fail nor overflow.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ SpecOf = Callable[[str], FieldSpec]
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """What an expression gives.
+    """The type of an expression.
 
     Attributes:
-        noun: one of the three kinds, in words.
-        largest: bound of a number's magnitude.
-        whole: whether a number is an integer.
-        choices: the names that a field may hold.
+        noun: Kind of the value: :data:`NUMBER`, :data:`NAME` or :data:`TRUTH`.
+        largest: Bound of the magnitude of a number.
+        whole: True for integers.
+        choices: Names that a field may have; empty for other expressions.
     """
 
     noun: str
@@ -40,15 +41,15 @@ class _Type:
 
 
 def check_rule(rule: Rule, spec_of: SpecOf, where: str) -> None:
-    """Refuse a rule whose parts do not go together.
+    """Refuse a rule whose parts have types that do not match.
 
     Args:
-        rule: scoped, so that its names are paths.
-        spec_of: the declaration of the field at a path.
-        where: begins the message.
+        rule: Rule whose names are paths.
+        spec_of: Returns the declaration of the field at a path.
+        where: Beginning of error messages.
 
     Raises:
-        SpaceError: the line that says what does not go with what.
+        SpaceError: The message names the parts that do not match.
     """
     try:
         found = _type(rule.tree, lambda name: spec_of(rule.path(name)))
@@ -80,11 +81,9 @@ def _type(node: ast.expr, spec_of: SpecOf) -> _Type:
 def _field(spec: FieldSpec) -> _Type:
     if spec.kind is str:
         return _Type(NAME, choices=spec.choices)
-    return (
-        _Type(TRUTH)
-        if spec.kind is bool
-        else _Type(NUMBER, float(spec.high or 0), spec.kind is int)
-    )
+    if spec.kind is bool:
+        return _Type(TRUTH)
+    return _Type(NUMBER, float(spec.high or 0), spec.kind is int)
 
 
 def _constant(value: object) -> _Type:
@@ -104,6 +103,7 @@ def _calculation(op: ast.operator, left: _Type, right: _Type) -> _Type:
         case ast.Mult():
             largest = left.largest * right.largest
         case ast.FloorDiv():
+            # A divisor of zero is replaced by one, so the smallest one is 1 or a constant.
             largest = left.largest if right.whole else left.largest / _SMALLEST_CONSTANT
         case ast.Mod():
             largest = right.largest
@@ -134,22 +134,26 @@ def _truth(nodes: list[ast.expr], spec_of: SpecOf) -> _Type:
 def _comparison(nodes: list[ast.expr], ops: list[ast.cmpop], spec_of: SpecOf) -> _Type:
     types = [_type(node, spec_of) for node in nodes]
     for index, op in enumerate(ops):
-        pair, of = nodes[index : index + 2], types[index : index + 2]
-        left, right = (ast.unparse(node) for node in pair)
-        if of[0].noun != of[1].noun:
-            raise ValueError(f"{left} is {of[0].noun} and {right} is {of[1].noun}")
-        if of[0].noun != NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
-            raise ValueError(f"{left} and {right} can only be compared by == or !=")
-        _check_names(pair, of)
+        left = nodes[index]
+        right = nodes[index + 1]
+        kind = types[index].noun
+        other = types[index + 1].noun
+        if kind != other:
+            raise ValueError(f"{ast.unparse(left)} is {kind} and {ast.unparse(right)} is {other}")
+        if kind != NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
+            raise ValueError(
+                f"{ast.unparse(left)} and {ast.unparse(right)} can only be compared by == or !="
+            )
+        _check_name(left, types[index].choices, right)
+        _check_name(right, types[index + 1].choices, left)
     return _Type(TRUTH)
 
 
-def _check_names(pair: list[ast.expr], of: list[_Type]) -> None:
-    """Refuse the comparison of a field with a name that it cannot hold."""
-    for (field, its), other in zip(zip(pair, of, strict=True), reversed(pair), strict=True):
-        if its.choices and isinstance(other, ast.Constant) and other.value not in its.choices:
-            name = str(other.value)
-            raise ValueError(
-                f"{ast.unparse(field)} is never {name!r}{nearest(name, its.choices)} (one of"
-                f" {listing(its.choices)})"
-            )
+def _check_name(field: ast.expr, choices: tuple[str, ...], other: ast.expr) -> None:
+    """Refuse the comparison of a field with a name that it cannot have."""
+    if choices and isinstance(other, ast.Constant) and other.value not in choices:
+        name = str(other.value)
+        raise ValueError(
+            f"{ast.unparse(field)} is never {name!r}{nearest(name, choices)} (one of"
+            f" {listing(choices)})"
+        )

@@ -1,9 +1,9 @@
-"""Rules: short expressions over fields, such as ``dim % heads == 0`` or ``stage4.width >= stage3.width``.
+"""Rules: expressions over fields, such as ``dim % heads == 0`` or ``stem.width <= stage1.width``.
 
 A rule is written in a small part of Python's expression grammar (comparisons,
 ``and``/``or``/``not``, ``+ - * // %``, numbers, names, strings) and is never executed as Python:
-its syntax tree is walked. It works on plain numbers and on NumPy arrays alike. A rule about a field
-that is inactive holds; a comparison that divides by zero is false.
+its syntax tree is evaluated here, on plain numbers and NumPy arrays alike. A rule about an inactive
+field holds; a comparison that divides by zero is false.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from mvt_nas.errors import SpaceError
 
 Lookup = Callable[[str], Any]
-"""Gives the value of a field by its dotted name."""
+"""Function that returns the value of a field by its dotted name."""
 
 ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -28,7 +28,7 @@ ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-"""What joins two numbers."""
+"""The operators between two numbers."""
 
 _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -40,7 +40,7 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 }
 _EXAMPLE = "write for example 'dim % heads == 0'"
 LONGEST = 500
-"""The most characters of a rule."""
+"""Largest number of characters of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class Rule:
     """One parsed rule.
 
     Attributes:
-        text: as it was written.
-        names: the fields it mentions, in order of appearance.
-        tree: its syntax.
-        paths: the full path of each field that is written without its scope.
+        text: Text of the rule.
+        names: Fields that the rule names, in order of appearance.
+        tree: Syntax tree of the rule.
+        paths: Full path of each field that the text names without its section.
     """
 
     text: str
@@ -60,24 +60,24 @@ class Rule:
     paths: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, lookup: Lookup) -> Any:
-        """Return whether the rule holds: a truth value, or an array of them where ``lookup`` gives arrays."""
+        """Return True if the rule holds; an array of truth values if ``lookup`` returns arrays."""
         return _evaluate(self.tree, lambda name: lookup(self.path(name)), [])
 
     def path(self, name: str) -> str:
-        """Return the path of a field that the text mentions as ``name``."""
+        """Return the path of a field that the text names ``name``."""
         return self.paths.get(name, name)
 
     def scoped(self, prefix: str, local: set[str]) -> Rule:
-        """Return the rule with each name of ``local`` put under ``prefix`` (``dim`` -> ``stage3.dim``)."""
+        """Return the rule with the names in ``local`` prefixed (``dim`` becomes ``stage3.dim``)."""
         paths = {name: f"{prefix}.{name}" for name in self.names if name in local}
         return replace(self, names=tuple(paths.get(name, name) for name in self.names), paths=paths)
 
 
 def parse(text: object, where: str) -> Rule:
-    """Return the rule that ``text`` states.
+    """Return the rule in a text.
 
     Raises:
-        SpaceError: it is no expression of this grammar; ``where`` begins the message.
+        SpaceError: The text is not an expression of this grammar; ``where`` begins the message.
     """
     if not isinstance(text, str) or len(text) > LONGEST:
         raise SpaceError(
@@ -96,9 +96,8 @@ def parse(text: object, where: str) -> Rule:
 @cache
 def _parsed(text: str) -> Rule:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "error"
-        )  # Python's parser warns of what it reads in an unexpected way
+        # Python's parser warns of text that it may understand differently than the author.
+        warnings.simplefilter("error")
         tree = ast.parse(text.strip(), mode="eval").body
     names = tuple(dict.fromkeys(_names(tree)))
     if not names:
@@ -107,7 +106,7 @@ def _parsed(text: str) -> Rule:
 
 
 def dotted(node: ast.expr) -> str:
-    """Return the name of a field as it is written in a rule, such as ``stage3.dim``."""
+    """Return the name of a field as written in a rule, such as ``stage3.dim``."""
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     if isinstance(node, ast.Name):
@@ -116,6 +115,7 @@ def dotted(node: ast.expr) -> str:
 
 
 def _names(node: ast.expr) -> Iterator[str]:
+    """Yield the fields that an expression names; refuse anything outside the grammar."""
     match node:
         case ast.Name() | ast.Attribute():
             yield dotted(node)
@@ -139,7 +139,13 @@ def _names(node: ast.expr) -> Iterator[str]:
 
 
 def _evaluate(node: ast.expr, lookup: Lookup, undefined: list[Any]) -> Any:
-    """Return the value of an expression; where it divides by zero is added to ``undefined``."""
+    """Return the value of an expression.
+
+    Args:
+        node: The expression.
+        lookup: Returns the values of fields.
+        undefined: Extended with a mask for each division, true where the divisor is zero.
+    """
     match node:
         case ast.Name() | ast.Attribute():
             return lookup(dotted(node))
@@ -158,6 +164,7 @@ def _evaluate(node: ast.expr, lookup: Lookup, undefined: list[Any]) -> Any:
             )
         case ast.UnaryOp(op=op, operand=operand):
             value = _evaluate(operand, lookup, undefined)
+            # Exclusive or negates truth values and arrays of them; ~True would be -2.
             return value ^ True if isinstance(op, ast.Not) else -value
     raise AssertionError(f"unparsed node {node!r}")
 
@@ -166,12 +173,13 @@ def _calculate(op: ast.operator, left: Any, right: Any, undefined: list[Any]) ->
     if isinstance(op, ast.FloorDiv | ast.Mod):
         zero = right == 0
         undefined.append(zero)
+        # Divide by 1 instead: the comparison is false there whatever the quotient.
         right = right + zero
     return ARITHMETIC[type(op)](left, right)
 
 
 def _compare(node: ast.Compare, lookup: Lookup) -> Any:
-    """Return ``a < b < c`` as ``(a < b) & (b < c)``, false where a side is undefined."""
+    """Return ``a < b < c`` as ``(a < b) & (b < c)``; it is false where a side is undefined."""
     undefined: list[Any] = []
     left, *rest = (_evaluate(part, lookup, undefined) for part in (node.left, *node.comparators))
     result: Any = True

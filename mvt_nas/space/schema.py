@@ -1,8 +1,8 @@
-"""The JSON Schema of search-space files, made from the declarations of the fields; editors complete and check with it.
+"""The JSON Schema of search-space files, for completion and checks in editors.
 
-``python -m mvt_nas.space.schema`` writes it beside the spaces that ship. It says what each file may
-hold by itself; what depends on the whole space (a rule's names, a value that ``fix`` names) is
-checked when the space is loaded.
+It is made from the declarations of the fields. ``python -m mvt_nas.space.schema`` writes it into
+the folder of the shipped spaces. It covers each file by itself; anything that depends on the whole
+space (the names in a rule, a value of ``fix``) is checked when the space is loaded.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ def json_schema() -> Schema:
     top = {
         "format": _described({"const": FORMAT}, "version of the file format"),
         "name": _described(
-            {"type": "string"}, "what the space is called; the file's name where it is left out"
+            {"type": "string"}, "name of the space; the name of the file by default"
         ),
         "description": _described({"type": "string"}, "one or two lines for people"),
         "extends": _described(
-            {"type": "string"}, "a space file beside this one, or one that ships, to start from"
+            {"type": "string"}, "a space file in the same folder, or a shipped one, to start from"
         ),
         "resolution_px": entry_schema(specs(Architecture)["resolution_px"]),
-        "stem": _described(_scope(STEM_FIELDS, {}), "the first convolution"),
-        "head": _described(_scope(HEAD_FIELDS, HEAD_ALIASES), "what follows the stages"),
-        "shared": _described(stage, "fields of the stages that are one choice for all of them"),
-        "defaults": _described(stage, "fields of every stage that does not say otherwise"),
+        "stem": _described(_section(STEM_FIELDS, {}), "the first convolution"),
+        "head": _described(_section(HEAD_FIELDS, HEAD_ALIASES), "what follows the stages"),
+        "shared": _described(stage, "fields of the stages with one choice for all of them"),
+        "defaults": _described(stage, "fields of the stages that have no entry of their own"),
         "stages": _described(
             {"type": "array", "items": stage, "minItems": 1, "maxItems": MOST_STAGES},
             "from the image to the head",
         ),
         "rules": _described(
             _list({"type": "string", "maxLength": LONGEST}, MOST_RULES),
-            "what every architecture obeys: dim % heads == 0",
+            "conditions that every architecture obeys, such as dim % heads == 0",
         ),
         "fix": _described(
             _mapping(_SCALAR),
-            "the one value of a dimension, or by a bare field name of that field in all stages",
+            "values of fixed dimensions; a bare field name means that field in all stages",
         ),
     }
     schema = {
@@ -79,7 +79,10 @@ def json_schema() -> Schema:
 
 
 def entry_schema(spec: FieldSpec) -> Schema:
-    """Return the schema of what a file may say of a field: a value, a list, or a mapping with a list or range and a condition."""
+    """Return the schema of a field's entry.
+
+    An entry is a value, a list of values, or a mapping with a list or range and a condition.
+    """
     value = value_schema(spec)
     values = {"anyOf": [value, _list(value, MOST_VALUES) | {"minItems": 1, "uniqueItems": True}]}
     properties: Schema = {
@@ -113,20 +116,20 @@ def value_schema(spec: FieldSpec) -> Schema:
 
 
 def write_schema() -> None:
-    """Write the schema beside the spaces that ship."""
+    """Write the schema into the folder of the shipped spaces."""
     path = shipped_spaces() / "schema.json"
     path.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
 
 
 def _stage() -> Schema:
     kinds = tuple(BLOCKS)
-    return _scope(
+    return _section(
         {name: field.spec for name, field in stage_fields(kinds).items()}, stage_aliases(kinds)
     )
 
 
-def _scope(fields: Mapping[str, FieldSpec], aliases: Mapping[str, Alias]) -> Schema:
-    """Return the schema of a scope; a field and its factor exclude each other."""
+def _section(fields: Mapping[str, FieldSpec], aliases: Mapping[str, Alias]) -> Schema:
+    """Return the schema of a section; a field and its factor exclude each other."""
     every = dict(fields) | {name: alias.spec for name, alias in aliases.items()}
     properties = {name: entry_schema(spec) for name, spec in every.items()}
     either = [{"not": {"required": [name, alias.target]}} for name, alias in aliases.items()]
@@ -136,11 +139,11 @@ def _scope(fields: Mapping[str, FieldSpec], aliases: Mapping[str, Alias]) -> Sch
 
 def _when() -> Schema:
     kinds = tuple(BLOCKS)
-    names = ["resolution_px", *stage_fields(kinds)]
-    paths = f"^(({'|'.join(names)})|(stem|head)\\.width|stage[0-9]+\\.({'|'.join(stage_fields(kinds))}))$"
+    in_stage = "|".join(stage_fields(kinds))
+    paths = rf"^((resolution_px|{in_stage})|(stem|head)\.width|stage[0-9]+\.({in_stage}))$"
     allowed = {"anyOf": [_SCALAR, _list(_SCALAR, MOST_VALUES) | {"minItems": 1}]}
     doc = (
-        "fields and the values that they may have for the entry to apply; elsewhere it is"
+        "fields, and their values for which the entry applies; elsewhere the value is that of"
         " otherwise, or the field's default"
     )
     return _described(

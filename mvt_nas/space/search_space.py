@@ -1,15 +1,13 @@
-"""Search spaces: files that say which architectures there are.
+"""Search spaces: sets of architectures that files describe.
 
-A space is a row of dimensions, each a list of values. An architecture is encoded as one integer
-code per dimension. Every dimension always has a code; codes without effect are zero in the
-*canonical* row, so that each architecture has exactly one.
+A space is a sequence of dimensions, each a list of values. An architecture is encoded as a row of
+one integer code per dimension. Every dimension always has a code. Codes without effect are zero in
+the *canonical* row, so that each architecture has exactly one canonical row.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mvt_nas._fields import Value
+from mvt_nas._io import content_hash
+from mvt_nas._typing import BoolArray
 from mvt_nas.errors import SpaceError
 from mvt_nas.resources import find_space
 from mvt_nas.space.architecture import Architecture
@@ -28,26 +29,26 @@ from mvt_nas.space.document import FORMAT, check_document, read_document
 from mvt_nas.space.lookup import RowLookup
 from mvt_nas.space.plan import Dimension
 from mvt_nas.space.plan_builder import make_plan
-from mvt_nas.space.transforms import fixed_values, restricted
-from mvt_nas.space.validity import culprits, factors_of
+from mvt_nas.space.transforms import fixed_values, overridden, restricted
+from mvt_nas.space.validity import conflicting_rules, factors_of
 
 
 class SearchSpace:
     """The architectures that a space file describes.
 
     Args:
-        document: the content of the file, ``extends`` already applied.
-        where: what messages call it.
+        document: Content of the file, with ``extends`` already applied.
+        where: Name of the space in error messages, such as the path of its file.
 
     Attributes:
-        document: plain data from which the same space can be made again.
-        where: as given.
-        name: as the file gives it.
-        plan: where each field of an architecture comes from.
-        dimensions: the choices, in order from the image to the head.
+        document: Plain data from which the same space can be built again.
+        where: Name of the space in error messages.
+        name: Name of the space in its file.
+        plan: Source of each field of an architecture.
+        dimensions: The choices, in order from the image to the head.
 
     Raises:
-        SpaceError: the document is wrong, or its rules leave no architecture.
+        SpaceError: The document has a mistake, or no architecture obeys all its rules.
     """
 
     def __init__(self, document: Mapping[str, Any], where: str = "space") -> None:
@@ -55,56 +56,56 @@ class SearchSpace:
         if "extends" in checked:
             raise SpaceError(f"{where}: extends works in files only")
         fix = checked.pop("fix", {})
-        self.document: dict[str, Any] = {
-            "format": FORMAT,
-            "name": Path(where).stem,
-        } | copy.deepcopy(checked)
+        self.document: dict[str, Any] = {"format": FORMAT, "name": Path(where).stem}
+        self.document |= copy.deepcopy(checked)
         self.where = where
         self.name = str(self.document["name"])
         self.plan = make_plan(self.document, where)
         if fix:
-            self.document["fix"] = fixed = fixed_values(self.plan, fix, f"{where}: fix")
+            fixed = fixed_values(self.plan, fix, f"{where}: fix")
+            self.document["fix"] = fixed
             self.plan = restricted(self.plan, fixed)
         self.dimensions: tuple[Dimension, ...] = self.plan.dimensions
         if not self.size:
-            raise SpaceError(
-                f"{where}: no architecture obeys all the rules ({'; '.join(self._culprits())})"
-            )
+            conflict = "; ".join(conflicting_rules(self.plan, self._factors))
+            raise SpaceError(f"{where}: no architecture obeys all the rules ({conflict})")
 
     @staticmethod
     def load(path: str | Path) -> SearchSpace:
-        """Return the space in a file, or one that ships with the package by its name (``mobilevit``).
+        """Return the space in a file, or a space shipped with the package.
+
+        Args:
+            path: Path of the file, or the name of a shipped space such as ``mobilevit``.
 
         Raises:
-            SpaceError: the file cannot be read or is wrong.
+            SpaceError: The file cannot be read or has a mistake.
         """
         found = find_space(path)
         return SearchSpace(read_document(found), str(found))
 
     @cached_property
     def hash(self) -> str:
-        """The content hash of the space; descriptions do not count."""
-        content = {
-            key: value for key, value in self.document.items() if key not in ("name", "description")
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        """Hash of the content, 16 hexadecimal digits; name and description do not count."""
+        content = dict(self.document)
+        for key in ("name", "description"):
+            content.pop(key, None)
+        return content_hash(content)
 
     @property
     def size(self) -> int:
-        """The exact number of different architectures."""
+        """Exact number of different architectures."""
         return self.counter.size
 
     @property
     def depends(self) -> Mapping[str, frozenset[int]]:
-        """For the path of each field the dimensions on which its value or activity depends."""
+        """For each path the dimensions on which the field's value or activity depends."""
         return self.plan.depends
 
     @cached_property
     def counter(self) -> RowCounter:
-        """Counts, draws and lists the valid rows."""
-        return RowCounter(
-            [len(dimension.values) for dimension in self.dimensions], self._factors, self.where
-        )
+        """Counter of the canonical rows that obey the rules, which also samples and lists them."""
+        sizes = [len(dimension.values) for dimension in self.dimensions]
+        return RowCounter(sizes, self._factors, self.where)
 
     @cached_property
     def _factors(self) -> list[ConstraintFactor]:
@@ -115,27 +116,49 @@ class SearchSpace:
         return RowLookup(self.plan, self._factors)
 
     def fix(self, choices: Mapping[str, Any]) -> SearchSpace:
-        """Return the part of the space in which dimensions have one value each.
+        """Return the subspace in which some dimensions have one value each.
 
         Args:
-            choices: dimension name to value; a bare field name (``patch``) means that field of
+            choices: Values by dimension name; a bare field name (``patch``) means that field of
                 every stage.
 
         Raises:
-            SpaceError: no such dimension, or not one of its values.
+            SpaceError: There is no such dimension, or the value is not one of its values.
         """
         fixed = self.document.get("fix", {}) | fixed_values(self.plan, choices, self.where)
         return SearchSpace(self.document | {"fix": fixed}, self.where)
 
+    def with_overrides(
+        self, constants: Mapping[str, Value], caps: Mapping[str, int]
+    ) -> SearchSpace:
+        """Return a space whose rows are the same architectures with some fields changed.
+
+        It serves to decode and to count rows, such as for smaller images. It has no rules, and its
+        size and canonical rows are not those of the changed architectures.
+
+        Args:
+            constants: New values by path.
+            caps: Largest values by path; larger ones are reduced to it.
+        """
+        result = copy.copy(self)
+        # Cached properties of the original.
+        for name in ("hash", "counter", "_factors", "_lookup"):
+            result.__dict__.pop(name, None)
+        result.plan = overridden(self.plan, constants, caps)
+        return result
+
     def sample(self, n: int, seed: int) -> NDArray[np.int32]:
-        """Return ``n`` canonical rows, (n, dimensions), drawn uniformly over the architectures, with replacement."""
+        """Return random canonical rows, (n, dimensions).
+
+        They are drawn uniformly over the architectures, with replacement.
+        """
         return self.counter.sample(n, np.random.default_rng(seed))
 
     def enumerate(self, limit: int = 2_000_000) -> NDArray[np.int32]:
         """Return all canonical rows, (size, dimensions), in lexicographic order.
 
         Raises:
-            SpaceError: there are more than ``limit``.
+            SpaceError: There are more than ``limit``.
         """
         if self.size > limit:
             raise SpaceError(
@@ -147,19 +170,25 @@ class SearchSpace:
         """Return the canonical rows of the same architectures, (n, dimensions)."""
         return self._lookup.canonical(self.checked(rows))
 
-    def effective(self, rows: ArrayLike) -> NDArray[np.bool_]:
-        """Return of canonical rows where each dimension has an effect, (n, dimensions): where another code is another network."""
+    def effective(self, rows: ArrayLike) -> BoolArray:
+        """Return the mask of the codes that have an effect, (n, dimensions).
+
+        A dimension has an effect on a network if some other code of it gives another network.
+
+        Args:
+            rows: Canonical rows, (n, dimensions).
+        """
         return self._lookup.effective(self.checked(rows))
 
-    def obeys(self, rows: ArrayLike) -> NDArray[np.bool_]:
-        """Return which rows obey the rules, (n,)."""
+    def obeys(self, rows: ArrayLike) -> BoolArray:
+        """Return the mask of the rows that obey the rules, (n,)."""
         return self._lookup.obeys(self.checked(rows))
 
     def decode(self, row: ArrayLike) -> Architecture:
         """Return the architecture of one row.
 
         Raises:
-            SpaceError: the row has another length, a code out of range, or breaks a rule.
+            SpaceError: The row has another length, a code out of range, or breaks a rule.
         """
         return self.decode_many(one_row(row))[0]
 
@@ -167,15 +196,20 @@ class SearchSpace:
         """Return the architectures of many rows, (n, dimensions).
 
         Raises:
-            SpaceError: a row has another length, a code out of range, or breaks a rule.
+            SpaceError: A row has another length, a code out of range, or breaks a rule.
         """
         return decoded(self.plan, self._obeying(rows))
 
     def fields_of(self, rows: ArrayLike) -> dict[str, list[Any]]:
-        """Return by path the fields of the architectures of many rows, (n, dimensions); ``None`` where one has no such field.
+        """Return the fields of the architectures of many rows by path.
+
+        A value is ``None`` where an architecture does not have a field.
+
+        Args:
+            rows: Rows of the space, (n, dimensions).
 
         Raises:
-            SpaceError: a row has another length, a code out of range, or breaks a rule.
+            SpaceError: A row has another length, a code out of range, or breaks a rule.
         """
         return flattened_columns(self.plan, self._obeying(rows))
 
@@ -183,9 +217,10 @@ class SearchSpace:
         """Return the canonical row of an architecture, (dimensions,).
 
         Raises:
-            SpaceError: it is no point of the space; the message names the field, or the rule that
-                it breaks.
+            SpaceError: It is not in the space; the message names the field, or the rule that it
+                breaks.
         """
+        # The codes that fit best are decoded again: any difference shows what is not in the space.
         values = flattened(architecture)
         columns = Columns(self.plan, np.array([list(encoded(self.plan, values))], dtype=np.int32))
         found = flattened(decoded(self.plan, columns)[0])
@@ -202,7 +237,7 @@ class SearchSpace:
         return np.asarray(columns.canonical()[0])
 
     def contains(self, architecture: Architecture) -> bool:
-        """Return whether the architecture is a point of the space."""
+        """Return True if the architecture is in the space."""
         try:
             self.encode(architecture)
         except SpaceError:
@@ -210,7 +245,10 @@ class SearchSpace:
         return True
 
     def neighbours(self, row: ArrayLike) -> NDArray[np.int32]:
-        """Return the canonical rows, (k, dimensions), that differ from ``row`` in the choice of one dimension."""
+        """Return the canonical rows, (k, dimensions), that differ from a row in one choice.
+
+        Choices without effect are reset, so more than one code may differ.
+        """
         own = self.canonical(one_row(row))[0]
         changes = [
             (index, code)
@@ -228,7 +266,7 @@ class SearchSpace:
         """Return rows as an integer array, (n, dimensions).
 
         Raises:
-            SpaceError: a row has another length, or a code out of range.
+            SpaceError: A row has another length, or a code out of range.
         """
         sizes = np.array([len(dimension.values) for dimension in self.dimensions], dtype=np.intp)
         array = as_rows(rows, len(sizes))
@@ -247,7 +285,7 @@ class SearchSpace:
         return array
 
     def _obeying(self, rows: ArrayLike) -> Columns:
-        """Return the fields of rows, all of which obey the rules."""
+        """Return the fields of rows; refuse a row that breaks a rule."""
         checked = self.checked(rows)
         columns = Columns(self.plan, checked)
         for rule in self.plan.rules:
@@ -258,10 +296,14 @@ class SearchSpace:
                 )
         return columns
 
-    def _culprits(self) -> list[str]:
-        return culprits(self.plan, self._factors)
-
 
 def load_space(path: str | Path) -> SearchSpace:
-    """Return the search space in a file, or the one that ships under that name (see :meth:`SearchSpace.load`)."""
+    """Return the space in a file, or a space shipped with the package.
+
+    Args:
+        path: Path of the file, or the name of a shipped space such as ``mobilevit``.
+
+    Raises:
+        SpaceError: The file cannot be read or has a mistake.
+    """
     return SearchSpace.load(path)

@@ -1,1 +1,5 @@
-"""What a network may do beside telling what a picture shows: a folder per task, its head's lowering beside the head's forward."""
+"""The tasks of a network other than classification, a folder for each.
+
+``config.py`` declares a task's fields and ``lowering.py`` lists the kernels of its head, both
+without torch; ``module.py`` is the module that runs them.
+"""

@@ -1,34 +1,39 @@
-"""Tasks as data: what a backbone is used for, with all that its head depends on.
+"""Tasks as data: the use of a backbone, with everything that the task's head depends on.
 
-An architecture is a backbone, whatever the task; a task says which head follows in place of the
-classifier, how large pictures are, and how far the backbone may shrink them. Each is a folder of
-this package: ``config.py`` and ``lowering.py`` (no torch), ``module.py``.
+An architecture is a backbone for any task. A task says which head replaces the classifier, how
+large the images are, and how far the backbone may reduce them. Each task is a folder of this
+package: ``config.py`` and ``lowering.py`` (no torch), ``module.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mvt_nas._fields import FieldSpec, complete, specs
 from mvt_nas.blocks.graph import Graph, Tensor
 from mvt_nas.errors import ArchitectureError, listing, nearest
 from mvt_nas.registry import Registry
 
+if TYPE_CHECKING:
+    from torch import nn
+
 CLASSIFICATION = "classification"
-"""What a network does that has no task of its own: it ends in the classifier of the papers."""
+"""The name of the default: the network ends in the classifier of the papers."""
 
 
 class Task:
-    """Base of the tasks. A subclass is a frozen dataclass of declared fields (see :mod:`mvt_nas._fields`).
+    """Base of the tasks.
+
+    A subclass is a frozen dataclass of declared fields (see :mod:`mvt_nas._fields`).
 
     Attributes:
-        kind: the name in files and in the registry.
-        head: what follows the backbone, in words.
-        outputs: what the network's outputs are called.
-        resolution_px: side of the square pictures.
-        num_classes: as the task counts them.
+        kind: Name in files and in the registry.
+        head: Name of the head for people, such as ``DeepLabv3``.
+        outputs: Names of the network's outputs.
+        resolution_px: Side of the square images.
+        num_classes: Number of classes, as the task counts them.
     """
 
     __slots__ = ()
@@ -45,11 +50,15 @@ class Task:
 
     @property
     def largest_stride(self) -> int | None:
-        """How far the backbone may shrink the picture; ``None`` for as far as it does by itself."""
+        """Largest reduction of the image by the backbone; ``None`` for no limit."""
         return None
 
     def fitted(self, attention: str | None) -> Self:
-        """Return the task with what depends on the backbone settled; ``attention`` is that of the last stage's block, if it has any."""
+        """Return the task with the fields settled that depend on the backbone.
+
+        Args:
+            attention: Attention of the last stage's block; ``None`` where it has none.
+        """
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,18 +66,13 @@ class Task:
         return {"task": self.kind} | _fields(self)
 
     def __str__(self) -> str:
-        """Return the text that :func:`task_from_text` reads, without what has its default."""
-        plain, own = type(self)(), _fields(self)
-        return ",".join(
-            [
-                self.kind,
-                *(
-                    f"{name}={value:g}"
-                    for name, value in own.items()
-                    if value != getattr(plain, name)
-                ),
-            ]
-        )
+        """Return the text that :func:`task_from_text` reads, without fields at their default."""
+        default = type(self)()
+        parts = [self.kind]
+        for name, value in _fields(self).items():
+            if value != getattr(default, name):
+                parts.append(f"{name}={value:g}")
+        return ",".join(parts)
 
 
 TASKS: Registry[type[Task]] = Registry("task", "mvt_nas.tasks", suffix="lowering")
@@ -77,36 +81,50 @@ TASKS: Registry[type[Task]] = Registry("task", "mvt_nas.tasks", suffix="lowering
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How the head of a task lowers.
+    """The lowering of a task's head.
 
     Attributes:
-        taps: ``(reductions) -> numbers of stages``, from 0, whose maps it reads, the last stage's
-            last; ``reductions`` says by how much each stage's map is smaller than the picture.
-        lower: ``(graph, maps, task) -> outputs``; each map is (B, C, H, W).
-        words: what its parts are, by the scopes that the lowering gives their kernels, without
-            ``head.`` and the number behind.
+        taps: ``(reductions) -> numbers of the stages``, from 0, whose maps the head reads, that of
+            the last stage last. ``reductions`` are the ratios of the image's side to those of the
+            stages' maps.
+        lower: ``(graph, maps, task) -> outputs``, which appends the kernels of the head; each map
+            is (B, C, H, W).
+        descriptions: Descriptions of the head's parts, by the scopes of their kernels without the
+            prefix ``head.`` and without a number at the end.
     """
 
     taps: Callable[[Sequence[int]], tuple[int, ...]]
     lower: Callable[[Graph, Sequence[Tensor], Any], tuple[Tensor, ...]]
-    words: Mapping[str, str]
+    descriptions: Mapping[str, str]
 
 
 HEADS: Registry[Head] = Registry("task head", "mvt_nas.tasks", suffix="lowering")
 """The lowering of each task's head, by the task's name."""
 
+HEAD_MODULES: Registry[Callable[[Any, Sequence[int], float], nn.Module]] = Registry(
+    "task head module", "mvt_nas.tasks", suffix="module"
+)
+"""Constructor of each task's head, by the task's name: ``(task, widths of the maps, dropout) ->
+nn.Module``, which takes images (B, 3, H, W) and the maps, each (B, C, h, w)."""
+
 
 def task_names() -> list[str]:
-    """Return the names of all tasks, the papers' own first."""
+    """Return the names of all tasks, classification first."""
     return [CLASSIFICATION, *TASKS]
 
 
 def task_from_text(text: str, where: str = "--task") -> Task | None:
-    """Return the task that a text such as ``segmentation,num_classes=4`` names; ``None`` for classification.
+    """Return the task that a text such as ``segmentation,num_classes=4`` describes.
+
+    Args:
+        text: Name of the task and fields that differ from their defaults.
+        where: Beginning of error messages.
+
+    Returns:
+        The task; ``None`` for classification.
 
     Raises:
-        ArchitectureError: no such task, or a field that it does not have or that may not hold this;
-            ``where`` begins the message.
+        ArchitectureError: The task or a field is unknown, or a value is not allowed.
     """
     kind, *rest = (part.strip() for part in text.split(","))
     data: dict[str, Any] = {"task": kind}
@@ -121,17 +139,24 @@ def task_from_text(text: str, where: str = "--task") -> Task | None:
 
 
 def task_from_dict(data: object, where: str) -> Task | None:
-    """Return the task that plain data describe (see :meth:`Task.to_dict`); ``None`` for classification.
+    """Return the task that plain data describe (see :meth:`Task.to_dict`).
+
+    Args:
+        data: Plain data.
+        where: Beginning of error messages.
+
+    Returns:
+        The task; ``None`` for classification.
 
     Raises:
-        ArchitectureError: no such task, or a field that it does not have or that may not hold this;
-            ``where`` begins the message.
+        ArchitectureError: The task or a field is unknown, or a value is not allowed.
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("task"), str):
         raise ArchitectureError(
             f"{where}: a mapping with the key task is expected (tasks: {listing(task_names())})"
         )
-    kind, fields = data["task"], {name: value for name, value in data.items() if name != "task"}
+    kind = data["task"]
+    fields = {name: value for name, value in data.items() if name != "task"}
     if kind == CLASSIFICATION and not fields:
         return None
     if kind == CLASSIFICATION:
@@ -145,7 +170,7 @@ def task_from_dict(data: object, where: str) -> Task | None:
 
 
 def at_resolution(task: Task, resolution_px: int) -> Task:
-    """Return the task for pictures of another side."""
+    """Return the task for images of another side."""
     return type(task)(**_fields(task) | {"resolution_px": resolution_px})
 
 
@@ -159,7 +184,7 @@ def _fields(task: Task) -> dict[str, Any]:
 
 
 def fields_of(kind: str) -> Mapping[str, FieldSpec]:
-    """Return the declared fields of a task, for lists of them."""
+    """Return the declarations of a task's fields by name."""
     return specs(TASKS.get(kind))
 
 

@@ -1,7 +1,7 @@
-"""How a backbone shrinks pictures, stage by stage, also where a task wants larger maps than the classifier.
+"""Strides and dilations of a backbone's stages, also for tasks that need larger maps.
 
-A stage that would shrink the map too far keeps its size instead, and the convolutions behind it are
-dilated, so that they see as much of the picture as before.
+A stage that would reduce the map too far keeps its size instead, and the following convolutions are
+dilated, so that their receptive fields stay the same.
 
 Source: arXiv 1706.05587, Section 3.1 (output stride, atrous convolution); which convolutions are
 dilated follows the release of MobileViT.
@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_STEM = 2
+_STEM_STRIDE = 2
 
 
 class StageStride(NamedTuple):
-    """What a stage does to the map.
+    """Stride and dilations of a stage.
 
     Attributes:
-        stride: of its first inverted residual.
-        dilation_before: of the convolution that would have had the stride.
-        dilation: of those that follow.
-        reduction: side of the picture per side of the map that leaves the stage.
+        stride: Stride of the first inverted residual.
+        dilation_before: Dilation of the first inverted residual.
+        dilation: Dilation of all that follows it in the stage.
+        reduction: Ratio of the image's side to that of the map that leaves the stage.
     """
 
     stride: int
@@ -32,20 +32,21 @@ class StageStride(NamedTuple):
 
 
 def steps(strides: Sequence[int], largest: int | None) -> list[StageStride]:
-    """Return what each stage does.
+    """Return the stride and the dilations of each stage.
 
     Args:
-        strides: of the stages, as the architecture has them.
-        largest: how far the picture may be shrunk; ``None`` for any.
+        strides: Strides of the architecture's stages.
+        largest: Largest allowed reduction of the image; ``None`` for no limit.
     """
-    result, reduction, dilation = list[StageStride](), _STEM, 1
+    result: list[StageStride] = []
+    reduction = _STEM_STRIDE
+    dilation = 1
     for stride in strides:
-        before, keeps = (
-            dilation,
-            largest is not None and stride > 1 and reduction * stride > largest,
-        )
-        dilation, reduction = (
-            (dilation * stride, reduction) if keeps else (dilation, reduction * stride)
-        )
-        result.append(StageStride(1 if keeps else stride, before, dilation, reduction))
+        before = dilation
+        if largest is not None and stride > 1 and reduction * stride > largest:
+            # The stride becomes a dilation of everything that follows.
+            dilation *= stride
+            stride = 1
+        reduction *= stride
+        result.append(StageStride(stride, before, dilation, reduction))
     return result

@@ -10,14 +10,14 @@ import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import TrainingError, listing, nearest
+from mvt_nas.hardware import processor_name
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -158,7 +158,7 @@ def fabric_for(config: AcceleratorConfig) -> Fabric:
     Raises:
         TrainingError: it is not installed, or there are no such devices.
     """
-    if find_spec("lightning_fabric") is None:
+    if not installed("lightning_fabric"):
         raise TrainingError("lightning-fabric is not installed; pip install 'mvt-nas[train]'")
     from lightning_fabric import Fabric
 
@@ -245,7 +245,7 @@ def hardware(device: torch.device, threads: int) -> dict[str, Any]:
     Wall times mean nothing without them, and results are equal to the last bit on equal hardware
     only.
     """
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     return {
         "device": device.type,
         "name": name,
@@ -253,13 +253,3 @@ def hardware(device: torch.device, threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "system": platform.platform(),
     }
-
-
-def _processor() -> str:
-    """Return the CPU's model name, as the kernel gives it if it does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())

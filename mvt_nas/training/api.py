@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.accelerator import AcceleratorConfig, fabric_for
 from mvt_nas.training.callbacks import Callbacks

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mvt_nas._process import torch_threads
+from mvt_nas._threads_and_malloc import torch_threads
 from mvt_nas.data.dataset import ImageDataset
 from mvt_nas.errors import TrainingError
 from mvt_nas.models.network import build_model

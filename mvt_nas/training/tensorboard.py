@@ -6,9 +6,9 @@ the whole history.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.folder import TrainingFolder
 
@@ -32,12 +32,12 @@ def tensorboard_writer(
     Raises:
         TrainingError: curves are requested, but neither TensorBoard nor tensorboardX is installed.
     """
-    installed = any(find_spec(package) is not None for package in _PACKAGES)
-    if requested and not installed:
+    available = any(installed(package) for package in _PACKAGES)
+    if requested and not available:
         raise TrainingError(
             "neither tensorboard nor tensorboardX is installed; pip install tensorboard"
         )
-    if requested is False or not installed:
+    if requested is False or not available:
         return []
     from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 

@@ -269,7 +269,7 @@ class Code:
         (
             ("mobilevit_x", "--to", "python"),
             (
-                "'mobilevit_x' is no published model, file, training or candidate RUN:ID; did you"
+                "'mobilevit_x' is not a published model, file, training or candidate RUN:ID; did you"
                 " mean 'mobilevit_x"
             ),
         ),

@@ -1,4 +1,4 @@
-"""``mvt-nas latency`` as people and scripts meet it: table, JSON, one line and exit code 2 for wrong input."""
+"""``mvt-nas latency`` for people and scripts: tables, JSON, and one-line errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from mvt_nas import Run, count, zoo
 from mvt_nas.cli.main import main
-from mvt_nas.latency.onnx_export import export_onnx
 from mvt_nas.latency.profile_lookup import load_profile
+from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
 FIELDS = {
@@ -75,7 +75,7 @@ def test_architectures_and_files_in_one_table(
     ]
     assert [line.split()[0] for line in lines[2:4]] == ["small.json", "small.onnx"]
     assert lines[5].startswith("onnxruntime 1.")
-    assert "probe (mobilevit_xxs at 128 px): " in lines[6]
+    assert "reference model (mobilevit_xxs at 128 px): " in lines[6]
 
 
 def test_json_has_a_figure_and_where_it_is_from(
@@ -215,7 +215,7 @@ def test_classes_are_said_by_runs_and_have_to_be_equal(
     assert (
         err
         == "mvt-nas: error: the networks have different numbers of classes (7, 9); --num-classes"
-        " says one for all\n"
+        " sets one for all\n"
     )
     first, second = run_json(
         "measure", "run7:0", "run9:0", "--num-classes", "3", "--seconds", "0.1", capsys=capsys
@@ -254,7 +254,7 @@ def test_runtimes_are_listed_with_the_way_to_install_them(
         ["fp32", "int8"],
         ["fp32"],
     )
-    monkeypatch.setattr("mvt_nas.latency.runtime.find_spec", lambda name: None)
+    monkeypatch.setattr("mvt_nas._optional.find_spec", lambda name: None)
     code, out, _ = run("runtimes", capsys=capsys)
     assert code == 0
     assert "fp32 int8" in out

@@ -1,4 +1,4 @@
-"""``mvt-nas latency profile``, ``evaluate`` and ``devices`` as people and scripts meet them."""
+"""``mvt-nas latency profile``, ``evaluate`` and ``devices`` for people and scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ from tests.support.latency_devices import Machine, other_device, registered, wit
 
 DEVICE = other_device()
 QUICK = ("--space", "tiny", "--minutes", "0.001")
-MADE_UP = ("--name", "made-up", "--runtime", "made_up", *QUICK, "--fit", "12", "--judge", "6")
+MADE_UP = (
+    "--name",
+    "made-up",
+    "--runtime",
+    "made_up",
+    *QUICK,
+    "--fit",
+    "12",
+    "--test-networks",
+    "6",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +36,6 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "devices"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(folder))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mvt_nas.latency.calibration.measurement_session._LEAST_S", 0.002)
     return folder
 
 
@@ -34,6 +43,8 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setattr("mvt_nas.models.synthetic.realistic_network", without_weights)
     one = Machine(DEVICE, noise=0.005)
+    session = "mvt_nas.latency.calibration.measurement_session"
+    monkeypatch.setattr(f"{session}.Clock", lambda: one.clock)
     with registered(one):
         yield one
 
@@ -72,7 +83,7 @@ def test_a_profile_is_made_evaluated_and_listed(
     assert code == 0
     assert out.splitlines()[0].startswith(("with the factor 1.49", "with the factor 1.50"))
     assert out.splitlines()[-1] == "made-up holds here"
-    assert err.splitlines() == [f"{done}/2 heats measured" for done in (1, 2)]
+    assert err.splitlines() == [f"{done}/2 rounds measured" for done in (1, 2)]
     (entry,) = (one for one in run_json("devices", capsys=capsys) if one["name"] == "made-up")
     assert (entry["quality"], entry["source"], entry["default"]) == (
         made["quality"],
@@ -81,7 +92,7 @@ def test_a_profile_is_made_evaluated_and_listed(
     )
 
 
-def test_a_profile_in_words_and_elsewhere(
+def test_a_profile_as_text_and_elsewhere(
     machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run(
@@ -101,7 +112,7 @@ def test_a_profile_in_words_and_elsewhere(
     assert out.splitlines()[1].startswith(
         "wrote deep/own.json; use it as --objective latency_ms@made-up"
     )
-    assert err.splitlines() == [f"{done}/4 heats measured" for done in (1, 2, 3, 4)]
+    assert err.splitlines() == [f"{done}/4 rounds measured" for done in (1, 2, 3, 4)]
     found = DeviceProfile.read(tmp_path / "deep" / "own.json")
     assert (found.threads, found.batch_size, found.runtime["name"]) == (3, 2, "made_up")
 
@@ -112,7 +123,7 @@ def test_a_profile_that_does_not_hold_says_what_to_do(
     runtime = {"name": "made_up", "version": None, "threads": 1}
     install(devices, profile("old", seed=1, runtime=runtime))
     _, out, _ = run("evaluate", "old", *QUICK, "--n", "8", capsys=capsys)
-    assert out.splitlines()[-1] == "old does not hold here: make one with mvt-nas latency profile"
+    assert out.splitlines()[-1] == "old does not hold here: create one with mvt-nas latency profile"
 
 
 def test_the_devices_are_listed_with_one_default(
@@ -156,7 +167,7 @@ def test_the_devices_are_listed_with_one_default(
         (("profile", *MADE_UP, "--minutes", "0"), "minutes = 0.0 is not allowed; a number above 0"),
         (("profile", *MADE_UP, "--minutes", "nan"), "minutes = nan is not allowed"),
         (("profile", *MADE_UP, "--fit", "3"), "to_fit = 3 is not allowed; an integer from 4"),
-        (("profile", *MADE_UP, "--judge", "0"), "to_judge = 0 is not allowed; an integer from 2"),
+        (("profile", *MADE_UP, "--judge", "0"), "to_test = 0 is not allowed; an integer from 2"),
         (("profile", *MADE_UP, "--name", "a/b"), "the name 'a/b' is not allowed"),
         (
             ("profile", *MADE_UP, "--space", "huge"),
@@ -238,7 +249,7 @@ def test_a_command_that_prints_rubbish_is_one_line(
     assert not (devices / "x.json").exists()
 
 
-def test_an_interruption_is_130_and_the_same_command_goes_on(
+def test_an_interruption_is_130_and_the_same_command_resumes(
     machine: Machine,
     devices: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -262,7 +273,7 @@ def test_an_interruption_is_130_and_the_same_command_goes_on(
     machine.measured.clear()
     code, out, err = run("profile", *MADE_UP, capsys=capsys)
     assert code == 0, err
-    assert len(machine.measured) == 3 * 9  # one of four heats was whole
+    assert len(machine.measured) == 3 * 9  # one of four rounds was complete
     assert [path.name for path in devices.iterdir()] == ["made-up.json"]
 
 

@@ -20,12 +20,13 @@ from mvt_nas.latency.profile_lookup import default_profile_name
 from mvt_nas.latency.timing.measure import LatencyMeasurement
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Timing
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.latency_records import NAME
 from mvt_nas.report.plots import draw_plot, front_plot
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
-HERE = profile("here", 1, here=True, probe_ms=5.0)
+HERE = profile("here", 1, here=True, reference_ms=5.0)
 QUICK = (
     "--objective",
     "channel_entropy",
@@ -98,8 +99,8 @@ def test_a_search_measures_its_front_where_its_device_is_here(
     assert "predicted ms  measured ms" in out
     assert "Milliseconds are predicted for here." in out
     assert (
-        "Measured on here: 10.0 % slower than predicted (median of 4; the probe, always the same"
-        " network, is 4.0 % slower than" in out
+        "Measured on here: 10.0 % slower than predicted (median of 4; the reference model is 4.0 %"
+        " slower than when the device was profiled" in out
     )
     assert "that one factor apart, predictions are 0.0 % off at the median." in out
     document = run_json("pareto", "r", capsys=capsys)
@@ -111,7 +112,9 @@ def test_a_search_measures_its_front_where_its_device_is_here(
         one["ms"] == pytest.approx(1.1 * one["predicted_ms"]) and one["probe_ms"] == 5.2
         for one in measured
     )
-    assert document["devices"] == {"here": Run.load("r").devices["latency_ms@here"].hash}
+    assert document["devices"] == {
+        "here": Run.load("r").devices[Metric.parse("latency_ms@here")].hash
+    }
 
 
 def test_tables_and_pictures_hold_both_figures(
@@ -266,7 +269,7 @@ def test_show_says_what_lies_outside_the_calibration(
     install(folder / "devices", profile("narrow", predictor=model))
     _, out, _ = run("show", "mobilevit_xxs", "--device", "narrow", capsys=capsys)
     assert (
-        "% of that lies outside what was calibrated (depthwise): the interval may not hold" in out
+        "% of it is outside the calibrated range (depthwise): the interval may not hold" in out
     )
 
 

@@ -89,7 +89,7 @@ def test_a_score_without_value_is_null_and_has_a_reason(capsys: pytest.CaptureFi
         ),
         (
             ["score", "mobilevit_xss"],
-            "'mobilevit_xss' is no published model, file, training or candidate",
+            "'mobilevit_xss' is not a published model, file, training or candidate",
         ),
         (["score"], "Missing argument 'NAME|FILE|RUN:ID|FOLDER...'"),
         (["score", "mobilevit_xxs", "--images", "1"], "Invalid value for '--images'"),

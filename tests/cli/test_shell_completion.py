@@ -15,7 +15,7 @@ from mvt_nas import published_names
 from mvt_nas.cli.main import cli, main
 from mvt_nas.cli.shell_completion import objectives, registered
 from mvt_nas.latency.profile_lookup import profile_files
-from mvt_nas.nas.problem.metrics import metric_direction
+from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.resources import shipped_names
 
 
@@ -58,7 +58,7 @@ def test_names_in_the_text_of_files_are_those_that_they_register() -> None:
 def test_every_objective_that_is_completed_is_one() -> None:
     found = objectives()
     assert len(set(found)) == len(found)
-    assert {metric_direction(name) for name in found} == {"min", "max"}
+    assert {parse_metric(name).direction for name in found} == {"min", "max"}
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_mistakes_are_one_line(network: str, capsys: pytest.CaptureFixture[str])
     assert "no such file or folder; did you mean 'digits'?" in refused(
         network, "--data", "digit", "--recipe", "digits", capsys=capsys
     )
-    assert "is no published model, file, training or candidate RUN:ID; did you mean" in refused(
+    assert "is not a published model, file, training or candidate RUN:ID; did you mean" in refused(
         "mobilevit_x", "--data", data(), capsys=capsys
     )
     assert "--set 'epochs' cannot be read; write for example --set" in refused(

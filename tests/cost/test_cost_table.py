@@ -1,4 +1,4 @@
-"""The cost table against the plain lowering, architecture by architecture: equal to the last unit, in every kind of space."""
+"""The cost table equals the plain lowering of each architecture exactly, in every kind of space."""
 
 from __future__ import annotations
 
@@ -104,7 +104,10 @@ TRAITS: dict[str, dict[str, Any]] = {
 
 
 def _assert_exact(space: SearchSpace, table: CostTable, rows: Rows, **setting: int) -> None:
-    """Compare the costs of rows with the counts of what they decode to; they cost the same as their canonical rows."""
+    """Compare the costs of rows with the counts of their architectures.
+
+    The costs of their canonical rows must be the same.
+    """
     costs, canonical = table.costs(rows), table.costs(space.canonical(rows))
     expected = [count(architecture, **setting) for architecture in space.decode_many(rows)]
     for name in ("params", "macs", "memory_bytes"):
@@ -115,7 +118,7 @@ def _assert_exact(space: SearchSpace, table: CostTable, rows: Rows, **setting: i
 
 
 def _rows(space: SearchSpace, n: int) -> Rows:
-    """Return ``n`` uniform draws, and some raw rows beside them."""
+    """Return ``n`` uniform samples, and some raw rows."""
     return np.concatenate([space.sample(n, seed=11), random_rows(space, 4 * n, seed=12)[:n]])
 
 
@@ -153,7 +156,7 @@ def test_no_rows_cost_nothing() -> None:
     )
 
 
-def test_costs_do_not_depend_on_what_else_is_asked() -> None:
+def test_costs_do_not_depend_on_the_other_rows() -> None:
     space = load_space("tiny")
     table, rows = CostTable(space), space.sample(20_000, seed=0)
     alone = table.costs(rows[12_345:12_346])

@@ -1,4 +1,4 @@
-"""The counts against what torch executes (on the meta device), the published figures, and closed forms."""
+"""Counts against the kernels that torch executes, published figures, and closed forms."""
 
 from __future__ import annotations
 
@@ -214,22 +214,21 @@ def test_the_background_of_a_call_is_what_outlives_it() -> None:
     y = graph.call(local)
     assert background_elements(graph) == 0
     graph.concat(local, y)
-    assert (
-        background_elements(graph) == 0
-    )  # the call's input is not its background, needed later or not
+    # The call's input is not its background, whether it is needed later or not.
+    assert background_elements(graph) == 0
     graph.add(graph.conv(y, 4), x)
     assert background_elements(graph) == 36
     assert peak_elements(graph) == 36 + 45 + 45 + 90  # at the concatenation, x waiting
 
 
-def test_a_call_is_no_kernel_of_its_own() -> None:
+def test_a_call_is_not_a_kernel() -> None:
     graph = Graph()
     graph.conv(graph.call(graph.conv(graph.input(1, 1, 10, 10), 3)), 1)
     assert peak_elements(graph) == 300 + 100
     assert background_elements(graph) == 0
 
 
-def test_one_graph_of_arrays_stands_for_many_of_numbers() -> None:
+def test_one_graph_of_arrays_represents_many_of_numbers() -> None:
     graph, widths = Graph(), np.array([1, 8, 40])
     x = graph.input(1, 16)
     graph.add(graph.linear(graph.linear(x, widths), 16), x)

@@ -1,4 +1,4 @@
-"""fvcore and thop: their counts, and a proof of what ``missing`` says of each."""
+"""The counts of fvcore and thop, and proofs of their differences from ours."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ DATA = Path(__file__).parents[1] / "data" / "published_models.csv"
 
 
 def written(ops: list[Op], kind: str) -> int:
-    """Return the elements that the kernels of a kind write."""
+    """Return the number of elements that kernels of a kind write."""
     return sum(op.output.elements for op in ops if op.kind == kind)
 
 
 def batch_normed(ops: list[Op]) -> int:
-    """Return the elements under a batch norm: those of a convolution that has more parameters than it reads once they are folded."""
+    """Return the number of elements under a batch norm.
+
+    A convolution has one if its parameters are more than the weights it reads once it is folded.
+    """
     return sum(op.output.elements for op in ops if op.kind == "conv" and op.params > op.weights)
 
 

@@ -1,4 +1,4 @@
-"""Predicted latency in cost tables: what the tables add up is what the whole network's kernels give."""
+"""Predicted latency in cost tables equals that of the whole network."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.support.device_profiles import predictor
 from tests.support.spaces import SPACES, random_rows
 
 FIRST, SECOND = predictor(1), predictor(2)
-FOLDS = (
+KERNEL_COSTS = (
     KernelCost("first", vectorized_ms(FIRST), FIRST.fixed_ms),
     KernelCost("second", vectorized_ms(SECOND), SECOND.fixed_ms, batch_size=4),
 )
 
 
 def _assert_predicted(space: SearchSpace, n: int, **setting: int) -> None:
-    """Compare both folds with the predictions for what the rows decode to, kernel by kernel of the whole network."""
+    """Compare both kernel costs of rows with the predictions for the whole networks."""
     rows = np.concatenate([space.sample(n, seed=3), random_rows(space, 4 * n, seed=4)[:n]])
-    costs = CostTable(space, folds=FOLDS, **setting).costs(rows)
+    costs = CostTable(space, kernel_costs=KERNEL_COSTS, **setting).costs(rows)
     classes = {"num_classes": setting["num_classes"]} if "num_classes" in setting else {}
     architectures = space.decode_many(rows)
     for name, model, batch_size in (
@@ -63,12 +63,15 @@ def test_the_full_space_is_predicted_in_parts() -> None:
     )
 
 
-def test_a_fold_leaves_the_exact_costs_alone() -> None:
+def test_a_kernel_cost_leaves_the_exact_costs_alone() -> None:
     space = load_space("tiny")
     rows = space.sample(500, seed=0)
-    plain, folded = CostTable(space).costs(rows), CostTable(space, folds=FOLDS).costs(rows)
+    plain, with_kernel_costs = (
+        CostTable(space).costs(rows),
+        CostTable(space, kernel_costs=KERNEL_COSTS).costs(rows),
+    )
     for name in ("params", "macs", "memory_bytes"):
-        assert plain[name].tolist() == folded[name].tolist()
+        assert plain[name].tolist() == with_kernel_costs[name].tolist()
 
 
 def test_any_sum_over_kernels_can_be_a_cost() -> None:
@@ -76,7 +79,7 @@ def test_any_sum_over_kernels_can_be_a_cost() -> None:
     table = CostTable(
         space,
         num_classes=10,
-        folds=[KernelCost("moved", lambda graph: total(graph.ops, "moved"), fixed=0.5)],
+        kernel_costs=[KernelCost("moved", lambda graph: total(graph.ops, "moved"), fixed=0.5)],
     )
     rows = space.sample(50, seed=0)
     expected = [
@@ -113,7 +116,7 @@ def test_all_kernels_at_once_are_one_after_the_other() -> None:
     for width, found in zip(widths.tolist(), many, strict=True):
         assert found == pytest.approx(FIRST.kernels_ms(_lowered(width)), rel=1e-12)
         assert vectorized_ms(FIRST)(_lowered(width)) == found, (
-            "the last digit depends on how many are asked about together"
+            "the last digit depends on how many are evaluated together"
         )
     assert "norm_after_add" in {kernel.kind for kernel in kernels(_lowered(8).ops)}
 

@@ -1,4 +1,4 @@
-"""The costs of tasks over whole spaces, against the plain lowering; and searches that carry the costs of several tasks."""
+"""Costs of tasks over whole spaces, and searches with the costs of several tasks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mvt_nas.cli.main import main
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import ArchitectureError, MetricError, MvtNasError, RunError, SpaceError
-from mvt_nas.metrics.names import bare, device_of, is_cost, is_latency, of_task, task_of
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import SearchResult, search
-from mvt_nas.nas.problem.metrics import metric_direction
+from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.labels import label, short_label
@@ -25,7 +25,7 @@ from mvt_nas.space.published import zoo
 from mvt_nas.space.search_space import SearchSpace, load_space
 from mvt_nas.tasks.base import Task, task_from_text
 from tests.cost.test_cost_table import TRAITS
-from tests.cost.test_latency_costs import FIRST, FOLDS, SECOND
+from tests.cost.test_latency_costs import FIRST, KERNEL_COSTS, SECOND
 from tests.support.device_profiles import install, profile
 from tests.support.searches import facts, small_space
 from tests.support.spaces import random_rows
@@ -36,7 +36,7 @@ TASKS = (
     "segmentation,resolution_px=100,output_stride=4",
 )
 DEEP = {"width": 24, "expansion": 2}
-"""A stage behind those of the test spaces, so that every network has maps of two sizes."""
+"""A stage after those of the test spaces, so that every network has maps of two sizes."""
 
 
 def _task(text: str) -> Task:
@@ -48,7 +48,7 @@ def _task(text: str) -> Task:
 def _assert_exact(space: SearchSpace, text: str, n: int, **setting: int) -> None:
     task = _task(text)
     rows = np.concatenate([space.sample(n, seed=11), random_rows(space, 4 * n, seed=12)[:n]])
-    costs = CostTable(space, task=task, folds=FOLDS, **setting).costs(rows)
+    costs = CostTable(space, task=task, kernel_costs=KERNEL_COSTS, **setting).costs(rows)
     architectures = space.decode_many(rows)
     expected = [count(one, task=task, **setting) for one in architectures]
     for name in ("params", "macs", "memory_bytes"):
@@ -118,31 +118,35 @@ def test_too_many_combinations_of_strides_are_refused_in_one_line() -> None:
 
 
 def test_names_of_tasks_come_before_names_of_costs() -> None:
-    assert [
-        task_of(name)
-        for name in ("segmentation.macs", "macs", "latency_ms@./a.json", "nothing.macs")
-    ] == [
-        "segmentation",
-        None,
-        None,
-        None,
+    tasks = [
+        Metric.parse(name).task for name in ("segmentation.macs", "macs", "latency_ms@./a.json")
     ]
-    assert bare("detection.latency_ms@x.y") == "latency_ms@x.y"
-    assert device_of("detection.latency_ms@x.y") == "x.y"
-    assert is_cost("detection.memory_mb")
-    assert is_latency("segmentation.latency_ms")
-    assert not is_cost("segmentation.accuracy")
-    assert [of_task("detection", "macs"), of_task(None, "macs")] == ["detection.macs", "macs"]
-    assert Budget.parse("segmentation.macs<=5G") == Budget("segmentation.macs", 5e9)
-    assert Objective.parse("detection.latency_ms@a/b.json:min") == Objective(
-        "detection.latency_ms@a/b.json", "min"
+    assert tasks == ["segmentation", None, None]
+    latency = Metric.parse("detection.latency_ms@x.y")
+    assert (latency.task, latency.name, latency.device) == ("detection", "latency_ms", "x.y")
+    assert str(latency.for_task(None)) == "latency_ms@x.y"
+    assert Metric.parse("detection.memory_mb").is_cost
+    assert Metric.parse("segmentation.latency_ms").is_latency
+    assert Metric.find("segmentation.accuracy") is None
+    assert Metric.find("nothing.macs") is None
+    assert str(Metric.parse("macs").for_task("detection")) == "detection.macs"
+    budget = Budget.parse("segmentation.macs<=5G")
+    assert (budget.name, budget.metric.task, budget.bound) == (
+        "segmentation.macs",
+        "segmentation",
+        5e9,
+    )
+    objective = Objective.parse("detection.latency_ms@a/b.json:min")
+    assert (objective.name, objective.metric.device) == (
+        "detection.latency_ms@a/b.json",
+        "a/b.json",
     )
     assert label("segmentation.macs") == "segmentation: MACs"
     assert short_label("detection.latency_ms@phone") == "detection: phone (ms)"
 
 
 @pytest.mark.parametrize("name", ["segmentation.accuracy", "detection.mcas"])
-def test_of_a_task_nothing_but_costs_is_known(name: str) -> None:
+def test_only_costs_of_a_task_are_known(name: str) -> None:
     with pytest.raises(
         MetricError,
         match=(
@@ -150,10 +154,10 @@ def test_of_a_task_nothing_but_costs_is_known(name: str) -> None:
             r" latency_ms\)$"
         ),
     ):
-        metric_direction(name)
+        parse_metric(name)
 
 
-def test_a_slip_in_the_name_of_a_task_is_seen() -> None:
+def test_a_typo_in_the_name_of_a_task_is_found() -> None:
     with pytest.raises(
         MetricError,
         match=(
@@ -161,7 +165,7 @@ def test_a_slip_in_the_name_of_a_task_is_seen() -> None:
             r" \(tasks: "
         ),
     ):
-        metric_direction("detecton.macs")
+        parse_metric("detecton.macs")
 
 
 @pytest.fixture
@@ -188,9 +192,8 @@ def test_a_search_carries_the_costs_of_several_tasks(tmp_path: Path) -> None:
     run = _search(tmp_path / "run").run
     config = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
     assert config["tasks"]["segmentation"]["num_classes"] == 3
-    assert (
-        config["tasks"]["detection"]["num_classes"] == 80
-    )  # named by a metric only, so with its defaults
+    # Named by a metric only, so with its defaults.
+    assert config["tasks"]["detection"]["num_classes"] == 80
     assert set(config["devices"]) == {"slow", "fast"}
     for candidate in run.complete():
         architecture = run.architecture(candidate.number)
@@ -228,7 +231,7 @@ def test_budgets_on_tasks_are_met_before_anything_is_evaluated(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("devices")
-def test_a_search_for_tasks_goes_on_to_the_same_result(tmp_path: Path) -> None:
+def test_a_resumed_search_for_tasks_gives_the_same_result(tmp_path: Path) -> None:
     _search(tmp_path / "parts", trials=5)
     resumed = _search(tmp_path / "parts", tasks=[], resume=True)
     assert facts(resumed.run) == facts(_search(tmp_path / "whole").run)
@@ -250,7 +253,7 @@ def test_a_search_for_tasks_goes_on_to_the_same_result(tmp_path: Path) -> None:
         ({"aims": ["segmentation.accuracy"]}, MetricError, "of a task its costs are known"),
     ],
 )
-def test_what_is_wrong_with_tasks_is_told_before_a_folder_exists(
+def test_mistakes_in_tasks_are_reported_before_a_folder_exists(
     tmp_path: Path, changes: dict[str, Any], error: type[MvtNasError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -265,13 +268,13 @@ def _run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
     return int(stop.value.code or 0), out, err
 
 
-def test_show_tells_of_the_head_and_of_strides_that_are_left_out(
+def test_show_describes_the_head_and_removed_strides(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, out, _ = _run("show", "mobilevit_s", "--task", "segmentation", capsys=capsys)
     assert code == 0
     assert "segmentation, 512 px" in out
-    assert "stride 1 (not 2: the task wants a larger map)" in out
+    assert "stride 1 (not 2: the task needs a larger map)" in out
     assert "21 x 512 x 512" in out
     code, out, _ = _run(
         "show", "mobilevit_s", "--task", "detection", "--resolution", "256", "--json", capsys=capsys

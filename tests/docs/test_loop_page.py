@@ -208,7 +208,7 @@ def test_a_training_without_its_pictures_or_its_end_is_told(
     )
     (tmp_path / "moved" / "weights.pt").unlink()
     done = subprocess.run(export, cwd=tmp_path, capture_output=True, text=True, check=False)
-    advice = "the training has not ended, mvt-nas train --resume --out moved goes on with it"
+    advice = "the training has not ended, mvt-nas train --resume --out moved continues it"
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",

@@ -210,7 +210,7 @@ def test_folders_that_cannot_be_written_are_one_line(
 def test_a_library_that_is_missing_is_named_with_its_extra(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("mvt_nas.latency.runtime.find_spec", lambda module: None)
+    monkeypatch.setattr("mvt_nas._optional.find_spec", lambda module: None)
     with pytest.raises(
         ExportError,
         match=(

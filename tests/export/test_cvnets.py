@@ -58,7 +58,7 @@ def standin() -> Iterator[Any]:
 def write(found: ExportModel, folder: Path) -> str:
     """Export into a folder as where ml-cvnets is missing, and return the model's name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mvt_nas.export.targets.cvnets.find_spec", lambda name: None)
+        patch.setattr("mvt_nas.export.targets.cvnets.installed", lambda name: False)
         written = TARGETS.get("cvnets").write(found, folder)
     assert (written.params, written.run, len(written.notes)) == (None, None, 1)
     return f"mvt_{found.name}"

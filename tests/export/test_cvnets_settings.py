@@ -48,7 +48,7 @@ OPTIONS = set(_NAMES.split())
 def write(nearest: str, folder: Path) -> str:
     """Export into a folder as where ml-cvnets is missing, and return the model's name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mvt_nas.export.targets.cvnets.find_spec", lambda name: None)
+        patch.setattr("mvt_nas.export.targets.cvnets.installed", lambda name: False)
         TARGETS.get("cvnets").write(
             subject(architecture_with(BLOCKS["v1"]), nearest=nearest), folder
         )

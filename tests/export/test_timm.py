@@ -244,7 +244,7 @@ def test_the_readme_gives_the_recipe_in_timms_options(
 def test_without_timm_the_model_is_not_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mvt_nas.export.targets.timm.find_spec", lambda name: None)
+    monkeypatch.setattr("mvt_nas.export.targets.timm.installed", lambda name: False)
     written = TARGETS.get("timm").write(
         replace(subject(architecture_with(None)), name="mvt_own"), tmp_path
     )

@@ -21,13 +21,13 @@ from transformers import (
     MobileViTV2Config,
 )
 
+from mvt_nas._optional import silence_output
 from mvt_nas.checkpoints import load_checkpoint
 from mvt_nas.errors import ExportError
 from mvt_nas.export.huggingface.architecture_to_config import configuration_for
 from mvt_nas.export.huggingface.config_to_architecture import DEFAULTS
 from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.verification import ExportResult, export
-from mvt_nas.latency.runtime import silence_output
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo

@@ -1,4 +1,4 @@
-"""ONNX files from anywhere: what is counted of them, against our own counts, closed forms, and what is refused."""
+"""External ONNX files: their counts against ours and closed forms, and refused files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def export(network: nn.Module, side: int, path: Path, **settings: Any) -> Path:
 
 
 def network_of(architecture: Architecture) -> nn.Module:
-    """Return its network as after training: no two weights are equal, so that the exporter stores each."""
+    """Return its network as after training, with different weights that the exporter all stores."""
     network = build_model(architecture, num_classes=10, seed=0)
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
@@ -61,7 +61,7 @@ def assert_counted(found: ExternalModel, counts: Counts, params: int) -> None:
 
 @pytest.mark.parametrize("name", ["mobilevit_xxs", "mobilevitv2_050", "mobilevitv3_xxs"])
 def test_published_models_are_counted_as_they_are_here(name: str, tmp_path: Path) -> None:
-    """At export batch norms are folded, as runtimes do it: of their scale and shift, the shift is left."""
+    """The exporter folds batch norms: of their scale and shift, the shift is left."""
     architecture = replace(zoo(name), resolution_px=128)
     network, counts = network_of(architecture), count(architecture, num_classes=10)
     found = load_external_model(str(export(network, 128, tmp_path / "folded.onnx")))
@@ -247,7 +247,10 @@ PARTS = [node("Split", "y", "s", num_outputs=1), node("Reshape", "s shape", "z")
 def test_what_nodes_keep_in_memory(
     nodes: list[onnx.NodeProto], largest: int, tmp_path: Path
 ) -> None:
-    """After a convolution to 8 channels, ``largest`` maps of 8 channels live at once, or one with the picture or the result of 4."""
+    """After a convolution to 8 channels, ``largest`` maps of 8 channels are live at once.
+
+    Otherwise it is one map together with the image or with the result of 4 channels.
+    """
     before, after = node("Conv", "x w", "y"), node("Conv", "z v", "r")
     weights = {"w": (8, 3, 1, 1), "v": (4, 8, 1, 1), "c": (1, 8, 1, 1)}
     constants = {"half": np.float32(0.5), "shape": np.array([1, 8, 16, 16])}
@@ -277,8 +280,8 @@ def test_files_with_8_bit_weights_have_no_memory_in_fp32(tmp_path: Path) -> None
     )
     assert found.costs == {"params": 24.0, "macs": 24.0 * 256}
     assert (
-        "memory_mb is left out: what DequantizeLinear, QuantizeLinear keeps is not known, or is not"
-        " fp32" in found.notes
+        "memory_mb is left out: the memory of DequantizeLinear, QuantizeLinear is not known, or is"
+        " not fp32" in found.notes
     )
 
 
@@ -370,7 +373,7 @@ def test_without_onnx_it_says_how_to_install_it(
     source = saved(tmp_path / "m.onnx", CONV[:1], {"w": (8, 3, 3, 3), "b": (8,)}, "y")
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "mvt_nas.latency.runtime.find_spec", lambda name: None if name == "onnx" else find(name)
+        "mvt_nas._optional.find_spec", lambda name: None if name == "onnx" else find(name)
     )
     with pytest.raises(
         BaselineError,

@@ -1,4 +1,4 @@
-"""Modules from anywhere: what is counted of them, against the lowering, closed forms and the same network written another way."""
+"""External modules: their counts against the lowering, closed forms, and rewritten networks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def assert_recorded_is_lowered(architecture: Architecture) -> None:
     counts = count(architecture)
     assert kernels == expected
     assert (found.macs(), found.peak_bytes()) == (counts.macs, counts.memory_bytes)
-    assert (found.uncounted, found.unplaced) == (set(), set())
+    assert (found.uncounted, found.unsized) == (set(), set())
 
 
 def _storages(inputs: tuple[object, ...], sizes: list[int]) -> list[int]:

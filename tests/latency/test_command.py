@@ -9,7 +9,7 @@ import pytest
 
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, RuntimeJob
-from mvt_nas.latency.runtimes.command import milliseconds
+from mvt_nas.latency.runtimes.command import parse_milliseconds
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from mvt_nas.latency.runtimes.command import milliseconds
     ],
 )
 def test_the_last_line_is_the_time(output: str, expected: float) -> None:
-    assert milliseconds(output, "x") == expected
+    assert parse_milliseconds(output, "x") == expected
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_last_line_is_the_time(output: str, expected: float) -> None:
 )
 def test_rubbish_is_no_time(output: str) -> None:
     with pytest.raises(LatencyError, match=r"milliseconds above 0, such as .* are expected"):
-        milliseconds(output, "x")
+        parse_milliseconds(output, "x")
 
 
 def session_of(command: str, timeout_s: float = 20.0) -> float | None:

@@ -1,4 +1,4 @@
-"""``latency evaluate``: whether a profile still holds, on made-up machines that are slower, or others."""
+"""``latency evaluate`` on made-up machines: slower ones, and different ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mvt_nas.latency.calibration.evaluate import (
     settings_of,
 )
 from mvt_nas.latency.calibration.measurement_session import SessionResults
-from mvt_nas.latency.calibration.median_polish import HeatRecord
+from mvt_nas.latency.calibration.median_polish import RoundRecord
 from mvt_nas.latency.model.prediction_error import prediction_error
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.profile import DeviceProfile
@@ -40,7 +40,6 @@ N = 12
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))
     monkeypatch.setattr("mvt_nas.models.synthetic.realistic_network", without_weights)
-    monkeypatch.setattr("mvt_nas.latency.calibration.measurement_session._LEAST_S", 0.002)
 
 
 @pytest.fixture
@@ -63,14 +62,14 @@ def profile_of(model: Predictor, **changes: object) -> DeviceProfile:
     return replace(one, **changes)  # type: ignore[arg-type]  # names of fields
 
 
-def evaluated(profile: DeviceProfile) -> Evaluation:
-    return evaluate_profile(profile, TINY, n=N, minutes=0.001)
+def evaluated(profile: DeviceProfile, machine: Machine) -> Evaluation:
+    return evaluate_profile(profile, TINY, n=N, minutes=0.001, clock=machine.clock)
 
 
 @pytest.mark.parametrize("slowness", [1.0, 1.5, 0.5])
 def test_a_slower_machine_is_one_factor(machine: Machine, slowness: float) -> None:
     machine.slowness = slowness
-    found = evaluated(profile_of(DEVICE))
+    found = evaluated(profile_of(DEVICE), machine)
     assert found.scale == pytest.approx(slowness, rel=0.01)
     assert found.after_scale["mape"] < 0.01
     assert found.before_scale["mape"] == pytest.approx(abs(1 / slowness - 1), abs=0.01)
@@ -82,19 +81,21 @@ def test_a_slower_machine_is_one_factor(machine: Machine, slowness: float) -> No
         assert measured / predicted == pytest.approx(slowness, rel=0.02)
 
 
-def test_heats_of_other_speed_do_not_count_as_errors(machine: Machine) -> None:
-    """Two heats of each pass, the second of them at half the speed."""
+def test_rounds_of_other_speed_do_not_count_as_errors(machine: Machine) -> None:
+    """Two rounds per pass, the second of them at half the speed."""
 
     def listener(done: int, total: int, what: str) -> None:
         machine.slowness = (1.0, 2.0)[done % 2]
 
-    found = evaluate_profile(profile_of(DEVICE), TINY, n=20, minutes=0.001, listener=listener)
+    found = evaluate_profile(
+        profile_of(DEVICE), TINY, n=20, minutes=0.001, listener=listener, clock=machine.clock
+    )
     assert found.scale == pytest.approx(1.0, rel=0.02)
     assert found.after_scale["mape"] < 0.01
 
 
 def test_a_profile_of_another_device_does_not_hold(machine: Machine) -> None:
-    found = evaluated(profile_of(predictor(1)))
+    found = evaluated(profile_of(predictor(1)), machine)
     assert not found.holds
     assert found.after_scale["mape"] > HOLDS_MAPE
     assert found.covered < 0.9
@@ -102,7 +103,7 @@ def test_a_profile_of_another_device_does_not_hold(machine: Machine) -> None:
 
 def test_the_figures_are_those_of_its_networks(machine: Machine) -> None:
     machine.slowness = 1.2
-    found = evaluated(profile_of(DEVICE))
+    found = evaluated(profile_of(DEVICE), machine)
     document = found.to_dict()
     there = np.array([one["predicted_ms"] for one in document["networks"]])
     here = np.array([one["measured_ms"] for one in document["networks"]])
@@ -118,15 +119,15 @@ def test_intervals_count_after_the_scale() -> None:
     """Nine ratios of 1.5 and one that is 10 % off it, with intervals of 5 %."""
     networks = fresh_networks(profile_of(DEVICE), TINY, 10, 0)
     ratios = [1.5] * 9 + [1.65]
-    entries = [
-        HeatRecord(0, a.key, DEVICE.predict(a, num_classes=10).ms * by)
+    records = [
+        RoundRecord(0, a.key, DEVICE.predict(a, num_classes=10).ms * by)
         for (_, a), by in zip(networks, ratios, strict=True)
     ]
-    found = compare(profile_of(DEVICE), networks, SessionResults(entries=entries))
+    found = compare(profile_of(DEVICE), networks, SessionResults(records=records))
     assert (found.covered, found.outside) == (0.9, 0)
     assert found.scale == pytest.approx(1.5)
     ranged = profile_of(replace(DEVICE, ranges={"softmax": {}}))
-    assert compare(ranged, networks, SessionResults(entries=entries)).outside == 10
+    assert compare(ranged, networks, SessionResults(records=records)).outside == 10
 
 
 def test_fresh_networks_are_none_that_the_profile_was_fitted_to() -> None:
@@ -136,12 +137,12 @@ def test_fresh_networks_are_none_that_the_profile_was_fitted_to() -> None:
     assert [name for name, _ in first[10:]] == published
     assert len({a.key for _, a in first}) == len(first)
     seen = [first[0][1].key, zoo("mobilevit_s").key]
-    judged = first[1][1].key
-    anchors = (*({"key": key, "fitted": True} for key in seen), {"key": judged, "fitted": False})
+    test = first[1][1].key
+    anchors = (*({"key": key, "fitted": True} for key in seen), {"key": test, "fitted": False})
     again = fresh_networks(profile_of(DEVICE, anchors=anchors), space, 10, 0)
     keys = [a.key for _, a in again]
     assert not set(seen) & set(keys)
-    assert judged in keys
+    assert test in keys
     assert len(again) == len(first) - 1
     assert fresh_networks(profile_of(DEVICE), space, 10, 1)[:10] != first[:10]
 
@@ -151,7 +152,7 @@ def test_a_space_with_too_few_networks_is_one_line() -> None:
     assert len(fresh_networks(profile_of(DEVICE), few, 8, 0)) == 8
     with pytest.raises(
         LatencyError,
-        match=r" has no 9 networks to which made-up was not fitted; a smaller n does it$",
+        match=r" has no 9 networks to which made-up was not fitted; choose a smaller n$",
     ):
         fresh_networks(profile_of(DEVICE), few, 9, 0)
 
@@ -183,4 +184,4 @@ def test_published_figures_cannot_be_measured_again() -> None:
 
 def test_a_runtime_that_is_not_here_is_one_line() -> None:
     with pytest.raises(PluginError, match=r"^unknown runtime 'made_up'"):
-        evaluated(profile_of(DEVICE))
+        evaluated(profile_of(DEVICE), Machine(DEVICE))

@@ -1,4 +1,4 @@
-"""The kernels of the lowering are those that ONNX Runtime executes, one by one, by its own profile."""
+"""The kernels of the lowering are those that ONNX Runtime executes, by its own profile."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mvt_nas import zoo
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.model.kernels import GROUPS, Signature, kernels, signature
-from mvt_nas.latency.onnx_export import export_onnx
 from mvt_nas.latency.onnxruntime_profile import read_events
 from mvt_nas.latency.runtimes.onnxruntime import options
 from mvt_nas.models.lowering import lower
 from mvt_nas.models.synthetic import random_images
+from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.tasks.base import Task, task_from_text
 
@@ -87,7 +87,7 @@ RUNS = 3
 def profiled(
     architecture: Architecture, folder: Path, task: Task | None = None
 ) -> list[dict[str, Any]]:
-    """Return the events of the kernels that ONNX Runtime's own profile names, of several inferences."""
+    """Return the events of the kernels in ONNX Runtime's profile of several inferences."""
     chosen = options(1)
     chosen.enable_profiling = True
     chosen.profile_file_prefix = str(folder / "profile")

@@ -1,4 +1,4 @@
-"""Fits of latency models on made-up devices, whose true times are known, and the figures of quality."""
+"""Fits of latency models to made-up devices with known times, and error statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mvt_nas._typing import FloatArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.cost.reductions import total
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.model.fit import OWN_KERNELS, describe_recipe, fit_model
+from mvt_nas.latency.model.fit import OWN_KERNELS, describe_fit, fit_model
 from mvt_nas.latency.model.fit_kernels import KernelSample, fit_kernels, kernel_samples
 from mvt_nas.latency.model.fit_networks import PENALTIES, NetworkTimesFit
 from mvt_nas.latency.model.kernels import CLASSES, TERMS
@@ -21,7 +21,7 @@ from mvt_nas.latency.model.nonnegative_least_squares import nonnegative_least_sq
 from mvt_nas.latency.model.prediction_error import half_width, prediction_error, scale_between
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.latency.model.scaling_groups import BY_GROUP, BY_RESOURCE, PARTITIONS
+from mvt_nas.latency.model.scaling_groups import BY_CLASS, BY_GROUP, BY_RESOURCE, ScalingGroups
 from mvt_nas.models.lowering import lower
 from tests.support.device_profiles import predictor
 from tests.support.latency_devices import (
@@ -34,7 +34,7 @@ from tests.support.latency_devices import (
 )
 
 GRAPHS = [lower(one) for one in random_networks(60)]
-DONORS: dict[str, Coefficients] = {"roofline": ROOFLINE}
+BASE_PROFILES: dict[str, Coefficients] = {"roofline": ROOFLINE}
 DEVICE = other_device()
 MS = times_of(GRAPHS, DEVICE)
 TEN, OTHERS = slice(10), slice(10, None)
@@ -119,41 +119,45 @@ def test_kernels_with_one_signature_are_one_sample() -> None:
 
 
 def test_ten_networks_are_enough_for_a_device_with_other_speeds() -> None:
-    model = fit_model(GRAPHS[TEN], MS[TEN], donors=DONORS)
+    model = fit_model(GRAPHS[TEN], MS[TEN], base_profiles=BASE_PROFILES)
     found = errors(times_of(GRAPHS[OTHERS], model.predictor), MS[OTHERS])
     assert found.mean() < 0.02
     assert found.max() < 0.15
-    assert model.fitted.recipe.partition is BY_RESOURCE
+    assert model.fitted.spec.groups is BY_RESOURCE
     design = np.array([[total(graph.ops, "macs") / 1e6, 1.0] for graph in GRAPHS])
     line = nonnegative_least_squares(design[TEN] / MS[TEN, None], np.ones(10))
-    assert (
-        errors(design[OTHERS] @ line, MS[OTHERS]).mean() > 0.2
-    )  # multiply-adds alone do not say it
+    # Multiply-adds alone predict badly.
+    assert errors(design[OTHERS] @ line, MS[OTHERS]).mean() > 0.2
 
 
-def test_the_donor_that_resembles_the_device_is_chosen() -> None:
-    donors = {
+def test_the_base_profile_most_similar_to_the_device_is_chosen() -> None:
+    base_profiles = {
         "first": predictor(5).coefficients,
         "second": ROOFLINE,
         "third": predictor(6).coefficients,
     }
-    assert fit_model(GRAPHS[TEN], MS[TEN], donors=donors).fitted.recipe.donor == "second"
-    model = fit_model(GRAPHS[TEN], MS[TEN], donors={"only": predictor(5).coefficients}, penalty=0.5)
-    assert describe_recipe(model.fitted.recipe) == "only, by resource, penalty 0.5"
+    assert (
+        fit_model(GRAPHS[TEN], MS[TEN], base_profiles=base_profiles).fitted.spec.base_profile
+        == "second"
+    )
+    model = fit_model(
+        GRAPHS[TEN], MS[TEN], base_profiles={"only": predictor(5).coefficients}, penalty=0.5
+    )
+    assert describe_fit(model.fitted.spec) == "only, by resource, penalty 0.5"
 
 
-def test_factors_are_those_of_the_device_where_nothing_draws_them_together() -> None:
-    networks = NetworkTimesFit(GRAPHS, MS, DONORS, penalty=1e-9)
-    recipe = networks.recipes[0]
-    assert recipe.partition is BY_RESOURCE
-    found = networks.fit(recipe)
+def test_unpenalized_factors_are_those_of_the_device() -> None:
+    networks = NetworkTimesFit(GRAPHS, MS, BASE_PROFILES, penalty=1e-9)
+    spec = networks.specs[0]
+    assert spec.groups is BY_RESOURCE
+    found = networks.fit(spec)
     assert found.factors == pytest.approx(OTHER_SPEEDS, rel=1e-3)
     assert found.fixed_ms == pytest.approx(DEVICE.fixed_ms, rel=1e-2)
 
 
-def test_factors_drawn_together_hard_are_one_factor() -> None:
-    networks = NetworkTimesFit(GRAPHS[TEN], MS[TEN], DONORS, penalty=1e9)
-    factors = list(networks.fit(networks.recipes[0]).factors.values())
+def test_strongly_penalized_factors_are_equal() -> None:
+    networks = NetworkTimesFit(GRAPHS[TEN], MS[TEN], BASE_PROFILES, penalty=1e9)
+    factors = list(networks.fit(networks.specs[0]).factors.values())
     assert factors == pytest.approx([factors[0]] * len(factors), rel=1e-3)
     assert factors[0] > 0
 
@@ -161,8 +165,11 @@ def test_factors_drawn_together_hard_are_one_factor() -> None:
 def test_two_outliers_hardly_move_a_model() -> None:
     disturbed = MS.copy()
     disturbed[[3, 17]] *= 1.6
-    model = fit_model(GRAPHS[:24], disturbed[:24], donors=DONORS, penalty=0.001)
-    times, ms = NetworkTimesFit(GRAPHS, MS, DONORS).times(model.fitted.recipe), disturbed[:24, None]
+    model = fit_model(GRAPHS[:24], disturbed[:24], base_profiles=BASE_PROFILES, penalty=0.001)
+    times, ms = (
+        NetworkTimesFit(GRAPHS, MS, BASE_PROFILES).times(model.fitted.spec),
+        disturbed[:24, None],
+    )
     plain = lsq_linear(times[:24] / ms, np.ones(24), bounds=(0, np.inf)).x
     robust_error, plain_error = (
         errors(found, MS)[24:].mean()
@@ -175,7 +182,9 @@ def test_two_outliers_hardly_move_a_model() -> None:
 def test_nothing_is_ever_negative() -> None:
     rng = np.random.default_rng(0)
     for n in (4, 10, 30):
-        model = fit_model(GRAPHS[:n], rng.uniform(1, 100, n), donors=DONORS, penalty=0.01)
+        model = fit_model(
+            GRAPHS[:n], rng.uniform(1, 100, n), base_profiles=BASE_PROFILES, penalty=0.01
+        )
         assert model.predictor.fixed_ms >= 0
         assert all(
             value > 0 for terms in model.predictor.coefficients.values() for value in terms.values()
@@ -186,33 +195,39 @@ def test_nothing_is_ever_negative() -> None:
 
 @pytest.mark.parametrize(("n", "folds"), [(8, 8), (12, 12), (16, 5)])
 def test_what_is_held_out_is_never_seen(n: int, folds: int) -> None:
-    """Ten times its own latency changes no bit of a network's prediction, but those of all that are in other folds.
+    """Changing a network's latency changes the predictions of all networks in other folds only.
 
-    Noise and three donors leave much to choose, so that a choice that has seen everything would
+    Noise and three base profiles leave much to choose, so that a choice made with all data would
     show.
     """
-    donors = DONORS | {"first": predictor(5).coefficients, "second": predictor(6).coefficients}
+    base_profiles = BASE_PROFILES | {
+        "first": predictor(5).coefficients,
+        "second": predictor(6).coefficients,
+    }
     ms = MS[:n] * np.exp(0.3 * np.random.default_rng(n).standard_normal(n))
-    before = NetworkTimesFit(GRAPHS[:n], ms, donors).held_out(folds)
+    before = NetworkTimesFit(GRAPHS[:n], ms, base_profiles).held_out(folds)
     for index in range(0, n, 3):
         changed = ms.copy()
         changed[index] *= 10
-        after = NetworkTimesFit(GRAPHS[:n], changed, donors).held_out(folds)
+        after = NetworkTimesFit(GRAPHS[:n], changed, base_profiles).held_out(folds)
         same_fold = np.arange(n) % folds == index % folds
         assert after[same_fold].tolist() == before[same_fold].tolist()
         assert (after[~same_fold] != before[~same_fold]).all()
 
 
 def test_held_out_predictions_of_an_exact_device_are_good() -> None:
-    assert errors(NetworkTimesFit(GRAPHS[:30], MS[:30], DONORS).held_out(), MS[:30]).mean() < 0.02
+    assert (
+        errors(NetworkTimesFit(GRAPHS[:30], MS[:30], BASE_PROFILES).held_out(), MS[:30]).mean()
+        < 0.02
+    )
 
 
-def test_recipes_grow_with_the_data() -> None:
+def test_candidate_settings_grow_with_the_data() -> None:
     def partitions(n: int) -> list[str]:
         return list(
             dict.fromkeys(
-                recipe.partition.name
-                for recipe in NetworkTimesFit(GRAPHS[:n], MS[:n], DONORS).recipes
+                spec.groups.name
+                for spec in NetworkTimesFit(GRAPHS[:n], MS[:n], BASE_PROFILES).specs
             )
         )
 
@@ -224,36 +239,36 @@ def test_recipes_grow_with_the_data() -> None:
         ["by resource", "by group", "by class"],
     ]
     assert len(
-        NetworkTimesFit(GRAPHS[:35], MS[:35], DONORS | {"other": ROOFLINE}).recipes
+        NetworkTimesFit(GRAPHS[:35], MS[:35], BASE_PROFILES | {"other": ROOFLINE}).specs
     ) == 2 * 3 * len(PENALTIES)
 
 
-@pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
-def test_partitions_divide_the_time_and_scale_each_part(partition: object) -> None:
-    assert partition in PARTITIONS
-    chosen = next(one for one in PARTITIONS if one is partition)
-    donor = predictor(1)
-    times = chosen.times(GRAPHS[0], donor.coefficients)
-    assert times[:-1].sum() == pytest.approx(float(donor.kernels_ms(GRAPHS[0])))
+@pytest.mark.parametrize(
+    "groups", [BY_RESOURCE, BY_GROUP, BY_CLASS], ids=lambda groups: str(groups.name)
+)
+def test_groups_divide_the_time_and_scale_each_part(groups: ScalingGroups) -> None:
+    base = predictor(1)
+    times = groups.times(GRAPHS[0], base.coefficients)
+    assert times[:-1].sum() == pytest.approx(float(base.kernels_ms(GRAPHS[0])))
     assert times[-1] == 1
     rng = np.random.default_rng(0)
-    factors = {name: float(rng.uniform(0.1, 3)) for name in chosen.factors}
-    moved = Predictor(chosen.scaled(donor.coefficients, factors), 0.0, 0.0)
+    factors = {name: float(rng.uniform(0.1, 3)) for name in groups.factors}
+    moved = Predictor(groups.scaled(base.coefficients, factors), 0.0, 0.0)
     assert float(moved.kernels_ms(GRAPHS[0])) == pytest.approx(times[:-1] @ list(factors.values()))
-    assert {chosen.factor(kind, name) for kind in CLASSES for name in TERMS} == set(chosen.factors)
-    assert chosen.scaled(donor.coefficients, dict.fromkeys(factors, 0.0)) == {}
+    assert {groups.factor(kind, name) for kind in CLASSES for name in TERMS} == set(groups.factors)
+    assert groups.scaled(base.coefficients, dict.fromkeys(factors, 0.0)) == {}
 
 
-def test_kernel_times_come_before_donors() -> None:
+def test_kernel_times_are_preferred_to_base_profiles() -> None:
     times = [kernel_times(graph, DEVICE) for graph in GRAPHS[:30]]
     model = fit_model(
         GRAPHS[:30],
         MS[:30],
-        donors={"wrong": predictor(5).coefficients},
+        base_profiles={"wrong": predictor(5).coefficients},
         kernel_times=times,
         penalty=0.001,
     )
-    assert model.fitted.recipe.donor == OWN_KERNELS
+    assert model.fitted.spec.base_profile == OWN_KERNELS
     assert errors(times_of(GRAPHS[30:], model.predictor), MS[30:]).max() < 0.005
     assert list(model.fitted.factors.values()) == pytest.approx(
         [1.0] * len(model.fitted.factors), abs=0.02
@@ -262,7 +277,7 @@ def test_kernel_times_come_before_donors() -> None:
 
 
 def test_the_ranges_are_those_of_the_networks_that_were_fitted() -> None:
-    model = fit_model(GRAPHS[TEN], MS[TEN], donors=DONORS, penalty=0.01)
+    model = fit_model(GRAPHS[TEN], MS[TEN], base_profiles=BASE_PROFILES, penalty=0.01)
     linear = [
         op
         for graph in GRAPHS[TEN]
@@ -278,7 +293,7 @@ def test_too_few_networks_are_refused(n: int) -> None:
     with pytest.raises(
         LatencyError, match=rf"^{n} networks are too few to fit a latency model; at least 4$"
     ):
-        fit_model(GRAPHS[:n], MS[:n], donors=DONORS)
+        fit_model(GRAPHS[:n], MS[:n], base_profiles=BASE_PROFILES)
 
 
 def test_figures_of_quality_by_hand() -> None:
@@ -299,7 +314,7 @@ def test_figures_of_quality_by_hand() -> None:
 
 @pytest.mark.parametrize("n", [15, 40, 51])
 def test_half_width_covers_nine_of_ten_of_what_comes_next(n: int) -> None:
-    """By theory ceil(0.9 (n + 1)) / (n + 1) on average, whatever the errors look like."""
+    """In theory ceil(0.9 (n + 1)) / (n + 1) on average, for any distribution of errors."""
     rng = np.random.default_rng(n)
     covered = []
     for _ in range(3000):
@@ -308,18 +323,17 @@ def test_half_width_covers_nine_of_ten_of_what_comes_next(n: int) -> None:
         covered.append(abs(ratios[n] - 1) <= width)
     expected = min(np.ceil(0.9 * (n + 1)) / (n + 1), 1.0)
     assert np.mean(covered) == pytest.approx(expected, abs=0.02)
-    assert half_width(np.ones(3), np.array([1.1, 0.8, 1.05])) == pytest.approx(
-        0.2
-    )  # too few: the largest
+    # Too few: the largest error.
+    assert half_width(np.ones(3), np.array([1.1, 0.8, 1.05])) == pytest.approx(0.2)
 
 
 def test_groups_are_fitted_as_well() -> None:
-    """With 30 networks, a device whose groups of kernels differ is fitted by group."""
+    """With 30 networks, a device with different groups of kernels is fitted by group."""
     rng = np.random.default_rng(2)
     factors = {name: float(rng.uniform(0.2, 4)) for name in BY_GROUP.factors}
     device = Predictor(BY_GROUP.scaled(ROOFLINE, factors), 0.3, 0.0)
     ms = times_of(GRAPHS, device)
-    model = fit_model(GRAPHS[:30], ms[:30], donors=DONORS)
-    assert model.fitted.recipe.partition is BY_GROUP
+    model = fit_model(GRAPHS[:30], ms[:30], base_profiles=BASE_PROFILES)
+    assert model.fitted.spec.groups is BY_GROUP
     assert errors(times_of(GRAPHS[30:], model.predictor), ms[30:]).mean() < 0.01
     assert errors(model.held_out_ms, ms[:30]).mean() < 0.02

@@ -1,4 +1,4 @@
-"""8-bit integers in ONNX Runtime: the file holds them, the logits hardly change, and nothing is left behind."""
+"""8-bit integers in ONNX Runtime: files contain them, and the logits hardly change."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from torch import nn
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.onnx_export import export_onnx
 from mvt_nas.latency.runtime import RUNTIMES, RuntimeJob, Session, usable_runtime
 from mvt_nas.latency.runtimes.onnxruntime import quantise
 from mvt_nas.latency.timing.jobs import job_for
 from mvt_nas.latency.timing.measure import measure
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
 V1 = MobileViT(attention="multi_head", dim=16, ffn_dim=32, transformer_depth=1)
@@ -65,9 +65,8 @@ def test_every_linear_layer_becomes_a_product_of_integers(tmp_path: Path) -> Non
     assert sorted(product.shape for product in products) == sorted(
         layer.weight.T.shape for layer in layers
     )
-    assert (
-        len(products) == 5
-    )  # queries, keys and values at once, their projection, two of the feed-forward part, the classifier
+    # Queries, keys and values at once, the projection, two of the feed-forward part, the classifier.
+    assert len(products) == 5
     assert {product.dtype for product in products} == {np.dtype(np.int8)}
 
 
@@ -162,7 +161,7 @@ def test_runtimes_without_int8_say_which_has_it(name: str) -> None:
         usable_runtime(name, "int8")
 
 
-def test_the_probe_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reference_model_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     runtime = RUNTIMES.get("onnxruntime")
 
@@ -178,4 +177,4 @@ def test_the_probe_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "usable_runtime", lambda *_: replace(runtime, session=spy))
     (measured,) = measure([("small", CONVOLUTIONAL)], INT8)
     assert opened == ["int8", "fp32"]
-    assert measured.timing.probe_ms is not None
+    assert measured.timing.reference_ms is not None

@@ -1,4 +1,4 @@
-"""From networks to jobs to figures: exports, files from elsewhere, settings, and what figures were measured on."""
+"""Jobs and measurements of networks: exports, external files, settings, fingerprints."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import torch
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.fingerprint import describe, fingerprint
-from mvt_nas.latency.onnx_export import KEPT, export_onnx, trace_to_onnx
-from mvt_nas.latency.onnx_file import input_shape
 from mvt_nas.latency.runtime import RUNTIMES, usable_runtime
 from mvt_nas.latency.timing.measure import measure
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.onnx.export import CACHED_EXPORTS, export_onnx, trace_to_onnx
+from mvt_nas.onnx.file import input_shape
 from mvt_nas.space.architecture import Architecture, Stage
 
 V1 = MobileViT(attention="multi_head", dim=16, ffn_dim=32, transformer_depth=1)
@@ -98,7 +98,7 @@ def test_exports_are_kept_and_are_one_file_without_batch_norms_in_training(
         traced.append(given[2])
         trace_to_onnx(*given, outputs=outputs)
 
-    monkeypatch.setattr("mvt_nas.latency.onnx_export.trace_to_onnx", noted)
+    monkeypatch.setattr("mvt_nas.onnx.export.trace_to_onnx", noted)
     first = export_onnx(CONVOLUTIONAL, tmp_path / "a.onnx", seed=11).read_bytes()
     assert export_onnx(CONVOLUTIONAL, tmp_path / "b.onnx", seed=11).read_bytes() == first
     assert len(traced) == 1
@@ -106,11 +106,11 @@ def test_exports_are_kept_and_are_one_file_without_batch_norms_in_training(
     onnx.checker.check_model(model)
     assert model.opset_import[0].version >= 17
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
-    for seed in range(20, 20 + KEPT):
+    for seed in range(20, 20 + CACHED_EXPORTS):
         export_onnx(CONVOLUTIONAL, tmp_path / "b.onnx", seed=seed)
     assert not traced[0].exists()
     assert export_onnx(CONVOLUTIONAL, tmp_path / "b.onnx", seed=11).read_bytes() == first
-    assert len(traced) == KEPT + 2
+    assert len(traced) == CACHED_EXPORTS + 2
 
 
 def test_plausible_weights_keep_activations_at_a_plausible_size() -> None:

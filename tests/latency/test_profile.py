@@ -1,4 +1,4 @@
-"""Profile files: what is written is what is read, damage is named in one line, and those that ship are what their figures give."""
+"""Profile files: round trips, one-line errors for damage, and the shipped profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mvt_nas.errors import LatencyError
 from mvt_nas.latency.calibration.fit_from_times import TimesOrigin, profile_from_times
 from mvt_nas.latency.calibration.latency_csv import read_measurements
 from mvt_nas.latency.model.kernels import LANES
-from mvt_nas.latency.model.predictor import ranges_of
+from mvt_nas.latency.model.predictor import calibrated_ranges
 from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import SHIPPED, load_profile, profile_files, user_folder
@@ -33,7 +33,7 @@ PUBLISHED_DEVICES = sorted(path.stem for path in CSV_FILES.glob("*.csv"))
 
 @pytest.fixture(autouse=True)
 def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the devices of whoever runs the tests out of them."""
+    """Hide the user's own profiles from the tests."""
     folder = tmp_path / "devices"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(folder))
     return folder
@@ -43,7 +43,7 @@ def full_profile() -> DeviceProfile:
     from mvt_nas.latency.model.kernels import kernels
 
     one = profile("phone")
-    ranges = ranges_of(kernels(lower(random_networks(1)[0]).ops))
+    ranges = calibrated_ranges(kernels(lower(random_networks(1)[0]).ops))
     return replace(
         one,
         predictor=replace(one.predictor, ranges=ranges),
@@ -51,8 +51,8 @@ def full_profile() -> DeviceProfile:
         dtype="int8",
         batch_size=4,
         num_classes=10,
-        probe_ms=1.25,
-        donor="roofline",
+        reference_ms=1.25,
+        base_profile="roofline",
         quality={"mape": 0.02, "n": 15},
         anchors=({"network": "a", "ms": 1.5, "fitted": True},),
         method={"seed": 3, "factors": {"calls": 1.0}},
@@ -68,7 +68,7 @@ def test_a_profile_read_is_the_one_written(tmp_path: Path) -> None:
     assert again == one
     assert again.hash == one.hash
     assert [file.name for file in path.parent.iterdir()] == ["phone.json"]
-    assert replace(one, probe_ms=1.26).hash != one.hash
+    assert replace(one, reference_ms=1.26).hash != one.hash
     assert again.predictor.predict(zoo("mobilevit_xxs")) == one.predictor.predict(
         zoo("mobilevit_xxs")
     )
@@ -188,7 +188,7 @@ DAMAGE: dict[str, tuple[Callable[[Document], None], str]] = {
         set_to("runtime", "threads", value=0),
         "runtime.threads = 0 is not allowed; an integer from 1",
     ),
-    "threads in words": (
+    "threads as text": (
         set_to("runtime", "threads", value="two"),
         "runtime.threads = 'two' is not allowed; an integer from 1",
     ),
@@ -222,8 +222,11 @@ DAMAGE: dict[str, tuple[Callable[[Document], None], str]] = {
         "anchors = {} is not allowed; a list",
     ),
     "anchors that are texts": (set_to("anchors", value=["a"]), "anchors"),
-    "a text for the probe": (set_to("probe_ms", value="fast"), "probe_ms = 'fast' is not allowed"),
-    "a number for the donor": (set_to("donor", value=3), "donor = 3 is not allowed"),
+    "a text for the reference model": (
+        set_to("probe_ms", value="fast"),
+        "probe_ms = 'fast' is not allowed",
+    ),
+    "a number for the base profile": (set_to("donor", value=3), "donor = 3 is not allowed"),
     "a list for the date": (set_to("created", value=[]), "created = [] is not allowed"),
 }
 
@@ -364,7 +367,7 @@ def test_published_devices_are_reproduced_from_their_figures(name: str) -> None:
     shipped = load_profile(name)
     origin = TimesOrigin(name, shipped.device["name"], shipped.runtime["name"], shipped.source)
     made = profile_from_times(
-        read_measurements(CSV_FILES / f"{name}.csv"), origin, donor="roofline", penalty=0.001
+        read_measurements(CSV_FILES / f"{name}.csv"), origin, base_profile="roofline", penalty=0.001
     )
     assert made.predictor.fixed_ms == pytest.approx(shipped.predictor.fixed_ms, abs=1e-6)
     assert set(made.predictor.coefficients) == set(shipped.predictor.coefficients)
@@ -385,13 +388,13 @@ def test_published_devices_are_reproduced_from_their_figures(name: str) -> None:
 def test_figures_of_other_peoples_devices_are_predicted_without_having_been_seen(
     name: str, most: float
 ) -> None:
-    """Leaves networks out by hand: each is missing from the data that its own prediction is fitted to."""
+    """Leave networks out by hand: each is missing from the data of its own prediction."""
     measurements = read_measurements(CSV_FILES / f"{name}.csv")
     relative = []
     for index, one in enumerate(measurements):
         rest = measurements[:index] + measurements[index + 1 :]
         fitted = profile_from_times(
-            rest, TimesOrigin("other", "x", "x"), donor="roofline", penalty=0.001
+            rest, TimesOrigin("other", "x", "x"), base_profile="roofline", penalty=0.001
         )
         relative.append(abs(fitted.predictor.predict(one.architecture).ms / one.ms - 1))
     assert np.mean(relative) < most

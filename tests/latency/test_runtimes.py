@@ -1,4 +1,4 @@
-"""Every runtime computes what torch computes, on the threads it was given, and says in one line what it cannot do."""
+"""Every runtime computes the logits of PyTorch on its threads, and has one-line errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import onnx
 import pytest
 import torch
 
+from mvt_nas._optional import silence_output
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import LatencyError, PluginError
-from mvt_nas.latency.fingerprint import usable_cores
-from mvt_nas.latency.runtime import RUNTIMES, RuntimeJob, Session, silence_output, usable_runtime
+from mvt_nas.hardware import usable_cores
+from mvt_nas.latency.runtime import RUNTIMES, RuntimeJob, Session, usable_runtime
 from mvt_nas.latency.runtimes import cuda, executorch, torch_compile
 from mvt_nas.latency.runtimes import onnxruntime as runtime_onnxruntime
 from mvt_nas.latency.runtimes import openvino as runtime_openvino
@@ -47,7 +48,7 @@ def usable(quick: bool) -> list[str]:
     return [
         name
         for name in RUNTIMES
-        if RUNTIMES.get(name).trouble() is None and RUNTIMES.get(name).probe is quick
+        if RUNTIMES.get(name).trouble() is None and RUNTIMES.get(name).reference_model is quick
     ]
 
 
@@ -130,7 +131,7 @@ def test_threads_are_handed_on(threads: int, tmp_path: Path) -> None:
 
 @dataclass
 class Pool:
-    """Stands for ExecuTorch's library: one pool of threads for the process."""
+    """A stand-in for ExecuTorch's library: one thread pool for the process."""
 
     threads: int = 4
     made: list[int] = field(default_factory=list)
@@ -148,15 +149,15 @@ def test_the_threads_of_executorch_are_set_once_and_put_back(
 ) -> None:
     pool = Pool()
     monkeypatch.setattr(executorch, "_library", lambda: pool)
-    with executorch.pool_of_threads(1):
-        with executorch.pool_of_threads(1):
+    with executorch.thread_pool(1):
+        with executorch.thread_pool(1):
             assert pool.made == [1]
         message = "cannot give 2 threads to one network while others are open with 1"
-        with pytest.raises(LatencyError, match=message), executorch.pool_of_threads(2):
+        with pytest.raises(LatencyError, match=message), executorch.thread_pool(2):
             pass
         assert pool.made == [1]
     assert pool.made == [1, 4]
-    with executorch.pool_of_threads(4):
+    with executorch.thread_pool(4):
         assert pool.made == [1, 4]
 
 
@@ -240,8 +241,8 @@ def test_a_missing_package_is_named_with_its_extra(
 ) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        "mvt_nas.latency.runtime.find_spec",
-        lambda asked, *rest: None if asked == module else found(asked, *rest),
+        "mvt_nas._optional.find_spec",
+        lambda name, *rest: None if name == module else found(name, *rest),
     )
     message = (
         rf"runtime {name} cannot be used here: {module} is not installed; pip install"

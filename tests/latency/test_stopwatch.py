@@ -1,4 +1,4 @@
-"""The stopwatch against a clock of its own making: durations are known, the noise has two states."""
+"""The stopwatch on a simulated clock: durations are known, the noise has two states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mvt_nas.latency.timing.stopwatch import Clock, interleaved_timing
 
 
 class Machine:
-    """A clock that candidates move on: by their duration, times 1.0 or 1.6 while another program is at work."""
+    """A simulated clock: candidates advance it by their duration, times 1.0 or 1.6 under load."""
 
     def __init__(
         self, *, seed: int = 0, slow: float = 1.6, change: float = 0.1, threads: float = 1.0
@@ -49,7 +49,7 @@ def test_the_quick_state_and_the_right_ratio_come_out(seed: int) -> None:
     machine = Machine(seed=seed)
     timings = interleaved_timing(
         [machine.candidate("a", 20), machine.candidate("b", 30)],
-        machine.candidate("probe", 5),
+        machine.candidate("reference", 5),
         seconds=20,
         clock=machine.clock,
     )
@@ -57,14 +57,14 @@ def test_the_quick_state_and_the_right_ratio_come_out(seed: int) -> None:
     assert a.ms == pytest.approx(20, rel=0.005)
     assert b.ms == pytest.approx(30, rel=0.005)
     assert b.ms / a.ms == pytest.approx(1.5, rel=0.005)
-    assert a.probe_ms == b.probe_ms == pytest.approx(5, rel=0.005)
+    assert a.reference_ms == b.reference_ms == pytest.approx(5, rel=0.005)
     for timing in timings:
         assert timing.min_ms <= timing.low_ms <= timing.ms <= timing.high_ms
         assert timing.warnings == ()
 
 
 def test_blocks_of_calls_would_have_been_misled() -> None:
-    """The same machine, one candidate after the other: the check that the noise above is hard enough to matter."""
+    """The same machine, one candidate after the other: the noise above is hard enough to matter."""
     ratios = []
     for seed in range(20):
         machine = Machine(seed=seed, change=0.02)
@@ -84,7 +84,7 @@ def test_it_stops_early_when_all_agree_and_not_before_a_quarter_of_the_time() ->
     (timing,) = interleaved_timing([machine.candidate("a", 10)], seconds=40, clock=machine.clock)
     assert 10.0 <= machine.now_s < 10.2
     assert timing.relative_width < 0.02
-    assert timing.probe_ms is None
+    assert timing.reference_ms is None
 
 
 def test_it_goes_on_while_one_interval_is_wide() -> None:
@@ -141,7 +141,7 @@ def test_a_second_busy_thread_is_noticed_where_one_was_asked_for() -> None:
     machine = Machine(slow=1.0, threads=1.6)
     (timing,) = interleaved_timing([machine.candidate("a", 10)], seconds=1, clock=machine.clock)
     assert timing.cpu_per_wall == pytest.approx(1.6)
-    assert timing.warnings == ("1.60 processors were busy, although one thread was asked for",)
+    assert timing.warnings == ("1.60 processors were busy, although one thread was requested",)
     (timing,) = interleaved_timing(
         [machine.candidate("a", 10)], seconds=1, threads=2, clock=machine.clock
     )

@@ -1,4 +1,4 @@
-"""``latency suite`` and ``latency fit``: networks carried to a device, figures carried back, and every way to get the file wrong."""
+"""``latency suite`` and ``latency fit``: networks, their times, and invalid files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mvt_nas.cli.main import main
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.calibration.latency_csv import COLUMNS, read_measurements, template
 from mvt_nas.latency.calibration.offline_suite import CSV, write_suite
-from mvt_nas.latency.onnx_file import input_shape
 from mvt_nas.latency.profile_lookup import load_profile
+from mvt_nas.onnx.file import input_shape
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names
 from mvt_nas.space.search_space import load_space
@@ -86,9 +86,9 @@ def test_a_suite_is_written_filled_in_and_fitted(
     document = json.loads(out)
     assert (document["metric"], document["donor"]) == ("latency_ms@board", "roofline")
     assert document["quality"]["mape"] < 0.02
-    stranger = load_space("tiny").decode_many(load_space("tiny").sample(1, seed=8))[0]
-    assert load_profile("board").predictor.predict(stranger).ms == pytest.approx(
-        DEVICE.predict(stranger).ms, rel=0.03
+    other = load_space("tiny").decode_many(load_space("tiny").sample(1, seed=8))[0]
+    assert load_profile("board").predictor.predict(other).ms == pytest.approx(
+        DEVICE.predict(other).ms, rel=0.03
     )
 
 
@@ -100,20 +100,20 @@ def test_published_networks_of_the_space_are_in_a_suite(
         "mvt_nas.latency.calibration.offline_suite.export_onnx",
         lambda architecture, path, **settings: exported.update({Path(path).stem: settings}),
     )
-    heard: list[str] = []
+    names_seen: list[str] = []
     path = write_suite(
         load_space("mobilevit_v2"),
         tmp_path / "suite",
         networks=8,
         batch_size=2,
         seed=3,
-        listener=heard.append,
+        listener=names_seen.append,
     )
     names = [line.split(",")[0] for line in path.read_text().splitlines()[2:]]
     published = [name for name in names if name in published_names()]
     assert len(names) == 8
     assert len(published) == 2
-    assert heard == list(exported) == [Path(name).stem for name in names]
+    assert names_seen == list(exported) == [Path(name).stem for name in names]
     assert set(map(str, exported.values())) == {"{'batch_size': 2, 'seed': 3}"}
     assert sorted(one.name for one in path.parent.iterdir()) == sorted(
         [CSV, *(name for name in names if name not in published)]
@@ -208,7 +208,7 @@ BAD_FILES = {
     "not a number": (table("mobilevit_s,256,nan", *FOUR), "x.csv:3: ms = 'nan' is not allowed"),
     "infinite": (table("mobilevit_s,256,inf", *FOUR), "x.csv:3: ms = 'inf' is not allowed"),
     "a blank": (table(*FOUR, 'mobilevitv2_100,256," "'), "x.csv:7: ms = '' is not allowed"),
-    "a resolution in words": (
+    "a resolution as text": (
         table("mobilevit_s,large,3", *FOUR),
         "x.csv:3: resolution_px = 'large' is not allowed; a number of pixels",
     ),
@@ -260,7 +260,7 @@ def test_bad_files_are_one_line_with_file_and_line(
         (("a b", "x.csv"), "the name 'a b' is not allowed"),
         (
             ("board", "x.csv", "--donor", "roofine"),
-            "unknown donor 'roofine'; did you mean 'roofline'? (known: roofline",
+            "unknown base profile 'roofine'; did you mean 'roofline'? (known: roofline",
         ),
         (
             ("board", "x.csv", "--donor", "none.json"),
@@ -315,8 +315,8 @@ def test_what_the_figures_are_of_is_kept(
         "fp16",
         4,
     )
-    assert (found.runtime["name"], found.quality["n"], found.probe_ms) == ("tflite", 4, None)
+    assert (found.runtime["name"], found.quality["n"], found.reference_ms) == ("tflite", 4, None)
     assert [f"{anchor['network']},256,{anchor['ms']}" for anchor in found.anchors] == list(FOUR)
-    code, out, err = run("fit", "second", "x.csv", "--donor", "own.json", capsys=capsys)
+    code, out, err = run("fit", "second", "x.csv", "--base-profile", "own.json", capsys=capsys)
     assert code == 0, err
-    assert "donor: own.json, by resource" in out
+    assert "base profile: own.json, by resource" in out

@@ -1,4 +1,4 @@
-"""Networks against the authors' own outputs, against torch's attention and unfold, and against what initialisation promises.
+"""Networks against the authors' outputs and torch's attention and unfold; initial weights.
 
 ``data/authors_logits.json`` holds float64 logits of the authors' implementations in eval mode, of
 images and weights that are formulas: the first eight logits of two images, and three statistics of
@@ -106,7 +106,10 @@ MIXED = {
 
 
 def authors_state(model: Network) -> dict[str, Tensor]:
-    """Return a state dict with the authors' names, filled by the golden formulas: each tensor is a wave with the phase of its rank."""
+    """Return a state dict with the authors' names, filled by the golden formulas.
+
+    Each tensor is a wave with the phase of its rank.
+    """
     own = model.state_dict()
     shapes = {names[0]: own[name].shape for name, names in translations(model, "cvnets").items()}
     return {
@@ -169,9 +172,8 @@ def test_every_parameter_gets_a_finite_gradient(case: str) -> None:
 
 @pytest.mark.parametrize("case", MIXED)
 def test_mixed_networks_use_all_their_weights(case: str) -> None:
-    model = (
-        build_model(MIXED[case], num_classes=3, seed=0).double().eval()
-    )  # a batch norm in training hides shifts before it
+    # In evaluation mode, since a batch norm in training hides shifts before it.
+    model = build_model(MIXED[case], num_classes=3, seed=0).double().eval()
     logits = model(
         torch.rand(4, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     )
@@ -233,7 +235,7 @@ def test_separable_attention_is_the_papers_equation() -> None:
 @pytest.mark.parametrize("attention", ["multi_head", "separable"])
 @pytest.mark.parametrize("patch", [1, 2, 3])
 def test_tokens_are_those_of_unfold(attention: str, patch: int) -> None:
-    """Torch's unfold lists the pixels of each window channel by channel; fold puts them back."""
+    """Torch's unfold lists the pixels of each window channel by channel; fold is its inverse."""
     chosen = block(patch=patch) if attention == "multi_head" else separable(patch=patch)
     tokens, x = TokenMixer(chosen, 0.0), torch.randn(2, 16, 6, 12)
     windows = functional.unfold(x, patch, stride=patch).reshape(2, 16, patch**2, -1)  # (B, d, P, N)
@@ -290,7 +292,7 @@ def test_initial_weights_are_the_papers() -> None:
 
 
 def assert_normal(weight: Tensor, deviation: float) -> None:
-    """Mean and deviation lie within five standard errors."""
+    """Check that mean and standard deviation are within five standard errors."""
     n = weight.numel()
     assert abs(float(weight.detach().mean())) < 5 * deviation / math.sqrt(n)
     assert abs(float(weight.detach().std()) / deviation - 1) < 5 / math.sqrt(2 * n)

@@ -1,4 +1,4 @@
-"""Detection and segmentation networks: published sizes, what torch executes, other people's forward, and the anchors by hand."""
+"""Detection and segmentation networks: sizes, kernels, others' outputs, and anchors by hand."""
 
 from __future__ import annotations
 
@@ -80,41 +80,40 @@ def test_published_detectors_and_segmenters_weigh_what_is_published() -> None:
 
 
 def test_the_two_published_sizes_that_differ_do_so_by_a_tenth() -> None:
-    """1.755 million stand as 1.7 in the paper, cut and not rounded; the zoo's 2.0 million of the other have no such reason."""
+    """The paper truncates 1.755 million to 1.7; the zoo's 2.0 million have no such explanation."""
     assert _millions("mobilevit_xxs", "detection") == 1.8
     assert _millions("mobilevitv2_050", "detection") == 2.1
 
 
 def test_the_detector_of_mobilevit_s_weighs_what_its_layers_weigh() -> None:
-    """Added up by hand for 80 kinds of objects and the background, 85 numbers a box."""
-    backbone = (
-        5_578_632 - (640 * 1000 + 1000) - (160 * 640 + 2 * 640)
-    )  # without classifier and the convolution before it
+    """Added up by hand for 80 classes and the background: 85 numbers per box."""
+    # Without the classifier and the convolution before it.
+    backbone = 5_578_632 - (640 * 1000 + 1000) - (160 * 640 + 2 * 640)
 
     def norm(channels: int) -> int:
         return 2 * channels
 
-    def found(channels: int, boxes: int = 6) -> int:
+    def outputs(channels: int, boxes: int = 6) -> int:
         return channels * boxes * 85 + boxes * 85
 
-    def looked(channels: int) -> int:
-        return 9 * channels + norm(channels) + found(channels)
+    def predictor(channels: int) -> int:
+        return 9 * channels + norm(channels) + outputs(channels)
 
     def smaller(before: int, after: int) -> int:
         return 9 * before + norm(before) + before * after + norm(after)
 
-    projected = 128 * 512 + norm(512) + looked(512) + 160 * 256 + norm(256) + looked(256)
+    projected = 128 * 512 + norm(512) + predictor(512) + 160 * 256 + norm(256) + predictor(256)
     halved = (
         smaller(160, 256)
-        + looked(256)
+        + predictor(256)
         + smaller(256, 128)
-        + looked(128)
+        + predictor(128)
         + smaller(128, 128)
-        + looked(128)
+        + predictor(128)
     )
     assert count(
         zoo("mobilevit_s"), task=_task("detection")
-    ).params == backbone + projected + halved + 128 * 64 + found(64, 4)
+    ).params == backbone + projected + halved + 128 * 64 + outputs(64, 4)
 
 
 def assert_what_runs(architecture: Architecture, task: Task, batch_size: int = 1) -> None:
@@ -177,8 +176,8 @@ def test_random_backbones_count_what_runs() -> None:
     assert served > 36
 
 
-def test_every_convolution_tells_of_its_dilation_where_torch_has_one() -> None:
-    """Of the heads only: in backbones dilation changes no cost, and the lowering leaves it out."""
+def test_every_dilated_convolution_of_torch_has_its_dilation_in_the_lowering() -> None:
+    """In heads only: in backbones dilation changes no cost, and the lowering leaves it out."""
     task = _task("segmentation")
     ops = [
         op.dilation
@@ -200,7 +199,7 @@ def test_strides_are_taken_away_from_the_back() -> None:
 
 
 def _hf(name: str, output_stride: int) -> nn.Module:
-    """Return Hugging Face's segmenter of a size, with weights that are not initial."""
+    """Return Hugging Face's segmenter of a size, with random weights."""
     torch.manual_seed(0)
     if name == "mobilevit_xxs":
         sizes = {
@@ -225,7 +224,7 @@ def _hf(name: str, output_stride: int) -> nn.Module:
 
 
 def _dilated_as_in_ml_cvnets(model: nn.Module, network: TaskNetwork) -> None:
-    """Dilate Hugging Face's local convolutions as the authors' release of MobileViTv2 does, and Hugging Face does not."""
+    """Dilate Hugging Face's local convolutions, as the authors' release of MobileViTv2 does."""
     theirs = [
         module for name, module in model.named_modules() if name.endswith("conv_kxk.convolution")
     ]
@@ -263,7 +262,7 @@ def test_segmenters_see_what_those_of_transformers_see(name: str, output_stride:
 
 
 def _copy_backbone(network: TaskNetwork, name: str, state: dict[str, torch.Tensor]) -> None:
-    """Load a backbone's weights through the classifier of the same architecture, whose names are known to be right."""
+    """Load a backbone's weights by the names of the classifier of the same architecture."""
     classifier = build_model(zoo(name), num_classes=21, seed=3)
     own = {
         key: value
@@ -321,10 +320,9 @@ def test_anchors_by_hand() -> None:
     torch.testing.assert_close(found[2, 2:], torch.tensor([0.1 * 2**0.5, 0.1 / 2**0.5]))
     torch.testing.assert_close(found[3, 2:], torch.tensor([0.1 / 2**0.5, 0.1 * 2**0.5]))
     torch.testing.assert_close(found[4, 2:], torch.tensor([0.1 * 3**0.5, 0.1 / 3**0.5]))
-    torch.testing.assert_close(
-        found[6, :2], torch.tensor([0.375, 0.25])
-    )  # the next position of the row
-    torch.testing.assert_close(found[24, :2], torch.tensor([0.125, 0.75]))  # the next row
+    # The next position of the row, then the next row.
+    torch.testing.assert_close(found[6, :2], torch.tensor([0.375, 0.25]))
+    torch.testing.assert_close(found[24, :2], torch.tensor([0.125, 0.75]))
     assert found.max() == 1.0
 
 

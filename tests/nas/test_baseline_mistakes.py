@@ -37,20 +37,20 @@ def nothing(): return nn.Identity()
         (
             "wrong_ones:pair",
             (
-                r"^wrong_ones:pair: the network fails on a picture of shape \(1, 3, 256, 256\):"
+                r"^wrong_ones:pair: the network fails on an image of shape \(1, 3, 256, 256\):"
                 r" TypeError: .*argument: 'b'$"
             ),
         ),
         (
             "wrong_ones:grey",
             (
-                r"the network fails on a picture of shape \(1, 3, 256, 256\): RuntimeError: Given"
+                r"the network fails on an image of shape \(1, 3, 256, 256\): RuntimeError: Given"
                 r" groups=1"
             ),
         ),
         (
             "wrong_ones:nothing",
-            r"wrong_ones:nothing: the network computes nothing from the picture$",
+            r"wrong_ones:nothing: the output of the network does not depend on the input image$",
         ),
         ("wrong_ones:number", r"the function returns int; a torch\.nn\.Module is needed"),
         ("wrong_ones:raises", r"the function, called without arguments, fails: ValueError: no$"),

@@ -14,7 +14,6 @@ from torch import nn
 
 from mvt_nas.errors import BaselineError, LatencyError
 from mvt_nas.external_models.base import load_external_model
-from mvt_nas.latency.onnx_export import trace_to_onnx
 from mvt_nas.latency.timing.measure import LatencyMeasurement
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Timing
@@ -22,6 +21,7 @@ from mvt_nas.nas.api import search
 from mvt_nas.nas.baselines.latency import measure_baselines, unmeasured_devices
 from mvt_nas.nas.baselines.specification import BaselineSpec, load_baselines, parse_baseline
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.onnx.export import trace_to_onnx
 from tests.support.device_profiles import profile
 from tests.support.searches import SCORING, small_space
 

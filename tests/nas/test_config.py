@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from mvt_nas.errors import RunError
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import resume_folder, search
 from mvt_nas.nas.problem.config import FORMAT, RunConfig, Scoring, versions
+from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.runs.folder import CONFIG, read_config, write_config
 from mvt_nas.nas.runs.run import Run
@@ -31,8 +33,11 @@ def test_the_configuration_is_read_back_as_it_was(tmp_path: Path) -> None:
     config = RunConfig(
         space=space.document,
         space_hash=space.hash,
-        objectives=(Objective("log_synflow", "max"), Objective("macs", "min")),
-        budgets=(Budget("macs", 1e9 / 3), Budget("log_synflow", -0.1, at_most=False)),
+        objectives=(Objective.parse("log_synflow:max"), Objective.parse("macs:min")),
+        budgets=(
+            Budget(Metric.parse("macs"), 1e9 / 3),
+            Budget(parse_metric("log_synflow"), -0.1, at_most=False),
+        ),
         trials=7,
         sampler="tpe",
         seed=2**32 - 1,

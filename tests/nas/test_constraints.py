@@ -1,4 +1,4 @@
-"""Budgets on costs: what meets them, whether anything does, and how tight they could be, against the listed truth."""
+"""Budgets on costs against the enumerated truth: feasible rows, and the tightest bounds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import SpaceError
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import COST_NAMES
 from mvt_nas.nas.api import search
-from mvt_nas.nas.problem import constraints as feasible
+from mvt_nas.nas.problem import constraints
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget
 from mvt_nas.nas.problem.predictors import Predictors
@@ -23,7 +24,10 @@ from tests.support.searches import COSTS, full_table, small_space
 
 @cache
 def parts_of_the_full_space() -> tuple[CostTable, ...]:
-    """Eight parts of the shipped space in which six to ten random dimensions are free, each small enough to list."""
+    """Return eight parts of the shipped space, each small enough to enumerate.
+
+    In each, six to ten random dimensions are free.
+    """
     rng = np.random.default_rng(0)
     tables: list[CostTable] = []
     while len(tables) < 8:
@@ -42,7 +46,10 @@ def parts_of_the_full_space() -> tuple[CostTable, ...]:
 def random_budgets(
     table: CostTable, rows: Rows, rng: np.random.Generator, both_ways: bool
 ) -> list[Budget]:
-    """Return budgets at small quantiles of the costs of rows or a little below, so that some can be met together and some cannot."""
+    """Return budgets at small quantiles of the costs of rows, or a little below.
+
+    Some of them can be met together and some cannot.
+    """
     costs = table.costs(rows)
     chosen = [name for name in COST_NAMES if rng.random() < 0.7] or ["macs"]
     budgets = []
@@ -50,23 +57,27 @@ def random_budgets(
         share, at_most = rng.random() ** 2 / 4, not both_ways or rng.random() < 0.7
         bound = np.quantile(costs[name], share if at_most else 1 - share)
         budgets.append(
-            Budget(name, float(bound * rng.choice([1.0, 0.97 if at_most else 1.03])), at_most)
+            Budget(
+                Metric.parse(name),
+                float(bound * rng.choice([1.0, 0.97 if at_most else 1.03])),
+                at_most,
+            )
         )
     return budgets
 
 
 def met(table: CostTable, rows: Rows, budgets: list[Budget]) -> Rows:
-    """Return the rows that meet budgets, one by one and without what is tested."""
+    """Return the rows that meet budgets, by comparisons without the tested code."""
     costs = table.costs(rows)
     keep = np.ones(len(rows), dtype=bool)
     for budget in budgets:
-        values = costs[budget.metric]
+        values = costs[budget.name]
         keep &= values <= budget.bound if budget.at_most else values >= budget.bound
     return rows[keep]
 
 
 def best_value(table: CostTable, rows: Rows, budget: Budget) -> float | None:
-    values = table.costs(rows)[budget.metric]
+    values = table.costs(rows)[budget.name]
     return None if not len(rows) else float(values.min() if budget.at_most else values.max())
 
 
@@ -79,7 +90,7 @@ def test_the_mask_is_that_of_rules_and_budgets() -> None:
         feasibility = Feasibility(Predictors(table), budgets)
         expected = met(table, everything, budgets)
         assert everything[feasibility.mask(everything)].tolist() == expected.tolist()
-        listed = feasibility.listed()
+        listed = feasibility.enumerate()
         assert listed is not None
         assert listed.tolist() == expected.tolist()
         assert feasibility.satisfiable() == bool(len(expected))
@@ -98,9 +109,9 @@ def test_the_mask_refuses_rows_that_break_rules() -> None:
 def test_samples_are_feasible_however_rare_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
     space = load_space("tiny")
     table, everything = CostTable(space), space.enumerate()
-    smallest = Budget("macs", float(table.costs(everything)["macs"].min()))
-    for small in (feasible.SMALL, 0):
-        monkeypatch.setattr(feasible, "SMALL", small)
+    smallest = Budget(Metric.parse("macs"), float(table.costs(everything)["macs"].min()))
+    for small in (constraints.SMALL, 0):
+        monkeypatch.setattr(constraints, "SMALL", small)
         feasibility = Feasibility(Predictors(table), [smallest])
         rows = feasibility.sample(3, seed=1)
         assert 1 <= len(rows) <= 3
@@ -113,17 +124,17 @@ def test_descent_answers_what_listing_does(
     at_most_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(5)
-    monkeypatch.setattr(feasible, "SMALL", 0)
+    monkeypatch.setattr(constraints, "SMALL", 0)
     answers = set()
     for table in (CostTable(load_space("tiny")), *parts_of_the_full_space()):
         everything = table.space.enumerate()
         budgets = random_budgets(table, everything, rng, both_ways=not at_most_only)
         large = Feasibility(Predictors(table), budgets)
-        assert large.listed() is None
+        assert large.enumerate() is None
         expected = bool(len(met(table, everything, budgets)))
         answers.add(expected)
         assert large.satisfiable() == expected
-        assert bool(len(large.reach(np.random.default_rng(0)))) == expected
+        assert bool(len(large.descend(np.random.default_rng(0)))) == expected
         for tight in large.tightest():
             others = [budget for budget in budgets if budget is not tight.budget]
             assert tight.alone == best_value(table, everything, tight.budget)
@@ -147,7 +158,7 @@ def test_listing_answers_by_the_listed_truth() -> None:
 def test_no_draw_from_the_full_space_beats_the_extremes_that_descent_finds(metric: str) -> None:
     feasibility = Feasibility(Predictors(full_table()), [])
     smallest, largest = (
-        feasibility.best(Budget(metric, 0.0, at_most)) for at_most in (True, False)
+        feasibility.best(Budget(Metric.parse(metric), 0.0, at_most)) for at_most in (True, False)
     )
     drawn = full_table().costs(full_table().space.sample(200_000, seed=3))[metric]
     assert smallest is not None
@@ -170,7 +181,10 @@ def test_the_smallest_network_of_the_full_space_has_the_smallest_choices(metric:
     rows = space.fix(smallest).sample(1, seed=0)
     architecture = space.fix(smallest).decode(rows[0])
     expected = full_table().costs(space.encode(architecture)[None])[metric][0]
-    assert Feasibility(Predictors(full_table()), []).best(Budget(metric, 0.0)) == expected
+    assert (
+        Feasibility(Predictors(full_table()), []).best(Budget(Metric.parse(metric), 0.0))
+        == expected
+    )
 
 
 def test_budgets_that_nothing_meets_are_answered_before_there_is_a_folder(tmp_path: Path) -> None:

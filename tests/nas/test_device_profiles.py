@@ -11,6 +11,7 @@ import yaml
 
 from mvt_nas.errors import LatencyError, MetricError, MvtNasError, RunError, SpaceError
 from mvt_nas.latency.profile_lookup import default_profile_name
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import SearchResult, resume_folder, search
 from mvt_nas.nas.problem.config import versions
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
@@ -53,22 +54,22 @@ def run_small(out: Path, **changes: Any) -> SearchResult:
 )
 def test_a_latency_says_which_device(text: str, metric: str) -> None:
     names = DeviceProfiles()
-    assert parse_objectives([text], names.metric) == [Objective(metric, "min")]
-    assert list(names.found) == [metric]
+    assert parse_objectives([text], names.resolve) == [Objective.parse(f"{metric}:min")]
+    assert list(map(str, names.found)) == [metric]
 
 
 def test_a_device_may_be_the_path_of_its_profile(devices: Path) -> None:
     names = DeviceProfiles()
     strange = devices / "my slow: device.json"
     (devices / "slow.json").rename(strange)
-    assert parse_objectives([f"latency_ms@{strange}:min"], names.metric) == [
-        Objective("latency_ms@slow", "min")
+    assert parse_objectives([f"latency_ms@{strange}:min"], names.resolve) == [
+        Objective.parse("latency_ms@slow:min")
     ]
-    assert parse_objectives([f"latency_ms@{strange}"], names.metric) == [
-        Objective("latency_ms@slow", "min")
+    assert parse_objectives([f"latency_ms@{strange}"], names.resolve) == [
+        Objective.parse("latency_ms@slow:min")
     ]
-    assert parse_budgets([f"latency_ms@{strange} <= 1.5"], names.metric) == [
-        Budget("latency_ms@slow", 1.5)
+    assert parse_budgets([f"latency_ms@{strange} <= 1.5"], names.resolve) == [
+        Budget.parse("latency_ms@slow<=1.5")
     ]
 
 
@@ -95,7 +96,7 @@ def test_a_latency_that_cannot_be_is_refused(
 def test_one_device_under_two_names_is_one(devices: Path) -> None:
     with pytest.raises(MetricError, match="--objective latency_ms@slow is given twice"):
         parse_objectives(
-            ["latency_ms@slow", f"latency_ms@{devices / 'slow.json'}"], DeviceProfiles().metric
+            ["latency_ms@slow", f"latency_ms@{devices / 'slow.json'}"], DeviceProfiles().resolve
         )
 
 
@@ -134,7 +135,7 @@ def test_scores_are_what_the_profiles_predict(tmp_path: Path) -> None:
             "macs",
             "memory_mb",
             "imagenet_top1",
-            *run.devices,
+            *map(str, run.devices),
         }
     assert {path.name for path in (tmp_path / "devices").iterdir()} >= {"slow.json", "fast.json"}
 
@@ -188,9 +189,9 @@ def test_a_run_does_not_depend_on_what_is_installed(devices: Path, tmp_path: Pat
     whole = run_small(tmp_path / "whole", trials=24).run
     run_small(tmp_path / "run")
     (devices / "slow.json").unlink()
-    assert Run.load(tmp_path / "run").devices["latency_ms@slow"].hash == recorded_hash(
-        tmp_path / "run"
-    )
+    assert Run.load(tmp_path / "run").devices[
+        Metric.parse("latency_ms@slow")
+    ].hash == recorded_hash(tmp_path / "run")
     again = run_small(tmp_path / "run", trials=16, resume=True).run
     assert len(again.candidates) == 16
     assert facts(resume_folder(tmp_path / "run", trials=24, workers=1).run) == facts(whole)

@@ -21,6 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 from mvt_nas.cli.front import print_front
 from mvt_nas.cli.progress import SearchProgress
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import search
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget, Objective, parse_objectives
@@ -51,10 +53,8 @@ POPULATION, BATCH = 8, 4
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    costs = [
-        Objective("macs", "max"),
-        Objective("params", "min"),
-    ]  # both small would leave a front of one
+    # Both small would leave a front of one.
+    costs = [Objective(Metric.parse("macs"), Direction.MAX), Objective.parse("params:min")]
     return search(
         small_space(),
         objectives=costs,
@@ -126,7 +126,7 @@ def proposed_by_optuna(name: str, trials: int) -> list[list[int]]:
             candidate = told(number, np.array(rows[-1]))
             if candidate.scored:
                 trial.set_constraint(str(BUDGET), BUDGET.excess(candidate.scores["log_synflow"]))
-                study.tell(trial, [candidate.scores[objective.metric] for objective in OBJECTIVES])
+                study.tell(trial, [candidate.scores[objective.name] for objective in OBJECTIVES])
             else:
                 study.tell(trial, state=TrialState.FAIL)
     return rows

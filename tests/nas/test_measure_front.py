@@ -83,7 +83,7 @@ def test_the_front_is_measured_as_its_profile_was(
         run, most=8, seconds=0.5, listener=lambda *progress: told.append(progress)
     )
     assert not ended.interrupted
-    assert list(devices_here(run)) == [METRIC]
+    assert list(map(str, devices_here(run))) == [METRIC]
     assert [len(call) for call in fake.calls] == [4, 4]
     assert told == [(4, 8), (8, 8)]
     (settings,) = set(fake.settings)

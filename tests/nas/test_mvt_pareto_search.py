@@ -13,6 +13,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.mvt import known_front
 from mvt_nas.nas.mvt import pareto_search as fronts
 from mvt_nas.nas.mvt.known_front import KnownFrontSearch
@@ -428,10 +430,11 @@ def test_what_stands_behind_a_trial_that_was_left_out_is_not_settled() -> None:
 
 def test_a_history_takes_known_values_from_the_tables_and_the_others_from_trials() -> None:
     there = feasibility(small_space())
+    mine = Metric("mine", Direction.MAX, Source.EXTERNAL)
     wanted = OptimizationProblem.of(
         there,
-        [Objective("mine", "max"), Objective("macs", "min")],
-        [Budget("mine", 5.0, at_most=False)],
+        [Objective(mine, Direction.MAX), Objective.parse("macs:min")],
+        [Budget(mine, 5.0, at_most=False)],
     )
     rows = there.space.sample(4, seed=0)
     distributions = {

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from mvt_nas._typing import FloatArray
 from mvt_nas.cli.main import cli
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.api import search
 from mvt_nas.nas.benchmark.runs import search_problem
 from mvt_nas.nas.mvt import acquisition
@@ -181,7 +183,8 @@ def test_a_budget_on_what_is_evaluated_is_learned() -> None:
     feasibility = Feasibility(Predictors(CostTable(load_space("tiny"), num_classes=10)), [])
     score, other = Truth(feasibility.known, 0), Truth(feasibility.known, 1)
     rows = feasibility.space.enumerate()
-    budget = Budget("other", float(np.quantile(other(rows), 0.1)))
+    metric = Metric("other", Direction.MIN, Source.EXTERNAL)
+    budget = Budget(metric, float(np.quantile(other(rows), 0.1)))
     sampler = MvtSampler(feasibility, ["score:max", "macs:min"], [budget], seed=0, batch=8)
     study = quiet_study(["maximize", "minimize"], sampler)
 
@@ -215,7 +218,7 @@ def test_a_budget_on_an_objective_bounds_what_is_wanted(direction: str) -> None:
     score = Truth(feasibility.known)
     rows = feasibility.space.enumerate()
     middle = float(np.quantile(score(rows), 0.8))
-    budget = Budget("score", middle, at_most=False)
+    budget = Budget(Metric("score", Direction.MAX, Source.EXTERNAL), middle, at_most=False)
     sampler = MvtSampler(feasibility, [f"score:{direction}", "macs:min"], [budget], seed=0, batch=8)
     study = quiet_study([f"{direction}imize", "minimize"], sampler)
     found = told(

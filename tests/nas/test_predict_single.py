@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.problem.accuracy_model import load_accuracy_model
 from mvt_nas.nas.problem.inputs import SearchInputs, predict_single
 from mvt_nas.tasks.base import task_from_text
@@ -22,7 +23,9 @@ def test_single_architectures_are_known_as_their_space_is() -> None:
     tasks = {
         kind: task for kind, text in texts.items() if (task := task_from_text(text)) is not None
     }
-    inputs = SearchInputs(dict.fromkeys(metrics, profile), load_accuracy_model(), tasks)
+    inputs = SearchInputs(
+        dict.fromkeys(map(Metric.parse, metrics), profile), load_accuracy_model(), tasks
+    )
     rows = space.sample(12, 5)
     expected, found = inputs.known(space, 10), predict_single(inputs, space.decode_many(rows), 10)
     assert list(found) == list(expected.names)

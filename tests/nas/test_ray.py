@@ -148,7 +148,7 @@ def test_an_address_is_of_no_use_to_the_local_runner(tmp_path: Path) -> None:
 def test_without_ray_it_says_how_to_get_it_before_there_is_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
+    monkeypatch.setattr("mvt_nas.nas.runners.ray_cluster.installed", lambda name: False)
     with pytest.raises(
         RunError,
         match=r"--runner ray needs Ray, which is not installed: pip install 'mvt-nas\[ray\]'",

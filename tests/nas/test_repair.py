@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mvt_nas.cost.table import CostTable
-from mvt_nas.nas.problem import constraints as feasible
-from mvt_nas.nas.problem import repair as engine_repair
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.nas.problem import constraints
+from mvt_nas.nas.problem import repair as repairing
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget
 from mvt_nas.nas.problem.predictors import Predictors
@@ -18,16 +19,14 @@ from tests.support.searches import full_table, small_space
 
 
 def half(space: SearchSpace) -> Feasibility:
-    """The half of a space that costs less than the median."""
+    """Return the half of a space that costs less than the median."""
     table = full_table() if space.name == "mobilevit" else CostTable(space)
-    return Feasibility(
-        Predictors(table),
-        [Budget("macs", float(np.median(table.costs(space.sample(1000, 0))["macs"])))],
-    )
+    median = float(np.median(table.costs(space.sample(1000, 0))["macs"]))
+    return Feasibility(Predictors(table), [Budget(Metric.parse("macs"), median)])
 
 
 def proposals(space: SearchSpace, n: int, seed: int) -> Rows:
-    """Rows of random codes, as samplers propose them: not canonical, and breaking rules."""
+    """Return rows of random codes, as samplers propose: not canonical, and breaking rules."""
     sizes = [len(dimension.values) for dimension in space.dimensions]
     return np.random.default_rng(seed).integers(sizes, size=(n, len(sizes))).astype(np.int32)
 
@@ -37,9 +36,9 @@ def test_candidates_are_feasible_canonical_and_never_the_same(name: str) -> None
     space = load_space(name)
     feasibility = half(space)
     repair = Repair(feasibility)
-    asked = proposals(space, 150, seed=1)
+    proposed = proposals(space, 150, seed=1)
     rows = np.stack(
-        [repair(row, np.random.default_rng(i)) for i, row in enumerate([*asked, *asked])]
+        [repair(row, np.random.default_rng(i)) for i, row in enumerate([*proposed, *proposed])]
     )
     assert feasibility.mask(rows).all()
     assert rows.tolist() == space.canonical(rows).tolist()
@@ -82,13 +81,13 @@ def test_a_replacement_is_near() -> None:
 
 def test_repair_depends_on_the_generator_alone() -> None:
     space = load_space("tiny")
-    asked = proposals(space, 60, seed=3)
+    proposed = proposals(space, 60, seed=3)
 
     def repaired(seed: int) -> list[list[int]]:
         repair = Repair(half(space))
         return [
             repair(row, np.random.default_rng([seed, i])).tolist()
-            for i, row in enumerate([*asked, *asked])
+            for i, row in enumerate([*proposed, *proposed])
         ]
 
     assert repaired(0) == repaired(0)
@@ -101,16 +100,17 @@ def test_repair_depends_on_the_generator_alone() -> None:
 def test_a_small_space_is_exhausted_exactly(
     fixed: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_repair, "_MUTANTS", (1,))  # so that chance alone would forget some
-    monkeypatch.setattr(engine_repair, "_DRAWS", (1,))
+    # With so few mutants and draws, chance alone would miss some rows.
+    monkeypatch.setattr(repairing, "_MUTANTS", (1,))
+    monkeypatch.setattr(repairing, "_DRAWS", (1,))
     space = small_space().fix(fixed)
     feasibility = half(space)
-    listed = feasibility.listed()
-    assert listed is not None
+    everything = feasibility.enumerate()
+    assert everything is not None
     repair, rng = Repair(feasibility), np.random.default_rng(0)
     same = proposals(space, 1, seed=0)[0]
-    found = [tuple(repair(same, rng).tolist()) for _ in range(len(listed))]
-    assert sorted(found) == sorted(map(tuple, listed.tolist()))
+    found = [tuple(repair(same, rng).tolist()) for _ in range(len(everything))]
+    assert sorted(found) == sorted(map(tuple, everything.tolist()))
     with pytest.raises(SpaceExhausted, match=r"^$"):
         repair(same, rng)
     with pytest.raises(SpaceExhausted, match=r"^$"):
@@ -120,48 +120,49 @@ def test_a_small_space_is_exhausted_exactly(
 def test_rows_taken_before_are_not_proposed() -> None:
     space = small_space()
     feasibility = half(space)
-    listed = feasibility.listed()
-    assert listed is not None
+    everything = feasibility.enumerate()
+    assert everything is not None
     repair = Repair(feasibility)
-    for row in listed[::2]:
+    for row in everything[::2]:
         repair.take(row)
     left = {
-        tuple(repair(listed[0], np.random.default_rng(i)).tolist()) for i in range(len(listed) // 2)
+        tuple(repair(everything[0], np.random.default_rng(i)).tolist())
+        for i in range(len(everything) // 2)
     }
-    assert left == set(map(tuple, listed[1::2].tolist()))
+    assert left == set(map(tuple, everything[1::2].tolist()))
 
 
 def test_a_space_too_large_to_list_is_searched_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     space = small_space()
-    listed = half(space).listed()
-    assert listed is not None
-    monkeypatch.setattr(feasible, "SMALL", 0)
+    everything = half(space).enumerate()
+    assert everything is not None
+    monkeypatch.setattr(constraints, "SMALL", 0)
     feasibility = half(space)
-    assert feasibility.listed() is None
+    assert feasibility.enumerate() is None
     repair = Repair(feasibility)
     same = proposals(space, 1, seed=0)[0]
-    found = {tuple(repair(same, np.random.default_rng(i)).tolist()) for i in range(len(listed))}
-    assert found == set(map(tuple, listed.tolist()))
+    found = {tuple(repair(same, np.random.default_rng(i)).tolist()) for i in range(len(everything))}
+    assert found == set(map(tuple, everything.tolist()))
     with pytest.raises(SpaceExhausted, match=r"^$"):
         repair(same, np.random.default_rng(0))
 
 
-def test_a_needle_in_the_full_space_is_found_once_and_then_stayed_near(
+def test_a_needle_in_the_full_space_is_found_once_and_then_its_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table = full_table()
     space = table.space
-    smallest = Feasibility(Predictors(table), []).best(Budget("macs", 0.0))
+    smallest = Feasibility(Predictors(table), []).best(Budget.parse("macs<=0"))
     assert smallest is not None
-    feasibility = Feasibility(Predictors(table), [Budget("macs", 1.1 * smallest)])
+    feasibility = Feasibility(Predictors(table), [Budget(Metric.parse("macs"), 1.1 * smallest)])
     assert not len(feasibility.draw(10_000, np.random.default_rng(0)))
     descents: list[Rows] = []
 
-    def reach(rng: np.random.Generator) -> Rows:
-        descents.append(Feasibility.reach(feasibility, rng))
+    def descend(rng: np.random.Generator) -> Rows:
+        descents.append(Feasibility.descend(feasibility, rng))
         return descents[-1]
 
-    monkeypatch.setattr(feasibility, "reach", reach)
+    monkeypatch.setattr(feasibility, "descend", descend)
     repair = Repair(feasibility)
     rows = np.stack(
         [

@@ -225,7 +225,7 @@ def stall_of(costs: list[float | None], within: int) -> list[int]:
     config = RunConfig(
         {},
         "",
-        (Objective("macs", "min"),),
+        (Objective.parse("macs:min"),),
         (),
         100,
         "random",

@@ -12,6 +12,7 @@ import pytest
 
 from mvt_nas.cli.baselines import with_told
 from mvt_nas.errors import RunError
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import search
 from mvt_nas.nas.baselines.specification import load_baselines
 from mvt_nas.nas.problem.inputs import SearchInputs
@@ -99,12 +100,12 @@ def run_with_latencies(
         number: replace(one, scores={**one.scores, METRIC: predicted[number]})
         for number, one in run.candidates.items()
     }
-    objectives = (Objective("trained_accuracy", "max"), Objective(METRIC, "min"))
+    objectives = (Objective.parse("trained_accuracy:max"), Objective.parse(METRIC))
     found = {
         str(n): LatencyRecord(str(n), METRIC, ms, ms, ms, predicted[n], probe)
         for n, (ms, probe) in measured.items()
     }
-    inputs = SearchInputs({METRIC: profile("here", probe_ms=probe_ms)})
+    inputs = SearchInputs({Metric.parse(METRIC): profile("here", reference_ms=probe_ms)})
     return replace(
         run,
         candidates=candidates,

@@ -38,7 +38,7 @@ def run_of(
 ) -> Run:
     """A run of two objectives, of which the first is to be large."""
     rows = SPACE.sample(len(points), 0) if rows is None else rows
-    objectives = (Objective("trained_accuracy", "max"), Objective("macs", "min"))
+    objectives = (Objective.parse("trained_accuracy:max"), Objective.parse("macs:min"))
     config = RunConfig(
         SPACE.document,
         SPACE.hash,

@@ -13,6 +13,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import SpaceError
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import search
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Objective
@@ -35,10 +37,8 @@ from tests.support.searches import small_space
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    costs = [
-        Objective("macs", "max"),
-        Objective("params", "min"),
-    ]  # both small would leave a front of one
+    # Both small would leave a front of one.
+    costs = [Objective(Metric.parse("macs"), Direction.MAX), Objective.parse("params:min")]
     return search(
         small_space(),
         objectives=costs,
@@ -148,7 +148,7 @@ def test_chance_is_drawn_in_parts_and_its_front_is_that_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("mvt_nas.nas.runs.random_baseline._AT_ONCE", 300)
-    objectives = [Objective("macs", "max"), Objective("params", "min")]
+    objectives = [Objective(Metric.parse("macs"), Direction.MAX), Objective.parse("params:min")]
     sampled: list[int] = []
     original = Feasibility.draw
 

@@ -29,8 +29,8 @@ def run_of(
 ) -> Run:
     metrics = [f"latency_ms@{name}" for name in devices]
     objectives = (
-        Objective("trained_accuracy", "max"),
-        *(Objective(metric, "min") for metric in metrics),
+        Objective.parse("trained_accuracy:max"),
+        *(Objective.parse(f"{metric}:min") for metric in metrics),
     )
     rows = SPACE.sample(len(points), 0)
     config = RunConfig(SPACE.document, SPACE.hash, objectives, (), len(points), "random", 0)
@@ -170,7 +170,7 @@ def test_commands_take_the_names_and_the_classes_of_the_run(
         main(["show", "runs/one"])
     assert stop.value.code == 2
     assert (
-        "runs/one: a run, not a network; say which candidate: runs/one:ID, runs/one:knee or "
+        "runs/one: a run, not a network; specify a candidate: runs/one:ID, runs/one:knee or "
         in capsys.readouterr().err
     )
     main_said(capsys)

@@ -244,7 +244,7 @@ def climb(folder: Path, finished: Run, store: Store) -> None:
     training = CandidateTraining(
         "digits", None, "0" * 16, 10, ShortRecipe(epochs=6), rungs=(1, 3), keep=0.5
     )
-    objectives = (Objective("trained_accuracy", "max"), finished.config.objectives[1])
+    objectives = (Objective.parse("trained_accuracy:max"), finished.config.objectives[1])
     reference = {"trained_accuracy": 0.0, "params": 1e9}
     config = dataclasses.replace(
         finished.config,

@@ -1,4 +1,4 @@
-"""Stages that choose between several blocks, made up here: what they share, and what each has for itself."""
+"""Stages that choose between several blocks, which are made up here."""
 
 from __future__ import annotations
 

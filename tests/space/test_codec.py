@@ -1,4 +1,8 @@
-"""Rows and architectures, there and back: against the validating constructors, and with messages that name what does not fit."""
+"""Encoding and decoding of architectures.
+
+Decoded architectures are compared with those of the validating constructors; error messages name
+the field that does not fit.
+"""
 
 from __future__ import annotations
 
@@ -87,27 +91,25 @@ def test_a_published_model_survives_the_way_there_and_back() -> None:
         ({"stages": ()}, r"stages = \[\] is not allowed"),
     ],
 )
-def test_foreign_architectures_are_refused_by_the_field(
-    change: dict[str, Any], message: str
-) -> None:
+def test_other_architectures_are_refused_by_the_field(change: dict[str, Any], message: str) -> None:
     space = load_space("tiny")
     own = space.decode(space.sample(1, seed=0)[0])
     with pytest.raises((SpaceError, ArchitectureError), match=message):
         space.encode(dataclasses.replace(own, **change))
 
 
-def test_foreign_blocks_are_refused_by_the_field() -> None:
+def test_other_blocks_are_refused_by_the_field() -> None:
     space = load_space("tiny")
     own = next(a for a in space.decode_many(space.enumerate()) if a.stages[2].block is not None)
     assert isinstance(own.stages[2].block, MobileViT)
-    foreign = dataclasses.replace(
+    unknown = dataclasses.replace(
         own.stages[2], block=dataclasses.replace(own.stages[2].block, patch=8)
     )
     with pytest.raises(
         SpaceError, match=r"stage3.patch = 8 is not in the space \(nearest point has 2\)$"
     ):
-        space.encode(dataclasses.replace(own, stages=(*own.stages[:2], foreign)))
-    assert not space.contains(dataclasses.replace(own, stages=(*own.stages[:2], foreign)))
+        space.encode(dataclasses.replace(own, stages=(*own.stages[:2], unknown)))
+    assert not space.contains(dataclasses.replace(own, stages=(*own.stages[:2], unknown)))
 
 
 @pytest.mark.parametrize("stages", [1, 2, 4, 6])

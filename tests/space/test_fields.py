@@ -1,4 +1,4 @@
-"""What a file says of a field, and what becomes of it: precedence, conditions, factors."""
+"""Fields of a space file: precedence of entries, conditions and factors."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_shared_choice_under_a_condition_counts_only_where_it_holds() -> None:
 
 
 def test_a_shared_choice_is_found_again_where_another_stage_has_it_by_chance() -> None:
-    # Stage 1 holds patch 2 for lack of a choice; the shared choice is the 4 of stage 2.
+    # Stage 1 has patch 2 by default; the shared choice is the 4 of stage 2.
     keys: Document = {
         "shared": {"patch": {"values": [2, 4], "when": {"attention": "separable"}, "otherwise": 2}}
     }
@@ -183,7 +183,7 @@ def test_a_condition_may_name_a_field_of_another_stage_in_full() -> None:
     ]
 
 
-def test_a_block_may_stand_under_a_condition() -> None:
+def test_a_block_may_have_a_condition() -> None:
     block = {"values": ["mobilevit"], "when": {"width": 32}, "otherwise": "conv"}
     space = space_of({"block": block, "width": [16, 32], "dim": [16, 32]})
     assert sorted((a.stages[0].width, a.stages[0].kind) for a in architectures(space)) == [
@@ -198,7 +198,7 @@ def test_a_block_may_stand_under_a_condition() -> None:
     [
         (
             {"heads": {"values": [2, 4], "when": {"atention": "separable"}}},
-            r"heads: the condition names 'atention', which is no field; did you mean",
+            r"heads: the condition names 'atention', which is not a field; did you mean",
         ),
         (
             {"heads": {"values": [2, 4], "when": {"attention": "softmax"}}},
@@ -226,7 +226,7 @@ def test_a_block_may_stand_under_a_condition() -> None:
         ),
         (
             {"heads": {"values": [2, 4], "when": {"heads": 2}}},
-            r"heads: the conditions go round in a circle \(stage1.heads -> stage1.heads\)$",
+            r"heads: the conditions form a cycle \(stage1.heads -> stage1.heads\)$",
         ),
         (
             {"dim": {"values": [32, 64], "when": {"patch": 1}}},
@@ -246,7 +246,7 @@ def test_a_block_may_stand_under_a_condition() -> None:
         ),
         (
             {"dim": 8192, "ffn_multiplier": [2, 16]},
-            r"stage1.ffn_multiplier = 16 and stage1.dim = 8192 make stage1.ffn_dim = 131072",
+            r"stage1.ffn_multiplier = 16 and stage1.dim = 8192 give stage1.ffn_dim = 131072",
         ),
         (
             {"block": "conv"},
@@ -259,7 +259,7 @@ def test_fields_that_cannot_be_are_refused(stage: Document, message: str) -> Non
         space_of(BLOCK | {"patch": [1, 2]} | stage)
 
 
-def test_conditions_in_a_circle_are_refused() -> None:
+def test_cycles_of_conditions_are_refused() -> None:
     stage = {
         "width": 16,
         "depth": {"values": [1, 2], "when": {"expansion": 2}},
@@ -268,7 +268,7 @@ def test_conditions_in_a_circle_are_refused() -> None:
     with pytest.raises(
         SpaceError,
         match=(
-            r"stages\[0\].depth: the conditions go round in a circle \(stage1.depth ->"
+            r"stages\[0\].depth: the conditions form a cycle \(stage1.depth ->"
             r" stage1.expansion -> stage1"
         ),
     ):
@@ -295,7 +295,7 @@ def test_chains_of_conditions_are_followed_as_far_as_a_person_would_write_them(s
 
     assert space_of(*chain(4)).size == 13
     with pytest.raises(
-        SpaceError, match=r"stages\[\d+\].\w+: more than 40 conditions build on each other$"
+        SpaceError, match=r"stages\[\d+\].\w+: more than 40 conditions depend on each other$"
     ):
         space_of(*chain(16))
 

@@ -1,4 +1,4 @@
-"""The spaces that ship, and what ``extends`` and ``fix`` make of files."""
+"""The shipped spaces, and files with ``extends`` and ``fix``."""
 
 from __future__ import annotations
 
@@ -147,8 +147,8 @@ def test_a_file_may_extend_a_space_that_ships(tmp_path: Path) -> None:
         (
             "extends: nowhere.yaml",
             (
-                r"own.yaml: extends = 'nowhere.yaml' is not allowed; the name of a file beside this"
-                r" one, or of one that ships$"
+                r"own.yaml: extends = 'nowhere.yaml' is not allowed; the name of a file in the"
+                r" same folder, or of a shipped space$"
             ),
         ),
         ("extends: own.yaml", r"own.yaml: extends itself \(by way of own.yaml\)$"),
@@ -158,7 +158,7 @@ def test_a_file_may_extend_a_space_that_ships(tmp_path: Path) -> None:
             "extends: tiny.yaml\nstages: [{}]",
             (
                 r"own.yaml: stages holds 1 entries, the extended file 3; give one mapping each \({}"
-                r" keeps it\)$"
+                r" keeps the stage\)$"
             ),
         ),
         (
@@ -167,7 +167,7 @@ def test_a_file_may_extend_a_space_that_ships(tmp_path: Path) -> None:
         ),
         (
             "extends: tiny.yaml\nfix: {pach: 2}",
-            r"own.yaml: fix: 'pach' is no dimension; did you mean 'patch'",
+            r"own.yaml: fix: 'pach' is not a dimension; did you mean 'patch'",
         ),
     ],
 )

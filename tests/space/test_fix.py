@@ -1,4 +1,4 @@
-"""Fixing dimensions: what is left is the part of the space that has those values."""
+"""Fixed dimensions: the result is the subspace with their values."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _is_fixed(architecture: Architecture) -> bool:
     [
         (
             {"pach": 2},
-            r"tiny.yaml: 'pach' is no dimension; did you mean 'patch'\? \(known: stem.width, ",
+            r"tiny.yaml: 'pach' is not a dimension; did you mean 'patch'\? \(known: stem.width, ",
         ),
         ({"patch": 3}, r"tiny.yaml: patch = 3 is not one of its values \(2, 4\)$"),
         ({"patch": "2"}, r"patch = '2' is not one of its values"),
@@ -115,7 +115,7 @@ def _is_fixed(architecture: Architecture) -> bool:
                 r" separable\)$"
             ),
         ),
-        ({"stage1.width": 16}, r"'stage1.width' is no dimension; did you mean"),
+        ({"stage1.width": 16}, r"'stage1.width' is not a dimension; did you mean"),
     ],
 )
 def test_fixing_what_cannot_be_fixed(choices: dict[str, Any], message: str) -> None:

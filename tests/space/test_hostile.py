@@ -1,4 +1,4 @@
-"""Files that do harm: one clear line each, quickly, whatever they hold."""
+"""Harmful files: each is refused quickly, with one clear line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _refused(folder: Path, content: str | bytes, message: str) -> None:
 
 
 def _letters(line: str) -> str:
-    """Return lines a to i, each of which names the one before it nine times."""
+    """Return lines a to i, each of which repeats the one before it nine times."""
     return "a: &a {x: 1}\n" + "".join(
         line.format(name=chr(98 + i), others=",".join(["*" + chr(97 + i)] * 9)) for i in range(9)
     )
@@ -59,14 +59,14 @@ def _letters(line: str) -> str:
         ),
         (
             _letters("{name}: &{name} [{others}]\n"),
-            r"unfolds into more than 20000 values; its aliases repeat too much$",
+            r"expands into more than 20000 values; its aliases repeat too much$",
         ),
         (
             _letters("{name}: &{name} {{<<: [{others}]}}\n"),
             r"not valid YAML in line 2 \(the merge key << is not allowed\)$",
         ),
-        ("stages: &a [*a]", r"unfolds into more than 20000 values"),
-        ("stem: &a {width: *a}", r"unfolds into more than 20000 values"),
+        ("stages: &a [*a]", r"expands into more than 20000 values"),
+        ("stem: &a {width: *a}", r"expands into more than 20000 values"),
         ("&a {*a : 1}", r"not valid YAML in line 1 \(a key must be a plain word\)$"),
         ("? [1, 2]\n: 3", r"not valid YAML in line 1 \(a key must be a plain word\)$"),
         ("[" * 100_000, r"nested deeper than 32 levels$"),
@@ -139,10 +139,10 @@ def test_rules_over_more_than_can_be_counted(
     ("path", "message"),
     [
         ("missing.yaml", r"missing.yaml: cannot be read \(No such file or directory\)$"),
-        (".", r": cannot be read \(it is no file\)$"),
+        (".", r": cannot be read \(not a file\)$"),
         ("x" * 5000 + ".yaml", r"x+.yaml: cannot be read \(File name too long\)$"),
         ("a\0b.yaml", r"cannot be read \(embedded null byte\)$"),
-        ("/dev/zero", r"^/dev/zero: cannot be read \(it is no file\)$"),
+        ("/dev/zero", r"^/dev/zero: cannot be read \(not a file\)$"),
     ],
 )
 def test_paths_that_are_no_file(tmp_path: Path, path: str, message: str) -> None:

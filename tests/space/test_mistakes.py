@@ -1,4 +1,4 @@
-"""Files with a mistake in them: one clear line that names the place, the value and what is allowed."""
+"""Files with a mistake: one line names the place, the value and the allowed values."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_the_files_that_the_others_spoil_are_good(tmp_path: Path) -> None:
             GOOD + "defaults: {patch: 0}",
             r"defaults.patch = 0 is not allowed; an integer from 1 to 64$",
         ),
-        (GOOD + "shared: {patch: 2}", r"shared.patch is taken by no stage"),
-        (GOOD + "fix: {patch: 2}", r"fix: 'patch' is no dimension \(known: none\)$"),
+        (GOOD + "shared: {patch: 2}", r"shared.patch is used by no stage"),
+        (GOOD + "fix: {patch: 2}", r"fix: 'patch' is not a dimension \(known: none\)$"),
         (
             BLOCK.replace("PLACE", "heads: {valeus: [2, 4]}"),
             r"stages\[1\].heads: unknown key 'valeus'; did you mean 'values'\?",
@@ -103,9 +103,9 @@ def test_unknown_keys_at_each_level(tmp_path: Path, content: str, message: str) 
         ("{min: .nan, max: 16}", r"width.min = nan is not allowed"),
         (
             "{min: 1, max: 8192}",
-            r"width: more than 1024 values from 1 to 8192; a larger step does it$",
+            r"width: more than 1024 values from 1 to 8192; use a larger step$",
         ),
-        (str(list(range(1, 1026))), r"width: 1025 values; at most 1024 \(a larger step does it\)$"),
+        (str(list(range(1, 1026))), r"width: 1025 values; at most 1024 \(use a larger step\)$"),
         ("[16, 24, 16]", r"width: the value 16 is given twice$"),
         ("true", r"width = True is not allowed; an integer from 1 to 8192$"),
         ("'16'", r"width = '16' is not allowed; an integer"),
@@ -149,7 +149,7 @@ def test_entries_that_hold_what_they_may_not(tmp_path: Path, entry: str, message
         ),
         (
             "expansion: {min: 1, max: 16, step: 1.0e-300}",
-            r"expansion: more than 1024 values from 1 to 16; a larger step does it$",
+            r"expansion: more than 1024 values from 1 to 16; use a larger step$",
         ),
         ("expansion: true", r"stages\[1\].expansion = True is not allowed; a number from 1 to 16$"),
         ("residual: 1", r"stages\[1\].residual = 1 is not allowed; true or false$"),
@@ -187,8 +187,8 @@ def test_fields_of_a_stage_that_hold_what_they_may_not(
     [
         ("", r"the file is empty; a mapping with the keys format, name, "),
         ("# nothing here\n", r"the file is empty; a mapping"),
-        ("3", r"3 is no mapping; a mapping with the keys"),
-        ("[1, 2]", r"\[1, 2\] is no mapping; a mapping with the keys"),
+        ("3", r"3 is not a mapping; a mapping with the keys"),
+        ("[1, 2]", r"\[1, 2\] is not a mapping; a mapping with the keys"),
         ("stem: {width: 16}", r"stages is missing or empty; a list of at least one stage$"),
         ("stem: {width: 16}\nstages: []", r"stages is missing or empty"),
         ("stages:\n" + STAGE, r"stem: field 'width' is missing; an integer from 1 to 8192$"),
@@ -243,7 +243,7 @@ def test_documents_that_are_none(document: object) -> None:
     with pytest.raises(
         SpaceError,
         match=(
-            r"^space: (the file is empty|.* is no mapping|stem: unknown field 1|extends works in"
+            r"^space: (the file is empty|.* is not a mapping|stem: unknown field 1|extends works in"
             r" files only)"
         ),
     ):

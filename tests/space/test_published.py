@@ -1,4 +1,4 @@
-"""The published models, and the ablation of the third paper, as points of the space."""
+"""The published models, and the ablation of the third paper, as architectures of the space."""
 
 from __future__ import annotations
 

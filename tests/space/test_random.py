@@ -1,4 +1,7 @@
-"""Random spaces with conditions, shared choices, factors and rules: sizes and rows against brute force over all raw codes."""
+"""Random spaces with conditions, shared choices, factors and rules.
+
+Sizes and rows are compared with brute force over all raw codes.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,10 @@ def _entry(rng: random.Random, field: str) -> Any:
 
 
 def _spaces(n: int) -> list[tuple[int, SearchSpace]]:
-    """Return random spaces of few raw rows, with their seeds; documents that contradict themselves are passed over."""
+    """Return random spaces of few raw rows, with their seeds.
+
+    Documents that contradict themselves are left out.
+    """
     found: list[tuple[int, SearchSpace]] = []
     for seed in range(20 * n):
         try:

@@ -1,4 +1,4 @@
-"""Rules: their meaning against Python's own evaluation, on numbers and on arrays, and the refusal of what is no rule."""
+"""Rules: agreement with Python's own evaluation, on numbers and arrays, and refused texts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_comparison_that_divides_by_zero_is_false(text: str, expected: list[bo
     assert np.broadcast_to(rule.holds(columns.__getitem__), 3).tolist() == expected
 
 
-def test_names_keep_their_order_and_take_their_scope() -> None:
+def test_names_keep_their_order_and_take_their_section() -> None:
     rule = parse("dim % heads == 0 and stem.width < dim", "here")
     assert rule.names == ("dim", "heads", "stem.width")
     scoped = rule.scoped("stage3", {"dim", "heads"})
@@ -273,7 +273,7 @@ def test_rules_select_the_architectures_for_which_they_are_true(rule: str) -> No
 
 
 def _holds(text: str, names: dict[str, Any]) -> bool:
-    """Return what Python says; a name that is missing is a field that is inactive."""
+    """Return the result of Python; a missing name is an inactive field."""
     try:
         return bool(eval(text, {}, names))
     except (NameError, AttributeError):

@@ -1,4 +1,4 @@
-"""The JSON Schema of space files: current, and of one mind with the reader about what is right and wrong."""
+"""The JSON Schema of space files is current and agrees with the reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Size, listing, draws and neighbours of spaces against brute force over their raw codes, and against sets written out by hand."""
+"""Size, listing, samples and neighbours of spaces.
+
+They are compared with brute force over raw codes, and with sets written out by hand.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from scipy.stats import chi2
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import SpaceError
 from mvt_nas.space.architecture import Architecture, Stage
-from mvt_nas.space.counting import ConstraintFactor
-from mvt_nas.space.counting import RowCounter as ValidRows
+from mvt_nas.space.counting import ConstraintFactor, RowCounter
 from mvt_nas.space.search_space import SearchSpace, load_space
 from tests.support.spaces import SPACES, everything, raw_rows
 
@@ -73,7 +75,7 @@ def test_neighbours_are_what_one_changed_code_decodes_to(name: str) -> None:
     "name",
     ["a block or none", "heads that do not divide", "a shared choice", "rules of every kind"],
 )
-def test_draws_are_uniform(name: str) -> None:
+def test_samples_are_uniform(name: str) -> None:
     space = SearchSpace(SPACES[name])
     drawn = Counter(map(tuple, space.sample(40 * space.size, seed=7).tolist()))
     assert set(drawn) == set(map(tuple, space.enumerate().tolist()))
@@ -81,13 +83,13 @@ def test_draws_are_uniform(name: str) -> None:
     assert chi2.sf(statistic, space.size - 1) > 0.01
 
 
-def test_draws_follow_the_seed() -> None:
+def test_samples_follow_the_seed() -> None:
     space = load_space("mobilevit")
     assert (space.sample(50, seed=1) == space.sample(50, seed=1)).all()
     assert (space.sample(50, seed=1) != space.sample(50, seed=2)).any()
 
 
-def test_draws_leave_the_global_random_state() -> None:
+def test_samples_leave_the_global_random_state() -> None:
     before = np.random.get_state()[1].copy()  # type: ignore[index]
     load_space("tiny").sample(5, seed=1)
     assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
@@ -200,7 +202,7 @@ def test_listing_is_the_set_written_out_by_hand(name: str, expected: set[Archite
 
 def test_size_beyond_machine_integers_is_exact() -> None:
     # Widths ascend over 16 stages: non-decreasing sequences of 16 out of 60; each stage has 3 free
-    # choices besides.
+    # further choices.
     widths = {"min": 8, "max": 480, "step": 8}
     stages = [
         {
@@ -220,12 +222,12 @@ def test_size_beyond_machine_integers_is_exact() -> None:
     assert space.size > 2**64
 
 
-def test_draws_where_counts_are_beyond_floating_point() -> None:
+def test_samples_where_counts_are_beyond_floating_point() -> None:
     # One dimension decides how many codes each of 200 others has left: 1000 where it is 0, 999
     # where it is 1.
     table = np.ones((2, 1000), dtype=bool)
     table[1, 0] = False
-    counter = ValidRows(
+    counter = RowCounter(
         [2] + [1000] * 200, [ConstraintFactor((0, other), table) for other in range(1, 201)]
     )
     assert counter.size == 1000**200 + 999**200

@@ -1,4 +1,4 @@
-"""Random architectures: every choice that the dataclasses offer, in sizes that a test can afford."""
+"""Random architectures with every choice of the dataclasses, in sizes that a test can afford."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 def random_architecture(rng: np.random.Generator) -> Architecture:
-    """Return an architecture of 2 to 6 stages at 96 to 320 px; the same generator state gives the same one."""
+    """Return a random architecture of 2 to 6 stages at 96 to 320 px.
+
+    The same state of the generator gives the same architecture.
+    """
     return Architecture(
         resolution_px=8 * int(rng.integers(12, 41)),
         stem_width=_multiple_of_8(rng, 6),
@@ -26,8 +29,7 @@ def random_architecture(rng: np.random.Generator) -> Architecture:
 def _stages(rng: np.random.Generator) -> tuple[Stage, ...]:
     stages: list[Stage] = []
     for _ in range(int(rng.integers(2, 7))):
-        # Where neighbours are equally wide and the stride is one, the first inverted residual adds
-        # its input as well.
+        # At equal widths and a stride of one, the first inverted residual adds its input as well.
         repeats = bool(stages) and _coin(rng)
         stages.append(_stage(rng, stages[-1].width if repeats else _multiple_of_8(rng, 12)))
     return tuple(stages)

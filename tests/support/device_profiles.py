@@ -1,4 +1,4 @@
-"""Device profiles made up for tests: every class of kernel and every term has a coefficient of its own."""
+"""Made-up device profiles with a different coefficient for every kernel class and term."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mvt_nas.latency.fingerprint import this_device
+from mvt_nas.hardware import this_device
 from mvt_nas.latency.model.kernels import CLASSES, TERMS
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.profile import DeviceProfile
 
 
 def predictor(seed: int = 0) -> Predictor:
-    """Return a predictor that no two classes and no two terms look alike to."""
+    """Return a predictor with different coefficients for all classes and terms."""
     rng = np.random.default_rng(seed)
     coefficients = {
         kind: {name: float(rng.uniform(0.01, 0.2)) for name in TERMS} for kind in CLASSES
@@ -23,7 +23,7 @@ def predictor(seed: int = 0) -> Predictor:
 
 
 def profile(name: str, seed: int = 0, *, here: bool = False, **changes: Any) -> DeviceProfile:
-    """Return a profile; ``here`` says that it is of this machine."""
+    """Return a profile, of this machine if ``here``."""
     device = this_device() if here else {"name": "made up"}
     settings: dict[str, Any] = {
         "predictor": predictor(seed),
@@ -35,6 +35,6 @@ def profile(name: str, seed: int = 0, *, here: bool = False, **changes: Any) -> 
 
 
 def install(folder: Path, *profiles: DeviceProfile) -> None:
-    """Put profiles into a folder of devices (``$MVT_NAS_DEVICES`` names it)."""
+    """Write profiles to a folder of devices (see ``$MVT_NAS_DEVICES``)."""
     for one in profiles:
         one.write(folder / f"{one.name}.json")

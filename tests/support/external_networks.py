@@ -1,4 +1,4 @@
-"""Small networks that know nothing of mvt-nas, for the tests of what has to work on any network."""
+"""Small networks without any part of mvt-nas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Build: TypeAlias = Callable[..., nn.Module]
 
 
 class TokenNet(nn.Module):
-    """A transformer without BatchNorm whose attention is ``nn.MultiheadAttention``."""
+    """A transformer without batch norms, with ``nn.MultiheadAttention``."""
 
     def __init__(self, depth: int = 2, width: int = 16) -> None:
         super().__init__()

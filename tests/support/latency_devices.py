@@ -1,4 +1,4 @@
-"""Made-up devices for the tests of latency models: a known time for every kernel, and a runtime that tells it."""
+"""Made-up devices with a known time for every kernel, and a runtime that returns it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# Takes the true networks before a test puts others into their place.
-import mvt_nas.latency.onnx_export  # noqa: F401
+# Imported before a test replaces the function that builds networks.
+import mvt_nas.onnx.export  # noqa: F401
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.latency.model.kernels import Kernel, Signature, kernels, signature, term
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.model.scaling_groups import BY_RESOURCE
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
+from mvt_nas.latency.timing.stopwatch import Clock
 from mvt_nas.models.lowering import lower
 from mvt_nas.models.network import Network, build_model
 from mvt_nas.space.architecture import Architecture
@@ -33,7 +34,7 @@ OTHER_SPEEDS = {
     "layout": 2.5,
     "calls": 0.6,
 }
-"""By what another device differs from a known one, for each resource."""
+"""Factors between another device and a known one, for each resource."""
 
 
 def random_networks(n: int, seed: int = 0) -> list[Architecture]:
@@ -42,7 +43,7 @@ def random_networks(n: int, seed: int = 0) -> list[Architecture]:
 
 
 def scaled(coefficients: Coefficients, speeds: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Return the coefficients of a device with other speeds, multiplied out class by class."""
+    """Return the coefficients of a device with other speeds."""
     return {
         kind: {
             name: value * speeds[BY_RESOURCE.factor(kind, name)] for name, value in terms.items()
@@ -56,7 +57,7 @@ def times_of(graphs: list[Graph], predictor: Predictor) -> NDArray[np.float64]:
 
 
 def kernel_times(graph: Graph, predictor: Predictor) -> dict[Signature, float]:
-    """Return what an exact profile would say: milliseconds by signature."""
+    """Return the milliseconds by signature in an exact profile."""
     result: dict[Signature, float] = {}
     for kernel in kernels(graph.ops):
         key = signature(kernel)
@@ -73,21 +74,28 @@ def kernel_ms(kernel: Kernel, predictor: Predictor) -> float:
 
 @dataclass
 class Machine:
-    """A device whose speed somebody else decides.
+    """A simulated device whose speed a test sets, with a clock of its own.
 
     Attributes:
-        predictor: what an inference takes at speed 1.
-        noise: scale of what is added to each call, as a share; never negative, as other programs
+        predictor: Latency of an inference at slowness 1.
+        noise: Scale of the noise of each call, as a share; never negative, since other programs
             only add time.
-        slowness: factor on everything, changed between heats.
-        measured: architectures in the order in which sessions were opened.
+        slowness: Factor on all latencies, changed between rounds.
+        measured: Architectures in the order in which sessions were opened.
+        now_s: Simulated time in seconds; only inferences take any.
     """
 
     predictor: Predictor
     noise: float = 0.01
     slowness: float = 1.0
     measured: list[str] = field(default_factory=list)
+    now_s: float = 0.0
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    @property
+    def clock(self) -> Clock:
+        """The simulated time, so that the number of timed calls does not depend on the load."""
+        return Clock(wall_s=lambda: self.now_s, cpu_s=lambda: self.now_s)
 
     @contextmanager
     def session(self, job: RuntimeJob) -> Iterator[Session]:
@@ -100,9 +108,13 @@ class Machine:
             num_classes=job.module.classifier.out_features,
         )
         ms = float(self.predictor.kernels_ms(graph)) + self.predictor.fixed_ms
-        yield _Session(
-            lambda: ms * self.slowness * (1 + self.noise * float(self.rng.exponential()))
-        )
+
+        def infer() -> float:
+            took_ms = ms * self.slowness * (1 + self.noise * float(self.rng.exponential()))
+            self.now_s += took_ms / 1000
+            return took_ms
+
+        yield _Session(infer)
 
     def kernel_times(self, job: RuntimeJob, runs: int) -> dict[Signature, float]:
         assert isinstance(job.module, Network)
@@ -123,9 +135,9 @@ class _Session:
 
 @contextmanager
 def registered(
-    machine: Machine, name: str = "made_up", *, tells_kernels: bool = False
+    machine: Machine, name: str = "made_up", *, profiles_kernels: bool = False
 ) -> Iterator[None]:
-    """Let a machine be a runtime for as long as the block lasts."""
+    """Register a machine as a runtime inside the block."""
     runtime = Runtime(
         name=name,
         summary="a made-up device",
@@ -134,8 +146,8 @@ def registered(
         trouble=lambda: None,
         session=machine.session,
         own_clock=True,
-        probe=False,
-        kernel_times=machine.kernel_times if tells_kernels else None,
+        reference_model=False,
+        kernel_times=machine.kernel_times if profiles_kernels else None,
     )
     RUNTIMES.register(name)(runtime)
     try:
@@ -147,10 +159,10 @@ def registered(
 def without_weights(
     architecture: Architecture, *, num_classes: int, task: None, seed: int
 ) -> Network:
-    """Return a network that has shapes only, in place of one with plausible weights: a made-up device asks for no more."""
+    """Return a network without weights, which is enough for a made-up device."""
     return build_model(architecture, num_classes=num_classes, device="meta")
 
 
 def other_device(fixed_ms: float = 0.5) -> Predictor:
-    """Return a device that differs from the roofline in the speed of each resource."""
+    """Return a device with another speed than the roofline in each resource."""
     return Predictor(scaled(ROOFLINE, OTHER_SPEEDS), fixed_ms, 0.0)

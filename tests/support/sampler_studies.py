@@ -10,6 +10,8 @@ import optuna
 
 from mvt_nas._typing import FloatArray
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.benchmark.problem import BenchmarkProblem
 from mvt_nas.nas.mvt.sampler import MvtSampler
 from mvt_nas.nas.problem.constraints import Feasibility
@@ -39,7 +41,8 @@ class Truth:
 
 def problem(space: SearchSpace, *costs: str, noise_sd: float = 0.0) -> BenchmarkProblem:
     feasibility = Feasibility(Predictors(CostTable(space, num_classes=10)), [])
-    objectives = (Objective("made_up", "max"), *(Objective(cost, "min") for cost in costs))
+    score = Metric("made_up", Direction.MAX, Source.EXTERNAL)
+    objectives = (Objective(score, score.direction), *map(Objective.parse, costs))
     return BenchmarkProblem("", feasibility, objectives, Truth(feasibility.known), noise_sd)
 
 

@@ -1,4 +1,7 @@
-"""Small hand-made search spaces, each with one trait that makes counting or encoding hard, and brute force over their raw codes."""
+"""Small hand-made search spaces, and brute force over their raw codes.
+
+Each space has one trait that makes counting or encoding hard.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +170,7 @@ def raw_rows(space: SearchSpace) -> NDArray[np.int32]:
 
 
 def everything(space: SearchSpace) -> set[Architecture]:
-    """Return the different architectures that rows which obey the rules decode to, one raw row after the other."""
+    """Return the distinct architectures of all rows that obey the rules, decoded one by one."""
     rows = raw_rows(space)
     return {space.decode(row) for row in rows[space.obeys(rows)]}
 

@@ -1,8 +1,8 @@
-"""What a network really executes: the kernels that torch dispatches, recorded on the meta device.
+"""Recording the kernels that PyTorch dispatches for a network, on the meta device.
 
-This knows nothing of the lowering. A dispatched operation whose output shares the storage of an
+This is independent of the lowering. A dispatched operation whose output shares the storage of an
 input is a view; every other one is a kernel. Batch norms are folded into their convolutions first,
-as a runtime does.
+as in a runtime.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KINDS = {
     "pixel_shuffle": "fold",
     "upsample_bilinear2d": "resize",
 }
-"""What torch's operations are called in the graph."""
+"""PyTorch's operation -> kind of op in the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Kernel:
     """One dispatched kernel.
 
     Attributes:
-        kind: as in the graph.
-        inputs: the tensors it reads, weights among them; a view reads its own elements, not its
+        kind: Kind of op in the graph.
+        inputs: Tensors that it reads, weights included; a view has its own elements, not its
             base's.
-        output: what it writes; of the norms the first result, since the statistics are not needed
-            at inference.
+        output: Tensor that it writes; for norms the first result, since inference does not need
+            the statistics.
     """
 
     kind: str
@@ -64,7 +64,7 @@ class Kernel:
 
 
 class KernelTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it without annotations
-    """Records the kernels dispatched under it. It keeps their tensors, so that no storage's identity is given twice."""
+    """Records dispatched kernels and keeps their tensors, so that no storage is reused."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
@@ -89,7 +89,7 @@ class KernelTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
 
 
 def kernels(model: nn.Module, image: Tensor) -> list[Kernel]:
-    """Return the kernels of one inference of a model in eval mode whose batch norms are folded."""
+    """Return the kernels of one inference of a model in eval mode with folded batch norms."""
     trace = KernelTrace()
     with torch.no_grad(), trace:
         model(image)
@@ -97,7 +97,7 @@ def kernels(model: nn.Module, image: Tensor) -> list[Kernel]:
 
 
 def fold_batch_norms(model: nn.Module) -> nn.Module:
-    """Return ``model`` with every convolution and the batch norm after it replaced by one convolution with bias, in place."""
+    """Replace every convolution and its batch norm by a convolution with bias, in place."""
     for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
         for name, conv, norm in list(_folding(sequence)):
             sequence[name] = fuse_conv_bn_eval(conv, norm)
@@ -117,7 +117,7 @@ def moved_bytes(trace: list[Kernel]) -> int:
 
 
 def peak_bytes(trace: list[Kernel], model: nn.Module) -> int:
-    """Return the largest sum, over the kernels, of the storages that exist and are still needed, the weights' left out."""
+    """Return the largest sum of live storages over the kernels, without weights."""
     weights = {identity(parameter) for parameter in model.parameters()}
     born: dict[int, int] = {}
     dies: dict[int, int] = {}
@@ -137,5 +137,5 @@ def peak_bytes(trace: list[Kernel], model: nn.Module) -> int:
 
 
 def identity(tensor: Tensor) -> int:
-    """Return what is equal for tensors that share their storage."""
+    """Return the identity of a tensor's storage."""
     return int(tensor.untyped_storage()._cdata)

@@ -505,7 +505,7 @@ def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch)
     ):
         fabric_for(AcceleratorConfig(device="cuda"))
     assert str(fabric_for(AcceleratorConfig()).strategy.precision.precision) == "32-true"
-    monkeypatch.setattr("mvt_nas.training.accelerator.find_spec", lambda name: None)
+    monkeypatch.setattr("mvt_nas.training.accelerator.installed", lambda name: False)
     with pytest.raises(
         TrainingError, match=r"^lightning-fabric is not installed; pip install 'mvt-nas\[train\]'$"
     ):

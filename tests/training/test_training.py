@@ -409,7 +409,7 @@ def test_without_tensorboard_there_are_no_curves_and_wanting_them_says_so(
 ) -> None:
     from mvt_nas.training.tensorboard import tensorboard_writer
 
-    monkeypatch.setattr("mvt_nas.training.tensorboard.find_spec", lambda name: None)
+    monkeypatch.setattr("mvt_nas.training.tensorboard.installed", lambda name: False)
     assert tensorboard_writer(TrainingFolder(tmp_path), None, 0) == []
     with pytest.raises(
         TrainingError,

@@ -1,1 +1,1 @@
-"""The MobileViT block in all its published forms and what lies between them."""
+"""The MobileViT block: all published versions, and every combination of their choices."""

@@ -12,14 +12,13 @@ from mvt_nas.blocks.graph import Graph, Size, Tensor
 def lower_multi_head(
     graph: Graph, x: Tensor, *, dim: Size, ffn_dim: Size, depth: int, norm: str, heads: int
 ) -> Tensor:
-    """Append ``depth`` layers on (B, d, P, N), which are computed as (B * P, N, d), and the last norm."""
+    """Append ``depth`` layers on (B, d, P, N) and the last norm; they compute on (B * P, N, d)."""
     batch, _, positions, count = x.shape
     tokens = (batch * positions, count, dim)
     x = graph.view(graph.transpose(x, batch, positions, count, dim), *tokens)
     for _ in range(depth):
-        x = graph.add(
-            x, _multi_head_attention(graph, _norm(graph, x, norm, "layer_norm", dim), dim, heads)
-        )
+        y = _norm(graph, x, norm, "layer_norm", dim)
+        x = graph.add(x, _multi_head_attention(graph, y, dim, heads))
         y = graph.linear(_norm(graph, x, norm, "layer_norm", dim), ffn_dim)
         x = graph.add(x, graph.linear(graph.activation(y), dim))
     x = _norm(graph, x, norm, "layer_norm", dim)
@@ -29,6 +28,7 @@ def lower_multi_head(
 def _multi_head_attention(graph: Graph, x: Tensor, dim: Size, heads: int) -> Tensor:
     groups, count, _ = x.shape
     qkv = graph.linear(x, 3 * dim)
+    # Queries, keys and values are views of one tensor; splitting the heads copies each of them.
     split = (groups * heads, count, dim // heads)
     part = graph.view(qkv, groups, count, dim)
     query = graph.transpose(part, *split)
@@ -43,7 +43,8 @@ def lower_separable(
 ) -> Tensor:
     """Append ``depth`` layers on (B, d, P, N) and the last norm; ``heads`` is not used."""
     for _ in range(depth):
-        x = graph.add(x, _separable_attention(graph, _norm(graph, x, norm, "group_norm", dim), dim))
+        y = _norm(graph, x, norm, "group_norm", dim)
+        x = graph.add(x, _separable_attention(graph, y, dim))
         y = graph.conv(_norm(graph, x, norm, "group_norm", dim), ffn_dim, bias=True)
         x = graph.add(x, graph.conv(graph.activation(y), dim, bias=True))
     return _norm(graph, x, norm, "group_norm", dim)
@@ -59,7 +60,9 @@ def _separable_attention(graph: Graph, x: Tensor, dim: Size) -> Tensor:
 
 
 def _norm(graph: Graph, x: Tensor, norm: str, native: str, dim: Size) -> Tensor:
-    """Append a token norm; the one that the layout does not suit is wrapped in two transposes."""
+    """Append a token norm; a norm other than the layout's ``native`` one needs two transposes."""
     if norm == native:
         return graph.norm(x, norm, dim)
-    return graph.transpose(graph.norm(graph.transpose(x, *x.shape), norm, dim), *x.shape)
+    # Only sizes count, so the transposed shape need not be written in its real order.
+    y = graph.norm(graph.transpose(x, *x.shape), norm, dim)
+    return graph.transpose(y, *x.shape)

@@ -1,6 +1,6 @@
-"""The choices of a MobileViT block.
+"""The configuration of a MobileViT block.
 
-The published blocks are points:
+The published blocks are these configurations:
 
 | block | attention | local_conv | fusion | fusion_kernel | residual |
 |---|---|---|---|---|---|
@@ -9,8 +9,8 @@ The published blocks are points:
 | v3 on v1 (2209.15159) | multi_head | depthwise | local | 1 | yes |
 | v3 on v2 (2209.15159) | separable | depthwise | local | 1 | yes |
 
-The fields after ``residual`` say in what else the authors' blocks differ; their defaults follow the
-attention, as published.
+The fields after ``residual`` are further differences between the authors' blocks; their defaults
+follow the attention, as published.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _FUSED = {"fusion": ("input", "local")}
 @BLOCKS.register("mobilevit")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileViT(Block):
-    """A local convolution, a transformer over unfolded patches, and the fusion of what both saw.
+    """A local convolution, a transformer over unfolded patches, and the fusion of their features.
 
-    Every field is documented where it is declared; ``ffn_multiplier`` may be given in place of
+    Every field is documented where it is declared. Files may give ``ffn_multiplier`` in place of
     ``ffn_dim``.
     """
 

@@ -1,8 +1,8 @@
-"""Lowering of the MobileViT block (kernel by kernel what ``module.py`` executes).
+"""Lowering of the MobileViT block: the kernels that ``module.py`` executes.
 
-The block has two parts that are lowered apart when cost tables are compiled: the *tokens* (unfold,
-transformer, fold) and the *convolutions* around them. Sizes may be arrays; names, patch and map
-side are plain values.
+The block has two parts that are lowered separately when cost tables are compiled: the *tokens*
+(unfold, transformer, fold) and the *convolutions* around them. Sizes may be arrays; names, patch
+and map side are plain values.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from mvt_nas.blocks.base import LOWERINGS, Lowering, Segment
+from mvt_nas.blocks.base import LOWERINGS, BlockPart, Lowering
 from mvt_nas.blocks.graph import Graph, Size, Tensor
 from mvt_nas.blocks.mobilevit.attention_lowering import lower_multi_head, lower_separable
 from mvt_nas.blocks.mobilevit.config import MobileViT
@@ -18,9 +18,8 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 
 def round_up(size: int, patch: int) -> int:
     """Return the smallest multiple of ``patch`` that is at least ``size``."""
-    return (
-        (size + patch - 1) // patch * patch
-    )  # no negative operands: an ONNX trace divides towards zero
+    # No negative operands: a traced division in ONNX rounds towards zero.
+    return (size + patch - 1) // patch * patch
 
 
 def lower_tokens(
@@ -36,17 +35,22 @@ def lower_tokens(
     ffn_dim: Size,
     transformer_depth: int,
 ) -> Tensor:
-    """Append unfold, ``transformer_depth`` layers, the last norm and fold; return global features shaped like ``local``, (B, d, H, W)."""
+    """Append unfold, ``transformer_depth`` layers, the last norm and fold.
+
+    Returns:
+        The global features, (B, d, H, W) like ``local``.
+    """
     side = local.shape[2]
     grown = round_up(side, patch)
-    x = graph.resize(local, grown, grown) if resize == "local" and grown != side else local
+    resizes = resize == "local" and grown != side
+    x = graph.resize(local, grown, grown) if resizes else local
     x = graph.unfold(x, patch)
     layers = lower_multi_head if attention == "multi_head" else lower_separable
     x = layers(
         graph, x, dim=dim, ffn_dim=ffn_dim, depth=transformer_depth, norm=norm, heads=heads or 1
     )
     x = graph.fold(x, patch, grown, grown)
-    return graph.resize(x, side, side) if resize == "local" and grown != side else x
+    return graph.resize(x, side, side) if resizes else x
 
 
 def lower_convolutions(
@@ -66,7 +70,11 @@ def lower_convolutions(
     residual: bool,
     tokens: Callable[[Graph, Tensor], Tensor],
 ) -> Tensor:
-    """Append local convolutions, ``tokens``, projection, fusion and residual; return the block's output, (B, C, H', W')."""
+    """Append local convolutions, ``tokens``, projection, fusion and residual.
+
+    Returns:
+        The block's output, (B, C, H', W').
+    """
     grown = round_up(x.shape[2], patch)
     if resize == "input" and grown != x.shape[2]:
         x = graph.resize(x, grown, grown)
@@ -97,17 +105,21 @@ def _convolutions_with_call(graph: Graph, x: Tensor, **choices: object) -> Tenso
     return lower_convolutions(graph, x, tokens=Graph.call, **choices)  # type: ignore[arg-type]  # by CONVOLUTIONS.fields
 
 
-def _alike(side: int, fields: Mapping[str, Any]) -> Hashable:
-    """Return what decides on the kernels of the convolutions: of patch and resize only the side to which they enlarge the map."""
+def _kernel_key(side: int, fields: Mapping[str, Any]) -> Hashable:
+    """Return the key of the kernels of the convolutions.
+
+    Patch and resize matter only by the side to which they enlarge the map.
+    """
     rest = (fields[name] for name in CONVOLUTIONS.scalars if name not in ("patch", "resize"))
     return (side, _grown(side, fields["patch"], fields["resize"]), *rest)
 
 
 def _grown(side: int, patch: int, resize: str) -> int:
+    """Return the side of the block's output map."""
     return round_up(side, patch) if resize == "input" else side
 
 
-CONVOLUTIONS = Segment(
+CONVOLUTIONS = BlockPart(
     lower=_convolutions_with_call,
     scalars=(
         "patch",
@@ -121,9 +133,9 @@ CONVOLUTIONS = Segment(
         "residual",
     ),
     arrays=("width", "dim"),
-    alike=_alike,
+    kernel_key=_kernel_key,
 )
-TOKENS = Segment(
+TOKENS = BlockPart(
     lower=lower_tokens,
     scalars=("attention", "norm", "patch", "resize", "heads"),
     arrays=("dim", "ffn_dim"),
@@ -136,7 +148,7 @@ LOWERINGS.register("mobilevit")(
         inner=TOKENS,
         output_side=_grown,
         output_side_fields=("patch", "resize"),
-        held=lambda fusion: bool(fusion == "local"),
-        held_fields=("fusion",),
+        keeps_input=lambda fusion: bool(fusion == "local"),
+        keeps_input_fields=("fusion",),
     )
 )

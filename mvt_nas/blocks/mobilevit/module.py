@@ -1,4 +1,4 @@
-"""Forward of the MobileViT block (see ``lowering.py`` for its lowering).
+"""The module of the MobileViT block (see ``lowering.py`` for its kernels).
 
 Source: arXiv 2110.02178 §3.1 (v1), 2206.02680 §3 (v2), 2209.15159 §3 (v3); written from the
 descriptions.
@@ -22,7 +22,7 @@ from mvt_nas.blocks.mobilevit.transformer import (
 
 
 class TokenMixer(nn.Module):
-    """Unfold, transformer layers, last norm, fold: the global features, shaped like the local ones."""
+    """Unfold, transformer layers, last norm, fold: from local features to global ones."""
 
     def __init__(self, block: MobileViT, dropout: float) -> None:
         super().__init__()
@@ -68,21 +68,19 @@ def _layer(
         narrow: nn.Module = nn.Linear(block.ffn_dim, block.dim)
     else:
         attention = SeparableAttention(block.dim)
-        widen, narrow = (
-            nn.Conv2d(block.dim, block.ffn_dim, 1),
-            nn.Conv2d(block.ffn_dim, block.dim, 1),
-        )
+        widen = nn.Conv2d(block.dim, block.ffn_dim, 1)
+        narrow = nn.Conv2d(block.ffn_dim, block.dim, 1)
     return TransformerLayer(attention, norms, widen, narrow, dropout)
 
 
 @MODULES.register("mobilevit")
 class MobileViTBlock(nn.Module):
-    """Local convolutions, transformer over patches, projection, fusion, residual, as ``block`` chooses.
+    """Local convolutions, transformer over patches, projection, fusion and residual.
 
     Args:
-        width: channels C of input and output.
-        block: the choices.
-        dropout: probability after attention and in the feed-forward network, in training.
+        width: Channels C of input and output.
+        block: Configuration of the block.
+        dropout: Probability after attention and in the feed-forward network, in training.
     """
 
     def __init__(self, width: int, block: MobileViT, dropout: float = 0.0) -> None:
@@ -104,20 +102,23 @@ class MobileViTBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, C, H', W') for (B, C, H, W); H' is larger than H only under ``resize: input``."""
+        """Return (B, C, H', W') for (B, C, H, W).
+
+        H' is larger than H only for ``resize: input`` where the patch does not divide H.
+        """
         if self.block.resize == "input":
             x = self._resize(x, self._grown(x))
         local = self.local_project(self.local_conv(x))  # (B, d, H, W)
         y: Tensor = self.project(self._global(local))
         if self.block.fusion != "none":
             parts = (x if self.block.fusion == "input" else local, y)
-            y = self.fuse(
-                torch.cat(parts if self.block.concat_order == "global_last" else parts[::-1], dim=1)
-            )
+            if self.block.concat_order == "global_first":
+                parts = parts[::-1]
+            y = self.fuse(torch.cat(parts, dim=1))
         return x + y if self.block.residual else y
 
     def dilate(self, dilation: int) -> None:
-        """Let the local convolution see as far as it did before stages in front of the block lost their strides.
+        """Dilate the local convolution, to keep its receptive field where strides were removed.
 
         Source: the releases of MobileViT and MobileViTv2, of which only the second does so.
         """
@@ -128,7 +129,9 @@ class MobileViTBlock(nn.Module):
             convolution.padding = ((self.block.local_kernel - 1) // 2 * dilation,) * 2
 
     def _global(self, local: Tensor) -> Tensor:
-        grown, side = self._grown(local), (local.shape[2], local.shape[3])
+        """Return the features of the transformer, resized to and fro where patches do not fit."""
+        grown = self._grown(local)
+        side = (local.shape[2], local.shape[3])
         return self._resize(self.tokens(self._resize(local, grown)), side)
 
     def _grown(self, x: Tensor) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""Transformer layers of the MobileViT block, in the two token layouts (see ``attention.py`` for their lowering).
+"""Transformer layers of the MobileViT block, in the two token layouts.
 
 ``multi_head`` works on (B * P, N, d), ``separable`` on (B, d, P, N), where P counts the positions
-inside a patch and N the patches. Copies are explicit, so that every kernel of the lowering is one
-that runs.
+inside a patch and N the patches. Copies are explicit, so that the layers run exactly the kernels
+that ``attention_lowering.py`` lists.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class TokenNorm(nn.Module):
     """Layer norm over the channels, or group norm with one group, in either layout.
 
     Args:
-        kind: ``"layer_norm"`` or ``"group_norm"``.
-        dim: channels d.
+        kind: Kind of norm, ``"layer_norm"`` or ``"group_norm"``.
+        dim: Channels d.
         positions: P where the layout is (B * P, N, d); ``None`` where it is (B, d, P, N).
     """
 
@@ -33,15 +33,17 @@ class TokenNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the normed tokens in the shape of ``x``."""
         if self.kind == "layer_norm":
-            return (
-                self._layer(x)
-                if self.positions
-                else copy(self._layer(copy(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2))
-            )
+            if self.positions:
+                return self._layer(x)
+            # Layer norm needs the channels last.
+            y = self._layer(copy(x.permute(0, 2, 3, 1)))
+            return copy(y.permute(0, 3, 1, 2))
         if self.positions is None:
             return self._group(x)
+        # Group norm needs the channels second, and all tokens of a sample together.
         tokens = x.view(-1, self.positions, *x.shape[1:])
-        return copy(self._group(copy(tokens.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)).view(x.shape)
+        y = self._group(copy(tokens.permute(0, 3, 1, 2)))
+        return copy(y.permute(0, 2, 3, 1)).view(x.shape)
 
     def _layer(self, x: Tensor) -> Tensor:
         return functional.layer_norm(x, self.weight.shape, self.weight, self.bias)
@@ -67,9 +69,8 @@ class MultiHeadAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (G, N, d) for (G, N, d)."""
         query, key, value = (self._split(part) for part in self.qkv(x).chunk(3, dim=-1))
-        scores = torch.bmm(
-            query * query.shape[-1] ** -0.5, key.transpose(1, 2)
-        )  # (G * heads, N, N)
+        scale = query.shape[-1] ** -0.5
+        scores = torch.bmm(query * scale, key.transpose(1, 2))  # (G * heads, N, N)
         y = torch.bmm(self.dropout(torch.softmax(scores, dim=-1)), value)
         y = y.view(-1, self.heads, *y.shape[1:]).transpose(1, 2)  # (G, N, heads, d / heads)
         out: Tensor = self.project(copy(y).view(x.shape))
@@ -82,7 +83,9 @@ class MultiHeadAttention(nn.Module):
 
 
 class SeparableAttention(nn.Module):
-    """Separable self-attention: one context vector per position inside the patch, linear in the number of patches.
+    """Separable self-attention, linear in the number of patches.
+
+    It has one context vector per position inside the patch.
 
     Source: arXiv 2206.02680 §3.2, eq. 1.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def load(folder: Path, auto: str = "AutoModelForImageClassification") -> nn.Module:
     """Return the model in a folder that has just been written here, in evaluation mode; ``auto`` loads what needs no code."""
-    from mvt_nas.latency.runtime import silence_output
+    from mvt_nas._optional import silence_output
 
     with silence_output(), _without_progress():
         model: nn.Module = (

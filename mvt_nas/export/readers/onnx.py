@@ -15,7 +15,7 @@ def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in an ``.onnx`` file; ``None`` for other files."""
     if path.suffix != ".onnx" or path.is_dir():
         return None
-    from mvt_nas.latency.onnx_file import load_onnx
+    from mvt_nas.onnx.file import load_onnx
 
     try:
         properties = {entry.key: entry.value for entry in load_onnx(path).metadata_props}

@@ -24,8 +24,8 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
     import numpy
     import torch
 
+    from mvt_nas._optional import silence_output
     from mvt_nas.export.inference_module import inference_module, output_names
-    from mvt_nas.latency.runtime import silence_output
 
     path = folder / f"{subject.name}.mlpackage"
     with (

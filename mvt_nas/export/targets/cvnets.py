@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
 
@@ -127,11 +127,11 @@ def _built(
 
     from mvt_nas.export.cvnets.roundtrip import CvnetsRoundtrip
 
-    if find_spec("cvnets") is None or find_spec("options") is None:
+    if not installed("cvnets") or not installed("options"):
         return None, None, (_NOT_BUILT,)
-    installed = CvnetsRoundtrip(name, files)
-    installed.run(np.zeros(subject.input_shape, dtype=np.float32))
-    return installed.params, installed.run, ()
+    roundtrip = CvnetsRoundtrip(name, files)
+    roundtrip.run(np.zeros(subject.input_shape, dtype=np.float32))
+    return roundtrip.params, roundtrip.run, ()
 
 
 def _refusal(task: Task) -> str | None:

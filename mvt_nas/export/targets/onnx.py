@@ -19,7 +19,7 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.onnx`` and return what ONNX Runtime makes of it."""
     import onnx
 
-    from mvt_nas.external_models.onnx_shapes import count_weights
+    from mvt_nas.onnx.weights import count_weights
 
     path = folder / f"{subject.name}.onnx"
     trace(subject, path)
@@ -34,7 +34,7 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
 def trace(subject: ExportModel, path: Path) -> None:
     """Write the network alone, for batches of any size."""
     from mvt_nas.export.inference_module import inference_module, output_names
-    from mvt_nas.latency.onnx_export import trace_to_onnx
+    from mvt_nas.onnx.export import trace_to_onnx
 
     # Two images: a trace of one could take the batch for an axis that is always of size one.
     trace_to_onnx(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
 
@@ -44,7 +44,7 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
     words.write_text(readme(subject, name), encoding="utf-8")
     if read_architecture(model).architecture != subject.architecture:
         raise ExportError(f"{model}: reads back as another architecture")
-    if find_spec("timm") is None:
+    if not installed("timm"):
         return ExportedFiles((model, weights, words), None, None, notes=(_NOT_BUILT,))
     made = _made(model, name)
     return ExportedFiles(
@@ -54,7 +54,7 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
 
 def _made(path: Path, name: str) -> nn.Module:
     """Return the network of a file that has just been written here, as timm makes it."""
-    from mvt_nas.latency.runtime import silence_output
+    from mvt_nas._optional import silence_output
 
     module = sys.modules[name] = ModuleType(name)  # timm looks a model's module up by its name
     module.__file__ = str(path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
 
@@ -62,7 +62,7 @@ def write(subject: ExportModel, folder: Path) -> ExportedFiles:
         *([] if native else [_CODE.format(reason=reason)]),
         *([_COLOURS] if native and native["model_type"] == FIRST else []),
     )
-    if find_spec("transformers") is None:
+    if not installed("transformers"):
         return ExportedFiles(files, None, None, notes=(*notes, _NOT_LOADED))
     from mvt_nas.export.huggingface.loading import load
 
@@ -94,7 +94,7 @@ def _write_segmenter(subject: ExportModel, folder: Path) -> ExportedFiles:
     files = tuple(
         folder / name for name in ("config.json", "model.safetensors", "preprocessor_config.json")
     )
-    if find_spec("transformers") is None:
+    if not installed("transformers"):
         return ExportedFiles(files, None, None, notes=(_SMALL, _NOT_LOADED))
     from mvt_nas.export.huggingface.loading import load
 

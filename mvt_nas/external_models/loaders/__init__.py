@@ -1,1 +1,1 @@
-"""The forms that a foreign network may come in, a file each (see ``mvt_nas/external_models/base.py``)."""
+"""Loaders, one module per format of external models (see ``mvt_nas/external_models/base.py``)."""

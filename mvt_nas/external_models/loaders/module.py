@@ -1,7 +1,7 @@
-"""A network in PyTorch: what a function of an importable module returns, counted by running it once.
+"""Loader for PyTorch modules that a function of an importable Python module returns.
 
-The function is the user's own code and runs as such; only what it prints goes to standard error,
-where it is in nobody's way.
+Costs are counted by running the network once. The function is the user's own code; its output goes
+to standard error, so that it does not mix with the output of mvt-nas.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas._optional import first_line
 from mvt_nas.errors import BaselineError, nearest
 from mvt_nas.external_models.base import DEFAULT_PX, LOADERS, ExternalModel, ExternalModelLoader
-from mvt_nas.external_models.costs import costs_of
+from mvt_nas.external_models.graph_recorder import count_costs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,17 +25,21 @@ if TYPE_CHECKING:
 _SPELLING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-def open_module(source: str, resolution_px: int | None) -> ExternalModel:
-    """Return the network that ``MODULE:FUNCTION`` makes (see :class:`mvt_nas.external_models.base.ExternalModelLoader`)."""
+def load(source: str, resolution_px: int | None) -> ExternalModel:
+    """Load the network that ``MODULE:FUNCTION`` returns.
+
+    See :class:`~mvt_nas.external_models.base.ExternalModelLoader`.
+    """
     module, _, function = source.partition(":")
     side = resolution_px or DEFAULT_PX
-    with _here_on_path(), contextlib.redirect_stdout(sys.stderr):
-        network = _made(source, _function(_imported(module, source), function, source))
-        costs, notes = _counted(source, network, (1, 3, side, side))
+    with _working_directory_on_path(), contextlib.redirect_stdout(sys.stderr):
+        build = _find_function(_import(module, source), function, source)
+        network = _build(source, build)
+        costs, notes = _count(source, network, (1, 3, side, side))
     return ExternalModel(function, side, network, costs, notes)
 
 
-def _imported(name: str, source: str) -> Any:
+def _import(name: str, source: str) -> Any:
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
@@ -49,7 +54,7 @@ def _imported(name: str, source: str) -> Any:
         raise BaselineError(f"{source}: importing {name} fails: {_reason(error)}") from error
 
 
-def _function(module: Any, name: str, source: str) -> Callable[[], Any]:
+def _find_function(module: Any, name: str, source: str) -> Callable[[], Any]:
     found = getattr(module, name, None)
     if not callable(found):
         callables = [other for other in vars(module) if callable(getattr(module, other))]
@@ -60,7 +65,7 @@ def _function(module: Any, name: str, source: str) -> Callable[[], Any]:
     return function
 
 
-def _made(source: str, function: Callable[[], Any]) -> nn.Module:
+def _build(source: str, function: Callable[[], Any]) -> nn.Module:
     import torch
     from torch import nn
 
@@ -78,7 +83,7 @@ def _made(source: str, function: Callable[[], Any]) -> nn.Module:
     return network
 
 
-def _counted(
+def _count(
     source: str, network: nn.Module, shape: tuple[int, int, int, int]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     import torch
@@ -86,28 +91,29 @@ def _counted(
     from mvt_nas.external_models.torch_trace import trace
     from mvt_nas.models.synthetic import random_images
 
+    images = torch.from_numpy(random_images(shape))
     try:
-        recording = trace(
-            network.to("cpu", torch.float32).eval(), torch.from_numpy(random_images(shape))
-        )
+        recorder = trace(network.to("cpu", torch.float32).eval(), images)
     except Exception as error:
         raise BaselineError(
-            f"{source}: the network fails on a picture of shape {shape}: {_reason(error)}"
+            f"{source}: the network fails on an image of shape {shape}: {_reason(error)}"
         ) from error
+    params = sum(parameter.numel() for parameter in network.parameters())
     try:
-        return costs_of(recording, sum(parameter.numel() for parameter in network.parameters()))
+        return count_costs(recorder, params)
     except BaselineError as error:
         raise BaselineError(f"{source}: {error}") from None
 
 
 def _reason(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    """Return the type and the first line of an exception."""
+    line = first_line(error)
+    return f"{type(error).__name__}: {line[:200]}" if line else type(error).__name__
 
 
 @contextlib.contextmanager
-def _here_on_path() -> Iterator[None]:
-    """Let modules in the current directory be imported inside the block."""
+def _working_directory_on_path() -> Iterator[None]:
+    """Make modules in the working directory importable inside the block."""
     here = os.getcwd()
     sys.path.insert(0, here)
     try:
@@ -117,8 +123,8 @@ def _here_on_path() -> Iterator[None]:
             sys.path.remove(here)
 
 
-LOADERS.register("module")(
-    ExternalModelLoader(
-        "MODULE:FUNCTION", lambda source: _SPELLING.fullmatch(source) is not None, open_module
-    )
-)
+def _takes(source: str) -> bool:
+    return _SPELLING.fullmatch(source) is not None
+
+
+LOADERS.register("module")(ExternalModelLoader("MODULE:FUNCTION", _takes, load))

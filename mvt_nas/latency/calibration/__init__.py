@@ -1,1 +1,1 @@
-"""Making profiles and judging them: which networks, in which heats, and what is fitted to them."""
+"""Making and evaluating device profiles: network selection, measurement sessions, fits."""

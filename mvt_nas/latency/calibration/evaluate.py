@@ -1,4 +1,4 @@
-"""``mvt-nas latency evaluate``: whether a profile still holds on this machine, by networks that it has never seen."""
+"""Evaluation of a profile on this machine, on new networks (``mvt-nas latency evaluate``)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ from mvt_nas.latency.calibration.measurement_session import (
 from mvt_nas.latency.model.prediction_error import prediction_error, scale_between
 from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.latency.timing.stopwatch import Clock
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 
 HOLDS_MAPE = 0.05
-"""A profile holds where its mean error, after the factor of the machine's speed, is at most
-this."""
+"""Largest mean error, after scaling by the machine's speed, at which a profile is valid."""
+
+DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Predictions beside fresh measurements.
+    """Predictions and new measurements of the same networks.
 
     Attributes:
-        networks: titles.
-        measured_ms: as measured, on the machine at its quickest.
-        predicted_ms: by the profile, its ``scale`` not applied.
-        covered: share of the measurements inside the predictions' intervals, after the scale.
-        outside: how many networks have kernels unlike any that was calibrated.
-        noise_floor: by what two measurements of one network differ on average, see
+        networks: Titles of the networks.
+        measured_ms: Measured latencies in the fastest round, in milliseconds.
+        predicted_ms: Latencies predicted by the profile, without ``scale``.
+        covered: Share of the measurements inside the predictions' intervals, after scaling.
+        outside: Number of networks with kernels unlike any calibrated one.
+        noise_floor: Mean difference between two measurements of one network, see
             :class:`~mvt_nas.latency.calibration.median_polish.SessionEffects`.
-        scale: the one factor by which this machine is slower now than the profile says.
+        scale: Factor by which this machine is slower now than the profile.
     """
 
     networks: tuple[str, ...]
@@ -52,33 +54,33 @@ class Evaluation:
 
     @property
     def after_scale(self) -> dict[str, float]:
-        """Figures of quality with the predictions times the scale."""
+        """Error statistics of the predictions times the scale."""
         return prediction_error(np.array(self.predicted_ms) * self.scale, self.measured_ms)
 
     @property
     def before_scale(self) -> dict[str, float]:
-        """Figures of quality with the predictions as they are."""
+        """Error statistics of the predictions without the scale."""
         return prediction_error(self.predicted_ms, self.measured_ms)
 
     @property
     def holds(self) -> bool:
-        """Whether the profile may be trusted here, up to the scale."""
+        """Whether the profile is valid on this machine, up to the scale."""
         return self.after_scale["mape"] <= HOLDS_MAPE
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the evaluation as plain data; the figures are those after the scale."""
-        pairs = zip(self.networks, self.measured_ms, self.predicted_ms, strict=True)
+        """Return the evaluation as plain data; the error statistics are those after scaling."""
+        triples = zip(self.networks, self.measured_ms, self.predicted_ms, strict=True)
         return {
             **self.after_scale,
-            "scale": round(self.scale, 5),
-            "noise_floor": round(self.noise_floor, 5),
-            "covered": round(self.covered, 5),
+            "scale": round(self.scale, DIGITS),
+            "noise_floor": round(self.noise_floor, DIGITS),
+            "covered": round(self.covered, DIGITS),
             "outside": self.outside,
             "holds": self.holds,
             "without_scale": self.before_scale,
             "networks": [
-                {"network": name, "measured_ms": ms, "predicted_ms": there}
-                for name, ms, there in pairs
+                {"network": name, "measured_ms": measured, "predicted_ms": predicted}
+                for name, measured, predicted in triples
             ],
         }
 
@@ -86,7 +88,9 @@ class Evaluation:
 def fresh_networks(
     profile: DeviceProfile, space: SearchSpace, n: int, seed: int
 ) -> list[tuple[str, Architecture]]:
-    """Return ``n`` random networks of a space and its published ones, none of which the profile was fitted to.
+    """Return networks that the profile was not fitted to, with titles.
+
+    They are ``n`` random networks of a space and, in addition, its published ones.
 
     Raises:
         LatencyError: the space has too few networks.
@@ -95,21 +99,22 @@ def fresh_networks(
     published = {
         zoo(name).key: (name, zoo(name)) for name in published_names() if space.contains(zoo(name))
     }
+    # More than n are drawn, since some occur twice or are excluded.
     drawn = {
-        a.key: a
-        for a in space.decode_many(space.sample(4 * n + 20, seed))
-        if a.key not in published
+        architecture.key: architecture
+        for architecture in space.decode_many(space.sample(4 * n + 20, seed))
     }
-    fresh = [
-        (f"random{number}", a)
-        for number, a in enumerate((a for a in drawn.values() if a.key not in fitted), start=1)
-    ]
-    if len(fresh) < n:
+    excluded = fitted | set(published)
+    new = [architecture for key, architecture in drawn.items() if key not in excluded]
+    if len(new) < n:
         raise LatencyError(
-            f"{space.name} has no {n} networks to which {profile.name} was not fitted; a smaller n"
-            " does it"
+            f"{space.name} has no {n} networks to which {profile.name} was not fitted; choose a"
+            " smaller n"
         )
-    return [*fresh[:n], *(named for key, named in published.items() if key not in fitted)]
+    random = [
+        (f"random{number}", architecture) for number, architecture in enumerate(new[:n], start=1)
+    ]
+    return [*random, *(named for key, named in published.items() if key not in fitted)]
 
 
 def evaluate_profile(
@@ -121,31 +126,34 @@ def evaluate_profile(
     minutes: float = 8.0,
     passes: int = 2,
     listener: Listener | None = None,
+    clock: Clock | None = None,
 ) -> Evaluation:
-    """Return predictions beside fresh measurements under the profile's own settings.
+    """Measure new networks with the profile's own settings, and compare with its predictions.
 
     Args:
-        profile: what to evaluate.
-        space: from which fresh networks are drawn.
-        n: random networks; the published ones come on top.
-        seed: of the draw.
-        minutes: for everything, about.
-        passes: how often each network is measured.
-        listener: is told each heat.
+        profile: profile to evaluate.
+        space: space from which networks are drawn.
+        n: number of random networks; the published ones are added.
+        seed: random seed.
+        minutes: approximate total duration, in minutes.
+        passes: number of measurements of each network.
+        listener: called after each round of measurements.
+        clock: source of time; the clocks of this process by default.
 
     Raises:
         LatencyError: the profile's runtime cannot be used here.
     """
     networks = fresh_networks(profile, space, n, seed)
-    campaign = MeasurementSession(tuple(networks), settings_of(profile, seed), minutes, passes)
-    return compare(profile, networks, run_session(campaign, listener=listener))
+    session = MeasurementSession(tuple(networks), settings_of(profile, seed), minutes, passes)
+    results = run_session(session, listener=listener, clock=clock)
+    return compare(profile, networks, results)
 
 
 def settings_of(profile: DeviceProfile, seed: int = 0) -> TimingSettings:
-    """Return how the profile was measured.
+    """Return the settings with which a profile was measured.
 
     Raises:
-        LatencyError: it was not measured by this program, so that nobody can repeat it.
+        LatencyError: the profile rests on published figures, which cannot be measured again.
     """
     if profile.source != "measured":
         raise LatencyError(
@@ -166,28 +174,26 @@ def settings_of(profile: DeviceProfile, seed: int = 0) -> TimingSettings:
 def compare(
     profile: DeviceProfile, networks: Sequence[tuple[str, Architecture]], results: SessionResults
 ) -> Evaluation:
-    """Return what a profile predicts beside what was measured."""
-    tied = results.tied()
-    predict, batch_size, classes = (
-        profile.predictor.predict,
-        profile.batch_size,
-        profile.num_classes,
-    )
+    """Compare the predictions of a profile with measurements."""
+    effects = results.effects()
     predictions = [
-        predict(architecture, batch_size=batch_size, num_classes=classes)
+        profile.predictor.predict(
+            architecture, batch_size=profile.batch_size, num_classes=profile.num_classes
+        )
         for _, architecture in networks
     ]
-    measured = np.array([tied.ms[architecture.key] for _, architecture in networks])
-    scale = scale_between([p.ms for p in predictions], measured)
+    measured = np.array([effects.ms[architecture.key] for _, architecture in networks])
+    scale = scale_between([prediction.ms for prediction in predictions], measured)
     inside = [
-        p.low_ms <= ms / scale <= p.high_ms for p, ms in zip(predictions, measured, strict=True)
+        prediction.low_ms <= ms / scale <= prediction.high_ms
+        for prediction, ms in zip(predictions, measured, strict=True)
     ]
     return Evaluation(
         networks=tuple(name for name, _ in networks),
-        measured_ms=tuple(round(float(ms), 5) for ms in measured),
-        predicted_ms=tuple(round(p.ms, 5) for p in predictions),
+        measured_ms=tuple(round(float(ms), DIGITS) for ms in measured),
+        predicted_ms=tuple(round(prediction.ms, DIGITS) for prediction in predictions),
         covered=float(np.mean(inside)),
-        outside=sum(p.outside > 0 for p in predictions),
-        noise_floor=tied.noise,
+        outside=sum(prediction.outside > 0 for prediction in predictions),
+        noise_floor=effects.noise,
         scale=scale,
     )

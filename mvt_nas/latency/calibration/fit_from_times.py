@@ -1,19 +1,27 @@
-"""``mvt-nas latency fit``: a profile from the times of whole networks, drawn towards the most similar known device."""
+"""Profiles from the times of whole networks alone (``mvt-nas latency fit``)."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.errors import LatencyError, listing, nearest
-from mvt_nas.latency.calibration.calibrate import check_name, known_base_profiles
+from mvt_nas.latency.calibration.calibrate import (
+    DIGITS,
+    check_name,
+    known_base_profiles,
+    predicted_ms,
+)
 from mvt_nas.latency.calibration.latency_csv import LatencyRow
-from mvt_nas.latency.model.fit import describe_recipe, fit_model
+from mvt_nas.latency.model.fit import describe_fit, fit_model
 from mvt_nas.latency.model.fit_networks import LEAST_NETWORKS
 from mvt_nas.latency.model.prediction_error import prediction_error
+from mvt_nas.latency.model.predictor import Coefficients
 from mvt_nas.latency.model.roofline import NAME as ROOFLINE_NAME
 from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.profile import DeviceProfile
@@ -21,20 +29,21 @@ from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.models.lowering import lower
 
 LEAVE_ONE_OUT_UP_TO = 40
+"""Largest number of networks that are held out one at a time, rather than a tenth of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimesOrigin:
-    """Where whole-network times come from.
+    """Origin of whole-network times.
 
     Attributes:
-        name: of the profile.
-        device: what the networks ran on, in words.
-        runtime: its name.
-        source: ``measured by hand``, or where the figures were published.
-        threads: that one inference used; ``None`` where nobody says.
-        dtype: data type.
-        batch_size: images per inference.
+        name: Name of the profile.
+        device: Description of the device.
+        runtime: Name of the runtime.
+        source: ``measured by hand``, or the publication with the figures.
+        threads: Threads of one inference; ``None`` where they are unknown.
+        dtype: Data type of the inference.
+        batch_size: Images per inference.
     """
 
     name: str
@@ -50,21 +59,22 @@ def profile_from_times(
     measurements: Sequence[LatencyRow],
     origin: TimesOrigin,
     *,
-    donor: str | None = None,
+    base_profile: str | None = None,
     penalty: float | None = None,
 ) -> DeviceProfile:
-    """Return a profile from whole-network times alone; its quality is judged by leaving networks out, one by one.
+    """Return a profile fitted to whole-network times; its quality is that on held-out networks.
 
     Args:
-        measurements: at least four.
-        origin: where they come from.
-        donor: profile whose proportions are kept, or ``roofline``; the one that fits best without.
-        penalty: how hard the factors over the donor are drawn together; chosen by cross-validation
-            without one.
+        measurements: latencies of at least four networks.
+        origin: origin of the latencies.
+        base_profile: profile whose relative kernel costs serve as the prior, or ``roofline``; the
+            one that fits best by default.
+        penalty: strength of the penalty on differences between the factors; chosen by
+            cross-validation by default.
 
     Raises:
-        LatencyError: too few measurements, no such donor, or a name or a penalty that is not
-            allowed.
+        LatencyError: there are too few measurements, the base profile is unknown, or a name or the
+            penalty is not allowed.
     """
     check_name(origin.name)
     if penalty is not None and not 0 <= penalty < float("inf"):
@@ -74,16 +84,22 @@ def profile_from_times(
             f"{len(measurements)} networks with a figure are too few; at least {LEAST_NETWORKS},"
             " better ten"
         )
-    graphs = [lower(one.architecture, batch_size=origin.batch_size) for one in measurements]
-    ms = np.array([one.ms for one in measurements])
-    donors = known_base_profiles(but=origin.name) if donor is None else {donor: _donor(donor)}
+    graphs = [lower(row.architecture, batch_size=origin.batch_size) for row in measurements]
+    ms = np.array([row.ms for row in measurements])
+    if base_profile is None:
+        base_profiles = known_base_profiles(but=origin.name)
+    else:
+        base_profiles = {base_profile: _base_coefficients(base_profile)}
     model = fit_model(
-        graphs, ms, donors=donors, penalty=penalty, leave_one_out=len(ms) <= LEAVE_ONE_OUT_UP_TO
+        graphs,
+        ms,
+        base_profiles=base_profiles,
+        penalty=penalty,
+        leave_one_out=len(ms) <= LEAVE_ONE_OUT_UP_TO,
     )
-    predicted = [
-        float(model.predictor.kernels_ms(graph)) + model.predictor.fixed_ms for graph in graphs
-    ]
-    recipe = model.fitted.recipe
+    spec = model.fitted.spec
+    factors = {name: round(value, DIGITS) for name, value in model.fitted.factors.items()}
+    predicted = predicted_ms(model.predictor, graphs)
     return DeviceProfile(
         name=origin.name,
         predictor=model.predictor,
@@ -92,38 +108,47 @@ def profile_from_times(
         source=origin.source,
         dtype=origin.dtype,
         batch_size=origin.batch_size,
-        donor=recipe.donor,
+        base_profile=spec.base_profile,
         quality=prediction_error(model.held_out_ms, ms)
         | {"split": "one network left out at a time"},
-        anchors=tuple(
-            {
-                "network": one.network,
-                "resolution_px": one.architecture.resolution_px,
-                "key": one.architecture.key,
-                "ms": one.ms,
-                "predicted_ms": round(there, 5),
-                "held_out_ms": round(float(held_out), 5),
-                "fitted": True,
-            }
-            for one, there, held_out in zip(measurements, predicted, model.held_out_ms, strict=True)
-        ),
-        method={
-            "fit": describe_recipe(recipe),
-            "factors": {name: round(value, 5) for name, value in model.fitted.factors.items()},
-        },
+        anchors=_anchors(measurements, predicted, model.held_out_ms),
+        method={"fit": describe_fit(spec), "factors": factors},
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
-def _donor(name: str) -> Mapping[str, Mapping[str, float]]:
+def _anchors(
+    measurements: Sequence[LatencyRow], predicted: FloatArray, held_out: FloatArray
+) -> tuple[dict[str, Any], ...]:
+    """Return measured and predicted latency of each network, as stored in the profile."""
+    return tuple(
+        {
+            "network": row.network,
+            "resolution_px": row.architecture.resolution_px,
+            "key": row.architecture.key,
+            "ms": row.ms,
+            "predicted_ms": round(float(ms), DIGITS),
+            "held_out_ms": round(float(unseen_ms), DIGITS),
+            "fitted": True,
+        }
+        for row, ms, unseen_ms in zip(measurements, predicted, held_out, strict=True)
+    )
+
+
+def _base_coefficients(name: str) -> Coefficients:
+    """Return the coefficients of a base profile.
+
+    Args:
+        name: name of a measured profile, ``roofline``, or the file of a profile.
+    """
     if name == ROOFLINE_NAME:
         return ROOFLINE
-    donors = known_base_profiles()
-    if name in donors:
-        return donors[name]
+    known = known_base_profiles()
+    if name in known:
+        return known[name]
     if name.endswith(".json"):
         return load_profile(name).predictor.coefficients
     raise LatencyError(
-        f"unknown donor {name!r}{nearest(name, donors)} (known: {listing(donors)}, or the file of a"
-        " profile)"
+        f"unknown base profile {name!r}{nearest(name, known)} (known: {listing(known)}, or the file"
+        " of a profile)"
     )

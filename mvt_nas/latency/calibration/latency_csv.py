@@ -1,8 +1,7 @@
-"""Latencies of whole networks in a CSV file, as people bring them from a device: read strictly, line by line.
+"""Latencies of whole networks in a CSV file, as measured by hand on a device.
 
-The columns are ``network`` (a published model's name, or an architecture file beside the CSV file),
-``ms``, and optionally ``resolution_px``. Lines that begin with ``#`` say where the figures come
-from.
+The columns are ``network`` (a published model's name, or an architecture file next to the CSV
+file), ``ms``, and optionally ``resolution_px``. Lines that begin with ``#`` are comments.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ class LatencyRow:
     """A network's latency on some device.
 
     Attributes:
-        network: as the file calls it.
-        architecture: at the resolution measured.
-        ms: of one inference.
+        network: Name of the network in the file.
+        architecture: The network, at the measured resolution.
+        ms: Latency of one inference, in milliseconds.
     """
 
     network: str
@@ -37,10 +36,11 @@ class LatencyRow:
 
 
 def read_measurements(path: Path) -> list[LatencyRow]:
-    """Return the measurements in a file; lines without a figure are left out.
+    """Return the measurements in a file, without lines that have no latency.
 
     Raises:
-        LatencyError: the file, a column, a network or a figure is not allowed.
+        LatencyError: the file cannot be read, a column is missing, or a network or a latency is not
+            allowed.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -64,29 +64,31 @@ def read_measurements(path: Path) -> list[LatencyRow]:
             raise LatencyError(f"{where}: has not as many columns as the header")
         row = dict(zip(header, cells, strict=True))
         if row["ms"]:
-            one = _measurement(row, path, where)
-            if found.setdefault(one.architecture.key, one) is not one:
-                raise LatencyError(f"{where}: the network {one.network} is there twice")
+            measurement = _measurement(row, path, where)
+            key = measurement.architecture.key
+            if key in found:
+                raise LatencyError(f"{where}: the network {measurement.network} is there twice")
+            found[key] = measurement
     return list(found.values())
 
 
 def template(networks: Sequence[tuple[str, int]]) -> str:
-    """Return a CSV file with an empty column for figures, from names and resolutions."""
-    head = (
+    """Return the content of a CSV file to fill in, its column of latencies empty.
+
+    Args:
+        networks: name and resolution of each network, in pixels.
+    """
+    lines = [
         "# Milliseconds of one inference of each network: the median or a low quantile of many"
-        " calls, after warming up.\n"
-    )
-    return (
-        head
-        + "\n".join(
-            [",".join(COLUMNS), *(f"{name},{resolution}," for name, resolution in networks)]
-        )
-        + "\n"
-    )
+        " calls, after warming up.",
+        ",".join(COLUMNS),
+        *(f"{name},{resolution}," for name, resolution in networks),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _with_content(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are neither blank nor comments, with their numbers."""
+    """Yield the number and the text of each line that is neither blank nor a comment."""
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
             yield number, line
@@ -129,7 +131,7 @@ def _architecture(name: str, path: Path, where: str) -> Architecture:
     file = path.parent / name
     if not file.is_file():
         raise LatencyError(
-            f"{where}: network = {name!r} is neither a published model nor a file beside"
+            f"{where}: network = {name!r} is neither a published model nor a file next to"
             f" {path.name}"
         )
     try:

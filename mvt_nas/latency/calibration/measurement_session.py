@@ -1,10 +1,10 @@
-"""A long measurement of many networks: heat after heat, each one kept as soon as it is done, so that it can be interrupted."""
+"""Long measurements of many networks, round by round; interrupted sessions can be resumed.
+
+Each round is written to a journal as soon as it is complete.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
@@ -13,45 +13,50 @@ from typing import Any
 
 import numpy as np
 
+from mvt_nas._io import content_hash
 from mvt_nas.errors import LatencyError
+from mvt_nas.hardware import this_device
 from mvt_nas.journal import Journal, read_journal
 from mvt_nas.latency.calibration.median_polish import (
-    HeatRecord,
+    RoundRecord,
     SessionEffects,
     fit_effects,
     plan_rounds,
 )
-from mvt_nas.latency.fingerprint import this_device
 from mvt_nas.latency.model.kernels import Signature
 from mvt_nas.latency.runtime import Runtime, RuntimeJob, usable_runtime
 from mvt_nas.latency.timing.measure import measure
 from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.latency.timing.stopwatch import Clock
 from mvt_nas.space.architecture import Architecture
 
 KERNEL_RUNS = 12
-PROBE = "probe"
-"""The probe's place among the keys of networks."""
+"""Inferences in the runtime's own profile."""
 
-_OPENING_S = 2.0  # first guess of what exporting and opening one network takes
+REFERENCE_KEY = "probe"
+"""Key of the reference model among the keys of networks."""
+
+# First estimate of the time to export and open one network.
+_OPENING_S = 2.0
 _LEAST_S = 0.5
 
 Listener = Callable[[int, int, str], None]
-"""``(heats done, heats in all, what was last)``."""
+"""``(complete rounds, total rounds, name of the last one)``, called after each round."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasurementSession:
-    """What is to be measured.
+    """Networks to measure, and the settings of the measurement.
 
     Attributes:
-        networks: title and architecture of each.
-        settings: how; the seconds are set from ``minutes``.
-        minutes: for everything, exports included, about.
-        passes: how often each network is measured, in other company each time.
-        kernels: whether the runtime's own profile is read too, where it has one.
+        networks: Title and architecture of each network.
+        settings: Settings of each timing; their seconds are set from ``minutes``.
+        minutes: Approximate total duration, exports included, in minutes.
+        passes: Number of rounds with each network.
+        kernels: Whether the runtime's own profile is read too, where it has one.
 
     Raises:
-        LatencyError: minutes that are not above 0.
+        LatencyError: the minutes are not above 0.
     """
 
     networks: tuple[tuple[str, Architecture], ...]
@@ -66,180 +71,191 @@ class MeasurementSession:
 
     @property
     def key(self) -> str:
-        """Content hash of what decides the measurements, the machine among it."""
-        what = [
-            [architecture.key for _, architecture in self.networks],
-            asdict(self.settings),
-            self.passes,
-            self.kernels,
-            this_device(),
-        ]
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+        """Content hash of everything that affects the measurements, including the machine."""
+        return content_hash(
+            [
+                [architecture.key for _, architecture in self.networks],
+                asdict(self.settings),
+                self.passes,
+                self.kernels,
+                this_device(),
+            ]
+        )
 
 
 @dataclass(slots=True)
 class SessionResults:
-    """What was measured.
+    """The measurements of a session so far.
 
     Attributes:
-        entries: latency of each network in each of its heats.
-        kernels: milliseconds by kernel of each network, by its key; empty where the runtime tells
-            none.
-        probe_ms: the probe's latency in each heat.
-        cpu_per_wall: processor time per time passed, the largest of any network.
-        done: numbers of the heats that are done.
+        records: Latency of each network in each of its rounds, and of the reference model.
+        kernels: Milliseconds by kernel of each network, by its key; empty where the runtime has no
+            profile.
+        reference_ms: Latency of the reference model in each round.
+        cpu_per_wall: Processor time per wall time, the largest of all networks.
+        complete: Numbers of the complete rounds.
     """
 
-    entries: list[HeatRecord] = field(default_factory=list)
+    records: list[RoundRecord] = field(default_factory=list)
     kernels: dict[str, dict[Signature, float]] = field(default_factory=dict)
-    probe_ms: list[float] = field(default_factory=list)
+    reference_ms: list[float] = field(default_factory=list)
     cpu_per_wall: float = 0.0
-    done: set[int] = field(default_factory=set)
+    complete: set[int] = field(default_factory=set)
 
-    def tied(self) -> SessionEffects:
-        """Return the latencies that the heats agree on."""
-        return fit_effects(self.entries)
+    def effects(self) -> SessionEffects:
+        """Return the latencies of the networks over all rounds."""
+        return fit_effects(self.records)
 
-    def take(self, record: Mapping[str, Any]) -> None:
-        """Add the record of a heat."""
-        self.done.add(record["heat"])
-        self.entries += [
-            HeatRecord(record["heat"], key, float(ms)) for key, ms in record["ms"].items()
-        ]
-        if (
-            record["probe_ms"] is not None
-        ):  # it is in every heat, so that it ties them even where no network is in two
-            self.entries.append(HeatRecord(record["heat"], PROBE, record["probe_ms"]))
-            self.probe_ms.append(record["probe_ms"])
-        self.cpu_per_wall = max(self.cpu_per_wall, record["cpu_per_wall"])
-        for key, rows in record["kernels"].items():
+    def add_round(self, entry: Mapping[str, Any]) -> None:
+        """Add the journal entry of a round."""
+        number = entry["heat"]
+        self.complete.add(number)
+        for key, ms in entry["ms"].items():
+            self.records.append(RoundRecord(number, key, float(ms)))
+        # The reference model is in every round, so it links rounds that share no network.
+        if entry["probe_ms"] is not None:
+            self.records.append(RoundRecord(number, REFERENCE_KEY, entry["probe_ms"]))
+            self.reference_ms.append(entry["probe_ms"])
+        self.cpu_per_wall = max(self.cpu_per_wall, entry["cpu_per_wall"])
+        for key, rows in entry["kernels"].items():
             self.kernels[key] = {
                 Signature(kind, written, inner): ms for kind, written, inner, ms in rows
             }
 
 
 def run_session(
-    campaign: MeasurementSession,
+    session: MeasurementSession,
     *,
     journal: Path | None = None,
     restart: bool = False,
     listener: Listener | None = None,
+    clock: Clock | None = None,
 ) -> SessionResults:
-    """Return the measurements of a campaign; those that an interrupted one has left in the ``journal`` are not repeated.
+    """Run a session, or resume it; rounds in the ``journal`` are not repeated.
+
+    Args:
+        session: what to measure.
+        journal: file with the complete rounds; nothing is written without one.
+        restart: whether to delete the journal first.
+        listener: called after each round.
+        clock: source of time; the clocks of this process by default.
 
     Raises:
-        LatencyError: a network cannot be measured, or the journal belongs to another campaign.
+        LatencyError: a network cannot be measured, or the journal belongs to another session.
         RunError: the journal cannot be read or written.
     """
-    heats = plan_rounds(
-        len(campaign.networks), campaign.passes, np.random.default_rng(campaign.settings.seed)
-    )
+    rng = np.random.default_rng(session.settings.seed)
+    rounds = plan_rounds(len(session.networks), session.passes, rng)
     results = SessionResults()
+    runner = _Runner(session, rounds, results, listener, clock or Clock())
     if journal is None:
-        _run(campaign, heats, results, lambda record: None, listener)
+        runner.run(lambda entry: None)
         return results
     journal.parent.mkdir(parents=True, exist_ok=True)
     if restart:
         journal.unlink(missing_ok=True)
-    intact = _restore(campaign, journal, results)
-    with closing(Journal(journal, intact, "the same command goes on")) as log:
+    intact = _restore(session, journal, results)
+    with closing(Journal(journal, intact, "the same command resumes")) as log:
         if not intact:
-            log.append({"campaign": campaign.key})
+            log.append({"campaign": session.key})
 
-        def keep(record: Mapping[str, Any]) -> None:
-            log.append(record)
+        def write(entry: Mapping[str, Any]) -> None:
+            log.append(entry)
             log.sync()
 
-        _run(campaign, heats, results, keep, listener)
+        runner.run(write)
     return results
 
 
-def _restore(campaign: MeasurementSession, journal: Path, results: SessionResults) -> int:
-    records: list[Any] = []
-    intact = read_journal(journal, records.append, "delete it to measure anew")
-    if records and records[0].get("campaign") != campaign.key:
+def _restore(session: MeasurementSession, journal: Path, results: SessionResults) -> int:
+    """Add the rounds in a journal to the results; return the length of its intact part."""
+    entries: list[Any] = []
+    intact = read_journal(journal, entries.append, "delete it to measure again")
+    if entries and entries[0].get("campaign") != session.key:
         raise LatencyError(
-            f"{journal}: was begun with other settings or on another machine; --restart measures"
-            " anew"
+            f"{journal}: was started with other settings or on another machine; --restart measures"
+            " again"
         )
-    for record in records[1:]:
-        results.take(record)
+    for entry in entries[1:]:
+        results.add_round(entry)
     return intact
 
 
-def _run(
-    campaign: MeasurementSession,
-    heats: Sequence[tuple[int, ...]],
-    results: SessionResults,
-    keep: Callable[[Mapping[str, Any]], None],
-    listener: Listener | None,
-) -> None:
-    share_s = 60 * campaign.minutes / len(heats)
-    opening_s: float | None = None
-    for number, members in enumerate(heats):
-        if number not in results.done:
-            began = time.monotonic()
-            timing_s = max(
-                share_s - (opening_s or _OPENING_S * len(members)), _LEAST_S * len(members)
-            )
-            record, took_s = _heat(
-                campaign,
-                number,
-                members,
-                timing_s,
-                with_kernels=number < len(heats) // campaign.passes,
-            )
-            opening_s = time.monotonic() - began - took_s
-            keep(record)
-            results.take(record)
-        if listener:
-            listener(len(results.done), len(heats), f"heat {number + 1}")
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Runs the rounds of a session that are not complete."""
 
+    session: MeasurementSession
+    rounds: Sequence[tuple[int, ...]]
+    results: SessionResults
+    listener: Listener | None
+    clock: Clock
 
-def _heat(
-    campaign: MeasurementSession,
-    number: int,
-    members: Sequence[int],
-    timing_s: float,
-    *,
-    with_kernels: bool,
-) -> tuple[dict[str, Any], float]:
-    """Return the record of a heat, and the seconds that its race took."""
-    networks = [campaign.networks[index] for index in members]
-    runtime = usable_runtime(campaign.settings.runtime, campaign.settings.dtype)
-    kernels: dict[str, list[list[Any]]] = {}
-    started: list[float] = []
+    def run(self, write: Callable[[Mapping[str, Any]], None]) -> None:
+        """Run the rounds, and pass the journal entry of each to ``write``."""
+        share_s = 60 * self.session.minutes / len(self.rounds)
+        # Time to export and open the networks of a round: that of the previous round.
+        opening_s: float | None = None
+        for number, members in enumerate(self.rounds):
+            if number not in self.results.complete:
+                start_s = self.clock.wall_s()
+                expected_s = _OPENING_S * len(members) if opening_s is None else opening_s
+                timing_s = max(share_s - expected_s, _LEAST_S * len(members))
+                entry, timed_s = self._round(number, timing_s)
+                opening_s = self.clock.wall_s() - start_s - timed_s
+                write(entry)
+                self.results.add_round(entry)
+            if self.listener:
+                self.listener(len(self.results.complete), len(self.rounds), f"round {number + 1}")
 
-    def on_jobs(jobs: Sequence[RuntimeJob]) -> None:
-        if (
-            with_kernels
-            and campaign.kernels
-            and runtime.kernel_times is not None
-            and campaign.settings.dtype == "fp32"
-        ):
-            for (_, architecture), job in zip(networks, jobs, strict=True):
-                kernels[architecture.key] = _kernel_rows(runtime, job)
-        started.append(time.monotonic())
+    def _round(self, number: int, timing_s: float) -> tuple[dict[str, Any], float]:
+        """Return the journal entry of a round, and the seconds that its timing took."""
+        members = self.rounds[number]
+        networks = [self.session.networks[index] for index in members]
+        settings = replace(
+            self.session.settings,
+            seconds=timing_s / len(members),
+            seed=self.session.settings.seed + number,
+        )
+        kernels: dict[str, list[list[Any]]] = {}
+        timing_start_s = 0.0
 
-    settings = replace(
-        campaign.settings, seconds=timing_s / len(members), seed=campaign.settings.seed + number
-    )
-    measured = measure(networks, settings, on_jobs=on_jobs)
-    record = {
-        "heat": number,
-        "ms": {
-            architecture.key: one.timing.ms
-            for (_, architecture), one in zip(networks, measured, strict=True)
-        },
-        "probe_ms": measured[0].timing.probe_ms,
-        "cpu_per_wall": max(one.timing.cpu_per_wall or 0.0 for one in measured),
-        "kernels": kernels,
-    }
-    return record, time.monotonic() - started[0]
+        def on_jobs(jobs: Sequence[RuntimeJob]) -> None:
+            nonlocal timing_start_s
+            runtime = self._profiled_runtime(number)
+            if runtime is not None:
+                for (_, architecture), job in zip(networks, jobs, strict=True):
+                    kernels[architecture.key] = _kernel_rows(runtime, job)
+            timing_start_s = self.clock.wall_s()
+
+        measured = measure(networks, settings, on_jobs=on_jobs, clock=self.clock)
+        timed_s = self.clock.wall_s() - timing_start_s
+        entry = {
+            "heat": number,
+            "ms": {
+                architecture.key: one.timing.ms
+                for (_, architecture), one in zip(networks, measured, strict=True)
+            },
+            "probe_ms": measured[0].timing.reference_ms,
+            "cpu_per_wall": max(one.timing.cpu_per_wall or 0.0 for one in measured),
+            "kernels": kernels,
+        }
+        return entry, timed_s
+
+    def _profiled_runtime(self, number: int) -> Runtime | None:
+        """Return the runtime if its own profile is read in a round, else ``None``.
+
+        The rounds of the first pass contain each network once.
+        """
+        settings = self.session.settings
+        runtime = usable_runtime(settings.runtime, settings.dtype)
+        in_first_pass = number < len(self.rounds) // self.session.passes
+        wanted = self.session.kernels and in_first_pass and settings.dtype == "fp32"
+        return runtime if wanted and runtime.kernel_times is not None else None
 
 
 def _kernel_rows(runtime: Runtime, job: RuntimeJob) -> list[list[Any]]:
+    """Return class, written elements, inner size and milliseconds of each kernel."""
     assert runtime.kernel_times is not None
-    return [
-        [s.kind, s.written, s.inner, ms] for s, ms in runtime.kernel_times(job, KERNEL_RUNS).items()
-    ]
+    times = runtime.kernel_times(job, KERNEL_RUNS)
+    return [[key.kind, key.written, key.inner, ms] for key, ms in times.items()]

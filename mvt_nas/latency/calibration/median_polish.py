@@ -1,10 +1,13 @@
-"""Measuring more networks than can be open at once: in heats, each network in several of them, tied by the networks they share.
+"""Combining the latencies of many networks, measured in rounds, by median polish.
 
-A heat is a race (see ``stopwatch.py``). The machine may be in another state in the next one, which
-slows all its networks alike. With each network in several heats of different company, the latencies
-and the speeds of the heats are the two factors of a table, and are told apart by alternating
-medians; a heat that another program disturbed is then slow, not its networks. Medians that start
-from nothing may rest where they are far off, so they start from the least squares.
+More networks are measured than can be open at once. So a session consists of rounds: each times up
+to :data:`ROUND_SIZE` networks against each other (see ``stopwatch.py``), and each network is in
+several rounds, with different networks each time. The state of the machine may differ from round to
+round, which slows all networks of a round alike. In logarithms, the table of networks by rounds is
+then the sum of a row effect, the latency of the network, and a column effect, the speed of the
+round. Alternating medians separate the two: if another program disturbs a round, the round is slow,
+not its networks. Medians that start from zero may stop far from the solution, so they start from
+least squares.
 
 Source: median polish, J. W. Tukey, Exploratory Data Analysis (1977).
 """
@@ -18,81 +21,97 @@ import numpy as np
 
 from mvt_nas._typing import FloatArray
 
-HEAT_SIZE = 12
+ROUND_SIZE = 12
+"""Networks that are open at once."""
+
 _ITERATIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class HeatRecord:
-    """One network's latency in one heat.
+class RoundRecord:
+    """One network's latency in one round.
 
     Attributes:
-        heat: number of the heat.
-        network: key of the network.
-        ms: its low quantile there.
+        round: Number of the round.
+        network: Key of the network.
+        ms: Low quantile of its calls in the round, in milliseconds.
     """
 
-    heat: int
+    round: int
     network: str
     ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEffects:
-    """The latencies that several heats agree on.
+    """Latencies of networks and speeds of rounds, separated.
 
     Attributes:
-        ms: of each network, on the machine at its quickest.
-        speeds: of each heat: by what its latencies are longer than on the quickest.
-        noise: mean relative difference of a network's latency in a heat from its latency overall,
-            speeds removed; 0 where each network was in one heat only.
+        ms: Latency of each network in the fastest round, in milliseconds.
+        slowdowns: Slowdown of each round relative to the fastest, as a factor.
+        noise: Mean relative difference of a network's latency in a round from its overall latency,
+            slowdowns removed; 0 where each network was in one round only.
     """
 
     ms: Mapping[str, float]
-    speeds: Mapping[int, float]
+    slowdowns: Mapping[int, float]
     noise: float
 
 
 def plan_rounds(
-    networks: int, passes: int, rng: np.random.Generator, size: int = HEAT_SIZE
+    networks: int, passes: int, rng: np.random.Generator, size: int = ROUND_SIZE
 ) -> list[tuple[int, ...]]:
-    """Return heats of about equal size, as indices of networks: each network once per pass, in new company each time."""
-    heats: list[tuple[int, ...]] = []
+    """Return rounds of about equal size, as indices of networks.
+
+    Each network is in one round per pass, with different networks each time.
+    """
+    rounds: list[tuple[int, ...]] = []
+    # Negated floor division rounds up.
+    per_pass = -(-networks // size)
     for _ in range(passes):
-        parts = np.array_split(rng.permutation(networks), -(-networks // size))
-        heats += [tuple(int(index) for index in part) for part in parts]
-    return heats
+        parts = np.array_split(rng.permutation(networks), per_pass)
+        rounds += [tuple(int(index) for index in part) for part in parts]
+    return rounds
 
 
-def fit_effects(entries: Sequence[HeatRecord]) -> SessionEffects:
-    """Return what several heats agree on."""
-    networks, heats = sorted({e.network for e in entries}), sorted({e.heat for e in entries})
-    table = np.full((len(networks), len(heats)), np.nan)
-    for entry in entries:
-        table[networks.index(entry.network), heats.index(entry.heat)] = np.log(entry.ms)
-    columns = _least_squares(table)
+def fit_effects(records: Sequence[RoundRecord]) -> SessionEffects:
+    """Return the latencies and the slowdowns that explain the records best."""
+    networks = sorted({record.network for record in records})
+    rounds = sorted({record.round for record in records})
+    # Logarithms turn factors into sums. NaN: the network was not in the round.
+    table = np.full((len(networks), len(rounds)), np.nan)
+    for record in records:
+        row = networks.index(record.network)
+        column = rounds.index(record.round)
+        table[row, column] = np.log(record.ms)
+    columns = _least_squares_columns(table)
     for _ in range(_ITERATIONS):
         rows = np.nanmedian(table - columns, axis=1, keepdims=True)
         columns = np.nanmedian(table - rows, axis=0, keepdims=True)
-    quickest = columns.min()
-    residuals = np.abs(np.expm1(table - rows - columns))
-    several = np.isfinite(table).sum(axis=1) > 1
+    # Only sums of a row and a column are determined. The fastest round gets the effect 0.
+    fastest = columns.min()
+    latencies = np.exp(rows[:, 0] + fastest).tolist()
+    slowdowns = np.exp(columns[0] - fastest).tolist()
+    # exp(residual) - 1 is the relative difference. A network in one round has no residual.
+    differences = np.abs(np.expm1(table - rows - columns))
+    repeated = np.isfinite(table).sum(axis=1) > 1
     return SessionEffects(
-        ms={
-            name: float(np.exp(value))
-            for name, value in zip(networks, rows[:, 0] + quickest, strict=True)
-        },
-        speeds={
-            heat: float(np.exp(value))
-            for heat, value in zip(heats, columns[0] - quickest, strict=True)
-        },
-        noise=float(np.nanmean(residuals[several])) if several.any() else 0.0,
+        ms=dict(zip(networks, latencies, strict=True)),
+        slowdowns=dict(zip(rounds, slowdowns, strict=True)),
+        noise=float(np.nanmean(differences[repeated])) if repeated.any() else 0.0,
     )
 
 
-def _least_squares(table: FloatArray) -> FloatArray:
-    """Return a first guess of the columns' part in a table of sums with holes, (1, columns)."""
+def _least_squares_columns(table: FloatArray) -> FloatArray:
+    """Return the column effects, (1, columns), of an additive table by least squares.
+
+    Missing cells are NaN.
+    """
     rows, columns = np.nonzero(np.isfinite(table))
-    design = np.concatenate([np.eye(len(table))[rows], np.eye(table.shape[1])[columns]], axis=1)
-    found: FloatArray = np.linalg.lstsq(design, table[rows, columns], rcond=None)[0]
-    return found[None, len(table) :]
+    # One equation per known cell: row effect + column effect = cell. Of the solutions, which differ
+    # by a constant, lstsq returns the shortest.
+    row_indicators = np.eye(table.shape[0])[rows]
+    column_indicators = np.eye(table.shape[1])[columns]
+    design = np.concatenate([row_indicators, column_indicators], axis=1)
+    effects: FloatArray = np.linalg.lstsq(design, table[rows, columns], rcond=None)[0]
+    return effects[None, table.shape[0] :]

@@ -1,25 +1,28 @@
-"""``mvt-nas latency suite``: networks to carry to a device that has no Python."""
+"""Networks to measure on a device without Python (``mvt-nas latency suite``)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mvt_nas._optional import one_line_errors
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.calibration.latency_csv import template
 from mvt_nas.latency.calibration.reference_networks import choose_reference_networks
-from mvt_nas.latency.onnx_export import export_onnx
-from mvt_nas.latency.runtime import refusal, usable_runtime
+from mvt_nas.latency.runtime import usable_runtime
 from mvt_nas.latency.timing.jobs import job_for
 from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 
 CSV = "measurements.csv"
-_PUBLISHED_SHARE = 4  # one in so many
+# One network in four is a published one.
+_PUBLISHED_EVERY = 4
 
 Listener = Callable[[str], None]
+"""Called with the name of each network."""
 
 
 def write_suite(
@@ -32,19 +35,22 @@ def write_suite(
     formats: Sequence[str] = ("onnx",),
     listener: Listener | None = None,
 ) -> Path:
-    """Write networks, their architectures and a CSV file to fill in; return the path of the latter.
+    """Write networks, their architectures and a CSV file to fill in.
 
     Args:
-        space: from which they are chosen.
-        folder: where everything goes.
-        networks: how many.
+        space: space from which networks are chosen.
+        folder: folder to write to.
+        networks: number of networks.
         batch_size: images per inference.
-        seed: of the choice and of the weights.
+        seed: seed of the choice and of the weights.
         formats: ``onnx`` and ``litert``.
-        listener: is told the name of each network that is written.
+        listener: called with the name of each network after it is written.
+
+    Returns:
+        The path of the CSV file.
 
     Raises:
-        LatencyError: the folder holds a suite already or cannot be written, or a number is not
+        LatencyError: the folder contains a suite already or cannot be written, or a number is not
             allowed.
     """
     if networks < 4 or batch_size < 1:
@@ -54,29 +60,28 @@ def write_suite(
     if (folder / CSV).exists():
         raise LatencyError(f"{folder / CSV} is there already; choose another folder, or delete it")
     chosen = _networks(space, networks, seed)
-    with refusal(f"{folder} cannot be written"):
+    with one_line_errors(f"{folder} cannot be written", LatencyError):
         folder.mkdir(parents=True, exist_ok=True)
         for name, architecture in chosen:
             _write(name, architecture, folder, formats, batch_size, seed)
             if listener:
                 listener(name)
         lines = [
-            (name if name in published_names() else f"{name}.json", a.resolution_px)
-            for name, a in chosen
+            (name if name in published_names() else f"{name}.json", architecture.resolution_px)
+            for name, architecture in chosen
         ]
         (folder / CSV).write_text(template(lines))
     return folder / CSV
 
 
 def _networks(space: SearchSpace, n: int, seed: int) -> list[tuple[str, Architecture]]:
-    """Return published networks, as far as the space has any, and others spread over it."""
+    """Return published networks, as far as the space contains any, and others spread over it."""
     names = [name for name in published_names() if space.contains(zoo(name))]
-    step = max(1, len(names) // max(1, n // _PUBLISHED_SHARE))
-    published = [(name, zoo(name)) for name in names[::step]][: n // _PUBLISHED_SHARE]
-    spread = choose_reference_networks(
-        space, to_fit=n - len(published), to_judge=0, seed=seed
-    ).to_fit
-    return [*published, *spread]
+    wanted = n // _PUBLISHED_EVERY
+    step = max(1, len(names) // max(1, wanted))
+    published = [(name, zoo(name)) for name in names[::step]][:wanted]
+    rest = choose_reference_networks(space, to_fit=n - len(published), to_test=0, seed=seed)
+    return [*published, *rest.to_fit]
 
 
 def _write(

@@ -1,9 +1,10 @@
-"""Which networks to measure for a profile: some spread as wide as the space, some drawn from it and published ones to judge by.
+"""Selection of the networks to measure for a profile.
 
-Spread means spread in what latency depends on: the logarithm of the time in each group of kernels,
-by the roofline. So attention of both kinds, patches, widths, depths and resolutions all vary, and
-together. Most of a space is large networks, and most searches want small ones: so a third of the
-candidates are published networks with a dozen changes.
+Fitted networks are spread as widely as the space allows; test networks are drawn from the space,
+and some are published ones. Networks are spread in what latency depends on: the logarithm of the
+time in each group of kernels, by the roofline. So attention of both kinds, patches, widths, depths
+and resolutions all vary together. Most of a space is large networks, while most searches look for
+small ones, so a third of the candidates are published networks with a dozen changes.
 
 Source: farthest-first traversal, T. F. Gonzalez, Theoretical Computer Science 38 (1985).
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.model.scaling_groups import BY_GROUP
 from mvt_nas.models.lowering import lower
@@ -25,71 +27,94 @@ from mvt_nas.space.search_space import SearchSpace
 _DRAWN = 300
 _CHANGED = 100
 _CHANGES = 12
-_HEAVIEST = 0.97  # the few largest networks of a draw take as long as all others
+# The few largest networks of a sample take as long as all others together.
+_HEAVIEST_QUANTILE = 0.97
 _SMALLEST_MS = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceNetworks:
-    """Networks with titles.
+    """The networks to measure for a profile, with titles.
 
     Attributes:
-        to_fit: what a model is fitted to.
-        to_judge: what it is judged by.
+        to_fit: Networks to fit the model to.
+        to_test: Other networks to evaluate the model on.
     """
 
     to_fit: tuple[tuple[str, Architecture], ...]
-    to_judge: tuple[tuple[str, Architecture], ...]
+    to_test: tuple[tuple[str, Architecture], ...]
+
+    @property
+    def all(self) -> tuple[tuple[str, Architecture], ...]:
+        """All networks, those to fit first."""
+        return (*self.to_fit, *self.to_test)
 
 
 def choose_reference_networks(
-    space: SearchSpace, *, to_fit: int, to_judge: int, seed: int
+    space: SearchSpace, *, to_fit: int, to_test: int, seed: int
 ) -> ReferenceNetworks:
-    """Return networks of a space, no two of them equal; a third of those to judge by are published ones, as far as the space has any."""
+    """Return different networks of a space.
+
+    A third of the test networks are published ones, as far as the space contains any.
+
+    Args:
+        space: space to choose from.
+        to_fit: number of networks to fit to.
+        to_test: number of test networks.
+        seed: random seed.
+    """
     pool, features = _pool(space, seed)
     spread = farthest_first(features, min(to_fit, len(pool)))
-    taken = {pool[index].key for index in spread}
-    judges = [
+    fitted_keys = {pool[index].key for index in spread}
+    test = [
         (name, zoo(name))
-        for name in _published(space, to_judge // 3, seed)
-        if zoo(name).key not in taken
+        for name in _published(space, to_test // 3, seed)
+        if zoo(name).key not in fitted_keys
     ]
-    rest = [architecture for index, architecture in enumerate(pool) if index not in set(spread)]
-    strangers = [a for a in rest if a.key not in {found.key for _, found in judges}]
-    judges += [
-        (f"judge{number}", architecture)
-        for number, architecture in enumerate(strangers[: to_judge - len(judges)], start=1)
+    taken = fitted_keys | {architecture.key for _, architecture in test}
+    others = [architecture for architecture in pool if architecture.key not in taken]
+    test += [
+        (f"test{number}", architecture)
+        for number, architecture in enumerate(others[: to_test - len(test)], start=1)
     ]
     return ReferenceNetworks(
         tuple((f"reference{n}", pool[index]) for n, index in enumerate(spread, start=1)),
-        tuple(judges),
+        tuple(test),
     )
 
 
-def _pool(space: SearchSpace, seed: int) -> tuple[list[Architecture], NDArray[np.float64]]:
-    """Return different architectures in random order, the heaviest left out, and their features."""
+def _pool(space: SearchSpace, seed: int) -> tuple[list[Architecture], FloatArray]:
+    """Return different architectures in random order, without the heaviest, and their features.
+
+    Features are the logarithms of the times by group, (n, groups).
+    """
     rng = np.random.default_rng(seed)
-    drawn = space.decode_many([*space.sample(_DRAWN, seed), *_walks(space, rng)])
-    drawn = [drawn[index] for index in rng.permutation(len(drawn))]
-    different = list({architecture.key: architecture for architecture in drawn}.values())
+    drawn = space.decode_many([*space.sample(_DRAWN, seed), *_random_walks(space, rng)])
+    shuffled = [drawn[index] for index in rng.permutation(len(drawn))]
+    different = list({architecture.key: architecture for architecture in shuffled}.values())
+    # The last column is the fixed time, always 1.
     times = np.stack(
         [BY_GROUP.times(lower(architecture), ROOFLINE)[:-1] for architecture in different]
     )
     total = times.sum(axis=1)
-    kept = np.flatnonzero(total <= np.quantile(total, _HEAVIEST))
+    kept = np.flatnonzero(total <= np.quantile(total, _HEAVIEST_QUANTILE))
+    # Groups without any kernel take 0 ms, whose logarithm does not exist.
     return [different[index] for index in kept], np.log(np.maximum(times[kept], _SMALLEST_MS))
 
 
-def _walks(space: SearchSpace, rng: np.random.Generator) -> list[NDArray[np.int32]]:
-    """Return networks some random steps away from published ones; none where the space has no published network."""
+def _random_walks(space: SearchSpace, rng: np.random.Generator) -> list[NDArray[np.int32]]:
+    """Return networks some random steps away from published ones, (dimensions,) each.
+
+    The list is empty where the space contains no published network.
+    """
     starts = [space.encode(zoo(name)) for name in published_names() if space.contains(zoo(name))]
-    found = []
+    ends = []
     for number in range(_CHANGED if starts else 0):
         row = starts[number % len(starts)]
         for _ in range(_CHANGES):
             row = rng.choice(space.neighbours(row))
-        found.append(row)
-    return found
+        ends.append(row)
+    return ends
 
 
 def _published(space: SearchSpace, n: int, seed: int) -> list[str]:
@@ -98,10 +123,14 @@ def _published(space: SearchSpace, n: int, seed: int) -> list[str]:
     return [names[index] for index in sorted(order[:n])]
 
 
-def farthest_first(features: NDArray[np.float64], n: int) -> list[int]:
-    """Return the indices of n rows, each as far as possible from those before it; the first is the most central."""
+def farthest_first(features: FloatArray, n: int) -> list[int]:
+    """Return the indices of ``n`` rows, each as far as possible from the previous ones.
+
+    The first is the most central.
+    """
     scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-9)
     chosen = [int(np.argmin((scaled**2).sum(axis=1)))]
+    # Squared distance of each row to the nearest chosen one.
     distance = ((scaled - scaled[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < n:
         chosen.append(int(np.argmax(distance)))

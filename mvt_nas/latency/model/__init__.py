@@ -1,1 +1,1 @@
-"""The latency model: classes of kernels, coefficients, fits. No torch, nothing is measured here."""
+"""The latency model: kernel classes, coefficients, fits. It needs no torch and measures nothing."""

@@ -1,4 +1,4 @@
-"""From measurements to a latency model, and what is known of its errors."""
+"""Fitting a latency model to measurements, with an estimate of its errors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from mvt_nas.latency.model.fit_kernels import fit_kernels, kernel_samples
 from mvt_nas.latency.model.fit_networks import FactorFitSpec, FittedFactors, NetworkTimesFit
 from mvt_nas.latency.model.kernels import Signature, kernels
 from mvt_nas.latency.model.prediction_error import half_width
-from mvt_nas.latency.model.predictor import Coefficients, Predictor, ranges_of
+from mvt_nas.latency.model.predictor import Coefficients, Predictor, calibrated_ranges
 
 OWN_KERNELS = "its own kernels"
+"""Name of the base profile that is fitted to the device's own kernel times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class FittedLatencyModel:
     """A fitted latency model.
 
     Attributes:
-        predictor: to predict with.
-        held_out_ms: for each network, the prediction of a model that was fitted without it, (n,).
-        fitted: donor, factors and how they were chosen.
+        predictor: The model.
+        held_out_ms: Prediction of each network by a model fitted without it, (n,).
+        fitted: Base profile, factors and the fit's settings.
     """
 
     predictor: Predictor
@@ -35,52 +36,44 @@ def fit_model(
     graphs: Sequence[Graph],
     ms: FloatArray,
     *,
-    donors: Mapping[str, Coefficients],
+    base_profiles: Mapping[str, Coefficients],
     kernel_times: Sequence[Mapping[Signature, float]] = (),
     penalty: float | None = None,
     leave_one_out: bool = False,
 ) -> FittedLatencyModel:
-    """Return the model that fits the measured latencies of networks.
+    """Fit a latency model to the measured latencies of networks.
 
     Args:
         graphs: lowerings of the networks.
-        ms: their latencies, (n,).
-        donors: coefficients by name, from which the nearest is chosen; not looked at where there
-            are kernel times.
+        ms: latencies of the networks, (n,).
+        base_profiles: coefficients by name, among which cross-validation chooses; unused where
+            there are kernel times.
         kernel_times: milliseconds by kernel of each network, from the runtime's own profile.
-        penalty: how hard factors are drawn together; chosen by cross-validation without one.
+        penalty: strength of the penalty on differences between factors; chosen by
+            cross-validation without one.
         leave_one_out: whether networks are held out one at a time, rather than a tenth of them.
 
     Raises:
         LatencyError: there are too few networks.
     """
-    known = [
+    samples = [
         sample
         for graph, times in zip(graphs, kernel_times, strict=False)
         for sample in kernel_samples(graph, times)
     ]
-    chosen = {OWN_KERNELS: fit_kernels(known)} if known else donors
-    networks = NetworkTimesFit(graphs, ms, chosen, penalty=penalty)
+    bases = {OWN_KERNELS: fit_kernels(samples)} if samples else base_profiles
+    networks = NetworkTimesFit(graphs, ms, bases, penalty=penalty)
     held_out = networks.held_out(len(ms)) if leave_one_out else networks.held_out()
     fitted = networks.fit(networks.best())
-    return FittedLatencyModel(
-        _predictor(graphs, chosen[fitted.recipe.donor], fitted, half_width(held_out, ms)),
-        held_out,
-        fitted,
+    predictor = Predictor(
+        coefficients=fitted.spec.groups.scaled(bases[fitted.spec.base_profile], fitted.factors),
+        fixed_ms=fitted.fixed_ms,
+        relative_error=half_width(held_out, ms),
+        ranges=calibrated_ranges([kernel for graph in graphs for kernel in kernels(graph.ops)]),
     )
+    return FittedLatencyModel(predictor, held_out, fitted)
 
 
-def _predictor(
-    graphs: Sequence[Graph],
-    coefficients: Coefficients,
-    fitted: FittedFactors,
-    relative_error: float,
-) -> Predictor:
-    scaled = fitted.recipe.partition.scaled(coefficients, fitted.factors)
-    found = [kernel for graph in graphs for kernel in kernels(graph.ops)]
-    return Predictor(scaled, fitted.fixed_ms, relative_error, ranges_of(found))
-
-
-def describe_recipe(recipe: FactorFitSpec) -> str:
-    """Return in words how a model was fitted."""
-    return f"{recipe.donor}, {recipe.partition.name}, penalty {recipe.penalty:g}"
+def describe_fit(spec: FactorFitSpec) -> str:
+    """Return the settings of a fit as text."""
+    return f"{spec.base_profile}, {spec.groups.name}, penalty {spec.penalty:g}"

@@ -1,7 +1,7 @@
-"""Coefficients of each class of kernels, from the kernel times that a runtime's own profile gives.
+"""Coefficients of each kernel class, fitted to the kernel times in a runtime's own profile.
 
-Least squares of relative errors with coefficients that cannot be negative: convex, so no starting
-point, no seed, the same answer each time.
+Least squares of relative errors with coefficients that cannot be negative: convex, so there is no
+starting point and no seed, and the answer is always the same.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from mvt_nas.latency.model.kernels import (
 )
 from mvt_nas.latency.model.nonnegative_least_squares import nonnegative_least_squares
 
-# Between 1/2, as if noise grew like the square root of the time, and 1, which lets the smallest
-# kernels decide.
+# The residual of a kernel is divided by its time to this power. 1/2 would suit noise that grows
+# like the square root of the time; with 1, relative errors, the smallest kernels dominate.
 _WEIGHT_POWER = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class KernelSample:
-    """The kernels of one network that share a signature.
+    """All kernels of one network with the same signature.
 
     Attributes:
-        kind: their class.
-        terms: sums over them, in the order of :data:`TERMS`.
-        count: how many they are.
-        ms: their milliseconds together.
+        kind: Their class.
+        terms: Sums of their terms, in the order of :data:`TERMS`.
+        count: Their number.
+        ms: Their total time, in milliseconds.
     """
 
     kind: str
@@ -46,34 +46,37 @@ class KernelSample:
 
 
 def kernel_samples(graph: Graph, times: Mapping[Signature, float]) -> list[KernelSample]:
-    """Return what a runtime's own profile says of the kernels of a network; what has no counterpart is left out."""
+    """Match the kernels of a network with the times in a runtime's profile.
+
+    Kernels that occur only in the graph or only in the profile are left out.
+    """
     groups: dict[Signature, list[Kernel]] = {}
     for kernel in kernels(graph.ops):
         groups.setdefault(signature(kernel), []).append(kernel)
-    return [
-        KernelSample(
-            found.kind,
-            tuple(sum(float(term(name, k)) for k in members) for name in TERMS),
-            len(members),
-            times[found],
-        )
-        for found, members in groups.items()
-        if found in times
-    ]
+    samples = []
+    for key, members in groups.items():
+        if key in times:
+            terms = tuple(sum(float(term(name, kernel)) for kernel in members) for name in TERMS)
+            samples.append(KernelSample(key.kind, terms, len(members), times[key]))
+    return samples
 
 
 def fit_kernels(samples: Sequence[KernelSample]) -> dict[str, dict[str, float]]:
-    """Return the coefficients of each class, in milliseconds per unit of the term; a class without samples costs nothing."""
+    """Return the coefficients of each class, in milliseconds per unit of the term.
+
+    A class without samples is left out and costs nothing.
+    """
     result = {}
     for kind in CLASSES:
         members = [sample for sample in samples if sample.kind == kind and sample.ms > 0]
         if not members:
             continue
         ms = np.array([sample.ms for sample in members])
+        # A sample of n kernels averages n times, so its squared error counts n times.
         weights = np.sqrt([sample.count for sample in members]) / ms**_WEIGHT_POWER
         design = np.array([sample.terms for sample in members])
-        found = nonnegative_least_squares(design * weights[:, None], ms * weights)
+        solution = nonnegative_least_squares(design * weights[:, None], ms * weights)
         result[kind] = {
-            name: float(value) for name, value in zip(TERMS, found, strict=True) if value > 0
+            name: float(value) for name, value in zip(TERMS, solution, strict=True) if value > 0
         }
     return result

@@ -1,9 +1,10 @@
-"""Factors over a donor's coefficients, from the times of whole networks.
+"""Scale factors on the coefficients of a base profile, fitted to the times of whole networks.
 
-Whole networks alone say little about single kernels. So coefficients keep their donor's proportions
-within each part of a partition, each part gets one factor, and all factors are drawn towards one
-that they share; how hard, by which partition and over which donor is chosen by cross-validation.
-Relative errors are squared, outliers count for less (Huber), nothing can be negative.
+Whole networks alone say little about single kernels. So coefficients keep the proportions of their
+base profile within each scaling group, each group gets one factor, and all factors are shrunk
+towards a common one. Cross-validation chooses the base profile, the partition into groups, and the
+strength of the shrinkage. Relative errors are squared, outliers count less (Huber), nothing can be
+negative.
 """
 
 from __future__ import annotations
@@ -13,70 +14,76 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.model.nonnegative_least_squares import nonnegative_least_squares
 from mvt_nas.latency.model.predictor import Coefficients
 from mvt_nas.latency.model.scaling_groups import BY_CLASS, BY_GROUP, BY_RESOURCE, ScalingGroups
 
-Rows = NDArray[np.intp]
-
 PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0)
-"""How hard factors may be drawn together."""
+"""Candidates for the strength of the shrinkage."""
 
 LEAST_NETWORKS = 4
 _FOLDS = 10
-_HUBER = 2.5
 _REWEIGHTINGS = 5
+
+# Errors up to this number of standard deviations have full weight.
+_HUBER = 2.5
+# Median absolute deviation of a normal distribution to its standard deviation.
+_MAD_TO_STD = 1.4826
+# Keep an almost perfect fit from giving weights that are all noise, or a division by 0.
+_LEAST_SCALE = 1e-4
+_LEAST_ERROR = 1e-12
+
+# Partitions with the number of networks from which on they are tried: more factors need more data.
 _NEEDED = ((BY_RESOURCE, 0), (BY_GROUP, 25), (BY_CLASS, 35))
 
 
 @dataclass(frozen=True, slots=True)
 class FactorFitSpec:
-    """How a model is to be fitted.
+    """Settings of a fit.
 
     Attributes:
-        donor: whose coefficients are scaled.
-        partition: which of them have a factor in common.
-        penalty: how hard the factors are drawn together.
+        base_profile: Name of the profile whose coefficients are scaled.
+        groups: Groups of coefficients with a common factor.
+        penalty: Strength of the shrinkage of the factors.
     """
 
-    donor: str
-    partition: ScalingGroups
+    base_profile: str
+    groups: ScalingGroups
     penalty: float
 
 
 @dataclass(frozen=True, slots=True)
 class FittedFactors:
-    """A fitted model.
+    """Fitted factors.
 
     Attributes:
-        recipe: how it was fitted.
-        factors: over the donor's coefficients, by name.
-        fixed_ms: milliseconds of every inference beside its kernels.
+        spec: Settings of the fit.
+        factors: Factors on the base profile's coefficients, by name.
+        fixed_ms: Milliseconds of every inference in addition to its kernels.
     """
 
-    recipe: FactorFitSpec
+    spec: FactorFitSpec
     factors: dict[str, float]
     fixed_ms: float
 
     def ms(self, times: FloatArray) -> FloatArray:
-        """Return the latency of networks, (n,), from their times by factor, (n, factors + 1)."""
+        """Return latencies, (n,), from times by factor, (n, factors + 1)."""
         result: FloatArray = times @ np.array([*self.factors.values(), self.fixed_ms])
         return result
 
 
 class NetworkTimesFit:
-    """Networks with measured latencies, to which models are fitted.
+    """Networks with measured latencies, and fits of models to them.
 
     Args:
         graphs: lowerings of the networks.
-        ms: their latencies, (n,).
-        donors: coefficients by name.
-        penalty: how hard factors are drawn together; chosen by cross-validation without one.
+        ms: latencies of the networks, (n,).
+        base_profiles: coefficients by name.
+        penalty: strength of the shrinkage; chosen by cross-validation without one.
 
     Raises:
         LatencyError: there are fewer than four networks.
@@ -86,7 +93,7 @@ class NetworkTimesFit:
         self,
         graphs: Sequence[Graph],
         ms: FloatArray,
-        donors: Mapping[str, Coefficients],
+        base_profiles: Mapping[str, Coefficients],
         *,
         penalty: float | None = None,
     ) -> None:
@@ -96,102 +103,116 @@ class NetworkTimesFit:
                 f" {LEAST_NETWORKS}"
             )
         self.ms = np.asarray(ms, dtype=float)
-        self._partitions = [partition for partition, needed in _NEEDED if len(graphs) >= needed]
+        self._partitions = [groups for groups, needed in _NEEDED if len(graphs) >= needed]
         self._times = {
-            (name, partition.name): np.stack(
-                [partition.times(graph, coefficients) for graph in graphs]
-            )
-            for name, coefficients in donors.items()
-            for partition in self._partitions
+            (name, groups.name): np.stack([groups.times(graph, coefficients) for graph in graphs])
+            for name, coefficients in base_profiles.items()
+            for groups in self._partitions
         }
-        self._donors = tuple(donors)
+        self._base_profiles = tuple(base_profiles)
         self._penalties = PENALTIES if penalty is None else (penalty,)
 
     @cached_property
-    def recipes(self) -> list[FactorFitSpec]:
-        """All that may be chosen from."""
+    def specs(self) -> list[FactorFitSpec]:
+        """All settings to choose from."""
         return [
-            FactorFitSpec(donor, part, penalty)
-            for donor in self._donors
-            for part in self._partitions
+            FactorFitSpec(base_profile, groups, penalty)
+            for base_profile in self._base_profiles
+            for groups in self._partitions
             for penalty in self._penalties
         ]
 
-    def times(self, recipe: FactorFitSpec) -> FloatArray:
-        """Return the times by factor of all networks under a recipe, (n, factors + 1)."""
-        return self._times[recipe.donor, recipe.partition.name]
+    def times(self, spec: FactorFitSpec) -> FloatArray:
+        """Return the times by factor of all networks, (n, factors + 1)."""
+        return self._times[spec.base_profile, spec.groups.name]
 
-    def best(self, rows: Rows | None = None) -> FactorFitSpec:
-        """Return the recipe with the smallest mean relative error in cross-validation over the networks in ``rows``, all without."""
-        if len(self.recipes) == 1:
-            return self.recipes[0]
+    def best(self, rows: IndexArray | None = None) -> FactorFitSpec:
+        """Return the settings with the smallest mean relative error in cross-validation.
+
+        Args:
+            rows: networks to use; all by default.
+        """
+        if len(self.specs) == 1:
+            return self.specs[0]
         chosen = np.arange(len(self.ms)) if rows is None else rows
-        return min(
-            self.recipes,
-            key=lambda recipe: float(
-                np.abs(self._by_folds(recipe, chosen) / self.ms[chosen] - 1).mean()
-            ),
-        )
 
-    def fit(self, recipe: FactorFitSpec, rows: Rows | None = None) -> FittedFactors:
-        """Return the model fitted by a recipe to the networks in ``rows``, all without."""
-        times, ms = (
-            (self.times(recipe), self.ms)
-            if rows is None
-            else (self.times(recipe)[rows], self.ms[rows])
-        )
-        solution = _robust(times, ms, recipe.penalty)
-        names = recipe.partition.factors
-        return FittedFactors(
-            recipe,
-            {name: float(value) for name, value in zip(names, solution, strict=False)},
-            float(solution[-1]),
-        )
+        def error(spec: FactorFitSpec) -> float:
+            predicted = self._cross_validated(spec, chosen)
+            return float(np.abs(predicted / self.ms[chosen] - 1).mean())
+
+        return min(self.specs, key=error)
+
+    def fit(self, spec: FactorFitSpec, rows: IndexArray | None = None) -> FittedFactors:
+        """Return the factors fitted to the networks in ``rows``, by default to all."""
+        times = self.times(spec)
+        ms = self.ms
+        if rows is not None:
+            times = times[rows]
+            ms = ms[rows]
+        solution = _fit_robustly(times, ms, spec.penalty)
+        # The last number is the fixed time, which zip leaves out.
+        factors = dict(zip(spec.groups.factors, map(float, solution), strict=False))
+        return FittedFactors(spec, factors, float(solution[-1]))
 
     def held_out(self, folds: int = _FOLDS) -> FloatArray:
-        """Return the prediction of each network by models that never saw it, (n,); each fold chooses its own recipe.
+        """Return the prediction of each network by models fitted without it, (n,).
 
-        With at least as many folds as networks, one at a time is left out.
+        Each fold chooses its own settings. With at least as many folds as networks, one network is
+        left out at a time.
         """
         result = np.empty(len(self.ms))
         for inside, outside in _splits(np.arange(len(self.ms)), folds):
-            recipe = self.best(inside)
-            result[outside] = self.fit(recipe, inside).ms(self.times(recipe)[outside])
+            spec = self.best(inside)
+            result[outside] = self.fit(spec, inside).ms(self.times(spec)[outside])
         return result
 
-    def _by_folds(self, recipe: FactorFitSpec, rows: Rows) -> FloatArray:
+    def _cross_validated(self, spec: FactorFitSpec, rows: IndexArray) -> FloatArray:
+        """Return the prediction of each network in ``rows`` by a model fitted to other folds."""
         result = np.empty(len(self.ms))
         for inside, outside in _splits(rows, _FOLDS):
-            result[outside] = self.fit(recipe, inside).ms(self.times(recipe)[outside])
-        chosen: FloatArray = result[rows]
-        return chosen
+            result[outside] = self.fit(spec, inside).ms(self.times(spec)[outside])
+        predicted: FloatArray = result[rows]
+        return predicted
 
 
-def _splits(rows: Rows, folds: int) -> list[tuple[Rows, Rows]]:
-    part = np.arange(len(rows)) % min(folds, len(rows))
-    return [(rows[part != fold], rows[part == fold]) for fold in range(int(part.max()) + 1)]
+def _splits(rows: IndexArray, folds: int) -> list[tuple[IndexArray, IndexArray]]:
+    """Return the rows inside and outside each training fold; networks take turns."""
+    fold_of = np.arange(len(rows)) % min(folds, len(rows))
+    return [
+        (rows[fold_of != fold], rows[fold_of == fold]) for fold in range(int(fold_of.max()) + 1)
+    ]
 
 
-def _robust(times: FloatArray, ms: FloatArray, penalty: float) -> FloatArray:
-    """Return factors and fixed milliseconds; networks measured while others had the machine count for less."""
-    solution = _drawn_together(times, ms, penalty, np.ones(len(ms)))
+def _fit_robustly(times: FloatArray, ms: FloatArray, penalty: float) -> FloatArray:
+    """Return factors and fixed milliseconds, (factors + 1,), with outliers weighted down.
+
+    Networks may have been measured while other programs used the machine. Iteratively reweighted
+    least squares with Huber's weights.
+    """
+    solution = _fit_weighted(times, ms, penalty, np.ones(len(ms)))
     for _ in range(_REWEIGHTINGS):
         errors = np.abs(times @ solution / ms - 1)
-        scale = max(1.4826 * float(np.median(errors)), 1e-4)
-        solution = _drawn_together(
-            times, ms, penalty, np.minimum(1.0, _HUBER * scale / np.maximum(errors, 1e-12))
-        )
+        scale = max(_MAD_TO_STD * float(np.median(errors)), _LEAST_SCALE)
+        weights = np.minimum(1.0, _HUBER * scale / np.maximum(errors, _LEAST_ERROR))
+        solution = _fit_weighted(times, ms, penalty, weights)
     return solution
 
 
-def _drawn_together(
+def _fit_weighted(
     times: FloatArray, ms: FloatArray, penalty: float, weights: FloatArray
 ) -> FloatArray:
-    """Return the weighted relative least squares with each factor drawn towards one more unknown, which all share."""
+    """Return the weighted least squares of relative errors with shrunk factors, (factors + 1,).
+
+    Columns of the design are the factors, the fixed time, and one more unknown, the common factor.
+    Rows are the networks, whose targets are 1 (relative errors), then one row per factor, which
+    penalizes its difference from the common factor.
+    """
     n, columns = times.shape
-    factors, root = columns - 1, np.sqrt(weights)
+    factors = columns - 1
+    root = np.sqrt(weights)
     design = np.zeros((n + factors, columns + 1))
     design[:n, :columns] = times / ms[:, None] * root[:, None]
     design[n:, :factors] = np.sqrt(penalty) * np.eye(factors)
     design[n:, columns] = -np.sqrt(penalty)
-    return nonnegative_least_squares(design, np.concatenate([root, np.zeros(factors)]))[:columns]
+    target = np.concatenate([root, np.zeros(factors)])
+    return nonnegative_least_squares(design, target)[:columns]

@@ -1,4 +1,4 @@
-"""Milliseconds from ops: a sum over kernels of coefficient times term, and what may be said about how sure it is."""
+"""Latency predictions: a sum over kernels of coefficient times term, with an error interval."""
 
 from __future__ import annotations
 
@@ -6,42 +6,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mvt_nas.blocks.graph import Graph, Op, Size
-from mvt_nas.latency.model.kernels import TERMS, Kernel, kernels, term
+from mvt_nas.latency.model.kernels import Kernel, kernels, term
 from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task
 
 Coefficients = Mapping[str, Mapping[str, float]]
-"""Class of kernel to term to milliseconds per unit of the term; terms and classes that are not
-there cost nothing."""
+"""Kernel class -> term -> milliseconds per unit of the term; missing classes and terms cost
+nothing."""
 
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
-"""Class of kernel to term to the smallest and largest value that was calibrated."""
+"""Kernel class -> term -> smallest and largest value among the calibrated kernels."""
 
 SLACK = 1.25
-"""A term may lie this factor outside its range before it counts as an extrapolation."""
+"""Factor by which a term may leave its range before the kernel counts as an extrapolation."""
 
 _RANGED = ("macs", "read", "written", "weights")
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The latency that is expected of one network.
+    """The predicted latency of one network.
 
     Attributes:
-        ms: milliseconds of one inference of the batch.
-        low_ms: lower end of the interval that should hold the measured figure in 90 % of cases.
-        high_ms: upper end.
-        outside: share of ``ms`` in kernels unlike any that was calibrated; above 0, the interval
+        ms: Milliseconds of one inference of the batch.
+        low_ms: Lower end of the interval that should contain the measured latency in 90 % of
+            cases.
+        high_ms: Upper end of the interval.
+        outside: Share of ``ms`` in kernels unlike any calibrated one; above 0, the interval
             promises nothing.
-        strange: the classes of those kernels.
+        uncalibrated: Classes of those kernels.
     """
 
     ms: float
     low_ms: float
     high_ms: float
     outside: float
-    strange: tuple[str, ...]
+    uncalibrated: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,10 @@ class Predictor:
     """A fitted latency model.
 
     Attributes:
-        coefficients: see :data:`Coefficients`; none is negative.
-        fixed_ms: milliseconds of every inference beside its kernels.
-        relative_error: half the width of the 90 % interval, as a share of the prediction.
-        ranges: see :data:`Ranges`; none where nothing is known of single kernels.
+        coefficients: See :data:`Coefficients`; none is negative.
+        fixed_ms: Milliseconds of every inference in addition to its kernels.
+        relative_error: Half the width of the 90 % interval, as a share of the prediction.
+        ranges: See :data:`Ranges`; empty where single kernels are unknown.
     """
 
     coefficients: Coefficients
@@ -61,7 +62,10 @@ class Predictor:
     ranges: Ranges = field(default_factory=dict)
 
     def kernels_ms(self, graph: Graph) -> Size:
-        """Return the milliseconds of the graph's kernels, the fixed ones left out; an array where sizes are arrays."""
+        """Return the milliseconds of a graph's kernels, without the fixed ones.
+
+        The result is an array where sizes are arrays.
+        """
         result: Size = 0.0
         for kernel in kernels(graph.ops):
             result = result + self._kernel_ms(kernel)
@@ -75,30 +79,35 @@ class Predictor:
         num_classes: int = 1000,
         task: Task | None = None,
     ) -> Prediction:
-        """Return the latency of an architecture at its resolution, or of a task's network at the task's.
+        """Return the latency of an architecture.
+
+        Args:
+            architecture: network to predict, at its resolution.
+            batch_size: images per inference.
+            num_classes: outputs of the classifier.
+            task: downstream task, with its own classes and resolution; ``None`` for
+                classification.
 
         Raises:
-            ArchitectureError: a number of images or classes that is not allowed, or a task that the
-                backbone cannot serve.
+            ArchitectureError: the number of images or classes is not allowed, or the backbone
+                cannot serve the task.
         """
-        found = kernels(
-            lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task).ops
-        )
+        graph = lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
+        found = kernels(graph.ops)
         times = [float(self._kernel_ms(kernel)) for kernel in found]
         ms = sum(times) + self.fixed_ms
-        strange = [
+        uncalibrated = [
             (kernel.kind, time)
             for kernel, time in zip(found, times, strict=True)
-            if time > 0 and self._is_outside(kernel)
+            if time > 0 and self._is_uncalibrated(kernel)
         ]
-        width = self.relative_error
-        outside = sum(time for _, time in strange) / ms if ms else 0.0
+        outside = sum(time for _, time in uncalibrated) / ms if ms else 0.0
         return Prediction(
             ms,
-            ms * (1 - width),
-            ms * (1 + width),
+            ms * (1 - self.relative_error),
+            ms * (1 + self.relative_error),
             outside,
-            tuple(dict.fromkeys(kind for kind, _ in strange)),
+            tuple(dict.fromkeys(kind for kind, _ in uncalibrated)),
         )
 
     def by_class(self, ops: Sequence[Op]) -> dict[str, float]:
@@ -114,18 +123,19 @@ class Predictor:
             result = result + coefficient * term(name, kernel)
         return result
 
-    def _is_outside(self, kernel: Kernel) -> bool:
+    def _is_uncalibrated(self, kernel: Kernel) -> bool:
         if not self.ranges:
             return False
-        known = self.ranges.get(kernel.kind)
-        return known is None or any(
+        if kernel.kind not in self.ranges:
+            return True
+        return any(
             not low / SLACK <= term(name, kernel) <= high * SLACK
-            for name, (low, high) in known.items()
+            for name, (low, high) in self.ranges[kernel.kind].items()
         )
 
 
-def ranges_of(found: Sequence[Kernel]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return, for each class among some kernels, the range of the terms that say how large a kernel is."""
+def calibrated_ranges(found: Sequence[Kernel]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return the ranges of the size terms of some kernels, by class (see :data:`Ranges`)."""
     result: dict[str, dict[str, tuple[float, float]]] = {}
     for kernel in found:
         ranges = result.setdefault(kernel.kind, {})
@@ -134,8 +144,3 @@ def ranges_of(found: Sequence[Kernel]) -> dict[str, dict[str, tuple[float, float
             low, high = ranges.get(name, (value, value))
             ranges[name] = (min(low, value), max(high, value))
     return result
-
-
-def check_terms(coefficients: Coefficients) -> list[str]:
-    """Return the names in coefficients that are no terms."""
-    return [name for terms in coefficients.values() for name in terms if name not in TERMS]

@@ -1,1 +1,1 @@
-"""What networks are run by: one file per runtime, found by its name."""
+"""Runtimes, one module each, found by its name."""

@@ -1,8 +1,8 @@
-"""Any shell command that runs an ONNX file and prints milliseconds: a phone behind adb or ssh is one line.
+"""Shell commands that run an ONNX file and print milliseconds, such as a phone behind adb or ssh.
 
-``{model}`` in the command stands for the path of the file, ``{threads}`` for the number of threads.
-The last line that is not empty has to be one positive number or several of them with blanks
-between: the milliseconds of single inferences. Of several, the 10th percentile is taken.
+``{model}`` in the command is replaced by the path of the file, ``{threads}`` by the number of
+threads. The last line that is not blank has to be one positive number, or several separated by
+blanks: the milliseconds of single inferences. Of several, the 10th percentile is taken.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from mvt_nas._optional import missing
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session, missing
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 from mvt_nas.latency.statistics import low_quantile
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _NUMBER = re.compile(r"[0-9]*\.?[0-9]+(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 class CommandSession:
-    """A command that is ready to be run."""
+    """A command that is ready to run."""
 
     def __init__(self, command: str, timeout_s: float) -> None:
         self._command = command
@@ -41,18 +42,18 @@ class CommandSession:
         Raises:
             LatencyError: it fails, takes too long, or prints something else.
         """
-        return milliseconds(_output(self._command, self._timeout_s), self._command)
+        return parse_milliseconds(_output(self._command, self._timeout_s), self._command)
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return ``None``: only the time comes back."""
+        """Return ``None``: the command returns times only."""
         return None
 
 
-def milliseconds(output: str, command: str) -> float:
-    """Return the number in the last line that is not empty, or the 10th percentile of the numbers in it.
+def parse_milliseconds(output: str, command: str) -> float:
+    """Return the number in the last line that is not blank, or the 10th percentile of several.
 
     Raises:
-        LatencyError: there is no such line, or something else is in it.
+        LatencyError: there is no such line, or it holds anything else.
     """
     line = _last_line(output)
     if not line:
@@ -70,8 +71,8 @@ def milliseconds(output: str, command: str) -> float:
 
 
 def _output(command: str, timeout_s: float) -> str:
-    # A session of its own, so that what the shell has started ends with it; else a child that hangs
-    # would hold the pipe open.
+    # In a process group of its own, so that the children of the shell can be killed with it. A
+    # hanging child would keep the pipe open.
     process = subprocess.Popen(
         command,
         shell=True,
@@ -86,27 +87,29 @@ def _output(command: str, timeout_s: float) -> str:
         try:
             out, err = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            _end(process)
+            _kill(process)
             out, err = process.communicate()
             raise LatencyError(
-                f"command {command!r} took more than {timeout_s:g} s{_said(out, err)}"
+                f"command {command!r} took more than {timeout_s:g} s{_last_output(out, err)}"
             ) from None
         except BaseException:
-            _end(process)
+            _kill(process)
             raise
     if process.returncode != 0:
         raise LatencyError(
-            f"command {command!r} failed with exit code {process.returncode}{_said(out, err)}"
+            f"command {command!r} failed with exit code {process.returncode}"
+            f"{_last_output(out, err)}"
         )
     return out
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):  # it has just ended by itself
+def _kill(process: subprocess.Popen[str]) -> None:
+    # It may have just ended by itself.
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _said(out: str, err: str) -> str:
+def _last_output(out: str, err: str) -> str:
     line = _last_line(err) or _last_line(out)
     return f"; it printed last: {line}" if line else "; it printed nothing"
 
@@ -118,24 +121,23 @@ def _last_line(text: str) -> str:
 
 @contextmanager
 def open_session(job: RuntimeJob) -> Iterator[Session]:
-    """Yield a session of a job; the command is first run when it is called.
+    """Yield a session of a job; the command first runs when the session is called.
 
     Raises:
-        LatencyError: there is no command, or the model does not occur in it.
+        LatencyError: there is no command, or it lacks ``{model}``.
     """
     if not job.command or "{model}" not in job.command:
         raise LatencyError(
             f"--command {job.command or ''!r} is not allowed; write {{model}} where the path of the"
             " ONNX file belongs"
         )
-    filled = job.command.replace("{threads}", str(job.threads)).replace(
-        "{model}", shlex.quote(str(job.model))
-    )
-    yield CommandSession(filled, job.timeout_s)
+    command = job.command.replace("{threads}", str(job.threads))
+    command = command.replace("{model}", shlex.quote(str(job.model)))
+    yield CommandSession(command, job.timeout_s)
 
 
 def trouble() -> str | None:
-    """Return why commands cannot be run here, or ``None``."""
+    """Return the reason why commands cannot run here, or ``None``."""
     if not hasattr(os, "killpg"):
         return "commands that hang can only be ended on Linux and macOS"
     return missing(("onnx",), "onnx")

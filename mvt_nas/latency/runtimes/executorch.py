@@ -1,8 +1,8 @@
-"""ExecuTorch on the processor, with what XNNPACK has kernels for handed to XNNPACK.
+"""ExecuTorch on the processor; operators with kernels in XNNPACK are delegated to XNNPACK.
 
-It has one pool of threads for the whole process, as large as the machine. Pinning the process to
-fewer cores makes the threads of the pool wait for each other (a quarter slower on one core); so the
-pool itself is made anew with the number of threads asked for.
+It has one thread pool for the whole process, as large as the machine. Pinning the process to fewer
+cores makes the threads of the pool wait for each other (a quarter slower on one core). So the pool
+itself is created again with the requested number of threads.
 """
 
 from __future__ import annotations
@@ -13,16 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas._optional import missing, one_line_errors, silence_output
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.runtime import (
-    RUNTIMES,
-    Runtime,
-    RuntimeJob,
-    Session,
-    missing,
-    refusal,
-    silence_output,
-)
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 from mvt_nas.latency.runtimes.torch import TorchSession
 
 if TYPE_CHECKING:
@@ -31,7 +24,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_session(job: RuntimeJob) -> Iterator[Session]:
-    """Yield a session of a job, after converting the network; ExecuTorch has the job's number of threads until it is left.
+    """Convert the network of a job and yield its session.
+
+    ExecuTorch uses the job's number of threads until the session is closed.
 
     Raises:
         LatencyError: the network cannot be converted or run, or sessions with another number of
@@ -41,12 +36,12 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
 
     from mvt_nas.models.synthetic import random_images
 
-    with refusal("executorch cannot run the network"):
+    with one_line_errors("executorch cannot run the network", LatencyError):
         assert job.module is not None
         content = program(job.module, job.input_shape)
-    with pool_of_threads(job.threads):
-        with refusal("executorch cannot run the network"):
-            # Emptied on leaving: the pool is gone then, and a call would write to freed memory.
+    with thread_pool(job.threads):
+        with one_line_errors("executorch cannot run the network", LatencyError):
+            # Emptied on exit: the pool is gone then, and a call would write to freed memory.
             loaded = [_library()._load_for_executorch_from_buffer(content)]
             session = TorchSession(
                 lambda images: loaded[0].forward([images])[0],
@@ -67,9 +62,9 @@ def program(
     """Return a network as the content of a ``.pte`` file.
 
     Args:
-        module: in evaluation mode.
-        input_shape: of the images, (B, C, H, W).
-        texts: what further methods of the program return, by their names.
+        module: network in evaluation mode.
+        input_shape: shape of the images, (B, C, H, W).
+        texts: constant results of further methods of the program, by their names.
     """
     import torch
 
@@ -86,19 +81,20 @@ def program(
 
 
 def load(path: Path) -> Any:
-    """Return ExecuTorch's module of a ``.pte`` file; it runs on ExecuTorch's pool of threads as that is."""
+    """Return ExecuTorch's module of a ``.pte`` file; it runs on the current thread pool."""
     return _library()._load_for_executorch(str(path))
 
 
 @contextmanager
-def pool_of_threads(threads: int) -> Iterator[None]:
-    """Give ExecuTorch so many threads inside the block, and what it had before afterwards.
+def thread_pool(threads: int) -> Iterator[None]:
+    """Let ExecuTorch use ``threads`` threads inside the block, and its previous number afterwards.
 
     Raises:
-        LatencyError: it is inside another such block with another number of threads, whose networks
+        LatencyError: the block is inside another one with another number of threads, whose networks
             would lose their pool.
     """
-    library, blocks = _library(), _blocks()
+    library = _library()
+    blocks = _open_blocks()
     before = library._threadpool_get_thread_count()
     if blocks and before != threads:
         raise LatencyError(
@@ -117,12 +113,13 @@ def pool_of_threads(threads: int) -> Iterator[None]:
 
 
 @cache
-def _blocks() -> list[int]:
+def _open_blocks() -> list[int]:
+    """Return the list of the thread counts of all open blocks of :func:`thread_pool`."""
     return []
 
 
 def _library() -> Any:
-    with refusal("executorch cannot be loaded"), silence_output():
+    with one_line_errors("executorch cannot be loaded", LatencyError), silence_output():
         from executorch.extension.pybindings import portable_lib
     return portable_lib
 
@@ -135,6 +132,6 @@ RUNTIMES.register("executorch")(
         package="executorch",
         trouble=lambda: missing(("executorch",), "executorch"),
         session=open_session,
-        probe=False,
+        reference_model=False,
     )
 )

@@ -1,4 +1,4 @@
-"""LiteRT, the successor of TensorFlow Lite, on the processor: its kernels are those of XNNPACK, as in most Android apps."""
+"""LiteRT (formerly TensorFlow Lite) on the processor with XNNPACK, as in most Android apps."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.latency.runtime import (
-    RUNTIMES,
-    Runtime,
-    RuntimeJob,
-    Session,
-    missing,
-    refusal,
-    silence_output,
-)
+from mvt_nas._optional import missing, one_line_errors, silence_output
+from mvt_nas.errors import LatencyError
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LiteRtSession:
-    """An interpreter with its input."""
+    """An interpreter and its input."""
 
     def __init__(self, interpreter: Any, images: NDArray[np.float32]) -> None:
         self._interpreter = interpreter
@@ -36,7 +30,7 @@ class LiteRtSession:
         self._interpreter.invoke()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return the output, (B, classes), for images (B, C, H, W), which are those that are timed from now on."""
+        """Return the logits, (B, classes), of images (B, C, H, W); later calls run on them too."""
         self._interpreter.set_tensor(self._input, images)
         self._interpreter.invoke()
         out: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
@@ -45,14 +39,14 @@ class LiteRtSession:
 
 @contextmanager
 def open_session(job: RuntimeJob) -> Iterator[Session]:
-    """Yield a session of a job, after converting the network.
+    """Convert the network of a job and yield its session.
 
     Raises:
         LatencyError: the network cannot be converted or run.
     """
     from mvt_nas.models.synthetic import random_images
 
-    with refusal("litert cannot run the network"):
+    with one_line_errors("litert cannot run the network", LatencyError):
         assert job.module is not None
         content = flatbuffer(job.module, job.input_shape)
         session = LiteRtSession(interpreter(content, job.threads), random_images(job.input_shape))
@@ -61,7 +55,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
 
 
 def flatbuffer(module: nn.Module, input_shape: tuple[int, int, int, int]) -> bytes:
-    """Return a network as the content of a ``.tflite`` file, its input of one shape (B, C, H, W) like torch's."""
+    """Return a network as the content of a ``.tflite`` file; its input is (B, C, H, W)."""
     import torch
 
     with silence_output():
@@ -73,12 +67,12 @@ def flatbuffer(module: nn.Module, input_shape: tuple[int, int, int, int]) -> byt
 
 
 def interpreter(content: bytes, threads: int) -> Any:
-    """Return an interpreter of a network that is ready to be invoked; without further options it takes XNNPACK's kernels."""
+    """Return an interpreter that is ready to run; it uses XNNPACK's kernels by default."""
     from ai_edge_litert.interpreter import Interpreter
 
-    made = Interpreter(model_content=content, num_threads=threads)
-    made.allocate_tensors()
-    return made
+    result = Interpreter(model_content=content, num_threads=threads)
+    result.allocate_tensors()
+    return result
 
 
 RUNTIMES.register("litert")(
@@ -89,6 +83,6 @@ RUNTIMES.register("litert")(
         package="ai-edge-litert",
         trouble=lambda: missing(("litert_torch", "ai_edge_litert"), "litert"),
         session=open_session,
-        probe=False,
+        reference_model=False,
     )
 )

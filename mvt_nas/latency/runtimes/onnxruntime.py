@@ -9,16 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from mvt_nas._optional import missing, one_line_errors
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.runtime import (
-    RUNTIMES,
-    ArraySession,
-    Runtime,
-    RuntimeJob,
-    Session,
-    missing,
-    refusal,
-)
+from mvt_nas.latency.runtime import RUNTIMES, ArraySession, Runtime, RuntimeJob, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +19,10 @@ if TYPE_CHECKING:
 
     from mvt_nas.latency.model.kernels import Signature
 
-# Of products with constant weights only. On one core with AVX-512 VNNI, mobilevit_xxs took 7.4 ms
-# in fp32, 6.5 so, and 9.4 with convolutions (32 with signed weights, for which ConvInteger has no
-# fast kernel); mobilevitv2_100 took 19.5, 19.2, and 23.2 (125).
+# Matrix products with constant weights only, no convolutions. On one core with AVX-512 VNNI,
+# mobilevit_xxs took 7.4 ms in fp32, 6.5 ms with these quantised, and 9.4 ms with convolutions too
+# (32 ms with signed weights, for which ConvInteger has no fast kernel). For mobilevitv2_100 it was
+# 19.5, 19.2 and 23.2 ms (125 ms).
 QUANTISED_OPERATORS = ("MatMul", "Gemm")
 
 
@@ -41,7 +35,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     """
     from mvt_nas.models.synthetic import random_images
 
-    with refusal(f"onnxruntime refuses {job.model}"):
+    with one_line_errors(f"onnxruntime refuses {job.model}", LatencyError):
         inner = inference_session(job)
         name = inner.get_inputs()[0].name
 
@@ -54,8 +48,12 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     yield session
 
 
-def inference_session(job: RuntimeJob, chosen: Any = None) -> Any:
-    """Return ONNX Runtime's session of a job, in the job's data type; with other options than :func:`options`, if they are given.
+def inference_session(job: RuntimeJob, session_options: Any = None) -> Any:
+    """Return ONNX Runtime's session of a job, in the job's data type.
+
+    Args:
+        job: the job.
+        session_options: options of ONNX Runtime; those of :func:`options` by default.
 
     Raises:
         LatencyError: the file holds nothing to quantise.
@@ -63,33 +61,37 @@ def inference_session(job: RuntimeJob, chosen: Any = None) -> Any:
     import onnxruntime
 
     assert job.model is not None
-    chosen = chosen or options(job.threads)
+    session_options = session_options or options(job.threads)
     with TemporaryDirectory(prefix="mvt-nas-int8-") as folder:
-        model = (
-            quantise(job.model, Path(folder) / "int8.onnx") if job.dtype == "int8" else job.model
+        model = job.model
+        if job.dtype == "int8":
+            model = quantise(model, Path(folder) / "int8.onnx")
+        return onnxruntime.InferenceSession(
+            model, session_options, providers=["CPUExecutionProvider"]
         )
-        return onnxruntime.InferenceSession(model, chosen, providers=["CPUExecutionProvider"])
 
 
 def options(threads: int) -> Any:
-    """Return session options: so many threads, one kernel at a time, all optimisations, and no waiting in loops."""
+    """Return session options: sequential execution, all optimisations, no spinning threads."""
     import onnxruntime
 
-    chosen = onnxruntime.SessionOptions()
-    chosen.intra_op_num_threads = threads
-    # kernels follow each other, so that a second pool would have no work
-    chosen.inter_op_num_threads = 1
-    chosen.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    chosen.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    chosen.log_severity_level = 4  # what goes wrong is raised, and said once
-    return chosen
+    result = onnxruntime.SessionOptions()
+    result.intra_op_num_threads = threads
+    # Kernels run one after the other, so that a second pool would have no work.
+    result.inter_op_num_threads = 1
+    result.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    result.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    result.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Only fatal messages: errors are raised, and need not be logged too.
+    result.log_severity_level = 4
+    return result
 
 
 def quantise(model: Path, path: Path) -> Path:
-    """Return the path after writing the model there with its products in 8-bit integers, scaled anew at every inference.
+    """Write a model with its matrix products in 8-bit integers; return the path.
 
-    It needs no data: weights are rounded once, activations by the range that each inference has.
+    Quantisation is dynamic and needs no data: weights are rounded once, activations by their range
+    in each inference.
 
     Raises:
         LatencyError: no product has constant weights.
@@ -98,9 +100,8 @@ def quantise(model: Path, path: Path) -> Path:
     from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
 
     loaded = onnx.load(model)
-    quant_utils.add_pre_process_metadata(
-        loaded
-    )  # else it logs the advice to fold what only convolutions need folded
+    # Without this mark it logs an advice to fold batch norms, which only convolutions need.
+    quant_utils.add_pre_process_metadata(loaded)
     quantize_dynamic(
         loaded, path, op_types_to_quantize=list(QUANTISED_OPERATORS), weight_type=QuantType.QInt8
     )
@@ -113,10 +114,10 @@ def quantise(model: Path, path: Path) -> Path:
 
 
 def _kernel_times(job: RuntimeJob, runs: int) -> Mapping[Signature, float]:
-    """Return milliseconds by kernel, all with the same signature together: the low quantile over ``runs`` inferences.
+    """Return milliseconds by kernel signature, the low quantile over ``runs`` inferences.
 
     Raises:
-        LatencyError: ONNX Runtime refuses the file, or wrote a profile that cannot be read.
+        LatencyError: ONNX Runtime refuses the file, or wrote an unreadable profile.
     """
     import onnxruntime
 
@@ -125,13 +126,13 @@ def _kernel_times(job: RuntimeJob, runs: int) -> Mapping[Signature, float]:
 
     with (
         TemporaryDirectory(prefix="mvt-nas-profile-") as folder,
-        refusal(f"onnxruntime cannot profile {job.model}"),
+        one_line_errors(f"onnxruntime cannot profile {job.model}", LatencyError),
     ):
-        chosen = options(job.threads)
-        chosen.enable_profiling = True
-        chosen.profile_file_prefix = f"{folder}/profile"
+        session_options = options(job.threads)
+        session_options.enable_profiling = True
+        session_options.profile_file_prefix = f"{folder}/profile"
         session = onnxruntime.InferenceSession(
-            job.model, chosen, providers=["CPUExecutionProvider"]
+            job.model, session_options, providers=["CPUExecutionProvider"]
         )
         feed = {session.get_inputs()[0].name: random_images(job.input_shape)}
         for _ in range(runs):

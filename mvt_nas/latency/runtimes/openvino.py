@@ -7,15 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.latency.runtime import (
-    RUNTIMES,
-    ArraySession,
-    Runtime,
-    RuntimeJob,
-    Session,
-    missing,
-    refusal,
-)
+from mvt_nas._optional import missing, one_line_errors
+from mvt_nas.errors import LatencyError
+from mvt_nas.latency.runtime import RUNTIMES, ArraySession, Runtime, RuntimeJob, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +25,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     """
     from mvt_nas.models.synthetic import random_images
 
-    with refusal(f"openvino refuses {job.model}"):
+    with one_line_errors(f"openvino refuses {job.model}", LatencyError):
         request = compiled(job).create_infer_request()
 
         def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -46,7 +40,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
 
 
 def compiled(job: RuntimeJob) -> Any:
-    """Return OpenVINO's compiled model of a job: its input shape, its number of threads, lowest latency."""
+    """Return OpenVINO's compiled model of a job, with the job's input shape and threads."""
     assert job.model is not None
     model = read(job.model)
     model.reshape(list(job.input_shape))
@@ -54,21 +48,21 @@ def compiled(job: RuntimeJob) -> Any:
 
 
 def read(path: Path) -> Any:
-    """Return the model in an ONNX file or an ``.xml`` of OpenVINO's."""
+    """Return the model in an ONNX file or an ``.xml`` file of OpenVINO."""
     import openvino
 
     return openvino.Core().read_model(path)
 
 
 def compile_model(model: Any, threads: int) -> Any:
-    """Return the compiled model: for the processor, in fp32, on so many threads, lowest latency."""
+    """Compile a model for the processor, in fp32, on ``threads`` threads, for lowest latency."""
     import openvino
 
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
-        # the operating system may leave a core that another program uses
+        # Lets the operating system move threads off a core that another program uses.
         "ENABLE_CPU_PINNING": False,
     }
     return openvino.Core().compile_model(model, "CPU", settings)

@@ -1,4 +1,4 @@
-"""PyTorch as it stands, kernel after kernel, without gradients."""
+"""PyTorch in eager mode, without gradients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session, refusal
+from mvt_nas._optional import one_line_errors
+from mvt_nas._threads_and_malloc import torch_threads
+from mvt_nas.errors import LatencyError
+from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class TorchSession:
-    """A function of a tensor with its input, on the device of the input.
+    """A function of a tensor and its input, on the device of the input.
 
     Args:
-        forward: from images (B, C, H, W) to logits (B, classes).
-        images: that are timed.
-        synchronise: waits until the device is done, for devices that only take orders.
+        forward: function from images (B, C, H, W) to logits (B, classes).
+        images: images of the timed inferences.
+        synchronise: waits until the device is idle, for devices that run asynchronously.
     """
 
     def __init__(
@@ -45,31 +48,29 @@ class TorchSession:
                 self._synchronise()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return the output, (B, classes), for images (B, C, H, W)."""
+        """Return the logits, (B, classes), of images (B, C, H, W)."""
         import torch
 
         with torch.inference_mode():
-            out: NDArray[np.float32] = (
-                self._forward(torch.from_numpy(images).to(self._images.device)).cpu().numpy()
-            )
+            logits = self._forward(torch.from_numpy(images).to(self._images.device))
+            out: NDArray[np.float32] = logits.cpu().numpy()
         return out
 
 
 @contextmanager
 def open_session(job: RuntimeJob) -> Iterator[Session]:
-    """Yield a session of a job; torch has the job's number of threads until it is left.
+    """Yield a session of a job; PyTorch uses the job's threads until it is closed.
 
     Raises:
         LatencyError: the network cannot run.
     """
     import torch
 
-    from mvt_nas._process import torch_threads
     from mvt_nas.models.synthetic import random_images
 
     assert job.module is not None
     with torch_threads(job.threads):
-        with refusal("torch cannot run the network"):
+        with one_line_errors("torch cannot run the network", LatencyError):
             session = TorchSession(job.module, torch.from_numpy(random_images(job.input_shape)))
             session()
         yield session

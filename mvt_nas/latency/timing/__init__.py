@@ -1,1 +1,1 @@
-"""Timing networks: the stopwatch, what it needs to open a network in a runtime, and what it was measured on."""
+"""Timing networks: settings, opening networks in a runtime, and the stopwatch."""

@@ -1,4 +1,4 @@
-"""An architecture, an ONNX file or a module to the job that a runtime opens."""
+"""Jobs for runtimes from architectures, ONNX files and PyTorch modules."""
 
 from __future__ import annotations
 
@@ -6,58 +6,57 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from mvt_nas._optional import one_line_errors
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.onnx_file import input_shape
-from mvt_nas.latency.runtime import Runtime, RuntimeJob, refusal
+from mvt_nas.latency.runtime import Runtime, RuntimeJob
 from mvt_nas.latency.timing.settings import TimingSettings
+from mvt_nas.onnx.file import input_shape
 from mvt_nas.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from torch import nn
 
 Network: TypeAlias = "Architecture | Path | nn.Module"
-"""What can be measured: an architecture, an ONNX file, or a module of any making, whose pictures
-have three channels."""
+"""A network to measure: an architecture, an ONNX file, or any module whose images have three
+channels."""
 
 
 def job_for(
     network: Network, settings: TimingSettings, runtime: Runtime, export_to: Path
 ) -> RuntimeJob:
-    """Return what the runtime needs to open a network.
+    """Return the job that opens a network in a runtime.
 
     Args:
         network: see :data:`Network`; a module is in evaluation mode, and needs settings with a
             resolution.
-        settings: how it will be measured.
-        runtime: what will run it.
-        export_to: path of the ONNX file to make of what is none, where the runtime takes such
-            files.
+        settings: settings of the measurement.
+        runtime: runtime that will run the network.
+        export_to: path of an ONNX file to write, if the runtime takes such files and the network
+            is not one.
 
     Raises:
-        LatencyError: the runtime takes no ONNX files, it is none that can be measured, or a module
+        LatencyError: the runtime takes no ONNX files, the file cannot be measured, or a module
             cannot be exported.
     """
     if isinstance(network, Architecture):
-        job = _of_architecture(network, settings, runtime, export_to)
+        job = _architecture_job(network, settings, runtime, export_to)
     elif isinstance(network, Path):
-        job = _of_file(network, settings, runtime)
+        job = _file_job(network, settings, runtime)
     else:
-        job = _of_module(network, settings, runtime, export_to)
+        job = _module_job(network, settings, runtime, export_to)
     return replace(
         job, command=settings.command, timeout_s=settings.timeout_s, dtype=settings.dtype
     )
 
 
 def at_resolution(architecture: Architecture, resolution_px: int | None) -> Architecture:
-    """Return the architecture for images of another side, in pixels; the same where none is given."""
-    return (
-        architecture
-        if resolution_px is None
-        else replace(architecture, resolution_px=resolution_px)
-    )
+    """Return the architecture for images of another side, in pixels; unchanged without one."""
+    if resolution_px is None:
+        return architecture
+    return replace(architecture, resolution_px=resolution_px)
 
 
-def _of_file(path: Path, settings: TimingSettings, runtime: Runtime) -> RuntimeJob:
+def _file_job(path: Path, settings: TimingSettings, runtime: Runtime) -> RuntimeJob:
     if runtime.takes != "onnx":
         raise LatencyError(
             f"runtime {runtime.name} runs architectures, not ONNX files such as {path}; use"
@@ -67,24 +66,25 @@ def _of_file(path: Path, settings: TimingSettings, runtime: Runtime) -> RuntimeJ
     return RuntimeJob(shape, settings.threads, model=path)
 
 
-def _of_architecture(
+def _architecture_job(
     architecture: Architecture, settings: TimingSettings, runtime: Runtime, export_to: Path
 ) -> RuntimeJob:
-    found, task = at_resolution(architecture, settings.resolution_px), settings.sized_task
+    sized = at_resolution(architecture, settings.resolution_px)
+    task = settings.sized_task
     batch_size = settings.batch_size or 1
-    side = (task or found).resolution_px
+    side = (task or sized).resolution_px
     shape = (batch_size, 3, side, side)
     if runtime.takes == "module":
         from mvt_nas.models.synthetic import realistic_network
 
         module = realistic_network(
-            found, num_classes=settings.num_classes, task=task, seed=settings.seed
+            sized, num_classes=settings.num_classes, task=task, seed=settings.seed
         )
         return RuntimeJob(shape, settings.threads, module=module)
-    from mvt_nas.latency.onnx_export import export_onnx
+    from mvt_nas.onnx.export import export_onnx
 
     model = export_onnx(
-        found,
+        sized,
         export_to,
         batch_size=batch_size,
         num_classes=settings.num_classes,
@@ -94,15 +94,15 @@ def _of_architecture(
     return RuntimeJob(shape, settings.threads, model=model)
 
 
-def _of_module(
+def _module_job(
     module: nn.Module, settings: TimingSettings, runtime: Runtime, export_to: Path
 ) -> RuntimeJob:
-    from mvt_nas.latency.onnx_export import trace_to_onnx
+    from mvt_nas.onnx.export import trace_to_onnx
 
-    assert settings.resolution_px is not None, "a module does not say for which pictures it is"
+    assert settings.resolution_px is not None, "a module does not tell the size of its images"
     shape = (settings.batch_size or 1, 3, settings.resolution_px, settings.resolution_px)
     if runtime.takes == "module":
         return RuntimeJob(shape, settings.threads, module=module)
-    with refusal("the network cannot be exported to ONNX"):
+    with one_line_errors("the network cannot be exported to ONNX", LatencyError):
         trace_to_onnx(module, shape, export_to)
     return RuntimeJob(shape, settings.threads, model=export_to)

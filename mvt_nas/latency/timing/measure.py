@@ -1,4 +1,4 @@
-"""Networks in, timings out: opens all of them in one runtime and races them against each other and the probe."""
+"""Measuring the latency of networks, interleaved with each other and with a reference model."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mvt_nas.cost.counts import count
-from mvt_nas.latency.fingerprint import usable_cores
-from mvt_nas.latency.onnx_file import file_key
+from mvt_nas.hardware import usable_cores
 from mvt_nas.latency.runtime import Runtime, RuntimeJob, Session, usable_runtime
 from mvt_nas.latency.timing.jobs import Network, at_resolution, job_for
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Clock, Timing, interleaved_timing
+from mvt_nas.onnx.file import file_key
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
 
-# Small enough to cost little beside what is measured, large enough to compute rather than to be
-# called.
-PROBE_NAME, PROBE_RESOLUTION_PX = "mobilevit_xxs", 128
+# Small enough to cost little next to the measured networks, large enough that its computation takes
+# longer than the call itself.
+REFERENCE_MODEL = "mobilevit_xxs"
+REFERENCE_RESOLUTION_PX = 128
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyMeasurement:
-    """One network's latency.
+    """The latency of one network.
 
     Attributes:
-        network: what it was called.
-        key: hash of the architecture, at the resolution measured, or of the ONNX file; empty for a
+        network: Title of the network.
+        key: Hash of the architecture at the measured resolution, or of the ONNX file; empty for a
             module.
-        input_shape: of the images, (B, C, H, W).
-        macs: multiply-adds of one inference of the batch; ``None`` for what is no architecture.
-        timing: how long it takes.
+        input_shape: Shape of the images, (B, C, H, W).
+        macs: Multiply-adds of one inference of the batch; ``None`` unless it is an architecture.
+        timing: Statistics of the timed calls.
     """
 
     network: str
@@ -50,16 +51,19 @@ def measure(
     clock: Clock | None = None,
     on_jobs: Callable[[Sequence[RuntimeJob]], None] | None = None,
 ) -> list[LatencyMeasurement]:
-    """Return the latency of each network, in their order, timed against each other in one runtime.
+    """Measure the latency of networks, timed against each other in one runtime.
 
     Args:
-        networks: of each a title and itself.
-        settings: how.
-        clock: where the time comes from.
-        on_jobs: is given what the networks became before they are timed.
+        networks: title and network of each.
+        settings: settings of the measurement.
+        clock: source of time; the clocks of this process by default.
+        on_jobs: called with the jobs of the networks before they are timed.
+
+    Returns:
+        The measurements, in the order of the networks.
 
     Raises:
-        LatencyError: the runtime cannot be used here, not with the data type, or not with one of
+        LatencyError: the runtime cannot be used here, or does not support the data type or one of
             the networks.
         PluginError: there is no such runtime.
     """
@@ -74,63 +78,60 @@ def measure(
             on_jobs(jobs)
         timings = interleaved_timing(
             [stack.enter_context(runtime.session(job)) for job in jobs],
-            _probe(settings, runtime, folder, stack),
+            _reference_session(settings, runtime, folder, stack),
             seconds=settings.seconds * len(networks),
             threads=settings.threads,
             warmups=1 if runtime.own_clock else 3,
             seed=settings.seed,
             clock=clock,
         )
-    doubts = () if runtime.own_clock else _doubts(settings.threads)
-    return [
-        _measured(
-            title,
-            network,
-            job.input_shape,
-            replace(timing, warnings=(*timing.warnings, *doubts)),
-            settings,
-        )
-        for (title, network), job, timing in zip(networks, jobs, timings, strict=True)
-    ]
+    warnings = () if runtime.own_clock else _core_warnings(settings.threads)
+    measurements = []
+    for (title, network), job, timing in zip(networks, jobs, timings, strict=True):
+        complete = replace(timing, warnings=(*timing.warnings, *warnings))
+        measurements.append(_measurement(title, network, job.input_shape, complete, settings))
+    return measurements
 
 
-def _probe(
+def _reference_session(
     settings: TimingSettings, runtime: Runtime, folder: Path, stack: ExitStack
 ) -> Session | None:
-    if not runtime.probe:
+    """Open the reference model, always with the same settings; ``None`` where it is too slow."""
+    if not runtime.reference_model:
         return None
     fixed = replace(
         settings,
         batch_size=1,
-        resolution_px=PROBE_RESOLUTION_PX,
+        resolution_px=REFERENCE_RESOLUTION_PX,
         num_classes=1000,
         task=None,
         seed=0,
         dtype="fp32",
     )
-    return stack.enter_context(
-        runtime.session(job_for(zoo(PROBE_NAME), fixed, runtime, folder / "probe.onnx"))
-    )
+    job = job_for(zoo(REFERENCE_MODEL), fixed, runtime, folder / "reference.onnx")
+    return stack.enter_context(runtime.session(job))
 
 
-def _doubts(threads: int) -> tuple[str, ...]:
+def _core_warnings(threads: int) -> tuple[str, ...]:
     cores = usable_cores()
     return (f"{threads} threads share {cores} core{'s' * (cores > 1)}",) if threads > cores else ()
 
 
-def _measured(
+def _measurement(
     title: str,
     network: Network,
     input_shape: tuple[int, int, int, int],
     timing: Timing,
     settings: TimingSettings,
 ) -> LatencyMeasurement:
-    if not isinstance(network, Architecture):
-        return LatencyMeasurement(
-            title, file_key(network) if isinstance(network, Path) else "", input_shape, None, timing
-        )
-    found = at_resolution(network, settings.resolution_px)
-    macs = count(
-        found, batch_size=input_shape[0], num_classes=settings.num_classes, task=settings.sized_task
-    ).macs
-    return LatencyMeasurement(title, found.key, input_shape, macs, timing)
+    if isinstance(network, Architecture):
+        sized = at_resolution(network, settings.resolution_px)
+        macs = count(
+            sized,
+            batch_size=input_shape[0],
+            num_classes=settings.num_classes,
+            task=settings.sized_task,
+        ).macs
+        return LatencyMeasurement(title, sized.key, input_shape, macs, timing)
+    key = file_key(network) if isinstance(network, Path) else ""
+    return LatencyMeasurement(title, key, input_shape, None, timing)

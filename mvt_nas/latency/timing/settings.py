@@ -1,4 +1,4 @@
-"""How to measure."""
+"""Settings of a latency measurement."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from mvt_nas.errors import LatencyError
 from mvt_nas.tasks.base import Task, at_resolution
 
 DTYPES = ("fp32", "int8")
-"""Data types that networks can be run in; which of them a runtime offers is its own matter."""
+"""Data types of inference; each runtime supports some of them."""
 
 _ABOVE_ZERO = ("threads", "seconds", "timeout_s", "batch_size", "resolution_px", "num_classes")
 
 
 @dataclass(frozen=True, slots=True)
 class TimingSettings:
-    """How to measure.
+    """Settings of a latency measurement.
 
     Attributes:
-        runtime: its name.
-        threads: that one inference may use.
-        batch_size: images per inference; without one, 1 or what an ONNX file fixes.
-        resolution_px: side of the images; without one, the architecture's own or what an ONNX file
-            fixes.
-        seconds: of timing per network; opening them comes on top.
-        command: for the runtime ``command``.
-        timeout_s: for the runtime ``command``, seconds that a call may take.
-        num_classes: outputs of an architecture's classifier.
-        task: what an architecture is used for, with its own classes and resolution; ``None`` for
+        runtime: Name of the runtime.
+        threads: Threads of one inference.
+        batch_size: Images per inference; by default 1, or the size that an ONNX file fixes.
+        resolution_px: Side of the images; by default the architecture's own, or the one that an
+            ONNX file fixes.
+        seconds: Duration of the timing per network, in seconds; opening them takes extra time.
+        command: Shell command of the runtime ``command``.
+        timeout_s: Longest duration of one call of the command, in seconds.
+        num_classes: Outputs of an architecture's classifier.
+        task: Downstream task of an architecture, with its own classes and resolution; ``None`` for
             classification.
-        seed: of weights and of the order of calls.
-        dtype: one of :data:`DTYPES`; with ``int8``, a network is quantised before it is measured.
+        seed: Seed of the weights and of the order of calls.
+        dtype: One of :data:`DTYPES`; with ``int8``, networks are quantised first.
 
     Raises:
-        LatencyError: a number is not above 0, there is no such data type, or a command is meant for
+        LatencyError: a number is not above 0, the data type is unknown, or a command is given for
             another runtime.
     """
 
@@ -64,9 +64,7 @@ class TimingSettings:
 
     @property
     def sized_task(self) -> Task | None:
-        """The task, for images of the side that is measured."""
-        return (
-            self.task
-            if self.task is None or self.resolution_px is None
-            else at_resolution(self.task, self.resolution_px)
-        )
+        """The task at the measured resolution; ``None`` for classification."""
+        if self.task is None or self.resolution_px is None:
+            return self.task
+        return at_resolution(self.task, self.resolution_px)

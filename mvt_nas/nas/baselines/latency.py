@@ -9,7 +9,6 @@ from typing import Any
 from mvt_nas.errors import LatencyError
 from mvt_nas.external_models.base import ExternalModel
 from mvt_nas.latency.profile import DeviceProfile
-from mvt_nas.metrics.names import task_of
 from mvt_nas.nas.baselines.specification import LoadedBaseline
 from mvt_nas.nas.measure_front import SECONDS, fingerprint_of, settings_of_profile
 from mvt_nas.nas.runs.baseline import Baseline, merged, read_baselines, write_baselines
@@ -42,7 +41,7 @@ def measure_baselines(told: LoadedBaseline, run: Run, *, seconds: float = SECOND
     """
     baseline = told.baseline
     for metric, profile in run.devices.items():
-        if metric in baseline.scores or task_of(metric) != told.task:
+        if metric.full_name in baseline.scores or metric.task != told.task:
             continue
         if not profile.is_here():
             baseline = _noted(
@@ -55,10 +54,8 @@ def measure_baselines(told: LoadedBaseline, run: Run, *, seconds: float = SECOND
         except LatencyError as error:
             baseline = _noted(baseline, f"{metric} is left out: {error}")
             continue
-        scores, details = (
-            {**baseline.scores, metric: one.pop("ms")},
-            {**baseline.measured, metric: one},
-        )
+        scores = {**baseline.scores, metric.full_name: one.pop("ms")}
+        details = {**baseline.measured, metric.full_name: one}
         baseline = replace(baseline, scores=scores, measured=details)
     return baseline
 
@@ -67,7 +64,7 @@ def unmeasured_devices(told: LoadedBaseline, run: Run) -> Baseline:
     """Return a baseline whose latencies are left out, with a note that says so."""
     baseline = told.baseline
     for metric in run.devices:
-        if metric not in baseline.scores and task_of(metric) == told.task:
+        if metric.full_name not in baseline.scores and metric.task == told.task:
             baseline = _noted(baseline, f"{metric} is left out: nothing was measured")
     return baseline
 
@@ -88,8 +85,14 @@ def _timed(
     )
     (found,) = measure([(told.baseline.name, told.foreign.network)], settings)
     timing = found.timing
-    figures = {name: getattr(timing, name) for name in ("ms", "low_ms", "high_ms", "probe_ms")}
-    return figures | {"warnings": list(timing.warnings), "fingerprint": fingerprint_of(profile)}
+    return {
+        "ms": timing.ms,
+        "low_ms": timing.low_ms,
+        "high_ms": timing.high_ms,
+        "probe_ms": timing.reference_ms,
+        "warnings": list(timing.warnings),
+        "fingerprint": fingerprint_of(profile),
+    }
 
 
 def _check_form(foreign: ExternalModel, profile: DeviceProfile) -> None:

@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 
 from mvt_nas.errors import BaselineError, MvtNasError, listing, nearest
 from mvt_nas.external_models.base import ExternalModel, load_external_model
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import (
     ACCURACY,
     ACCURACY_HIGH,
     ACCURACY_LOW,
     IMAGENET,
     TRAINED,
-    is_cost,
-    of_task,
 )
-from mvt_nas.nas.problem.metrics import metric_direction
+from mvt_nas.nas.problem.metrics import parse_metric
+from mvt_nas.nas.problem.objectives import unchanged
 from mvt_nas.nas.runs.baseline import Baseline
 from mvt_nas.tasks.base import CLASSIFICATION, task_names
 
@@ -67,9 +67,9 @@ class LoadedBaseline:
 
 
 def load_baselines(
-    texts: Sequence[str], full_name: Callable[[str], str] = str
+    texts: Sequence[str], resolve: Callable[[Metric], Metric] = unchanged
 ) -> list[LoadedBaseline]:
-    """Return what each text tells of, counted; ``full_name`` gives the metrics their full names.
+    """Return what each text tells of, counted; ``resolve`` gives latencies their device.
 
     Raises:
         BaselineError: a text cannot be read, a network cannot be opened or counted, or two have one
@@ -77,7 +77,7 @@ def load_baselines(
     """
     found: dict[str, LoadedBaseline] = {}
     for text in texts:
-        told = _told(text, parse_baseline(text, full_name))
+        told = _told(text, parse_baseline(text, resolve))
         if told.baseline.name in found:
             raise BaselineError(
                 f"--baseline {text}: {told.baseline.name!r} is the name of two baselines; give one"
@@ -87,7 +87,7 @@ def load_baselines(
     return list(found.values())
 
 
-def parse_baseline(text: str, full_name: Callable[[str], str] = str) -> BaselineSpec:
+def parse_baseline(text: str, resolve: Callable[[Metric], Metric] = unchanged) -> BaselineSpec:
     """Return what ``SOURCE[,resolution_px=PX][,task=TASK][,name=NAME][,METRIC=VALUE]...`` says.
 
     Raises:
@@ -109,7 +109,8 @@ def parse_baseline(text: str, full_name: Callable[[str], str] = str) -> Baseline
         elif key == "task":
             task = _task(text, value)
         else:
-            given[_metric(text, key, full_name)] = _value(text, key, value)
+            metric = _metric(text, key, resolve)
+            given[metric.full_name] = _value(text, key, metric, value)
     return BaselineSpec(source, side, name, given, task)
 
 
@@ -118,7 +119,10 @@ def _told(text: str, wanted: BaselineSpec) -> LoadedBaseline:
         foreign = load_external_model(wanted.source, wanted.resolution_px)
     except BaselineError as error:
         raise BaselineError(f"--baseline {error}") from error.__cause__
-    costs = {of_task(wanted.task, metric): value for metric, value in foreign.costs.items()}
+    costs = {
+        Metric.parse(name).for_task(wanted.task).full_name: value
+        for name, value in foreign.costs.items()
+    }
     for metric in wanted.given:
         if metric in costs:
             raise BaselineError(
@@ -157,10 +161,9 @@ def _name(text: str, value: str) -> str:
     return value
 
 
-def _metric(text: str, key: str, full_name: Callable[[str], str]) -> str:
+def _metric(text: str, key: str, resolve: Callable[[Metric], Metric]) -> Metric:
     try:
-        metric_direction(key)
-        return full_name(key)
+        return resolve(parse_metric(key))
     except MvtNasError as error:
         raise BaselineError(
             f"--baseline {text}: {error}; beside metrics, resolution_px=, task= and name= are"
@@ -168,19 +171,17 @@ def _metric(text: str, key: str, full_name: Callable[[str], str]) -> str:
         ) from None
 
 
-def _value(text: str, metric: str, value: str) -> float:
+def _value(text: str, key: str, metric: Metric, value: str) -> float:
     try:
         number = float(value)
     except ValueError:
-        raise BaselineError(
-            f"--baseline {text}: {metric}={value} is not allowed; a number"
-        ) from None
+        raise BaselineError(f"--baseline {text}: {key}={value} is not allowed; a number") from None
     if not math.isfinite(number):
-        raise BaselineError(f"--baseline {text}: {metric}={value} is not allowed; a finite number")
-    if is_cost(metric) and number <= 0:
-        raise BaselineError(f"--baseline {text}: {metric}={value} is not allowed; a number above 0")
-    if metric in _PERCENT and not 0 <= number <= 100:
+        raise BaselineError(f"--baseline {text}: {key}={value} is not allowed; a finite number")
+    if metric.is_cost and number <= 0:
+        raise BaselineError(f"--baseline {text}: {key}={value} is not allowed; a number above 0")
+    if metric.name in _PERCENT and not 0 <= number <= 100:
         raise BaselineError(
-            f"--baseline {text}: {metric}={value} is not allowed; percent, from 0 to 100"
+            f"--baseline {text}: {key}={value} is not allowed; percent, from 0 to 100"
         )
     return number

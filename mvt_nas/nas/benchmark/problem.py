@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from mvt_nas._typing import FloatArray
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.nas.mvt.pareto_search import best_front
 from mvt_nas.nas.problem.constraints import Feasibility
-from mvt_nas.nas.problem.metrics import is_known_in_advance
 from mvt_nas.nas.problem.objectives import Objective
-from mvt_nas.pareto import SIGN_AS_COST, hypervolume, pareto_front, reference_point
+from mvt_nas.pareto import cost_signs, hypervolume, pareto_front, reference_point
 from mvt_nas.registry import Registry
 from mvt_nas.space.columns import Rows
 
@@ -47,24 +47,22 @@ class BenchmarkProblem:
         self.noise_sd = noise_sd
 
     @property
-    def directions(self) -> list[str]:
-        """``"min"`` or ``"max"`` of each objective."""
+    def directions(self) -> list[Direction]:
+        """The direction of each objective."""
         return [objective.direction for objective in self.objectives]
 
     @property
     def costly(self) -> str:
         """The metric that is not known."""
         return next(
-            objective.metric
-            for objective in self.objectives
-            if not is_known_in_advance(objective.metric)
+            objective.name for objective in self.objectives if not objective.metric.known_in_advance
         )
 
     def scores(self, rows: Rows) -> FloatArray:
         """Return the true values of rows, (n, objectives)."""
         known = self.feasibility.known.of(rows)
         columns = [
-            known[one.metric] if is_known_in_advance(one.metric) else self.truth(rows)
+            known[one.name] if one.metric.known_in_advance else self.truth(rows)
             for one in self.objectives
         ]
         return np.column_stack([np.asarray(column, dtype=float) for column in columns])
@@ -104,7 +102,7 @@ class _Best:
 
 def proven_front(problem: BenchmarkProblem) -> Rows:
     """Return the front by all rows of a space that can be listed, else by a long search with values that cost nothing."""
-    signs = np.array([SIGN_AS_COST[direction] for direction in problem.directions])
+    signs = cost_signs(problem.directions)
     return best_front(
         problem.feasibility, lambda rows: problem.scores(rows) * signs, np.random.default_rng(0)
     ).rows

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mvt_nas._fields import Value
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.metrics.names import ACCURACY
 from mvt_nas.nas.benchmark.problem import PROBLEMS, BenchmarkProblem
 from mvt_nas.nas.problem.accuracy_model import AccuracyModel, load_accuracy_model
@@ -82,7 +84,8 @@ def _problem(
 ) -> BenchmarkProblem:
     space = load_space("small_images")
     space = space.fix(fixed) if fixed else space
-    objectives = (Objective(NAME, "max"), *(Objective(cost, "min") for cost in costs))
+    score = Metric(NAME, Direction.MAX, Source.EXTERNAL)
+    objectives = (Objective(score, score.direction), *map(Objective.parse, costs))
     feasibility = Feasibility(Predictors(CostTable(space, num_classes=10)), [])
     return BenchmarkProblem(about, feasibility, objectives, _Truth(space), noise_sd)
 

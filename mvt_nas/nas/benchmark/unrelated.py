@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.benchmark.problem import PROBLEMS, BenchmarkProblem
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Objective
@@ -20,7 +22,8 @@ _PAIRS = 120
 def unrelated() -> BenchmarkProblem:
     """Return the whole space with a made-up score, and MACs."""
     known = Predictors(CostTable(load_space("small_images"), num_classes=10))
-    objectives = (Objective("made_up_score", "max"), Objective("macs", "min"))
+    score = Metric("made_up_score", Direction.MAX, Source.EXTERNAL)
+    objectives = (Objective(score, score.direction), Objective.parse("macs"))
     return BenchmarkProblem(
         "4.6e12 architectures; random effects of choices and pairs, macs",
         Feasibility(known, []),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mvt_nas.errors import TrainingError
-from mvt_nas.latency.fingerprint import this_device
+from mvt_nas.hardware import this_device
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.config import versions
 from mvt_nas.nas.runners.evaluation import EvaluationTask

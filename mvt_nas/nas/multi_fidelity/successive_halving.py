@@ -15,6 +15,7 @@ from shutil import rmtree
 import numpy as np
 
 from mvt_nas._typing import FloatArray
+from mvt_nas.metrics.metric import Source
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.multi_fidelity.promotion import expected_accuracy, promoted
 from mvt_nas.nas.mvt.features import RowFeatures
@@ -28,7 +29,6 @@ from mvt_nas.nas.runners.evaluation import EvaluationTask
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.rungs import Rung, RungResult
 from mvt_nas.nas.runs.store import Store, StoreContent
-from mvt_nas.pareto import SIGN_AS_COST
 
 
 def candidates_to_promote(config: RunConfig, content: StoreContent) -> bool:
@@ -115,7 +115,11 @@ class SuccessiveHalving:
 
     def _may_climb(self, candidate: Candidate) -> bool:
         """Return whether a candidate meets the budgets that more training does not change."""
-        others = [budget for budget in self._config.costly_budgets if budget.metric != TRAINED]
+        others = [
+            budget
+            for budget in self._config.costly_budgets
+            if budget.metric.source is not Source.TRAINED
+        ]
         return candidate.scored and worst_excess(others, candidate.scores) <= 0
 
     def _chosen(
@@ -145,13 +149,12 @@ class SuccessiveHalving:
         """Return the objectives as costs, (n, objectives), with these accuracies."""
         columns = []
         for objective in self._config.objectives:
-            told = np.array(
-                [candidate.scores[objective.metric] for candidate in candidates], dtype=float
-            )
-            columns.append(
-                SIGN_AS_COST[objective.direction]
-                * (accuracies if objective.metric == TRAINED else told)
-            )
+            if objective.metric.source is Source.TRAINED:
+                values = accuracies
+            else:
+                scores = [candidate.scores[objective.name] for candidate in candidates]
+                values = np.array(scores, dtype=float)
+            columns.append(objective.cost(values))
         return np.column_stack(columns)
 
     def _trained(self, numbers: Sequence[int], epochs: int) -> dict[int, float | None]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas._typing import FloatArray
-from mvt_nas.metrics.names import COST_NAMES, is_cost, is_predicted
+from mvt_nas.metrics.names import COST_NAMES
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
@@ -31,14 +31,13 @@ class RowFeatures:
         self._dimensions = feasibility.space.dimensions
         wanted = (
             *COST_NAMES,
-            *(objective.metric for objective in goals.objectives),
+            *(objective.name for objective in goals.objectives),
             *(["accuracy"] if "accuracy" in goals.known else []),
         )
-        self._metrics = [
-            name
-            for name in dict.fromkeys(wanted)
-            if name in goals.known and (is_cost(name) or is_predicted(name))
+        known = [
+            feasibility.known.metrics[name] for name in dict.fromkeys(wanted) if name in goals.known
         ]
+        self._metrics = [metric for metric in known if metric.is_cost or metric.from_surrogate]
         self._centre, self._scale = np.zeros(len(self._metrics)), np.ones(len(self._metrics))
         metrics = self._known(feasibility.sample(_REFERENCE_ROWS, 0))
         if len(metrics):
@@ -72,9 +71,8 @@ class RowFeatures:
 
     def _known(self, rows: Rows) -> FloatArray:
         values = self._feasibility.known.of(rows)
-        columns = [np.asarray(values[name], dtype=float) for name in self._metrics]
-        columns = [
-            np.log(np.maximum(c, 1e-9)) if is_cost(n) else c
-            for n, c in zip(self._metrics, columns, strict=True)
-        ]
+        columns = []
+        for metric in self._metrics:
+            column = np.asarray(values[metric.full_name], dtype=float)
+            columns.append(np.log(np.maximum(column, 1e-9)) if metric.is_cost else column)
         return np.column_stack(columns) if columns else np.zeros((len(rows), 0))

@@ -92,7 +92,7 @@ def enumerated_front(feasibility: Feasibility) -> Rows | None:
     """Return all feasible rows, ``None`` where there are too many to list."""
     if feasibility.space.size > LISTED:
         return None
-    rows = feasibility.listed()
+    rows = feasibility.enumerate()
     if rows is None:
         rows = feasibility.space.enumerate(LISTED)
         rows = rows[feasibility.mask(rows)]

@@ -10,7 +10,7 @@ import numpy as np
 from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget, Objective
-from mvt_nas.pareto import SIGN_AS_COST
+from mvt_nas.pareto import cost_signs
 from mvt_nas.space.columns import Rows
 
 
@@ -36,14 +36,14 @@ class OptimizationProblem:
         known = frozenset(feasibility.known.names)
         return OptimizationProblem(
             tuple(objectives),
-            tuple(budget for budget in budgets if budget.metric not in known),
+            tuple(budget for budget in budgets if budget.name not in known),
             known,
         )
 
     @property
     def signs(self) -> FloatArray:
         """What turns values into costs, of which less is better, (objectives,)."""
-        return np.array([SIGN_AS_COST[objective.direction] for objective in self.objectives])
+        return cost_signs([objective.direction for objective in self.objectives])
 
     @property
     def costly(self) -> list[int]:
@@ -51,7 +51,7 @@ class OptimizationProblem:
         return [
             column
             for column, objective in enumerate(self.objectives)
-            if objective.metric not in self.known
+            if objective.name not in self.known
         ]
 
     def known_costs(self, feasibility: Feasibility, rows: Rows) -> FloatArray:
@@ -59,11 +59,8 @@ class OptimizationProblem:
         values = feasibility.known.of(rows)
         costs = np.zeros((len(rows), len(self.objectives)))
         for column, objective in enumerate(self.objectives):
-            if objective.metric in self.known and len(rows):
-                costs[:, column] = (
-                    np.asarray(values[objective.metric], dtype=float)
-                    * SIGN_AS_COST[objective.direction]
-                )
+            if objective.name in self.known and len(rows):
+                costs[:, column] = objective.cost(np.asarray(values[objective.name], dtype=float))
         return costs
 
     @property
@@ -78,18 +75,16 @@ class OptimizationProblem:
 
     def shared(self, constraint: str) -> bool:
         """Return whether a constraint is a budget on an objective, and needs no model of its own."""
-        metrics = [objective.metric for objective in self.objectives]
-        return any(
-            str(budget) == constraint and budget.metric in metrics for budget in self.budgets
-        )
+        names = [objective.name for objective in self.objectives]
+        return any(str(budget) == constraint and budget.name in names for budget in self.budgets)
 
     def _bounds(self) -> tuple[FloatArray, FloatArray]:
         low, high = np.full(len(self.objectives), -np.inf), np.full(len(self.objectives), np.inf)
         for column, objective in enumerate(self.objectives):
             for budget in self.budgets:
-                if budget.metric == objective.metric:
-                    bound = budget.bound * SIGN_AS_COST[objective.direction]
-                    if budget.at_most == (objective.direction == "min"):
+                if budget.name == objective.name:
+                    bound = objective.cost(budget.bound)
+                    if budget.direction is objective.direction:
                         high[column] = min(high[column], bound)
                     else:
                         low[column] = max(low[column], bound)

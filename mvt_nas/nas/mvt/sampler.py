@@ -15,11 +15,13 @@ from optuna.trial import FrozenTrial, Trial
 
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import MetricError, SpaceError
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.mvt.planner import Planner
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility, unsatisfiable_budgets
-from mvt_nas.nas.problem.metrics import is_known_in_advance
-from mvt_nas.nas.problem.objectives import Budget, Objective
+from mvt_nas.nas.problem.metrics import find_metric
+from mvt_nas.nas.problem.objectives import Budget, Objective, metrics_of
 from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.nas.studies.optuna_study import distributions, optuna_directions
 from mvt_nas.nas.studies.optuna_trials import JoinedTrials, all_trials
@@ -88,11 +90,11 @@ class MvtSampler(BaseSampler):
             if isinstance(space, Feasibility)
             else Feasibility(Predictors(CostTable(space)), [])
         )
-        _check_known([*(one.metric for one in wanted), *(one.metric for one in allowed)], there)
+        _check_known(metrics_of(wanted, allowed), there)
         known = [
             budget
             for budget in allowed
-            if is_known_in_advance(budget.metric) and budget not in there.budgets
+            if budget.metric.known_in_advance and budget not in there.budgets
         ]
         self._feasibility = Feasibility(there.known, [*there.budgets, *known]) if known else there
         self._objectives, self._budgets = wanted, allowed
@@ -118,8 +120,8 @@ class MvtSampler(BaseSampler):
         if planner.all_known:
             return str(planner.front)
         costly = [
-            *(self._objectives[column].metric for column in planner.goals.costly),
-            *(b.metric for b in planner.goals.budgets),
+            *(self._objectives[column].name for column in planner.goals.costly),
+            *(budget.name for budget in planner.goals.budgets),
         ]
         return f"models of {', '.join(dict.fromkeys(costly))}; everything else is known exactly"
 
@@ -190,7 +192,7 @@ class MvtSampler(BaseSampler):
             study.directions,
         )
         if wanted and wanted != there:
-            names = ", ".join(f"{one.metric}:{one.direction}" for one in self._objectives)
+            names = ", ".join(map(str, self._objectives))
             raise MetricError(
                 f"the objectives are {names}, but the study's directions are"
                 f" {', '.join(d.name.lower() for d in there)}"
@@ -253,9 +255,12 @@ def _objective(one: str | Objective) -> Objective:
     """Return an objective; one with a direction may have any name."""
     if isinstance(one, Objective):
         return one
-    name, _, direction = one.rpartition(":")
-    if name and direction in ("min", "max") and not is_known_in_advance(name):
-        return Objective(name, "min" if direction == "min" else "max")
+    name, _, text = one.rpartition(":")
+    if name and text in tuple(Direction):
+        direction = Direction(text)
+        metric = find_metric(name) or Metric(name, direction, Source.EXTERNAL)
+        if not metric.known_in_advance:
+            return Objective(metric, direction)
     return Objective.parse(one)
 
 
@@ -267,15 +272,18 @@ def _suggested(trial: Trial, name: str, distribution: BaseDistribution) -> int:
 
 
 def _unnamed(directions: Sequence[StudyDirection]) -> list[Objective]:
-    return [
-        Objective(f"objective {number}", "min" if direction == StudyDirection.MINIMIZE else "max")
-        for number, direction in enumerate(directions)
-    ]
+    objectives = []
+    for number, study_direction in enumerate(directions):
+        minimized = study_direction == StudyDirection.MINIMIZE
+        direction = Direction.MIN if minimized else Direction.MAX
+        metric = Metric(f"objective {number}", direction, Source.EXTERNAL)
+        objectives.append(Objective(metric, direction))
+    return objectives
 
 
-def _check_known(metrics: Sequence[str], feasibility: Feasibility) -> None:
+def _check_known(metrics: Sequence[Metric], feasibility: Feasibility) -> None:
     for metric in metrics:
-        if is_known_in_advance(metric) and metric not in feasibility.known.names:
+        if metric.known_in_advance and metric.full_name not in feasibility.known.metrics:
             raise MetricError(
                 f"{metric} is not known of {feasibility.space.name}; known are"
                 f" {', '.join(feasibility.known.names)}"

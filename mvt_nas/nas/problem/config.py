@@ -10,11 +10,10 @@ from typing import Any
 
 from mvt_nas._version import __version__
 from mvt_nas.errors import ArchitectureError, MetricError, RunError, TrainingError, listing
-from mvt_nas.latency.fingerprint import this_device
-from mvt_nas.metrics.names import task_of
+from mvt_nas.hardware import this_device
+from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.problem.device_profiles import unknown_devices
-from mvt_nas.nas.problem.metrics import is_known_in_advance
-from mvt_nas.nas.problem.objectives import Budget, Objective, costly_metrics
+from mvt_nas.nas.problem.objectives import Budget, Objective, costly_metrics, metrics_of
 from mvt_nas.nas.problem.short_training import CandidateTraining
 from mvt_nas.nas.problem.stopping_rule import NEVER, StoppingRule
 from mvt_nas.space.search_space import SearchSpace
@@ -92,26 +91,24 @@ class RunConfig:
     source: str = ""
 
     @property
-    def costly(self) -> list[str]:
+    def costly(self) -> list[Metric]:
         """The metrics that an evaluation has to give."""
         return costly_metrics(self.objectives, self.budgets)
 
     @property
     def known_budgets(self) -> list[Budget]:
         """The budgets on what is known, which are met before anything is evaluated."""
-        return [budget for budget in self.budgets if is_known_in_advance(budget.metric)]
+        return [budget for budget in self.budgets if budget.metric.known_in_advance]
 
     @property
     def costly_budgets(self) -> list[Budget]:
         """The budgets that only an evaluation can check."""
-        return [budget for budget in self.budgets if not is_known_in_advance(budget.metric)]
+        return [budget for budget in self.budgets if not budget.metric.known_in_advance]
 
     @property
-    def metrics(self) -> list[str]:
+    def metrics(self) -> list[Metric]:
         """The metrics of objectives and budgets, each once."""
-        return list(
-            dict.fromkeys([*(o.metric for o in self.objectives), *(b.metric for b in self.budgets)])
-        )
+        return metrics_of(self.objectives, self.budgets)
 
     def task(self, kind: str | None) -> Task | None:
         """Return a task of the run by its name; ``None`` stands for classification.
@@ -243,7 +240,7 @@ def _check_names(config: RunConfig) -> None:
     """Check that all that the metrics name is there."""
     for metric in unknown_devices(config.metrics, config.devices):
         raise MetricError(f"{metric} is none of the devices ({listing(config.devices) or 'none'})")
-    for kind in (*config.tasks, *map(task_of, config.metrics)):
+    for kind in (*config.tasks, *(metric.task for metric in config.metrics)):
         config.task(kind)
 
 

@@ -14,12 +14,12 @@ from mvt_nas.errors import LatencyError, MetricError, RunError
 from mvt_nas.latency.model.vectorized import vectorized_ms
 from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
-from mvt_nas.metrics.names import bare, device_of, is_latency, of_task, task_of
+from mvt_nas.metrics.metric import Metric
 
 FOLDER = "devices"
 
-Devices = Mapping[str, DeviceProfile]
-"""Metric (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``) to the profile that predicts
+Devices = Mapping[Metric, DeviceProfile]
+"""Latency (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``) to the profile that predicts
 it."""
 
 
@@ -35,34 +35,34 @@ class DeviceProfiles:
 
     def __init__(self, kept: Devices | None = None) -> None:
         self._kept = dict(kept or {})
-        self.found: dict[str, DeviceProfile] = {}
+        self.found: dict[Metric, DeviceProfile] = {}
 
-    def metric(self, name: str) -> str:
-        """Return the full name of a metric: a latency's says which device, by the name of its profile.
+    def resolve(self, metric: Metric) -> Metric:
+        """Return a metric, of a latency the one on its device, by the name of the device's profile.
 
         Raises:
             LatencyError: there is no such device, or its profile is damaged.
             MetricError: two different profiles have one name.
         """
-        if not is_latency(name):
-            return name
-        return self._note(task_of(name), self._profile(name))
+        if not metric.is_latency:
+            return metric
+        return self._note(metric, self._profile(metric))
 
-    def keep(self, metric: str) -> None:
+    def keep(self, metric: Metric) -> None:
         """Take a device from the run that goes on."""
         if metric in self._kept:
-            self._note(task_of(metric), self._kept[metric])
+            self._note(metric, self._kept[metric])
 
-    def _profile(self, name: str) -> DeviceProfile:
+    def _profile(self, metric: Metric) -> DeviceProfile:
         try:
-            return load_profile(device_of(name) or default_profile_name())
+            return load_profile(metric.device or default_profile_name())
         except LatencyError:
-            if name in self._kept:
-                return self._kept[name]
+            if metric in self._kept:
+                return self._kept[metric]
             raise
 
-    def _note(self, task: str | None, profile: DeviceProfile) -> str:
-        metric = of_task(task, profile.metric)
+    def _note(self, latency: Metric, profile: DeviceProfile) -> Metric:
+        metric = latency.on_device(profile.name)
         other = self.found.setdefault(metric, profile)
         if other.hash == profile.hash:
             return metric
@@ -83,13 +83,13 @@ def latency_costs(devices: Devices, task: str | None = None) -> list[KernelCost]
     """Return what cost tables sum to predict the latencies of classification or of a task; they bear the devices' names only."""
     return [
         KernelCost(
-            bare(metric),
+            metric.for_task(None).full_name,
             vectorized_ms(profile.predictor),
             profile.predictor.fixed_ms,
             profile.batch_size,
         )
         for metric, profile in devices.items()
-        if task_of(metric) == task
+        if metric.task == task
     ]
 
 
@@ -112,21 +112,21 @@ def write_devices(folder: Path, devices: Devices) -> None:
 
 
 def read_devices(
-    folder: Path, expected: Mapping[str, str], metrics: Iterable[str]
-) -> dict[str, DeviceProfile]:
+    folder: Path, expected: Mapping[str, str], metrics: Iterable[Metric]
+) -> dict[Metric, DeviceProfile]:
     """Return, for the latencies among a run's metrics, the profiles in its folder whose names and hashes its configuration records.
 
     Raises:
         RunError: a copy is missing, damaged, or not the one that the run was started with.
     """
     profiles = {name: _read(_copy(folder, name), digest) for name, digest in expected.items()}
-    return {metric: profiles[device_of(metric) or ""] for metric in metrics if is_latency(metric)}
+    return {metric: profiles[metric.device or ""] for metric in metrics if metric.is_latency}
 
 
-def unknown_devices(metrics: Iterable[str], known: Iterable[str]) -> list[str]:
+def unknown_devices(metrics: Iterable[Metric], known: Iterable[str]) -> list[Metric]:
     """Return the latencies among some metrics that are of no known device."""
     names = set(known)
-    return [metric for metric in metrics if is_latency(metric) and device_of(metric) not in names]
+    return [metric for metric in metrics if metric.is_latency and metric.device not in names]
 
 
 def _copy(folder: Path, name: str) -> Path:

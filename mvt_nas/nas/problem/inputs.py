@@ -16,7 +16,8 @@ from mvt_nas.accuracy.predicted import by_name
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
-from mvt_nas.metrics.names import COST_NAMES, IMAGENET, of_task, task_of
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.metrics.names import COST_NAMES, IMAGENET
 from mvt_nas.nas.problem.accuracy_model import (
     AccuracyModel,
     read_accuracy_model,
@@ -77,9 +78,9 @@ class SearchInputs:
         return _LAST[asked]
 
     def _compiled(self, space: SearchSpace, num_classes: int) -> Predictors:
-        table = CostTable(space, num_classes=num_classes, folds=latency_costs(self.devices))
+        table = CostTable(space, num_classes=num_classes, kernel_costs=latency_costs(self.devices))
         of_tasks = {
-            kind: CostTable(space, folds=latency_costs(self.devices, kind), task=task)
+            kind: CostTable(space, kernel_costs=latency_costs(self.devices, kind), task=task)
             for kind, task in self.tasks.items()
         }
         return Predictors(table, self.accuracy.in_space(space) if self.accuracy else None, of_tasks)
@@ -124,12 +125,13 @@ def _costs(
     task = None if kind is None else inputs.tasks[kind]
     counts = [count(one, num_classes=num_classes, task=task) for one in architectures]
     columns = {
-        of_task(kind, name): [float(getattr(one, name)) for one in counts] for name in COST_NAMES
+        Metric.parse(name).for_task(kind).full_name: [float(getattr(one, name)) for one in counts]
+        for name in COST_NAMES
     }
     for metric, profile in inputs.devices.items():
-        if task_of(metric) == kind:
+        if metric.task == kind:
             predict, size = profile.predictor.predict, profile.batch_size
-            columns[metric] = [
+            columns[metric.full_name] = [
                 predict(one, batch_size=size, num_classes=num_classes, task=task).ms
                 for one in architectures
             ]

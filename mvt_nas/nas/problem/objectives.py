@@ -1,7 +1,8 @@
-"""What a search optimises and within which budgets: ``channel_entropy:max``, ``macs<=1.2G``, ``latency_ms@NAME<=15``.
+"""Objectives and budgets of a search, and their spelling on the command line.
 
-What stands behind the ``@`` is only looked up by ``devices.py``, which gives metrics their full
-names.
+An objective is ``channel_entropy:max`` or ``macs``, a budget ``macs<=1.2G`` or
+``latency_ms@NAME<=15``. The device behind an ``@`` is only looked up by
+:class:`~mvt_nas.nas.problem.device_profiles.DeviceProfiles`.
 """
 
 from __future__ import annotations
@@ -10,51 +11,85 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from mvt_nas.errors import MetricError
-from mvt_nas.metrics.names import TRAINED, is_cost, is_latency
-from mvt_nas.nas.problem.metrics import Direction, is_known_in_advance, metric_direction
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Metric, Source
+from mvt_nas.nas.problem.metrics import parse_metric
+
+if TYPE_CHECKING:
+    from mvt_nas._typing import FloatArray
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
-_EXACT = 2.0**53  # below it, floats hold every integer
+
+# Floats hold every integer below it.
+_EXACT = 2.0**53
+
 _BUDGET = re.compile(
-    r"^\s*([A-Za-z_][\w.\-]*(?:@[^<>=]*[^<>=\s])?)\s*(<=|>=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([kKMGBT]?)\s*$"
+    r"""\s*
+    ([A-Za-z_][\w.\-]*(?:@[^<>=]*[^<>=\s])?)  # metric, with the device of a latency
+    \s*(<=|>=)\s*
+    ([-+]?[\d.]+(?:[eE][-+]?\d+)?)            # bound
+    \s*([kKMGBT]?)\s*                         # factor of the bound
+    """,
+    re.VERBOSE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One thing to optimise.
+    """A metric to optimise.
 
     Attributes:
-        metric: its name.
-        direction: ``"min"`` or ``"max"``.
+        metric: The metric.
+        direction: Direction of the search, which for a proxy need not be the metric's own.
     """
 
-    metric: str
+    metric: Metric
     direction: Direction
 
     def __str__(self) -> str:
         return f"{self.metric}:{self.direction}"
 
+    @property
+    def name(self) -> str:
+        """Full name of the metric, the key of its values in scores."""
+        return self.metric.full_name
+
+    @overload
+    def cost(self, value: float) -> float: ...
+
+    @overload
+    def cost(self, value: FloatArray) -> FloatArray: ...
+
+    def cost(self, value: float | FloatArray) -> float | FloatArray:
+        """Return a value of the metric, or an array of values, as a cost: less is better."""
+        return self.direction.sign * value
+
     @staticmethod
     def parse(text: str) -> Objective:
-        """Return the objective in ``NAME``, ``NAME:min`` or ``NAME:max``.
+        """Return the objective spelled ``NAME``, ``NAME:min`` or ``NAME:max``.
 
         Raises:
-            MetricError: no such metric or direction.
+            MetricError: There is no such metric or direction.
         """
-        name, direction = _parted(text)
-        default = metric_direction(name)
-        if direction not in ("", "min", "max"):
+        name, given = _split_direction(text)
+        metric = parse_metric(name)
+        if not given:
+            return Objective(metric, metric.direction)
+        if given not in tuple(Direction):
             raise MetricError(
-                f"--objective {text}: the direction {direction!r} is not allowed; min or max"
+                f"--objective {text}: the direction {given!r} is not allowed; min or max"
             )
-        if (is_known_in_advance(name) or name == TRAINED) and direction not in ("", default):
-            what, how = ("a cost", "minimised") if is_cost(name) else (name, f"{default}imised")
-            raise MetricError(f"--objective {text}: {what} can only be {how}; {name}:{default}")
-        return Objective(name, direction if direction in ("min", "max") else default)  # type: ignore[arg-type]  # checked above
+        direction = Direction(given)
+        if direction is not metric.direction and metric.source is not Source.PROXY:
+            subject = "a cost" if metric.is_cost else name
+            raise MetricError(
+                f"--objective {text}: {subject} can only be {metric.direction}imised;"
+                f" {name}:{metric.direction}"
+            )
+        return Objective(metric, direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,68 +97,102 @@ class Budget:
     """A bound on a metric.
 
     Attributes:
-        metric: its name.
-        bound: the value that is still allowed.
-        at_most: whether the metric may not exceed the bound; else it may not fall below it.
+        metric: The metric.
+        bound: The last value that is allowed.
+        at_most: Whether the metric may not exceed the bound; else it may not fall below it.
     """
 
-    metric: str
+    metric: Metric
     bound: float
     at_most: bool = True
 
     def __str__(self) -> str:
-        """Return the text from which exactly this budget is parsed."""
+        """Return the spelling from which exactly this budget is parsed."""
+        sign = "<=" if self.at_most else ">="
         whole = self.bound.is_integer() and abs(self.bound) < _EXACT
-        return f"{self.metric}{'<=' if self.at_most else '>='}{int(self.bound) if whole else repr(self.bound)}"
+        return f"{self.metric}{sign}{int(self.bound) if whole else repr(self.bound)}"
 
-    def excess(self, value: float) -> float:
-        """Return by how much ``value`` breaks the budget; zero or less where it is met."""
-        return value - self.bound if self.at_most else self.bound - value
+    @property
+    def name(self) -> str:
+        """Full name of the metric, the key of its values in scores."""
+        return self.metric.full_name
+
+    @property
+    def direction(self) -> Direction:
+        """Direction in which values move away from the bound, into what is allowed."""
+        return Direction.MIN if self.at_most else Direction.MAX
+
+    @overload
+    def excess(self, value: float) -> float: ...
+
+    @overload
+    def excess(self, value: FloatArray) -> FloatArray: ...
+
+    def excess(self, value: float | FloatArray) -> float | FloatArray:
+        """Return by how much a value, or each value of an array, breaks the budget.
+
+        It is zero or less where the budget is met.
+        """
+        return self.direction.sign * (value - self.bound)
 
     @staticmethod
     def parse(text: str) -> Budget:
-        """Return the budget in ``NAME<=VALUE`` or ``NAME>=VALUE``; K, M, G and T multiply by powers of a thousand.
+        """Return the budget spelled ``NAME<=VALUE`` or ``NAME>=VALUE``.
+
+        K, M, G (or B) and T behind the value multiply it by powers of a thousand.
 
         Raises:
-            MetricError: it cannot be read, or there is no such metric.
+            MetricError: The text cannot be read, or there is no such metric.
         """
-        match = _BUDGET.match(text)
+        match = _BUDGET.fullmatch(text)
         if match is None:
             raise MetricError(f"--budget {text!r} cannot be read; write for example 'macs<=1.2G'")
-        metric_direction(match[1])
+        name, sign, number, suffix = match.groups()
+        metric = parse_metric(name)
         try:
-            bound = float(match[3]) * _SUFFIXES[match[4]]
+            bound = float(number) * _SUFFIXES[suffix]
         except ValueError:
-            raise MetricError(f"--budget {text!r}: {match[3]!r} is no number") from None
+            raise MetricError(f"--budget {text!r}: {number!r} is no number") from None
         if not math.isfinite(bound):
             raise MetricError(f"--budget {text!r}: the bound has to be finite")
-        return Budget(match[1], bound, match[2] == "<=")
+        return Budget(metric, bound, at_most=sign == "<=")
 
 
-Metric = TypeVar("Metric", Objective, Budget)
+Goal = TypeVar("Goal", Objective, Budget)
 
 
-def _parted(text: str) -> tuple[str, str]:
-    """Return the name and the direction; a device may be a path, in which colons are allowed."""
+def _split_direction(text: str) -> tuple[str, str]:
+    """Return the metric and the direction of an objective's spelling."""
     name, _, direction = text.partition(":")
-    if is_latency(name):
-        name, _, direction = text.rpartition(":") if re.search(r":\w*$", text) else (text, "", "")
-    return name, direction
+    if "@" not in name:
+        return name, direction
+    # The device may be a path in which colons are allowed, so only a last word is a direction.
+    match = re.fullmatch(r"(.*):(\w*)", text, re.DOTALL)
+    return (match[1], match[2]) if match else (text, "")
+
+
+def unchanged(metric: Metric) -> Metric:
+    """Return the metric itself: latencies without a device keep none."""
+    return metric
 
 
 def parse_objectives(
-    texts: Sequence[str | Objective], full_name: Callable[[str], str] = str
+    texts: Sequence[str | Objective], resolve: Callable[[Metric], Metric] = unchanged
 ) -> list[Objective]:
-    """Return the objectives of a search; ``full_name`` gives the metrics of those in texts their full names.
+    """Return the objectives of a search.
+
+    Args:
+        texts: Spellings, or objectives, which are kept as they are.
+        resolve: Gives the latencies among the spelled metrics their device.
 
     Raises:
-        MetricError: one cannot be read, is named twice, or there are none.
+        MetricError: One cannot be read, is given twice, or there are none.
     """
     objectives = [
-        one if isinstance(one, Objective) else _renamed(Objective.parse(one), full_name)
-        for one in texts
+        text if isinstance(text, Objective) else _resolved(Objective.parse(text), resolve)
+        for text in texts
     ]
-    names = [objective.metric for objective in objectives]
+    names = [objective.name for objective in objectives]
     for name in names:
         if names.count(name) > 1:
             raise MetricError(f"--objective {name} is given twice")
@@ -133,31 +202,46 @@ def parse_objectives(
 
 
 def parse_budgets(
-    texts: Sequence[str | Budget], full_name: Callable[[str], str] = str
+    texts: Sequence[str | Budget], resolve: Callable[[Metric], Metric] = unchanged
 ) -> list[Budget]:
-    """Return the budgets of a search; ``full_name`` gives the metrics of those in texts their full names.
+    """Return the budgets of a search.
+
+    Args:
+        texts: Spellings, or budgets, which are kept as they are.
+        resolve: Gives the latencies among the spelled metrics their device.
 
     Raises:
-        MetricError: one cannot be read.
+        MetricError: One cannot be read.
     """
     return [
-        one if isinstance(one, Budget) else _renamed(Budget.parse(one), full_name) for one in texts
+        text if isinstance(text, Budget) else _resolved(Budget.parse(text), resolve)
+        for text in texts
     ]
 
 
-def _renamed(one: Metric, full_name: Callable[[str], str]) -> Metric:
-    return replace(one, metric=full_name(one.metric))
+def _resolved(goal: Goal, resolve: Callable[[Metric], Metric]) -> Goal:
+    return replace(goal, metric=resolve(goal.metric))
 
 
-def costly_metrics(objectives: Sequence[Objective], budgets: Sequence[Budget]) -> list[str]:
+def metrics_of(objectives: Sequence[Objective], budgets: Sequence[Budget]) -> list[Metric]:
+    """Return the metrics of objectives and then budgets, each once."""
+    goals: list[Objective | Budget] = [*objectives, *budgets]
+    return list(dict.fromkeys(goal.metric for goal in goals))
+
+
+def costly_metrics(objectives: Sequence[Objective], budgets: Sequence[Budget]) -> list[Metric]:
     """Return the metrics, in order, that only an evaluation gives."""
-    names = dict.fromkeys([*(o.metric for o in objectives), *(b.metric for b in budgets)])
-    return [name for name in names if not is_known_in_advance(name)]
+    return [metric for metric in metrics_of(objectives, budgets) if not metric.known_in_advance]
 
 
 def worst_excess(budgets: Sequence[Budget], scores: Mapping[str, float]) -> float:
-    """Return the largest excess over the budgets whose metric is among the scores; 0 or less where all are met."""
+    """Return the largest excess over the budgets on the scored metrics, 0 or less if all are met.
+
+    Args:
+        budgets: The budgets; those on a metric without a score are left out.
+        scores: Values by full name of the metric.
+    """
     return max(
-        (budget.excess(scores[budget.metric]) for budget in budgets if budget.metric in scores),
+        (budget.excess(scores[budget.name]) for budget in budgets if budget.name in scores),
         default=0.0,
     )

@@ -1,17 +1,22 @@
-"""All that is known of encoded architectures before any is evaluated: their costs, and what trained networks say of their accuracy."""
+"""Metrics of encoded architectures that are known before any of them is evaluated.
+
+These are their costs, the accuracy that trained networks predict, and the ImageNet accuracy
+estimated from the published models.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.imagenet import imagenet_top1_of_rows
 from mvt_nas.accuracy.predicted import PredictedAccuracy
 from mvt_nas.cost.table import Costs, CostTable
-from mvt_nas.metrics.names import IMAGENET, PREDICTED, bare, is_predicted, of_task, task_of
+from mvt_nas.metrics.metric import Metric
+from mvt_nas.metrics.names import IMAGENET, PREDICTED
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
@@ -19,16 +24,16 @@ _IMAGENET_CLASSES = 1000
 
 
 class Predictors:
-    """What is known of a space.
+    """Everything that predicts metrics of the architectures of a space.
 
     Args:
-        table: its costs.
-        predicted: its accuracies, where trained networks predict them.
-        tasks: its costs with the heads of tasks, by the task's name.
+        table: Costs of the space for classification.
+        predicted: Predicted accuracy, if trained networks predict it.
+        tasks: Costs of the space with the heads of tasks, by the name of the task.
 
     Attributes:
-        space: that of the table.
-        names: of all metrics that are known.
+        space: The space of the table.
+        metrics: All metrics that are known, by full name.
     """
 
     def __init__(
@@ -38,66 +43,80 @@ class Predictors:
         tasks: Mapping[str, CostTable] | None = None,
     ) -> None:
         self.space: SearchSpace = table.space
-        of_tasks = [
-            of_task(kind, name) for kind, costs in (tasks or {}).items() for name in costs.names
-        ]
-        self.names = (*table.names, *of_tasks, *(PREDICTED if predicted else ()), IMAGENET)
-        self._table = table
-        self._tasks = dict(tasks or {})
+        self._tables: dict[str | None, CostTable] = {None: table}
+        self._tables.update(tasks or {})
         self._predicted = predicted
         self._imagenet_table: CostTable | None = None
+        accuracies = (*(PREDICTED if predicted else ()), IMAGENET)
+        known = [
+            Metric.parse(name).for_task(task)
+            for task, costs in self._tables.items()
+            for name in costs.names
+        ]
+        known += [Metric.parse(name) for name in accuracies]
+        self.metrics = {metric.full_name: metric for metric in known}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Full names of all metrics that are known."""
+        return tuple(self.metrics)
 
     def of(self, rows: Rows) -> LazyMetrics:
-        """Return what is known of rows, (n, dimensions)."""
+        """Return the metrics of rows (n, dimensions)."""
         return LazyMetrics(self, rows)
 
     def costs(self, rows: Rows, task: str | None = None) -> Costs:
-        """Return their costs, those of classification or of a task of the run."""
-        return (self._table if task is None else self._tasks[task]).costs(rows)
+        """Return the costs of rows, for classification or with the head of a task of the run."""
+        return self._tables[task].costs(rows)
 
-    def predicted(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
-        """Return their predicted accuracies; only where trained networks predict them."""
+    def predicted(self, rows: Rows) -> dict[str, FloatArray]:
+        """Return the predicted accuracies of rows, which only a space with a surrogate has."""
         assert self._predicted is not None, "budgets and objectives name only what the run has"
         return self._predicted.of(rows)
 
-    def imagenet(self, rows: Rows) -> NDArray[np.float64]:
-        """Return their estimated top-1 accuracies on ImageNet in percent, (n,)."""
+    def imagenet(self, rows: Rows) -> FloatArray:
+        """Return the estimated top-1 accuracies of rows on ImageNet in percent, (n,)."""
         if self._imagenet_table is None:
-            own = self._table.num_classes == _IMAGENET_CLASSES
-            self._imagenet_table = (
-                self._table if own else CostTable(self.space, num_classes=_IMAGENET_CLASSES)
-            )
+            table = self._tables[None]
+            if table.num_classes != _IMAGENET_CLASSES:
+                table = CostTable(self.space, num_classes=_IMAGENET_CLASSES)
+            self._imagenet_table = table
         costs = self._imagenet_table.costs(rows)
         return imagenet_top1_of_rows(self.space, rows, costs.params, costs.macs)
 
 
 class LazyMetrics:
-    """What is known of some rows; each metric is computed when it is first asked for.
+    """Metrics of some rows by full name; each is computed when it is first needed.
 
     Args:
-        known: what is known of their space.
-        rows: (n, dimensions).
+        predictors: The predictors of their space.
+        rows: Encoded architectures, (n, dimensions).
     """
 
-    def __init__(self, known: Predictors, rows: Rows) -> None:
-        self._known = known
+    def __init__(self, predictors: Predictors, rows: Rows) -> None:
+        self._predictors = predictors
         self._rows = rows
         self._costs: dict[str | None, Costs] = {}
-        self._found: dict[str, NDArray[Any]] = {}
+        self._values: dict[str, NDArray[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if name in self._found:
-            return self._found[name]
-        if is_predicted(name):
-            self._found |= self._known.predicted(self._rows)
-        elif name == IMAGENET:
-            self._found[name] = self._known.imagenet(self._rows)
-        else:
-            task = task_of(name)
-            if task not in self._costs:
-                self._costs[task] = self._known.costs(self._rows, task)
-            self._found[name] = self._costs[task][bare(name)]
-        return self._found[name]
+        """Return the values (n,) of the metric with this full name."""
+        if name not in self._values:
+            metric = self._predictors.metrics[name]
+            if metric.from_surrogate:
+                # The surrogate predicts the accuracy and its interval together.
+                self._values |= self._predictors.predicted(self._rows)
+            elif metric.is_cost:
+                self._values[name] = self._cost(metric)
+            else:
+                self._values[name] = self._predictors.imagenet(self._rows)
+        return self._values[name]
+
+    def _cost(self, metric: Metric) -> NDArray[Any]:
+        if metric.task not in self._costs:
+            self._costs[metric.task] = self._predictors.costs(self._rows, metric.task)
+        # A cost table belongs to one task, so its columns bear no task in their names.
+        return self._costs[metric.task][metric.for_task(None).full_name]

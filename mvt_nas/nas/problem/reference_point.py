@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mvt_nas.metrics.names import TRAINED
+from mvt_nas.metrics.direction import Direction
+from mvt_nas.metrics.metric import Source
 from mvt_nas.nas.problem.constraints import Feasibility
-from mvt_nas.nas.problem.metrics import is_known_in_advance
 from mvt_nas.nas.problem.objectives import Objective
 from mvt_nas.nas.problem.predictors import LazyMetrics
 from mvt_nas.nas.problem.short_training import CandidateTraining
@@ -35,22 +35,22 @@ def reference_point(
     )
     result = {}
     for objective in objectives:
-        if is_known_in_advance(objective.metric):
-            result[objective.metric] = _worst(objective, feasibility, known)
-        elif objective.metric == TRAINED:
+        if objective.metric.known_in_advance:
+            result[objective.name] = _worst(objective, feasibility, known)
+        elif objective.metric.source is Source.TRAINED:
             assert training is not None, "a run that asks for trainings says how"
-            result[TRAINED] = 100 / training.num_classes
+            result[objective.name] = 100 / training.num_classes
         else:
-            result[objective.metric] = float(PROXIES.get(objective.metric).worst)
+            result[objective.name] = float(PROXIES.get(objective.name).worst)
     return result
 
 
 def _worst(objective: Objective, feasibility: Feasibility, known: LazyMetrics) -> float:
-    least = objective.direction == "min"
+    least = objective.direction is Direction.MIN
     bounds = [
         budget.bound
         for budget in feasibility.budgets
-        if budget.metric == objective.metric and budget.at_most == least
+        if budget.metric == objective.metric and budget.direction is objective.direction
     ]
-    values = known[objective.metric]
+    values = known[objective.name]
     return float(min(bounds, default=values.max()) if least else max(bounds, default=values.min()))

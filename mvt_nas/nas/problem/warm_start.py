@@ -1,4 +1,4 @@
-"""The warm start: which published models a search evaluates first."""
+"""Published models that a search evaluates first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mvt_nas.space.published import published_names, zoo
 
 
 def warm_start(feasibility: Feasibility) -> list[tuple[str, Rows]]:
-    """Return the published models that are points of the space and meet the budgets, with their rows."""
+    """Return name and row of each published model in the space that meets the budgets."""
     found: list[tuple[str, Rows]] = []
     for name in published_names():
         try:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvt_nas._process import one_torch_thread
+from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.errors import MetricError, MvtNasError
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.config import Scoring

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from mvt_nas._process import keep_freed_memory
+from mvt_nas._threads_and_malloc import keep_freed_memory
 from mvt_nas.errors import RunError
 from mvt_nas.nas.runners.evaluation import DIED_TWICE, EvaluationTask, Outcome, evaluate
 

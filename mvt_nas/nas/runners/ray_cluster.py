@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import socket
 from typing import Any
 
+from mvt_nas._optional import installed
 from mvt_nas.errors import RunError
 from mvt_nas.nas.runners.base import Resources
 
@@ -107,7 +107,7 @@ def check(resources: Resources) -> None:
     Raises:
         RunError: it is not, or nothing does.
     """
-    if importlib.util.find_spec("ray") is None:
+    if not installed("ray"):
         raise RunError("--runner ray needs Ray, which is not installed: pip install 'mvt-nas[ray]'")
     address = resources.address
     if address in (None, "auto"):

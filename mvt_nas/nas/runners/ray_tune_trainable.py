@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas._process import one_torch_thread
+from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.errors import RunError
 from mvt_nas.nas.problem.short_training import train_candidate
 from mvt_nas.nas.runners.evaluation import DIED_TWICE, EvaluationTask, reason

@@ -25,7 +25,7 @@ from mvt_nas._typing import FloatArray
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import SIGN_AS_COST
+from mvt_nas.pareto import cost_signs
 
 _MARGIN = 0.1
 # objectives up to which a volume takes no longer than finding out which points it is made of,
@@ -72,22 +72,17 @@ def costs_of(config: RunConfig, candidates: Iterable[Candidate]) -> FloatArray:
     """Return the objectives of candidates (n, m) as costs; those of candidates that are not complete are NaN."""
     aims = config.objectives
     nothing = [np.nan] * len(aims)
+    keys = [aim.name for aim in aims]
     rows = [
-        (
-            [SIGN_AS_COST[a.direction] * c.scores[a.metric] for a in aims]
-            if c.status == "complete"
-            else nothing
-        )
-        for c in candidates
+        [c.scores[key] for key in keys] if c.status == "complete" else nothing for c in candidates
     ]
-    return np.asarray(rows, dtype=np.float64).reshape(-1, len(aims))
+    scores = np.asarray(rows, dtype=np.float64).reshape(-1, len(aims))
+    return scores * cost_signs([aim.direction for aim in aims])
 
 
 def reference_as_cost(config: RunConfig) -> FloatArray:
     """Return a run's reference point (m,) as costs."""
-    return np.asarray(
-        [SIGN_AS_COST[aim.direction] * config.reference[aim.metric] for aim in config.objectives]
-    )
+    return np.asarray([aim.cost(config.reference[aim.name]) for aim in config.objectives])
 
 
 def run_hypervolume_curve(run: Run) -> FloatArray:
@@ -150,9 +145,9 @@ def _boxed(
     scores: npt.ArrayLike, directions: Sequence[str], reference: npt.ArrayLike
 ) -> tuple[FloatArray, NDArray[np.bool_], HypervolumeBox | None]:
     """Return scores as costs (n, m), which of them are finite (n,), and the box around those; ``None`` where none is."""
-    signs = np.array([SIGN_AS_COST[direction] for direction in directions])
+    signs = cost_signs(directions)
     costs = np.asarray(scores, dtype=np.float64).reshape(-1, len(signs)) * signs
-    finite = np.isfinite(costs).all(axis=1)
+    finite = np.asarray(np.isfinite(costs).all(axis=1))
     if not finite.any():
         return costs, finite, None
     kept = costs[finite]

@@ -47,5 +47,5 @@ class IncrementalHypervolume:
         scores, self._new = run.scores(self._new), []
         scores = scores if self._front is None else np.vstack([self._front, scores])
         self._front = scores[pareto_front(scores, run.directions)]
-        reference = [run.config.reference[objective.metric] for objective in run.config.objectives]
+        reference = [run.config.reference[objective.name] for objective in run.config.objectives]
         self._volume = hypervolume(self._front, run.directions, reference)

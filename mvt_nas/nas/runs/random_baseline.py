@@ -22,7 +22,7 @@ from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Objective
 from mvt_nas.nas.runs.folder import write_whole
-from mvt_nas.pareto import SIGN_AS_COST, pareto_front
+from mvt_nas.pareto import cost_signs, pareto_front
 from mvt_nas.space.columns import Rows
 
 FILE = "chance.json"
@@ -60,9 +60,9 @@ def sample_random_baseline(
 ) -> RandomBaseline:
     """Return what ``count`` draws find; of fewer, where the budgets leave four times as many draws fewer."""
     known = feasibility.known.of(_rows(feasibility, count))
-    scores = np.column_stack([np.asarray(known[one.metric], dtype=float) for one in objectives])
+    scores = np.column_stack([np.asarray(known[one.name], dtype=float) for one in objectives])
     corners = np.stack([scores.min(axis=0), scores.max(axis=0)]) if len(scores) else scores
-    places = _leading(scores * np.array([SIGN_AS_COST[one.direction] for one in objectives]))
+    places = _leading(scores * cost_signs([one.direction for one in objectives]))
     return RandomBaseline(len(scores), places, scores[places], corners)
 
 

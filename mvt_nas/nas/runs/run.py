@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas.errors import RunError
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.names import TRAINED_EPOCHS
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.device_profiles import Devices
@@ -97,7 +98,7 @@ class Run:
         )
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Direction]:
         """The direction of each objective."""
         return [objective.direction for objective in self.config.objectives]
 
@@ -111,7 +112,7 @@ class Run:
 
     def scores(self, candidates: list[Candidate]) -> NDArray[np.float64]:
         """Return the objectives of candidates, (n, objectives)."""
-        names = [objective.metric for objective in self.config.objectives]
+        names = [objective.name for objective in self.config.objectives]
         return np.asarray(
             [[c.scores[name] for name in names] for c in candidates], dtype=np.float64
         ).reshape(-1, len(names))
@@ -126,14 +127,12 @@ class Run:
             if kept
         ]
         first = self.config.objectives[0]
-        sign = 1 if first.direction == "min" else -1
-        return sorted(front, key=lambda c: (sign * c.scores[first.metric], c.number))
+        name = first.name
+        return sorted(front, key=lambda c: (first.cost(c.scores[name]), c.number))
 
     def hypervolume(self) -> float:
         """Return the hypervolume of the front from the run's reference point."""
-        reference = [
-            self.config.reference[objective.metric] for objective in self.config.objectives
-        ]
+        reference = [self.config.reference[objective.name] for objective in self.config.objectives]
         return hypervolume(self.scores(self.complete()), self.directions, reference)
 
     def knee(self) -> int | None:

@@ -60,7 +60,7 @@ def exhaustive(context: SamplerContext) -> BaseSampler:
     Raises:
         MetricError: the space is too large to list.
     """
-    rows = context.feasibility.listed()
+    rows = context.feasibility.enumerate()
     space = context.feasibility.space
     if rows is None:
         raise MetricError(

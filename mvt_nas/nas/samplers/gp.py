@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, GPSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from mvt_nas._process import one_torch_thread
+from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.nas.samplers.base import SAMPLERS, SamplerContext
 
 

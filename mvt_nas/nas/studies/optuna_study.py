@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from mvt_nas.metrics.direction import Direction
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.studies.optuna_trials import Distributions, TrialStorage, visible_trials
@@ -180,14 +181,11 @@ class SearchStudy:
         self._trials.noted = {}
 
     def _values(self, candidate: Candidate) -> list[float] | None:
-        return [candidate.scores[o.metric] for o in self._objectives] if candidate.scored else None
+        return [candidate.scores[o.name] for o in self._objectives] if candidate.scored else None
 
     def _constraints(self, candidate: Candidate) -> dict[str, float]:
         return (
-            {
-                str(budget): budget.excess(candidate.scores[budget.metric])
-                for budget in self._budgets
-            }
+            {str(budget): budget.excess(candidate.scores[budget.name]) for budget in self._budgets}
             if candidate.scored
             else {}
         )
@@ -206,10 +204,10 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     return result
 
 
-def optuna_directions(directions: Sequence[str]) -> list[StudyDirection]:
-    """Return ``"min"`` and ``"max"`` as Optuna calls them."""
+def optuna_directions(directions: Sequence[Direction]) -> list[StudyDirection]:
+    """Return the directions as Optuna calls them."""
     return [
-        StudyDirection.MINIMIZE if direction == "min" else StudyDirection.MAXIMIZE
+        StudyDirection.MINIMIZE if direction is Direction.MIN else StudyDirection.MAXIMIZE
         for direction in directions
     ]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mvt_nas.latency.fingerprint import usable_cores
+from mvt_nas.hardware import usable_cores
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob
 from mvt_nas.report.diagnostics.check import Check
 
@@ -31,7 +31,7 @@ def runtime_parts(most_seconds: float = MOST_SECONDS) -> list[Check]:
     """Return each runtime, and whether it has opened a tiny network; as many are tried at a time as there are cores."""
     runtimes = [RUNTIMES.get(name) for name in RUNTIMES]
     with ThreadPoolExecutor(max(usable_cores(), 1)) as pool:
-        slow_first = sorted(runtimes, key=lambda runtime: runtime.probe)
+        slow_first = sorted(runtimes, key=lambda runtime: runtime.reference_model)
         found = dict(
             zip(
                 (one.name for one in slow_first),

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.errors import MetricError, RunError
-from mvt_nas.metrics.names import is_cost
+from mvt_nas.errors import RunError
 from mvt_nas.nas.problem.inputs import predict_single
-from mvt_nas.nas.problem.metrics import metric_direction
+from mvt_nas.nas.problem.metrics import find_metric
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.baseline_comparison import (
     BaselineComparison,
@@ -58,7 +57,7 @@ def content(runs: Sequence[Run]) -> dict[str, Any]:
     compared = [_compared(one) for one in compare_runs(runs)] if len(runs) > 1 else []
     candidates, objectives = (
         columns.shown(runs, _MOST),
-        [objective.metric for objective in runs[0].config.objectives],
+        [objective.name for objective in runs[0].config.objectives],
     )
     important = [importances(run) for run in runs]
     numbers = columns.scores(runs, candidates)
@@ -68,7 +67,7 @@ def content(runs: Sequence[Run]) -> dict[str, Any]:
         "metrics": [_metric(name, runs[0]) for name in dict.fromkeys([*objectives, *numbers])],
         "objectives": objectives,
         "budgets": [
-            {"metric": budget.metric, "at_most": budget.at_most, "bound": budget.bound}
+            {"metric": budget.name, "at_most": budget.at_most, "bound": budget.bound}
             for budget in runs[0].config.budgets
         ],
         "runs": [_run(*one) for one in zip(runs, important, _growths(runs), strict=True)],
@@ -102,23 +101,17 @@ def _metric(name: str, run: Run) -> dict[str, Any]:
         if base == name
         else (label(base).replace("predicted", "measured"), f"measured, {short_label(base)}")
     )
-    objectives = {objective.metric: objective.direction for objective in run.config.objectives}
-    direction = objectives.get(name) or _direction(base)
+    metric = find_metric(base)
+    own = None if metric is None else metric.direction
+    objectives = {objective.name: objective.direction for objective in run.config.objectives}
     return {
         "name": name,
         "label": words,
         "short": short,
-        "direction": direction,
-        "log": is_cost(base),
+        "direction": objectives.get(name, own),
+        "log": metric is not None and metric.is_cost,
         "objective": name in objectives,
     }
-
-
-def _direction(metric: str) -> str | None:
-    try:
-        return metric_direction(metric)
-    except MetricError:
-        return None
 
 
 def _named(candidates: Sequence[columns.ShownCandidate]) -> list[dict[str, Any]]:

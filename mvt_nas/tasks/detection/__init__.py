@@ -1,1 +1,1 @@
-"""Objects and their boxes: the SSDLite head."""
+"""Object detection with the SSDLite head."""

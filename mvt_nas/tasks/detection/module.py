@@ -1,7 +1,7 @@
-"""Forward of the SSDLite head (see ``lowering.py`` for its lowering).
+"""The module of the SSDLite head (see ``lowering.py`` for its kernels).
 
 Source: arXiv 1512.02325, Section 2.1, with the separable convolutions of 1801.04381, Section 6.2;
-where norms and ReLU stand follows the release of MobileViT.
+the places of norms and ReLU follow the release of MobileViT.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mvt_nas.blocks.layers import conv_norm, copy
+from mvt_nas.tasks.base import HEAD_MODULES
 from mvt_nas.tasks.detection.anchors import anchors
 from mvt_nas.tasks.detection.config import Detection
 from mvt_nas.tasks.detection.feature_maps import (
@@ -22,17 +23,16 @@ from mvt_nas.tasks.detection.feature_maps import (
     boxes_per_position,
     sides,
 )
-from mvt_nas.tasks.head_modules import HEAD_MODULES
 
 
 class BoxPredictor(nn.Module):
-    """What finds the boxes around all positions of one map.
+    """Predictor of classes and offsets for all boxes of one map.
 
     Args:
-        in_channels: of the map.
-        level: of the map, from 0, the largest.
-        width: channels that are looked at; ``None`` where the map is one position.
-        classes: kinds of objects, the background among them.
+        in_channels: Channels of the map.
+        level: Number of the map, from 0 for the largest.
+        width: Channels of the depthwise convolution; ``None`` where the map has one position.
+        classes: Number of classes, the background included.
     """
 
     def __init__(self, in_channels: int, level: int, width: int | None, classes: int) -> None:
@@ -45,13 +45,13 @@ class BoxPredictor(nn.Module):
             if projects
             else nn.Identity()
         )
-        looked = width or in_channels
+        features = width or in_channels
         self.depthwise = (
             nn.Identity()
             if width is None
-            else conv_norm(looked, looked, 3, groups=looked, activation="linear")
+            else conv_norm(features, features, 3, groups=features, activation="linear")
         )
-        self.predict = nn.Conv2d(looked, channels, 1)
+        self.predict = nn.Conv2d(features, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, boxes, coordinates + classes) for the map, (B, C, h, w)."""
@@ -61,17 +61,19 @@ class BoxPredictor(nn.Module):
 
 @HEAD_MODULES.register("detection")
 class SSDLite(nn.Module):
-    """Six maps, and what is found on each.
+    """The SSDLite head: six maps with a box predictor for each.
 
     Args:
-        task: what is looked for.
-        widths: channels of the backbone's two maps.
-        dropout: has no place in this head.
+        task: Configuration of the task.
+        widths: Channels of the backbone's two maps.
+        dropout: Not used by this head.
     """
 
     def __init__(self, task: Detection, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
-        classes, before, boxes = task.num_classes + 1, widths[-1], list[nn.Module]()
+        classes = task.num_classes + 1
+        before = widths[-1]
+        boxes: list[nn.Module] = []
         self.smaller = nn.ModuleList()
         for level, width in enumerate(PROJECTED):
             boxes.append(BoxPredictor(widths[level], level, width, classes))
@@ -86,20 +88,31 @@ class SSDLite(nn.Module):
         self.boxes = nn.ModuleList([*boxes, BoxPredictor(POOLED, len(boxes), None, classes)])
 
     def forward(self, images: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return logits, (B, A, classes + 1), the background first, and offsets, (B, A, 4), for two maps, each (B, C, h, w).
+        """Return logits, (B, A, classes + 1), the background first, and offsets, (B, A, 4).
 
-        The offsets belong to the anchors in their order (see
+        The offsets are in the order of the anchors (see
         :func:`mvt_nas.tasks.detection.anchors.decode`).
+
+        Args:
+            images: Images, (B, 3, H, W); not used by this head.
+            maps: The backbone's two maps, each (B, C, h, w).
         """
-        x, outputs = maps[-1], [boxes(x) for boxes, x in zip(self.boxes, maps, strict=False)]
+        outputs = [boxes(x) for boxes, x in zip(self.boxes, maps, strict=False)]
+        x = maps[-1]
         for smaller in self.smaller:
             x = smaller(x)
             outputs.append(self.boxes[len(outputs)](x))
         x = self.pooled(x.mean(dim=(2, 3))[:, :, None, None])
-        found = torch.cat([*outputs, self.boxes[len(outputs)](x)], dim=1)
-        return found[..., COORDINATES:], found[..., :COORDINATES]
+        outputs.append(self.boxes[len(outputs)](x))
+        predictions = torch.cat(outputs, dim=1)
+        return predictions[..., COORDINATES:], predictions[..., :COORDINATES]
 
     def anchors(self, maps: Sequence[tuple[int, int]]) -> Tensor:
-        """Return the anchors in centre form, (A, 4), from height and width of the backbone's two maps."""
-        heights, widths = (sides(*(size[axis] for size in maps)) for axis in (0, 1))
+        """Return the anchors in centre form, (A, 4).
+
+        Args:
+            maps: Height and width of each of the backbone's two maps.
+        """
+        heights = sides(*(height for height, _ in maps))
+        widths = sides(*(width for _, width in maps))
         return anchors(list(zip(heights, widths, strict=True)))

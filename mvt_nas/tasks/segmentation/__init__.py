@@ -1,1 +1,1 @@
-"""The class of every pixel: the DeepLabv3 head."""
+"""Semantic segmentation with the DeepLabv3 head."""

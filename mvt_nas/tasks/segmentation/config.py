@@ -1,4 +1,4 @@
-"""The choices of a segmentation network."""
+"""The configuration of a segmentation network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PYRAMID_WIDTH = 256
 @TASKS.register("segmentation")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segmentation(Task):
-    """The class of every pixel, by DeepLabv3 on the last map.
+    """Semantic segmentation by DeepLabv3 on the last map.
 
     Source: arXiv 1706.05587; widths, rates and stride as in the released configurations of
         MobileViT, MobileViTv2 and MobileViTv3.
@@ -25,12 +25,12 @@ class Segmentation(Task):
     head: ClassVar[str] = "DeepLabv3"
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
-    resolution_px: int = integer(32, 8192, doc="side of the square picture", default=512)
+    resolution_px: int = integer(32, 8192, doc="side of the square image", default=512)
     num_classes: int = integer(
         2, 1_000_000, doc="classes of a pixel, the background among them", default=21
     )
     output_stride: int = integer(
-        4, 64, doc="side of the picture per side of the last map, at most", default=16
+        4, 64, doc="side of the image per side of the last map, at most", default=16
     )
     pyramid_width: int = integer(
         0,
@@ -50,13 +50,12 @@ class Segmentation(Task):
 
     @property
     def largest_stride(self) -> int | None:
-        """How far the backbone may shrink the picture."""
+        """Largest reduction of the image by the backbone."""
         return self.output_stride
 
     def fitted(self, attention: str | None) -> Self:
         """Return the task with the pyramid's width settled."""
-        return (
-            self
-            if self.pyramid_width
-            else replace(self, pyramid_width=_PYRAMID_WIDTHS.get(str(attention), _PYRAMID_WIDTH))
-        )
+        if self.pyramid_width:
+            return self
+        width = _PYRAMID_WIDTHS.get(str(attention), _PYRAMID_WIDTH)
+        return replace(self, pyramid_width=width)

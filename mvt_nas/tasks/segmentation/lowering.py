@@ -1,7 +1,7 @@
-"""Lowering of the DeepLabv3 head (kernel by kernel what ``module.py`` executes).
+"""Lowering of the DeepLabv3 head: the kernels that ``module.py`` executes.
 
 Source: arXiv 1706.05587, Section 3.3: a 1 x 1 convolution, three dilated 3 x 3 ones and the mean of
-the map side by side, then two 1 x 1.
+the map in parallel, then two 1 x 1 convolutions.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ def _taps(reductions: Sequence[int]) -> tuple[int, ...]:
 def _lower(graph: Graph, maps: Sequence[Tensor], task: Segmentation) -> tuple[Tensor, ...]:
     (x,) = maps
     graph.scope = "head.pyramid"
-    width, side = task.pyramid_width, x.shape[2]
-    seen = [graph.activation(graph.conv(x, width, norm=True), "relu")]
-    seen += [
-        graph.activation(graph.conv(x, width, 3, dilation=task.rate * times, norm=True), "relu")
-        for times in RATES
-    ]
+    width = task.pyramid_width
+    side = x.shape[2]
+    branches = [graph.activation(graph.conv(x, width, norm=True), "relu")]
+    for times in RATES:
+        y = graph.conv(x, width, 3, dilation=task.rate * times, norm=True)
+        branches.append(graph.activation(y, "relu"))
     mean = graph.mean(x)
     pooled = graph.activation(
         graph.conv(graph.view(mean, *mean.shape, 1, 1), width, norm=True), "relu"
     )
-    y = graph.concat(*seen, graph.resize(pooled, side, side))
+    y = graph.concat(*branches, graph.resize(pooled, side, side))
     y = graph.activation(graph.conv(y, width, norm=True), "relu")
     graph.scope = "head.classes"
     y = graph.conv(y, task.num_classes, bias=True)
     return (graph.resize(y, task.resolution_px, task.resolution_px),)
 
 
-_WORDS = {
+_DESCRIPTIONS = {
     "pyramid": "1x1, three dilated 3x3 and the mean, together",
-    "classes": "classes of all pixels, at the picture's size",
+    "classes": "classes of all pixels, at the size of the image",
 }
-HEADS.register("segmentation")(Head(_taps, _lower, _WORDS))
+HEADS.register("segmentation")(Head(_taps, _lower, _DESCRIPTIONS))

@@ -10,12 +10,12 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._optional import installed
 from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.errors import TrainingError
 
@@ -66,7 +66,7 @@ def check_installed() -> None:
     Raises:
         TrainingError: pycocotools is not installed.
     """
-    if find_spec("pycocotools") is None:
+    if not installed("pycocotools"):
         raise TrainingError(
             "pycocotools is not installed, which evaluates detectors; pip install 'mvt-nas[train]'"
         )

@@ -1,4 +1,4 @@
-"""What the nodes of an ONNX graph are as kernels: which are views, which are element-wise, how many multiply-adds they have."""
+"""Properties of ONNX nodes as kernels: views, element-wise functions, and multiply-adds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from math import prod
 from typing import Any
 
-from mvt_nas.external_models.onnx_shapes import Shapes
+from mvt_nas.onnx.shapes import Shapes
 
 VIEWS = (
     "Reshape",
@@ -19,16 +19,16 @@ VIEWS = (
     "Slice",
     "Expand",
 )
-"""Nodes whose results are the data that they read under another shape, or a part of it."""
+"""Operators whose results are the data of their first input in another shape, or a part of it."""
 
 WITHOUT_DATA = ("Shape", "Size")
-"""Nodes that read no data, whatever they are given."""
+"""Operators that read the shape of their input only."""
 
-OPAQUE = ("If", "Loop", "Scan", "SequenceMap")
-"""Nodes with graphs of their own."""
+WITH_SUBGRAPHS = ("If", "Loop", "Scan", "SequenceMap")
+"""Operators that contain graphs."""
 
 UNCOUNTED = ("RNN", "LSTM", "GRU", "DeformConv", "Attention", "DFT", "STFT")
-"""Nodes with multiply-adds that are not counted."""
+"""Operators with multiply-adds that are not counted."""
 
 QUANTISED = {
     "QuantizeLinear",
@@ -39,8 +39,9 @@ QUANTISED = {
     "QLinearConv",
     "QLinearMatMul",
 }
-"""Nodes whose data is not fp32."""
+"""Operators whose data is not fp32."""
 
+# Operator -> position of its weights, or of the second factor.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3, "ConvTranspose": 1}
 _PRODUCTS = {"MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "Gemm": 1}
 _NORMS = (
@@ -102,12 +103,16 @@ _ELEMENTWISE = {*_ARITHMETIC, *_FUNCTIONS, *_ACTIVATIONS, *_CONDITIONS}
 
 
 def kind_of(node: Any, constants: set[str]) -> str:
-    """Return the kind of a step that a node is (see :class:`mvt_nas.external_models.graph_recorder.RecordedOp`)."""
+    """Return the kind of a node.
+
+    See :class:`~mvt_nas.external_models.graph_recorder.RecordedOp`.
+    """
     name = node.op_type
     if name in _CONVOLUTIONS:
         return "conv"
     if name in _PRODUCTS:
-        return "linear" if {node.input[0], node.input[_PRODUCTS[name]]} & constants else "matmul"
+        factors = {node.input[0], node.input[_PRODUCTS[name]]}
+        return "linear" if factors & constants else "matmul"
     if name == "BatchNormalization":
         return "norm" if attribute(node, "training_mode", 0) else "batch_norm"
     if name in _NORMS:
@@ -120,14 +125,15 @@ def macs_of(node: Any, shapes: Shapes) -> int | None:
     name = node.op_type
     try:
         if name == "ConvTranspose":
+            # Each input element is multiplied with the (C_out / groups, k, k) weights of its
+            # channel.
             return prod(shapes[node.input[0]]) * prod(shapes[node.input[1]][1:])
         if name in _CONVOLUTIONS:
+            # Each output element sums over the (C_in / groups, k, k) weights of its channel.
             return prod(shapes[node.output[0]]) * prod(shapes[node.input[_CONVOLUTIONS[name]]][1:])
         if name in _PRODUCTS:
-            return (
-                prod(shapes[node.output[0]])
-                * shapes[node.input[0]][-2 if attribute(node, "transA", 0) else -1]
-            )
+            summed_axis = -2 if attribute(node, "transA", 0) else -1
+            return prod(shapes[node.output[0]]) * shapes[node.input[0]][summed_axis]
         if name == "Einsum":
             return _einsum_macs(node, shapes)
     except KeyError:
@@ -136,8 +142,15 @@ def macs_of(node: Any, shapes: Shapes) -> int | None:
 
 
 def is_view(node: Any, shapes: Shapes, readers: list[str]) -> bool:
-    """Return whether a node moves nothing; ``readers`` are the kinds of the nodes that read its result."""
+    """Return True if a node moves no data.
+
+    Args:
+        node: the node.
+        shapes: shapes of the tensors.
+        readers: operators that read the node's result.
+    """
     if node.op_type == "Gather":
+        # A scalar index selects a part.
         return shapes.get(node.input[1]) == ()
     if node.op_type != "Transpose":
         return node.op_type in VIEWS
@@ -145,14 +158,12 @@ def is_view(node: Any, shapes: Shapes, readers: list[str]) -> bool:
     if shape is None:
         return False
     rank = len(shape)
-    rows_and_columns = list(attribute(node, "perm", range(rank)[::-1])) == [
-        *range(rank - 2),
-        rank - 1,
-        rank - 2,
-    ]
-    return (
-        rows_and_columns and bool(readers) and set(readers) <= {"MatMul", "Gemm"}
-    )  # a product reads either
+    # Without the attribute, all axes are reversed.
+    permutation = list(attribute(node, "perm", range(rank)[::-1]))
+    swaps_last_two = permutation == [*range(rank - 2), rank - 1, rank - 2]
+    # A matrix product reads its factors transposed or not.
+    only_products = bool(readers) and set(readers) <= {"MatMul", "Gemm"}
+    return swaps_last_two and only_products
 
 
 def attribute(node: Any, name: str, default: Any) -> Any:
@@ -166,18 +177,20 @@ def attribute(node: Any, name: str, default: Any) -> Any:
 
 
 def _einsum_macs(node: Any, shapes: Shapes) -> int | None:
-    """Return the multiply-adds of a product of two tensors: one for each element of the result and of what is summed over in both."""
+    """Return the multiply-adds of a product of two tensors; ``None`` for other expressions.
+
+    There is one for each combination of the result's axes and the axes that both factors are summed
+    over.
+    """
     equation = attribute(node, "equation", b"").decode().replace(" ", "")
     match = re.fullmatch(r"([A-Za-z]+),([A-Za-z]+)->([A-Za-z]*)", equation)
-    if (
-        not match
-        or len(node.input) != 2
-        or any(len(set(axes)) != len(axes) for axes in match.groups())
-    ):
+    if not match or len(node.input) != 2:
+        return None
+    if any(len(set(axes)) != len(axes) for axes in match.groups()):
         return None
     left, right, kept = match.groups()
-    sizes = dict(zip(left, shapes[node.input[0]], strict=True)) | dict(
-        zip(right, shapes[node.input[1]], strict=True)
-    )
+    sizes = dict(zip(left, shapes[node.input[0]], strict=True))
+    sizes |= dict(zip(right, shapes[node.input[1]], strict=True))
     summed = set(left) & set(right) - set(kept)
+    # Without a sum it is an element-wise product.
     return prod(sizes[axis] for axis in {*kept, *summed}) if summed else 0

@@ -1,4 +1,4 @@
-"""ONNX exports against torch: what onnxruntime computes from the graph is what the network computes."""
+"""ONNX exports: onnxruntime computes the same outputs from the graph as PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mvt_nas.space.architecture import Architecture, Stage
 
 
 def network_of(*blocks: dict[str, Any], head_width: int | None = None) -> Architecture:
-    """Return a small network with one stage per block; at 72 px, the blocks see 18 x 18 and 9 x 9 pixels."""
+    """Return a small network, a stage per block; at 72 px, blocks see 18 x 18 and 9 x 9 pixels."""
     defaults: dict[str, Any] = {"dim": 16, "ffn_dim": 32, "transformer_depth": 1}
     stages = [
         Stage(width=16 + 8 * i, block=MobileViT(**(defaults | chosen)))

@@ -1,51 +1,58 @@
-"""What an ONNX file from elsewhere takes: one float32 input, (B, C, H, W), of which some sizes may be open."""
+"""Reading ONNX files with one float32 input, images (B, C, H, W), whose sizes may be open."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._io import content_hash
+from mvt_nas._optional import missing
 from mvt_nas.errors import LatencyError
-from mvt_nas.latency.runtime import missing
 
 _AXES = ("batch size", "channels", "height", "width")
+_DEFAULTS = (1, 3, None, None)
 
 
 def file_key(path: Path) -> str:
     """Return the content hash of a file, 16 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return content_hash(path.read_bytes())
 
 
 def input_shape(
     path: Path, *, batch_size: int | None = None, resolution_px: int | None = None
 ) -> tuple[int, int, int, int]:
-    """Return the shape (B, C, H, W) of the file's input; open sizes are taken from the arguments, a batch size is 1 without one.
+    """Return the shape (B, C, H, W) of the file's input.
+
+    Args:
+        path: an ONNX file.
+        batch_size: batch size where the file leaves it open; 1 without one.
+        resolution_px: height and width where the file leaves them open.
 
     Raises:
-        LatencyError: the file is not to be had or no ONNX model, has another kind of input, or
-            fixes a size that is asked to differ.
+        LatencyError: the file is missing or not an ONNX model, has another kind of input, fixes a
+            size to another value than the given one, or leaves a side open that is not given.
     """
-    sizes = declared_sizes(path)
-    wanted = (batch_size, None, resolution_px, resolution_px)
-    found = []
-    for axis, size, other, default in zip(_AXES, sizes, wanted, (1, 3, None, None), strict=True):
-        if size is not None and other not in (None, size):
+    requested = (batch_size, None, resolution_px, resolution_px)
+    shape = []
+    for axis, fixed, wanted, default in zip(
+        _AXES, declared_sizes(path), requested, _DEFAULTS, strict=True
+    ):
+        if fixed is not None and wanted not in (None, fixed):
             raise LatencyError(
-                f"{path}: {axis} = {other} is not allowed, the file fixes it to {size}"
+                f"{path}: {axis} = {wanted} is not allowed, the file fixes it to {fixed}"
             )
-        chosen = size or other or default
-        if chosen is None:
+        size = fixed or wanted or default
+        if size is None:
             raise LatencyError(f"{path}: the file leaves the {axis} open; give --resolution")
-        found.append(chosen)
-    return found[0], found[1], found[2], found[3]
+        shape.append(size)
+    return shape[0], shape[1], shape[2], shape[3]
 
 
 def declared_sizes(path: Path) -> list[int | None]:
-    """Return batch size, channels, height and width of the file's input, ``None`` for what it leaves open.
+    """Return batch size, channels, height and width of the file's input; ``None`` for open sizes.
 
     Raises:
-        LatencyError: the file is not to be had or no ONNX model, or has another kind of input.
+        LatencyError: the file is missing or not an ONNX model, or has another kind of input.
     """
     graph = load_onnx(path).graph
     import onnx
@@ -72,11 +79,10 @@ def declared_sizes(path: Path) -> list[int | None]:
 
 
 def load_onnx(path: Path) -> Any:
-    """Return the model in a file, without weights that it keeps elsewhere.
+    """Return the model in a file, without weights that are stored in other files.
 
     Raises:
-        LatencyError: the package ``onnx`` is missing, or the file is not to be had or no ONNX
-            model.
+        LatencyError: the package ``onnx`` is missing, or the file is missing or not an ONNX model.
     """
     trouble = missing(("onnx",), "onnx")
     if trouble:
@@ -87,7 +93,7 @@ def load_onnx(path: Path) -> Any:
         raise LatencyError(f"{path}: there is no such file")
     try:
         model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # whatever the parser of the format raises
+    except Exception as error:  # the parser may raise anything
         raise LatencyError(f"{path} is no ONNX model: it cannot be parsed") from error
     if not model.graph.node:
         raise LatencyError(f"{path} is no ONNX model: it has no nodes")

@@ -1,0 +1,1 @@
+"""ONNX files: exporting networks, reading models, tensor shapes, and weights."""
