@@ -11,7 +11,6 @@ from mvt_nas._threads_and_malloc import keep_freed_memory
 from mvt_nas.cli.parameters import FILE, FOLDER
 from mvt_nas.cli.progress import TrainingProgress
 from mvt_nas.cli.render import print_json, print_table
-from mvt_nas.cli.training_job import new_job, resumed_job
 from mvt_nas.training.history import METRIC_TITLES
 from mvt_nas.training.presets import RECIPES
 
@@ -178,6 +177,8 @@ def train_command(
     if recipe == "list":
         _print_recipes()
         return
+    # They load YAML and torch.
+    from mvt_nas.cli.training_job import new_job, resumed_job
     from mvt_nas.training.api import train
 
     keep_freed_memory()
