@@ -76,10 +76,10 @@ class TableBuilder:
         protocol: Recipe of the trainings.
         spread: Number of networks spread over sizes.
         matched: Number of networks of one size.
-        published: Number of published designs, shrunk to the size of the matched panel.
+        published: Number of published designs, shrunk to the size of the matched subset.
         repeated: Number of networks that are trained with three seeds.
         seed: Seed of the choice of networks.
-        budget: MACs of the matched panel; ``None`` for the median of the space.
+        budget: MACs of the matched subset; ``None`` for the median of the space.
         most_macs: Largest number of MACs; ``None`` for any.
         limit: Largest number of images per class; ``None`` for any.
         draw: Distribution of the networks (see ``design.py``).
@@ -99,7 +99,7 @@ class TableBuilder:
     draw: str = CHOICES
 
     def jobs(self, num_classes: int) -> tuple[list[TableTraining], float]:
-        """Return the trainings in order, and the MACs of the matched panel.
+        """Return the trainings in order, and the MACs of the matched subset.
 
         Three quarters of the networks come first, then further seeds of some of them, then the
         rest, so that a table that is stopped early has some of each.
@@ -121,7 +121,7 @@ class TableBuilder:
             for network in planned
         ]
         adapted += self._published(budget, num_classes)
-        networks = _alternate_panels(_without_duplicates(adapted))
+        networks = _alternate_subsets(_without_duplicates(adapted))
         first = networks[: -(-3 * len(networks) // 4)]
         trainings = [TableTraining(network, 0) for network in first]
         for seed in range(1, SEEDS):
@@ -226,12 +226,12 @@ def _without_duplicates(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwor
     return list(by_key.values())
 
 
-def _alternate_panels(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
-    """Return the networks with the panels mixed in proportion."""
+def _alternate_subsets(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
+    """Return the networks with the subsets mixed in proportion."""
     positions = []
-    for panel in dict.fromkeys(network.panel for network in planned):
-        members = [network for network in planned if network.panel == panel]
-        # Each panel is spread evenly over 0 to 1.
+    for subset in dict.fromkeys(network.subset for network in planned):
+        members = [network for network in planned if network.subset == subset]
+        # Each subset is spread evenly over 0 to 1.
         for index, network in enumerate(members):
             positions.append(((index + 0.5) / len(members), network))
     return [network for _, network in sorted(positions, key=lambda entry: entry[0])]
@@ -325,7 +325,7 @@ def _row(
     return TrainedNetwork(
         key=architecture.key,
         title=planned.title,
-        panel=planned.panel,
+        subset=planned.subset,
         seed=seed,
         status=result.status,
         accuracy=round(100 * result.ema_accuracy, 4) if complete else float("nan"),
@@ -334,7 +334,7 @@ def _row(
         params=int(counts.params),
         macs=int(counts.macs),
         seconds=round(result.seconds, 2),
-        pictures_per_second=round(result.images_per_s, 1),
+        images_per_second=round(result.images_per_s, 1),
         hardware=", ".join(str(value) for value in result.hardware.values()),
         curve=tuple(round(100 * record.ema_accuracy, 3) for record in result.curve),
         architecture=architecture,

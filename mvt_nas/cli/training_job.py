@@ -35,7 +35,7 @@ def new_job(network: str | None, recipe: str | None, given: dict[str, Any]) -> T
         given: Options of the command line that have a value.
     """
     from mvt_nas.cli.network_spec import resolve_network
-    from mvt_nas.export.model import identifier, nearest
+    from mvt_nas.export.model import identifier, nearest_published
     from mvt_nas.training.job import TrainingJob
 
     if network is None:
@@ -58,7 +58,7 @@ def new_job(network: str | None, recipe: str | None, given: dict[str, Any]) -> T
             own_kind = _kind(config.task if config else None)
             same = own_kind == _kind(_task(config.task if config else None, given)[0])
             start = replace(start, path=found.weights, same=same)
-    published = config.nearest if config else nearest(architecture)
+    published = config.nearest if config else nearest_published(architecture)
     task, num_classes = _task(config.task if config else None, given)
     own_recipe = config.recipe if config else None
     used = _recipe(recipe, own_recipe, _kind(task), published, architecture.resolution_px)

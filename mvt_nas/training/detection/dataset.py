@@ -187,7 +187,7 @@ class DetectionTrainDataset(_BoxImages, AnnotatedDataset[ImageRequest, ObjectTar
 
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
+                self.catalogue.image(row),
                 request.px,
                 choose,
                 bicubic=self.recipe.images.interpolation == "bicubic",
@@ -233,7 +233,7 @@ class DetectionValidationDataset(_BoxImages, AnnotatedDataset[int, ObjectTargets
 
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
+                self.catalogue.image(row),
                 images.px,
                 whole,
                 bicubic=images.interpolation == "bicubic",

@@ -71,7 +71,7 @@ class _MaskedImages:
 
         bicubic = self.recipe.images.interpolation == "bicubic"
         with strict_warnings():
-            image = decode_region(self.catalogue.picture(row), remember, bicubic=bicubic)
+            image = decode_region(self.catalogue.image(row), remember, bicubic=bicubic)
         width, height, region = chosen[0]
         assert self.catalogue.mask is not None, "the source is for segmentation"
         mask = self.catalogue.mask(row)
