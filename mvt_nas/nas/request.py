@@ -25,7 +25,7 @@ from mvt_nas.nas.problem.short_training import DEFAULT_DATA, CandidateTraining
 from mvt_nas.nas.validation import check_resumable, check_sampler
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.tasks.base import TASKS, Task, task_from_text
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from mvt_nas.nas.problem.short_training import FOLDER, CandidateTraining, train_
 from mvt_nas.nas.request import TrainingImages
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training.short import train as training_module
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training import short_training as training_module
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.short_training import train_short
 from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import facts
 from tests.support.short_training_processes import QUICK

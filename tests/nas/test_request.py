@@ -20,7 +20,7 @@ from mvt_nas.nas.problem.short_training import KEEP, CandidateTraining
 from mvt_nas.nas.problem.stopping_rule import NEVER, StoppingRule
 from mvt_nas.nas.request import PreviousRun, SearchRequest, TrainingImages, resolve_request
 from mvt_nas.nas.runs.folder import read_config
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 from tests.support.searches import COSTS, small_space
 
 RECIPE = ShortRecipe(pixels=16, train_images=64, validation_images=32, batch_size=32, epochs=4)

@@ -91,7 +91,7 @@ def _of_training(task: EvaluationTask) -> dict[str, Any]:
 
 
 def _device(name: str) -> list[str]:
-    from mvt_nas.training.short.hardware import device_for, hardware
+    from mvt_nas.training.accelerator import device_for, hardware
 
     try:
         used = hardware(device_for(name), threads=1)

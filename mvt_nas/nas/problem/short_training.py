@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from mvt_nas._fields import FieldSpec
 from mvt_nas._settings import Codec, Option, read_settings, setting, write_settings
 from mvt_nas.errors import RunError, TrainingError, listing
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
     from mvt_nas.space.architecture import Architecture
-    from mvt_nas.training.short.result import ShortTrainingResult
+    from mvt_nas.training.short_training import ShortTrainingResult
 
 FOLDER = "training"
 """Folder in a run for the checkpoints of unfinished trainings."""
@@ -230,7 +230,7 @@ def train_candidate(
     Raises:
         TrainingError: The training diverged.
     """
-    from mvt_nas.training.short.result import COMPLETE
+    from mvt_nas.training.state import COMPLETE
 
     checkpoint = _checkpoint(folder, architecture)
     images = training.images() if images is None else images
@@ -271,7 +271,7 @@ def _train(
     Raises:
         TrainingError: The training fails without a checkpoint, too.
     """
-    from mvt_nas.training.short.train import train_short
+    from mvt_nas.training.short_training import train_short
 
     # With an old checkpoint, then with a new one, at last without any.
     attempts = (checkpoint, checkpoint, None) if checkpoint is not None else (None,)
