@@ -139,7 +139,7 @@ def read_training_config(path: Path) -> Mapping[str, Any] | None:
     try:
         data = read_yaml(path)
     except SpaceError as error:
-        raise TrainingError(str(error).replace("a search space", "such a file")) from None
+        raise TrainingError(str(error)) from None
     if not isinstance(data, Mapping) or MARK not in data:
         return None
     if data[MARK] != FORMAT or type(data[MARK]) is not int:

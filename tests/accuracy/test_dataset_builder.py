@@ -25,6 +25,8 @@ from mvt_nas.space.search_space import load_space
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.short_training import train_short
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = ShortRecipe(
     pixels=16,
     train_images=96,

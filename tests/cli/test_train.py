@@ -320,7 +320,7 @@ def test_the_folder_of_a_training_is_read_like_its_configuration(tmp_path: Path)
     assert read_architecture(tmp_path).architecture == SMALL
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_digits_are_learnt(tmp_path: Path) -> None:
     """From the command line, as a reader of the documentation would, with a third of the recipe's epochs."""
     command = [

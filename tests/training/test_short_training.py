@@ -44,6 +44,7 @@ def facts(trained: ShortTrainingResult) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.slow
 def test_a_small_network_learns_digits() -> None:
     found = run(quick(train_images=1200, validation_images=500, epochs=8))
     assert found.status == "complete"

@@ -518,7 +518,7 @@ def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("epochs", "miou"),
     [
-        pytest.param(2, 0.28, marks=pytest.mark.slow),
+        pytest.param(2, 0.28, marks=pytest.mark.soak),
         pytest.param(None, 0.55, marks=pytest.mark.soak),
     ],
 )
@@ -553,7 +553,8 @@ def test_unannotated_folders_are_refused(tmp_path: Path) -> None:
     with (
         TemporaryDirectory() as empty,
         pytest.raises(
-            DataError, match=r": cannot be used for detection \(sources: a folder in the COCO format"
+            DataError,
+            match=r": cannot be used for detection \(sources: a folder in the COCO format",
         ),
     ):
         task_run(tmp_path / "t", "detection", data=empty)
