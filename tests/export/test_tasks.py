@@ -554,8 +554,7 @@ def test_classes_are_said_once() -> None:
         with pytest.raises(
             ExportError,
             match=(
-                r"^--task 'detection, ?num_classes=\d+' and --num-classes 3 contradict each"
-                r" other; say"
+                r"^task: 'detection, ?num_classes=\d+' contradicts num_classes = 3; give the number"
             ),
         ):
             task_with_classes(text, 3)

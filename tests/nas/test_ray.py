@@ -139,15 +139,15 @@ def test_a_node_with_other_software_is_refused(
     [
         (
             Resources(address="auto:"),
-            r"--ray-address auto: cannot be read; auto, or HOST:PORT such as",
+            r"ray_address: auto: cannot be read; auto, or HOST:PORT such as",
         ),
         (
             Resources(address="127.0.0.1:1"),
-            r"--ray-address 127\.0\.0\.1:1: no cluster can be reached there \(.*refused",
+            r"ray_address: 127\.0\.0\.1:1: no cluster can be reached there \(.*refused",
         ),
         (
             Resources(address="127.0.0.1:99999"),
-            r"--ray-address 127\.0\.0\.1:99999: no cluster can be reached there",
+            r"ray_address: 127\.0\.0\.1:99999: no cluster can be reached there",
         ),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_cluster_that_is_not_there_is_a_clear_error(resources: Resources, mess
 
 def test_an_evaluation_that_fits_no_node_is_refused_before_it_waits(address: str) -> None:
     message = (
-        r"--ray-address .*: no node has 3 CPUs and 0\.5 GPUs for an evaluation \(there are 1 and 0;"
+        r"Ray at .*: no node has 3 CPUs and 0\.5 GPUs for an evaluation \(there are 1 and 0;"
         r" 1 and 0\)"
     )
     with pytest.raises(RunError, match=message):
@@ -179,7 +179,7 @@ def test_resources_are_checked(values: dict[str, Any], message: str) -> None:
 
 
 def test_an_address_is_of_no_use_to_the_local_runner(tmp_path: Path) -> None:
-    with pytest.raises(MetricError, match="--ray-address auto is of no use to --runner local"):
+    with pytest.raises(MetricError, match="ray_address: auto is of no use with the runner 'local'"):
         search("tiny", objectives=["macs"], runner="local", ray_address="auto", out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
@@ -190,7 +190,7 @@ def test_without_ray_it_says_how_to_get_it_before_there_is_a_folder(
     monkeypatch.setattr("mvt_nas.nas.runners.ray_cluster.installed", lambda name: False)
     with pytest.raises(
         RunError,
-        match=r"--runner ray needs Ray, which is not installed: pip install 'mvt-nas\[ray\]'",
+        match=r"runner: Ray is not installed: pip install 'mvt-nas\[ray\]'",
     ):
         search(small_space(), objectives=["log_synflow"], runner="ray", out=tmp_path / "a")
     assert not (tmp_path / "a").exists()

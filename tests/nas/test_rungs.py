@@ -25,8 +25,8 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.runs.rungs import Rung, RungResult, apply_rungs
 from mvt_nas.nas.runs.store import read
-from mvt_nas.training.short import train as training_module
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training import short_training as training_module
+from mvt_nas.training.short_training import train_short
 from tests.nas.test_candidate_training import little_space
 from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import facts
@@ -269,7 +269,7 @@ def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
     original = training_module.train_one_epoch
 
     def diverges(now: Any, *arguments: Any) -> float:
-        if len(now.curve) == 2 and int(now.network.key, 16) % 3 == 0:
+        if len(now.history) == 2 and int(now.network.key, 16) % 3 == 0:
             raise training_module.DivergenceError("the loss is nan")
         return original(now, *arguments)
 
@@ -288,13 +288,13 @@ def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rungs": (3, 1)}, "--rung 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
+        ({"rungs": (3, 1)}, "rungs: 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
         (
             {"rungs": (1, 6)},
-            r"--rung 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
+            r"rungs: 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
         ),
-        ({"rungs": (), "keep": 0.5}, "--keep 0.5 is of no use without --rung"),
-        ({"rungs": (2,), "keep": 1.0}, "--keep 1.0 is not allowed; a share above 0 and below 1"),
+        ({"rungs": (), "keep": 0.5}, "keep: 0.5 is of no use without rungs"),
+        ({"rungs": (2,), "keep": 1.0}, "keep: 1.0 is not allowed; a share above 0 and below 1"),
     ],
 )
 def test_rungs_are_checked_before_there_is_a_folder(

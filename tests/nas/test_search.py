@@ -213,7 +213,7 @@ def test_hypervolume_counts_from_the_tightest_budget_or_the_largest_cost(
     assert run.config.reference["macs"] == 8e6
     assert run.config.reference["log_synflow"] == PROXIES.get("log_synflow").worst
     assert np.quantile(allowed, 0.99) <= run.config.reference["params"] <= allowed.max()
-    monkeypatch.setattr("mvt_nas.nas.problem.reference_point._DRAWN", 1)
+    monkeypatch.setattr("mvt_nas.nas.problem.reference_point._SAMPLES", 1)
     published = search(
         "mobilevit_v2",
         objectives=COSTS,

@@ -161,8 +161,8 @@ def test_processes_that_the_system_refuses_are_an_error(monkeypatch: pytest.Monk
     with pytest.raises(
         RunError,
         match=(
-            r"no worker process could be started \(Resource temporarily unavailable\); fewer"
-            r" --workers may do"
+            r"workers: no worker process could be started \(Resource temporarily unavailable\);"
+            r" try fewer"
         ),
     ):
         WorkerPool(2)

@@ -14,8 +14,10 @@ import pytest
 import torch
 
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.training.short import train as train_module
-from mvt_nas.training.short.state import ShortTrainingState
+from mvt_nas.training import short_training
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.short_training import DivergenceError, ShortEpochRecord, ShortTraining
+from mvt_nas.training.state import TrainingState
 
 
 class FakeNetwork:
@@ -50,27 +52,48 @@ class FakeOptimizer:
         assert state == {}
 
 
+class FakeTraining(ShortTraining):
+    """A short training whose epochs only count themselves."""
+
+    def __init__(
+        self, state: TrainingState[ShortEpochRecord], recipe: ShortRecipe, *_: object, **__: object
+    ) -> None:
+        self._state = state
+        self._recipe = recipe
+
+    def run_epoch(self) -> None:
+        try:
+            loss = self.train_one_epoch()
+        except DivergenceError as error:
+            self._state.status = f"diverged: {error} in epoch {self._state.epoch + 1}"
+            return
+        accuracy = float(self._state.network.accuracy)
+        averaged = float(self._state.average.accuracy)
+        self._state.next_epoch(ShortEpochRecord(loss, 2.0 - accuracy, accuracy, averaged))
+
+    def train_one_epoch(self) -> float:
+        # Looked up in the module, where tests put interruptions and divergence.
+        short_training.train_one_epoch(self._state, None)  # type: ignore[arg-type]
+        return 2.0 - float(self._state.network.accuracy)
+
+
 def new_state(
-    architecture: Architecture, _protocol: object, _num_classes: int, seed: int, _device: object
-) -> ShortTrainingState:
+    architecture: Architecture, _recipe: object, _num_classes: int, seed: int, _device: object
+) -> TrainingState[ShortEpochRecord]:
     network: Any = FakeNetwork(architecture.key, seed)
     average: Any = FakeNetwork(architecture.key, seed)
-    optimizer: Any = FakeOptimizer()
-    return ShortTrainingState(network, average, optimizer, [])
+    optimiser: Any = FakeOptimizer()
+    return TrainingState(network, average, optimiser, ShortEpochRecord.from_values)
 
 
-def train_one_epoch(now: Any, *_: object) -> float:
-    now.network.epochs += 1
-    now.average.epochs += 1
-    return 2.0 - float(now.network.accuracy)
-
-
-def evaluate(network: FakeNetwork, *_: object) -> tuple[float, float]:
-    return 2.0 - network.accuracy, network.accuracy
+def train_one_epoch(state: TrainingState[Any], *_: object) -> float:
+    state.network.epochs += 1
+    state.average.epochs += 1
+    return 0.0
 
 
 def install_fake_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trainings in this process take no time."""
-    monkeypatch.setattr(train_module, "new_short_training_state", new_state)
-    monkeypatch.setattr(train_module, "train_one_epoch", train_one_epoch)
-    monkeypatch.setattr(train_module, "evaluate", evaluate)
+    monkeypatch.setattr(short_training, "new_short_training_state", new_state)
+    monkeypatch.setattr(short_training, "train_one_epoch", train_one_epoch)
+    monkeypatch.setattr(short_training, "ShortTraining", FakeTraining)

@@ -284,7 +284,7 @@ def test_without_pycocotools_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(
         TrainingError,
         match=(
-            r"^pycocotools is not installed, which judges detectors; pip install"
+            r"^pycocotools is not installed, which evaluates detectors; pip install"
             r" 'mvt-nas\[train\]'$"
         ),
     ):
