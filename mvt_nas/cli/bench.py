@@ -17,7 +17,7 @@ from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
 from mvt_nas.nas.samplers.base import SAMPLERS
 from mvt_nas.space.search_space import load_space
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 
 @click.command("samplers")

@@ -230,7 +230,7 @@ def test_whatever_a_runtime_raises_is_one_line(
         ("kill -SEGV $$", "its process has been ended by SIGSEGV while it opened a tiny network"),
         ("exit 3", "its process has ended with exit code 3 while it opened a tiny network"),
         ("exec sleep 100", "a tiny network was not open after 0.5 s"),
-        ("exit 0", "it ended without a word"),
+        ("exit 0", "its process printed nothing"),
     ],
 )
 def test_however_a_process_ends_it_is_told(
@@ -251,7 +251,7 @@ def test_however_a_process_ends_it_is_told(
 
 
 def test_a_runtime_that_opens_tells_version_and_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_said_by_process", lambda name, seconds: "opened")
+    monkeypatch.setattr(opening, "_run_process", lambda name, seconds: "opened")
     assert opening.runtime_part(runtime(package="numpy")) == Check(
         "fake", "runtime", True, f"{version('numpy')}, a fake"
     )
@@ -282,11 +282,15 @@ def test_the_latency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     default = "x86-onnxruntime-1t"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))  # no profile that another test has made
-    monkeypatch.setattr("mvt_nas.latency.profile.this_device", lambda: dict(load_profile(default).device))
+    monkeypatch.setattr(
+        "mvt_nas.latency.profile.this_device", lambda: dict(load_profile(default).device)
+    )
     assert machine.device_part() == Check(
         "latency model", "device", True, f"of this machine: {default} (default)"
     )
-    monkeypatch.setattr("mvt_nas.latency.profile.this_device", lambda: {"cpu": "another", "flags": []})
+    monkeypatch.setattr(
+        "mvt_nas.latency.profile.this_device", lambda: {"cpu": "another", "flags": []}
+    )
     part = machine.device_part()
     assert (part.ok, part.remedy) == (False, "mvt-nas latency profile --name this-machine")
     assert part.detail == f"none is of this machine; latency_ms without @NAME is that of {default}"

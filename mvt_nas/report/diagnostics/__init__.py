@@ -1,1 +1,1 @@
-"""What of mvt-nas works on this machine, and how to get what is missing."""
+"""Checks of the installation and the machine, with remedies for what is missing."""

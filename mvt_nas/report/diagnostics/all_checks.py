@@ -1,4 +1,4 @@
-"""All that is looked at, in the order in which it is told."""
+"""All checks, in the order in which they are reported."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _UNKNOWN = Check(
 
 
 def run_checks() -> list[Check]:
-    """Return all parts; runtimes are opened in processes while the rest is looked at here."""
-    with ThreadPoolExecutor(1) as beside:
-        runtimes = beside.submit(runtime_parts)
-        asked = read_requirements()
-        required = [_UNKNOWN] if asked is None else required_parts(asked)
-        extras = [] if asked is None else extra_parts(asked)
+    """Return the results of all checks; runtimes are tested in processes at the same time."""
+    with ThreadPoolExecutor(1) as executor:
+        runtimes = executor.submit(runtime_parts)
+        requirements = read_requirements()
+        required = [_UNKNOWN] if requirements is None else required_parts(requirements)
+        extras = [] if requirements is None else extra_parts(requirements)
         machine = [accelerator_part(), device_part(), cache_part()]
         return [*required, *extras, *runtimes.result(), *machine]
 
 
 def works(parts: list[Check]) -> bool:
-    """Return whether all that is required is fine."""
+    """Return True if all required parts work."""
     return all(part.ok for part in parts if part.kind == "required")

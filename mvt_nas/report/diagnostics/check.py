@@ -1,4 +1,4 @@
-"""One thing that was looked at."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["required", "extra", "runtime", "accelerator", "device", "cache"]
-"""Only what is required makes the whole not work."""
+"""Kind of the checked part; only a broken required part breaks mvt-nas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was found of one thing.
+    """The result of checking one part.
 
     Attributes:
-        name: of it.
-        kind: of thing.
-        ok: whether it is there and works.
-        detail: what it is, or what is wrong with it, on one line.
-        remedy: what to type or do so that it works; ``None`` where nothing is to be done, or nobody
-            knows what.
+        name: Name of the part.
+        kind: Kind of the part.
+        ok: Whether the part is present and works.
+        detail: Its version or state, or the problem, on one line.
+        remedy: Command or action that makes it work; ``None`` if none is needed or known.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What of this machine mvt-nas can use: accelerators, a latency model of it, and the cache of evaluations."""
+"""Checks of the machine: accelerators, its latency model, and the cache of evaluations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from mvt_nas.report.diagnostics.check import Check
 
 
 def accelerator_part() -> Check:
-    """Return the accelerators that torch sees; without one, trainings and proxies run on the processor, which is no fault."""
+    """Return the accelerators that torch finds; none are needed."""
     try:
         found = _accelerators()
-    except Exception as error:  # a driver may fail in any way
+    # A driver may fail in any way.
+    except Exception as error:
         return Check(
             "accelerators",
             "accelerator",
@@ -32,8 +33,10 @@ def accelerator_part() -> Check:
 
 
 def device_part() -> Check:
-    """Return whether a latency model of this machine is there."""
-    default, here, damaged = default_profile_name(), [], []
+    """Return the latency models of this machine."""
+    default = default_profile_name()
+    here = []
+    damaged = []
     for name in profile_files():
         try:
             if load_profile(name).is_here():
@@ -53,7 +56,7 @@ def device_part() -> Check:
 
 
 def cache_part() -> Check:
-    """Return whether evaluations can be kept."""
+    """Return the state of the cache of evaluations."""
     path = cache_path()
     if not cache_wanted():
         return Check("cache", "cache", False, f"off: {OFF} is set", f"unset {OFF}")
@@ -63,11 +66,10 @@ def cache_part() -> Check:
         return Check(
             "cache", "cache", False, str(error).rpartition("; ")[0], "mvt-nas cache prune --all"
         )
-    folder = next((one for one in path.parents if one.exists()), path.parent)
+    folder = next((parent for parent in path.parents if parent.exists()), path.parent)
     try:
-        with TemporaryFile(
-            dir=folder
-        ):  # rights alone do not tell: a system may be mounted to be read only
+        # Permissions are not enough: the file system may be mounted read-only.
+        with TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = f"{folder} cannot be written ({error.strerror or error})"

@@ -1,6 +1,6 @@
-"""What mvt-nas asks for, by the metadata of its own distribution, and whether that is installed.
+"""Checks of the requirements in the metadata of the distribution.
 
-In a clone that was never installed, ``pyproject.toml`` says the same.
+In a clone that was never installed, they come from ``pyproject.toml``.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from mvt_nas.report.diagnostics.check import Check
 
 DISTRIBUTION = "mvt-nas"
 LOADED = ("torch", "numpy", "optuna", "moocore")
-"""Required packages that are really loaded: their parts in C may fail to."""
+"""Required packages that are also imported, because their C extensions may fail to load."""
 
 _FOR_DEVELOPERS = ("dev", "docs")
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a distribution asks for.
+    """The requirements of a distribution.
 
     Attributes:
-        python: versions of Python.
-        required: packages that it cannot do without.
-        extras: packages by the optional part that needs them.
+        python: Supported versions of Python.
+        required: Required packages.
+        extras: Packages by the extra that needs them.
     """
 
     python: SpecifierSet
@@ -43,7 +43,7 @@ class Requirements:
 
 
 def read_requirements() -> Requirements | None:
-    """Return what mvt-nas asks for; ``None`` where neither metadata nor ``pyproject.toml`` is found."""
+    """Return the requirements; ``None`` if neither metadata nor ``pyproject.toml`` is found."""
     try:
         found = metadata(DISTRIBUTION)
     except PackageNotFoundError:
@@ -55,7 +55,7 @@ def read_requirements() -> Requirements | None:
 
 
 def required_parts(wanted: Requirements) -> list[Check]:
-    """Return Python and the required packages, those first that are really loaded."""
+    """Return the checks of Python and the required packages, the imported ones first."""
     here = platform.python_version()
     fits = wanted.python.contains(here, prereleases=True)
     python = Check(
@@ -71,14 +71,14 @@ def required_parts(wanted: Requirements) -> list[Check]:
 
 
 def extra_parts(wanted: Requirements) -> list[Check]:
-    """Return the optional parts, but those for people who develop mvt-nas."""
+    """Return the checks of the extras, except those for developers."""
     return [
         _extra(name, wanted.extras[name]) for name in wanted.extras if name not in _FOR_DEVELOPERS
     ]
 
 
 def trouble(requirement: Requirement) -> str | None:
-    """Return what is wrong with an installed package: that it is none, or its version; ``None`` where nothing is."""
+    """Return the problem with a package: missing, or a wrong version; ``None`` if it is fine."""
     try:
         found = version(requirement.name)
     except PackageNotFoundError:
@@ -121,7 +121,8 @@ def _extra(name: str, requirements: Sequence[Requirement]) -> Check:
 def _load_trouble(module: str) -> str | None:
     try:
         import_module(module)
-    except Exception as error:  # whatever a broken library raises
+    # A broken library may raise anything.
+    except Exception as error:
         return f"cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
     return None
 
@@ -140,7 +141,7 @@ def _from_project(path: Path) -> Requirements | None:
 
 
 def _wanted(python: str, texts: Sequence[str], extras: Sequence[str]) -> Requirements:
-    """Return what some lines as in ``Requires-Dist`` ask for on this machine."""
+    """Return the requirements in lines as in ``Requires-Dist`` that apply to this machine."""
     requirements = [Requirement(text) for text in texts]
     required = tuple(
         one for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})

@@ -1,7 +1,6 @@
-"""A tiny network opened in a runtime, in a process of its own: whatever becomes of it there, it is told.
+"""Smoke test of a runtime in a subprocess, whose outcome is reported even if it crashes.
 
-A library that does not fit the machine may raise anything, print pages, end the process or never
-come back.
+A library that does not fit the machine may raise anything, print pages, end the process or hang.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _OPENED = "opened"
 
 
 def runtime_parts(most_seconds: float = MOST_SECONDS) -> list[Check]:
-    """Return each runtime, and whether it has opened a tiny network; as many are tried at a time as there are cores."""
+    """Return the check of each runtime; as many run at a time as there are cores."""
     runtimes = [RUNTIMES.get(name) for name in RUNTIMES]
     with ThreadPoolExecutor(max(usable_cores(), 1)) as pool:
         slow_first = sorted(runtimes, key=lambda runtime: runtime.reference_model)
@@ -43,29 +42,29 @@ def runtime_parts(most_seconds: float = MOST_SECONDS) -> list[Check]:
 
 
 def runtime_part(runtime: Runtime, most_seconds: float = MOST_SECONDS) -> Check:
-    """Return whether a runtime opens a tiny network in a process of its own."""
+    """Return the check of a runtime, which opens a tiny network in a subprocess."""
     trouble = runtime.trouble()
     if trouble:
         detail, _, remedy = trouble.rpartition("; ")
         if detail and remedy.startswith(("pip install", "install ")):
             return Check(runtime.name, "runtime", False, detail, remedy)
         return Check(runtime.name, "runtime", False, trouble)
-    said = _said_by_process(runtime.name, most_seconds)
-    if said == _OPENED:
+    outcome = _run_process(runtime.name, most_seconds)
+    if outcome == _OPENED:
         return Check(
             runtime.name,
             "runtime",
             True,
             ", ".join(filter(None, (runtime.version(), runtime.summary.split(";")[0]))),
         )
-    return Check(runtime.name, "runtime", False, said)
+    return Check(runtime.name, "runtime", False, outcome)
 
 
 def open_tiny(runtime: Runtime) -> None:
     """Open a tiny network in a runtime and run it once.
 
     Raises:
-        Exception: whatever the runtime raises.
+        Exception: Any exception of the runtime.
     """
     with TemporaryDirectory(prefix="mvt-nas-tiny-") as folder:
         model = _onnx_file(Path(folder) / "tiny.onnx") if runtime.takes == "onnx" else None
@@ -82,7 +81,7 @@ def open_tiny(runtime: Runtime) -> None:
 
 
 def main(name: str) -> None:
-    """Open a tiny network in the runtime of this name; print in one last line what came of it."""
+    """Open a tiny network in the runtime of this name, and print the outcome as the last line."""
     try:
         open_tiny(RUNTIMES.get(name))
     except Exception as error:
@@ -91,7 +90,7 @@ def main(name: str) -> None:
         print(f"\n{_OPENED}")
 
 
-def _said_by_process(name: str, most_seconds: float) -> str:
+def _run_process(name: str, most_seconds: float) -> str:
     command = [
         sys.executable,
         "-c",
@@ -114,12 +113,12 @@ def _said_by_process(name: str, most_seconds: float) -> str:
     except OSError as error:
         return f"no process can be started ({error.strerror})"
     if done.returncode:
-        return f"its process has {_end_in_words(done.returncode)} while it opened a tiny network"
+        return f"its process has {_format_exit(done.returncode)} while it opened a tiny network"
     lines = done.stdout.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it ended without a word"
+    return lines[-1] if lines else "its process printed nothing"
 
 
-def _end_in_words(code: int) -> str:
+def _format_exit(code: int) -> str:
     if code > 0:
         return f"ended with exit code {code}"
     names = {one.value: one.name for one in signal.Signals}
