@@ -139,8 +139,11 @@ def test_four_are_compared_stage_by_stage_and_a_fifth_is_refused(opened: Opened)
         page.keyboard.press("Enter")
     assert opened.drawn("pinned") == chosen
     headers = page.locator("#pins-table thead th").all_inner_texts()
+    origins = [opened.run.candidates[number].origin for number in chosen]
+    names = ["" if origin == "sampler" else f", {origin}" for origin in origins]
     assert [header.split("\n")[0] for header in headers[1:]] == [
-        f"{letter}: candidate {n}" for letter, n in zip("ABCD", chosen, strict=True)
+        f"{letter}: candidate {number}{name}"
+        for letter, number, name in zip("ABCD", chosen, names, strict=True)
     ]
     for stage in range(1, 6):
         cells = (
@@ -154,8 +157,8 @@ def test_four_are_compared_stage_by_stage_and_a_fifth_is_refused(opened: Opened)
         assert (cells.first.get_attribute("class") or "").count("differs") == (len(set(widths)) > 1)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_have_text("Four candidates are pinned; take one away first.")
-    page.get_by_role("button", name=f"Take candidate {chosen[0]} away").click()
+    expect(page.locator("#said")).to_have_text("Four candidates are pinned; remove one first.")
+    page.get_by_role("button", name=re.compile(rf"^Unpin candidate {chosen[0]}\b")).click()
     assert opened.drawn("pinned") == chosen[1:]
 
 
@@ -247,7 +250,7 @@ def test_brushing_an_axis_narrows_the_chart(opened: Opened) -> None:
     kept = {c.number for c in opened.run.front() if low <= c.scores["accuracy"] <= high}
     assert 0 < len(kept) < before
     assert set(opened.drawn("Pareto front")) == kept
-    page.get_by_role("button", name="Take the brushes away").click()
+    page.get_by_role("button", name="Clear the brushes").click()
     assert len(opened.drawn("Pareto front")) == before
 
 

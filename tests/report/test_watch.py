@@ -113,16 +113,16 @@ def test_only_what_is_new_is_read(
         return decode(text)
 
     monkeypatch.setattr("mvt_nas.journal._DECODE", counted)
-    assert follower.look().candidates == ()
+    assert follower.read().candidates == ()
     for number, line in enumerate(lines):
         torn = len(line) // 2
         with open(folder / NAME, "ab") as file:
             file.write(line[:torn])
             file.flush()
-            assert follower.look().records == 0
+            assert follower.read().records == 0
             file.write(line[torn:])
-        assert follower.look().records == 1, number
-        assert follower.look().records == 0
+        assert follower.read().records == 1, number
+        assert follower.read().records == 0
     assert len(read_lines) == len(lines)
     expected = read(finished.folder)
     assert follower.content.candidates == expected.candidates
@@ -134,41 +134,41 @@ def test_another_run_in_the_folder_is_noticed(finished: Run, folder: Path) -> No
     lines = (finished.folder / NAME).read_bytes().splitlines(keepends=True)
     (folder / NAME).write_bytes(b"".join(lines[:20]))
     follower = RunTail(folder)
-    assert not follower.look().anew
+    assert not follower.read().restarted
     (folder / NAME).write_bytes(b"".join(lines[:10]))  # shorter than before
-    news = follower.look()
-    assert (news.anew, news.records, len(follower.content.candidates)) == (
+    news = follower.read()
+    assert (news.restarted, news.records, len(follower.content.candidates)) == (
         True,
         10,
         len(news.candidates),
     )
     (folder / "new").write_bytes(b"".join(lines[:30]))
     (folder / "new").replace(folder / NAME)
-    assert follower.look().anew
+    assert follower.read().restarted
     write_config(
         folder, dataclasses.replace(finished.config, trials=TRIALS + 1)
     )  # it goes on with more trials
-    assert not follower.look().anew
+    assert not follower.read().restarted
     assert follower.config.trials == TRIALS + 1
     write_config(folder, dataclasses.replace(finished.config, seed=5))
-    assert follower.look().anew
+    assert follower.read().restarted
     (folder / "run.yaml").unlink()
     with pytest.raises(RunError, match=r"no run here"):
-        follower.look()
+        follower.read()
 
 
 def test_damage_is_told_with_its_line(finished: Run, folder: Path) -> None:
     lines = (finished.folder / NAME).read_bytes().splitlines(keepends=True)
     (folder / NAME).write_bytes(b"".join(lines[:20]))
     follower = RunTail(folder)
-    follower.look()
+    follower.read()
     with open(folder / NAME, "ab") as file:
         file.write(lines[20] + lines[21].replace(b"macs", b"mucs") + lines[22])
     with pytest.raises(
         RunError,
         match=rf"{NAME}: line 22 is damaged \(the checksum does not fit\); restore the file",
     ):
-        follower.look()
+        follower.read()
 
 
 def test_a_lock_is_seen_and_left_alone(folder: Path) -> None:
@@ -307,18 +307,18 @@ def test_a_rate_is_that_of_the_last_minute_or_of_the_last_steps() -> None:
     pace = Rate()
     assert pace.per_second() is None
     for now in range(101):
-        pace.tell(float(now), 2 * now)
+        pace.update(float(now), 2 * now)
     assert pace.per_second() == pytest.approx(2.0)
     for now in range(101, 171):
-        pace.tell(float(now), 200 + 10 * (now - 100))
+        pace.update(float(now), 200 + 10 * (now - 100))
     assert pace.per_second() == pytest.approx(10.0)
     slow = Rate()
     for now in range(1001):
-        slow.tell(float(now), now // 100)
+        slow.update(float(now), now // 100)
     assert slow.per_second() == pytest.approx(3 / 300)  # the last four, of which the first begins
-    slow.tell(1100.0, 10)
+    slow.update(1100.0, 10)
     assert slow.per_second() == pytest.approx(3 / 400)  # nothing has come for a while
-    slow.tell(1101.0, 2)
+    slow.update(1101.0, 2)
     assert slow.per_second() is None
 
 
@@ -369,19 +369,19 @@ def test_a_curve_that_is_slow_to_measure_is_looked_at_seldom(
 
     for done in range(1, 1001):
         now[0] += 0.1
-        curve.look(done, measure)
+        curve.update(done, measure)
     looks = len(curve.points)
     assert 5 <= looks <= 12  # a second each, in about 110 s of which a twentieth may be spent
-    curve.look(1001, measure, exact=True)
+    curve.update(1001, measure, exact=True)
     assert curve.points[-1] == (1001, 3.0)
-    curve.look(1001, measure, exact=True)
+    curve.update(1001, measure, exact=True)
     assert len(curve.points) == looks + 1
 
 
 def test_a_long_curve_is_thinned() -> None:
     curve = HypervolumeCurve()
     for done in range(1, 5001):
-        curve.look(done, lambda: math.sqrt(done), exact=True)  # noqa: B023
+        curve.update(done, lambda: math.sqrt(done), exact=True)  # noqa: B023
     assert len(curve.points) <= curve_module.MOST
     assert curve.points[0] == (1, 1.0)
     assert curve.points[-1] == (5000, math.sqrt(5000))

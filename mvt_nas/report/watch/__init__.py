@@ -1,1 +1,1 @@
-"""What a running search has come to, followed from outside by reading its folder; how it looks is the command line's."""
+"""The state of a running search, read from its folder; :mod:`mvt_nas.cli.watch_frame` shows it."""

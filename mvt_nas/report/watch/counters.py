@@ -1,4 +1,4 @@
-"""What the candidates of a run amount to, kept up as they come: counts, failures with their reasons, the front, its hypervolume."""
+"""Counts, failures, front and hypervolume of a run, updated as candidates arrive."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from mvt_nas.nas.runs.hypervolume_history import costs_of, reference_as_cost
 from mvt_nas.pareto import hypervolume, knee, pareto_front
 from mvt_nas.report.watch.hypervolume import HypervolumeCurve
 
-_PARTS = 100  # in which many new candidates are taken in: so many points of the curve
+# Parts in which many new candidates are added: the curve has a point for each.
+_PARTS = 100
 
 
 class RunCounters:
-    """Takes in candidates; what was taken in before is not looked at again, but for the front.
+    """Incremental counters of a run; of earlier candidates only the front is kept.
 
     Args:
-        config: of the run.
+        config: Configuration of the run.
 
     Attributes:
-        done: number of candidates.
-        counts: of candidates by status.
-        reasons: number of failures by reason.
-        seconds: that all evaluations took.
+        done: Number of candidates.
+        counts: Number of candidates by status.
+        reasons: Number of failures by reason.
+        seconds: Total time of all evaluations, in seconds.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -41,7 +42,8 @@ class RunCounters:
         self._curve = HypervolumeCurve()
 
     def add(self, candidates: Sequence[Candidate]) -> None:
-        """Take in candidates, in the order in which they finished."""
+        """Add candidates, in the order in which they finished."""
+        # Rounded up, so that there are at most _PARTS parts.
         size = -(-len(candidates) // _PARTS)
         for start in range(0, len(candidates), size or 1):
             self._add(candidates[start : start + size])
@@ -53,7 +55,7 @@ class RunCounters:
 
     @property
     def front(self) -> list[Candidate]:
-        """The front, best in the first objective first, as :meth:`mvt_nas.nas.runs.run.Run.front` has it."""
+        """The front, best in the first objective first, as in :meth:`mvt_nas.Run.front`."""
         order = sorted(
             range(len(self._front)),
             key=lambda index: (self._costs[index, 0], self._front[index].number),
@@ -62,14 +64,14 @@ class RunCounters:
 
     @property
     def knee(self) -> int | None:
-        """The number of the candidate at the knee of the front; ``None`` where nothing is complete."""
+        """The number of the candidate at the knee; ``None`` if nothing is complete."""
         front = sorted(range(len(self._front)), key=lambda index: self._front[index].number)
         index = knee(self._costs[front], self._directions)
         return None if index is None else self._front[front[index]].number
 
     def hypervolume(self, *, exact: bool) -> float:
-        """Return the hypervolume of the front, or what it was a little while ago where it need not be exact."""
-        self._curve.look(self.done, self._volume, exact=exact)
+        """Return the hypervolume of the front, of a moment ago unless it has to be ``exact``."""
+        self._curve.update(self.done, self._volume, exact=exact)
         return self._curve.points[-1][1]
 
     def _add(self, candidates: Sequence[Candidate]) -> None:
@@ -87,7 +89,7 @@ class RunCounters:
                 c for c, stays in zip([*self._front, *complete], kept, strict=True) if stays
             ]
             self._costs = costs[kept]
-        self._curve.look(self.done, self._volume)
+        self._curve.update(self.done, self._volume)
 
     def _volume(self) -> float:
         return hypervolume(self._costs, self._directions, reference_as_cost(self._config))

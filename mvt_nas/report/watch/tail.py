@@ -1,7 +1,7 @@
-"""A run folder that another process writes, read again and again: each time only what is new.
+"""Incremental reading of a run folder that another process writes.
 
-Nothing is written there. To see whether a process works on it, its lock is tried with a shared one
-that is let go at once.
+Nothing is written there. To find out whether a process works on the folder, a shared lock is
+tried and released at once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mvt_nas.errors import RunError
 from mvt_nas.journal import read_journal
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.runs.candidate import Candidate
-from mvt_nas.nas.runs.folder import CONFIG, read_config
+from mvt_nas.nas.runs.folder import CONFIG, locked, read_config
 from mvt_nas.nas.runs.store import NAME, StoreContent, apply_record
 
 _LOCK = ".lock"
@@ -25,32 +26,32 @@ _Identity = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class RunUpdate:
-    """What has come since the look before.
+    """New content of a run folder.
 
     Attributes:
-        candidates: that are new, in the order in which they finished.
-        records: number of all new lines.
-        anew: whether there is another run in the folder than before, of which this is all.
+        candidates: New candidates, in the order in which they finished.
+        records: Number of all new lines.
+        restarted: Whether the folder has another run than before, and this is all of it.
     """
 
     candidates: tuple[Candidate, ...]
     records: int
-    anew: bool
+    restarted: bool
 
 
 class RunTail:
-    """Follows the run in a folder.
+    """Reader of a growing run.
 
     Args:
-        folder: of the run.
+        folder: Folder of the run.
 
     Attributes:
-        folder: of the run.
-        config: what the run does; its trials may grow.
-        content: what its store holds, as far as it was read.
+        folder: Folder of the run.
+        config: Configuration of the run, whose trials may grow.
+        content: Content of the store that was read so far.
 
     Raises:
-        RunError: no run there, or a damaged one.
+        RunError: There is no run, or it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,14 +63,14 @@ class RunTail:
         self._new: list[Candidate] = []
         self._records = 0
 
-    def look(self) -> RunUpdate:
-        """Read what is new.
+    def read(self) -> RunUpdate:
+        """Read the new content.
 
         Raises:
-            RunError: the run is gone, or damaged.
+            RunError: The run was deleted, or is damaged.
         """
-        anew = self._config_changed() or self._store_changed()
-        if anew:
+        restarted = self._config_changed() or self._store_changed()
+        if restarted:
             self.content = StoreContent()
         self._new, self._records = [], 0
         self.content.intact = read_journal(
@@ -78,10 +79,10 @@ class RunTail:
             "restore the file or start a new run",
             self.content.intact,
         )
-        return RunUpdate(tuple(self._new), self._records, anew)
+        return RunUpdate(tuple(self._new), self._records, restarted)
 
     def _config_changed(self) -> bool:
-        """Read the configuration where it was written again; return whether it is that of another run."""
+        """Read the configuration if it has changed; return True if it is that of another run."""
         written = _identity(self.folder / CONFIG)
         if written is not None and written == self._written:
             return False
@@ -93,14 +94,13 @@ class RunTail:
         )
 
     def _store_changed(self) -> bool:
-        """Return whether the store is another file than before, or shorter than what was read of it."""
+        """Return True if the store was replaced, or is shorter than the part that was read."""
         before, self._store = self._store, _identity(self.folder / NAME)
         if before is None or self._store is None:
             return before is not None
         return before[:2] != self._store[:2] or self._store[2] < self.content.intact
 
     def _take(self, record: Mapping[str, Any]) -> None:
-        """Take in a record."""
         apply_record(self.content, record)
         self._records += 1
         if "candidate" in record:
@@ -108,7 +108,7 @@ class RunTail:
 
 
 def in_use(folder: Path) -> bool:
-    """Return whether a process works on a run folder."""
+    """Return True if a process works on a run folder."""
     if sys.platform == "win32":
         return _cannot_be_locked(folder)
     import fcntl
@@ -121,7 +121,8 @@ def in_use(folder: Path) -> bool:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # a file system without locks
+    # The file system has no locks.
+    except OSError:
         return False
     finally:
         os.close(file)
@@ -129,9 +130,6 @@ def in_use(folder: Path) -> bool:
 
 
 def _cannot_be_locked(folder: Path) -> bool:
-    from mvt_nas.errors import RunError
-    from mvt_nas.nas.runs.folder import locked
-
     try:
         with locked(folder):
             return False
@@ -140,7 +138,7 @@ def _cannot_be_locked(folder: Path) -> bool:
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Return what tells a file from another, or from what it was; ``None`` where there is none."""
+    """Return device, inode, size and time of a file; ``None`` if there is none."""
     try:
         found = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""All that a view of a run shows, as plain values."""
+"""The state of a watched run as plain values."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mvt_nas.report.watch.rate import Rate
 from mvt_nas.report.watch.tail import RunTail, in_use
 
 State = Literal["running", "ended", "left"]
-"""A process works on the run, it has ended by itself, or it was left unfinished: by Ctrl-C, by its
-minutes, or by a crash."""
+"""``running``: a process works on the run; ``ended``: it has ended by itself; ``left``: it is
+unfinished because of Ctrl-C, a time limit or a crash."""
 
 
 @dataclass(frozen=True, slots=True)
 class RungView:
-    """How far trainings are on a rung.
+    """Progress of the trainings on a rung.
 
     Attributes:
-        epochs: of the rung.
-        reached: how many trainings came there.
-        of: how many are to come there.
+        epochs: Epochs of the rung.
+        reached: Number of trainings that have reached the rung.
+        of: Number of trainings that are promoted to the rung.
     """
 
     epochs: int
@@ -44,22 +44,22 @@ class RunView:
     """A run at one moment.
 
     Attributes:
-        folder: of the run.
-        config: what it does.
-        state: whether it goes on.
-        reason: why it has ended, if it has.
-        done: number of candidates.
-        counts: of candidates by status.
-        reasons: number of failures by reason, the most frequent first.
-        front: best in the first objective first.
-        knee: the number of the candidate at its knee.
-        hypervolume: of the front, from the run's reference point; a moment old while a run with
-            many objectives goes on.
-        curve: number of candidates and their hypervolume, as it grew.
-        evaluation_s: seconds that an evaluation took on average.
-        per_second: candidates, or trainings on the rungs, that finish in a second; ``None`` before
-            that can be said.
-        rungs: above the first, from low to high, where trainings climb them.
+        folder: Folder of the run.
+        config: Configuration of the run.
+        state: Whether it is running.
+        reason: Reason of its end, if it has ended.
+        done: Number of candidates.
+        counts: Number of candidates by status.
+        reasons: Number of failures by reason, the most frequent first.
+        front: Candidates on the front, the best in the first objective first.
+        knee: Number of the candidate at the knee of the front.
+        hypervolume: Hypervolume of the front from the run's reference point; a moment old while a
+            run with many objectives is running.
+        curve: Numbers of candidates, ascending, and their hypervolumes.
+        evaluation_s: Mean duration of an evaluation, in seconds.
+        per_second: Candidates, or trainings on the rungs, that finish per second; ``None`` while
+            that is not known yet.
+        rungs: Rungs above the first, from low to high, if trainings are promoted.
     """
 
     folder: Path
@@ -79,70 +79,72 @@ class RunView:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the trials are done, at the present rate; ``None`` where that cannot be said."""
+        """Seconds until the trials are done, at the present rate; ``None`` if unknown."""
         if self.state != "running" or self.rungs or not self.per_second:
             return None
         return max(self.config.trials - self.done, 0) / self.per_second
 
     @property
     def last_growth(self) -> int | None:
-        """The number of the last candidate that came onto the front; ``None`` without a front."""
+        """The number of the last candidate that joined the front; ``None`` without a front."""
         return max((candidate.number for candidate in self.front), default=None)
 
 
 class RunWatcher:
-    """Looks at a run again and again.
+    """Provides views of a run while it grows.
 
     Args:
-        folder: of the run.
+        folder: Folder of the run.
 
     Raises:
-        RunError: no run there, or a damaged one.
+        RunError: There is no run, or it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._follower = RunTail(folder)
-        self._tally = RunCounters(self._follower.config)
-        self._pace = Rate()
+        self._tail = RunTail(folder)
+        self._counters = RunCounters(self._tail.config)
+        self._rate = Rate()
 
     def look(self) -> RunView:
         """Return the run as it is now.
 
         Raises:
-            RunError: the run is gone, or damaged.
+            RunError: The run was deleted, or is damaged.
         """
-        held = in_use(
-            self._follower.folder
-        )  # before reading: a search that ends in between has written all
-        news = self._follower.look()
-        config, content = self._follower.config, self._follower.content
-        if news.anew:
-            self._tally, self._pace = RunCounters(config), Rate()
+        # Before reading: a search that ends in between has written everything.
+        held = in_use(self._tail.folder)
+        update = self._tail.read()
+        config, content = self._tail.config, self._tail.content
+        if update.restarted:
+            self._counters = RunCounters(config)
+            self._rate = Rate()
         if _has_rungs(config):
-            if news.anew or news.records:  # what is known of a candidate changes, and there are few
-                self._tally = RunCounters(config)
-                self._tally.add(list(candidates_with_measurements(config, content).values()))
+            # The results of the candidates change, and there are few.
+            if update.restarted or update.records:
+                self._counters = RunCounters(config)
+                self._counters.add(list(candidates_with_measurements(config, content).values()))
         else:
-            self._tally.add(news.candidates)
-        self._pace.tell(time.monotonic(), len(content.candidates) + len(content.results))
+            self._counters.add(update.candidates)
+        self._rate.update(time.monotonic(), len(content.candidates) + len(content.results))
         return self._view(*_state(config, content, held))
 
     def _view(self, state: State, reason: Reason | None) -> RunView:
-        config, content, tally = self._follower.config, self._follower.content, self._tally
+        config, content = self._tail.config, self._tail.content
+        counters = self._counters
         return RunView(
-            folder=self._follower.folder,
+            folder=self._tail.folder,
             config=config,
             state=state,
             reason=reason,
-            done=tally.done,
-            counts=dict(tally.counts),
-            reasons=tuple(tally.reasons.most_common()),
-            front=tuple(tally.front),
-            knee=tally.knee,
-            hypervolume=tally.hypervolume(exact=state != "running"),
-            curve=tally.curve,
-            evaluation_s=tally.seconds / max(tally.done, 1),
-            per_second=self._pace.per_second(),
+            done=counters.done,
+            counts=dict(counters.counts),
+            reasons=tuple(counters.reasons.most_common()),
+            front=tuple(counters.front),
+            knee=counters.knee,
+            hypervolume=counters.hypervolume(exact=state != "running"),
+            curve=counters.curve,
+            evaluation_s=counters.seconds / max(counters.done, 1),
+            per_second=self._rate.per_second(),
             rungs=tuple(_rungs(config, content)),
         )
 
@@ -151,23 +153,22 @@ def _has_rungs(config: RunConfig) -> bool:
     return config.training is not None and bool(config.training.rungs)
 
 
-def _climbs(config: RunConfig, content: StoreContent) -> bool:
-    """Return whether trainings are still to be brought up the rungs."""
+def _has_promotions(config: RunConfig, content: StoreContent) -> bool:
+    """Return True if trainings are still to be promoted to higher rungs."""
     if not _has_rungs(config):
         return False
-    # imports SciPy, for seconds
-    from mvt_nas.nas.multi_fidelity.successive_halving import (
-        candidates_to_promote,
-    )
+    # Loads SciPy, which takes seconds.
+    from mvt_nas.nas.multi_fidelity.successive_halving import candidates_to_promote
 
     return candidates_to_promote(config, content)
 
 
 def _state(config: RunConfig, content: StoreContent, held: bool) -> tuple[State, Reason | None]:
-    """Return whether a run goes on, and if not, why; ``held`` says whether a process works on it."""
-    if _climbs(config, content):
+    """Return the state of a run, and why it has ended; ``held``: whether a process works on it."""
+    if _has_promotions(config, content):
         return ("running" if held else "left"), None
-    if content.finished >= config.trials:  # whoever holds it still is measuring the front
+    # A process that still works on a finished run measures its front.
+    if content.finished >= config.trials:
         return "ended", "trials"
     if held:
         return "running", None
@@ -176,8 +177,9 @@ def _state(config: RunConfig, content: StoreContent, held: bool) -> tuple[State,
 
 
 def _rungs(config: RunConfig, content: StoreContent) -> list[RungView]:
-    """Return how far a climb is; nothing before it has begun."""
-    training, done = config.training, len(content.candidates)
+    """Return the progress on each rung; empty before the first promotion."""
+    training = config.training
+    done = len(content.candidates)
     if training is None or not any(of == done for of, _ in content.rungs):
         return []
     views: list[RungView] = []

@@ -1,4 +1,4 @@
-// What the page was given: unpacked once, then read by the place of a candidate in its columns.
+// The data of the page: unpacked once, then read by the index of a candidate in its columns.
 
 const byId = (id) => document.getElementById(id);
 
@@ -17,7 +17,7 @@ function codesOf(column) {
   return column.bytes === 1 ? bytes : new Uint16Array(bytes.buffer);
 }
 
-// The candidates of the page. A field is a score (a number, or null), a choice, or a part of the network.
+// The candidates of the page. A field is a score (a number, or null), a choice, or a field of the architecture.
 class Candidates {
   constructor(content) {
     this.ids = content.ids;
@@ -33,7 +33,7 @@ class Candidates {
     this.decoded = new Map();
   }
 
-  // Return the values of a field for all candidates: numbers, or null where there is none.
+  // Return the values of a score for all candidates: numbers, or null if unknown.
   column(name) {
     return this.numbers[name];
   }
@@ -48,7 +48,7 @@ class Candidates {
     return this.decoded.get(key);
   }
 
-  // Return what a part of a network is, null where it has no such part.
+  // Return the value of an architecture field; null if the network has no such field.
   part(name, place) {
     const column = this.parts[name];
     return column ? column.values[this.codes("parts", name)[place]] : null;
@@ -65,15 +65,15 @@ class Candidates {
     return stages.filter((stage) => stage.width !== null);
   }
 
-  // Return what a candidate is called.
+  // Return the title of a candidate.
   title(place) {
     const own = content.runs.length > 1 ? `${content.runs[this.run[place]].name}:${this.ids[place]}` : `candidate ${this.ids[place]}`;
     return this.names.has(place) ? `${own}, ${this.names.get(place)}` : own;
   }
 
-  // Return the command that takes a candidate out of its run.
-  take(place) {
-    const command = content.runs[this.run[place]].take;
+  // Return the command that exports a candidate.
+  exportCommand(place) {
+    const command = content.runs[this.run[place]].export;
     const end = command.lastIndexOf(":ID");
     return `${command.slice(0, end)}:${this.ids[place]}${command.slice(end + 3)}`;
   }

@@ -1,4 +1,4 @@
-// What the reader has set, and who has to hear of it.
+// The settings of the reader, and the listeners to their changes.
 
 const LETTERS = ["A", "B", "C", "D"];
 
@@ -9,14 +9,14 @@ const state = {
   colour: "",
   others: true,
   limits: new Map(), // metric to bound
-  brushed: null, // which candidates pass the brushes, one byte each; null where there are none
-  cursor: null, // place of the candidate that the keyboard is at
+  brushed: null, // whether each candidate passes the brushes, one byte each; null without brushes
+  cursor: null, // index of the candidate at the keyboard cursor
   pins: [],
 };
 
 const listeners = new Map();
 
-// Call a function whenever one of some things was changed: view, limits, cursor, pins, theme.
+// Call a function after each change of one of some settings: view, limits, cursor, pins, theme.
 function on(names, react) {
   for (const name of names.split(" ")) listeners.set(name, [...(listeners.get(name) ?? []), react]);
 }
@@ -27,7 +27,7 @@ function changed(name) {
 
 const kept = (metric, bound, value) => value === null || (metrics.get(metric).direction === "max" ? value >= bound : value <= bound);
 
-// Return which candidates meet the limits, and pass the brushes, one byte each.
+// Return whether each candidate meets the limits and passes the brushes, one byte each.
 function within(withBrushes = true) {
   const mask = new Uint8Array(candidates.length).fill(1);
   for (const [metric, bound] of state.limits) {
@@ -38,7 +38,7 @@ function within(withBrushes = true) {
   return mask;
 }
 
-// Return the places of a front that are within the limits.
+// Return the indices of the candidates on the front that are within the limits.
 function visibleFront() {
   const mask = within();
   return candidates.front.filter((place) => mask[place]);
@@ -47,18 +47,18 @@ function visibleFront() {
 function pin(place) {
   if (state.pins.includes(place)) {
     state.pins = state.pins.filter((other) => other !== place);
-    say(`${candidates.title(place)} is no longer pinned.`);
+    announce(`${candidates.title(place)} is no longer pinned.`);
   } else if (state.pins.length === LETTERS.length) {
-    say("Four candidates are pinned; take one away first.");
+    announce("Four candidates are pinned; remove one first.");
     return;
   } else {
     state.pins = [...state.pins, place];
-    say(`${candidates.title(place)} is pinned as ${LETTERS[state.pins.length - 1]}.`);
+    announce(`${candidates.title(place)} is pinned as ${LETTERS[state.pins.length - 1]}.`);
   }
   changed("pins");
 }
 
-// Light, dark, or as the system has it.
+// The theme: light, dark, or that of the system.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const themes = ["as the system", "light", "dark"];
 
@@ -74,7 +74,7 @@ function setUpTheme() {
   try {
     stored = localStorage.getItem("mvt-nas theme");
   } catch {
-    // a page from disk may have no storage; then the choice lasts as long as the page
+    // A page from disk may have no storage; then the choice lasts as long as the page.
   }
   applyTheme(themes.includes(stored) ? stored : themes[0]);
   byId("theme").addEventListener("click", () => {
@@ -83,7 +83,7 @@ function setUpTheme() {
     try {
       localStorage.setItem("mvt-nas theme", next);
     } catch {
-      // see above
+      // See above.
     }
     changed("theme");
   });

@@ -1,4 +1,4 @@
-// What all charts share: colours of the theme, axes, and drawing only what has come into view.
+// Shared by all charts: colours of the theme, axes, and drawing on entry into the viewport.
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const hasWebGL = (() => {
@@ -9,14 +9,14 @@ const hasWebGL = (() => {
   }
 })();
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false };
-const SCALE = "Cividis"; // even in lightness, and the same to eyes that do not tell red from green
+const SCALE = "Cividis"; // perceptually uniform, also for people who cannot tell red from green
 
 function layout(more) {
   const font = { family: "system-ui, sans-serif", size: 13, color: css("--ink") };
   return { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font, margin: { l: 70, r: 15, t: 15, b: 55 }, hovermode: "closest", showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, ...more };
 }
 
-// One, two and five of each decade, written out.
+// Ticks at one, two and five of each decade.
 const TICKED = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 3))).flat();
 const TICKS = { tickmode: "array", tickvals: TICKED, ticktext: TICKED.map(brief) };
 
@@ -41,7 +41,7 @@ function drawNow(id) {
   draw();
 }
 
-// Draw a chart when it comes into view, and again when the theme changes.
+// Draw a chart when it enters the viewport, and again when the theme changes.
 function whenSeen(id, draw) {
   const wait = () => {
     pending.set(id, draw);

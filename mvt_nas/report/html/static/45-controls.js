@@ -1,4 +1,4 @@
-// Axes, colours and limits: what the reader can set.
+// Controls for axes, colours and limits.
 
 const options = (names, chosen) => names.map((name) => make("option", { value: name, selected: name === chosen }, label(name)));
 
@@ -22,7 +22,7 @@ function setUpAxes() {
   fill("colour", make("option", { value: "" }, "front and others"), ...options(names));
 }
 
-// A logarithmic axis needs values above zero.
+// A logarithmic axis needs positive values.
 function setLog(name) {
   const { log, low } = metrics.get(state.axes[name]);
   const box = byId(`log-${name}`);
@@ -67,7 +67,7 @@ function setUpLimits() {
 
 let waiting = 0;
 
-// Take a limit a moment after the last key, so that typing stays fluent.
+// Apply a limit a moment after the last key, so that typing stays fluent.
 function setLimit(metric, input) {
   if (input.value === "") state.limits.delete(metric);
   else if (Number.isFinite(input.valueAsNumber)) state.limits.set(metric, input.valueAsNumber);
@@ -77,7 +77,7 @@ function setLimit(metric, input) {
 
 const better = (metric, a, b) => (metrics.get(metric).direction === "max" ? a > b : a < b);
 
-// Return the place of the best candidate in a metric among those of a mask; null where there is none.
+// Return the index of the best candidate in a metric within a mask; null if there is none.
 function bestOf(metric, mask) {
   const values = candidates.column(metric);
   let best = null;
@@ -103,5 +103,5 @@ function showWithin() {
 
 function smallCard(why, place) {
   const button = make("button", { type: "button", onclick: () => pin(place), "aria-label": `Pin ${candidates.title(place)}` }, "Pin");
-  return make("div", { class: "card" }, make("h3", {}, candidates.title(place), button), make("p", { class: "small" }, why), scoreList(place, objectives), command(candidates.take(place)));
+  return make("div", { class: "card" }, make("h3", {}, candidates.title(place), button), make("p", { class: "small" }, why), scoreList(place, objectives), command(candidates.exportCommand(place)));
 }

@@ -1,4 +1,4 @@
-// A network as a row of stages: height is the width of a stage in channels, stripes are transformer layers.
+// Diagram of a network as a row of stages: the height is the width in channels, lines are transformer layers.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -10,39 +10,39 @@ function draw(tag, attributes, text) {
 }
 
 const kindOf = (stage) => (stage.block === "conv" ? "conv" : (stage.attention ?? "multi_head"));
-const WORDS = { conv: "convolution", multi_head: "multi-head attention", separable: "separable attention" };
+const BLOCK_NAMES = { conv: "convolution", multi_head: "multi-head attention", separable: "separable attention" };
 
-// Return a stage in words: width, block, what it is made of.
-function inWords(stage) {
+// Return the description of a stage: width, block and its fields.
+function describeStage(stage) {
   if (stage.block === "conv") return `${stage.width} channels, ${stage.depth} × inverted residual`;
   const patch = stage.patch === null || stage.patch === undefined ? "" : `, patch ${stage.patch}`;
-  return `${stage.width} channels, ${WORDS[kindOf(stage)] ?? stage.block}, ${stage.transformer_depth} layers of ${stage.dim}${patch}`;
+  return `${stage.width} channels, ${BLOCK_NAMES[kindOf(stage)] ?? stage.block}, ${stage.transformer_depth} layers of ${stage.dim}${patch}`;
 }
 
 function diagram(place) {
   const stages = candidates.stages(place);
   const wide = 320 / Math.max(stages.length, 1);
   const most = Math.max(...stages.map((stage) => stage.width));
-  const words = stages.map((stage, number) => `stage ${number + 1}: ${inWords(stage)}`).join("; ");
-  const picture = draw("svg", { viewBox: "0 0 320 96", class: "diagram", role: "img", "aria-label": words });
+  const description = stages.map((stage, number) => `stage ${number + 1}: ${describeStage(stage)}`).join("; ");
+  const svg = draw("svg", { viewBox: "0 0 320 96", class: "diagram", role: "img", "aria-label": description });
   stages.forEach((stage, number) => {
     const high = 12 + 58 * Math.sqrt(stage.width / most);
     const left = number * wide + 4;
-    picture.append(draw("rect", { x: left, y: 78 - high, width: wide - 8, height: high, rx: 3, class: kindOf(stage) }));
+    svg.append(draw("rect", { x: left, y: 78 - high, width: wide - 8, height: high, rx: 3, class: kindOf(stage) }));
     const layers = stage.block === "conv" ? 0 : stage.transformer_depth;
     for (let layer = 1; layer <= layers; layer++) {
       const y = 78 - (high * layer) / (layers + 1);
-      picture.append(draw("line", { x1: left + 3, x2: left + wide - 11, y1: y, y2: y, class: "layer" }));
+      svg.append(draw("line", { x1: left + 3, x2: left + wide - 11, y1: y, y2: y, class: "layer" }));
     }
-    picture.append(draw("text", { x: left + wide / 2 - 4, y: 90 }, stage.width));
+    svg.append(draw("text", { x: left + wide / 2 - 4, y: 90 }, stage.width));
   });
-  return picture;
+  return svg;
 }
 
-// Return the key to the colours of a diagram.
+// Return the legend of the diagrams.
 function diagramKey() {
-  const entry = ([kind, words]) => [make("span", { class: "key", style: `background: var(--${kind.replace("_", "-")})`, "aria-hidden": "true" }), words];
-  return make("p", { class: "small" }, "Height: channels; lines: transformer layers.", ...Object.entries(WORDS).flatMap(entry));
+  const entry = ([kind, name]) => [make("span", { class: "key", style: `background: var(--${kind.replace("_", "-")})`, "aria-hidden": "true" }), name];
+  return make("p", { class: "small" }, "Height: channels; lines: transformer layers.", ...Object.entries(BLOCK_NAMES).flatMap(entry));
 }
 
 const fact = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));

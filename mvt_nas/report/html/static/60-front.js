@@ -1,7 +1,7 @@
-// The chart of the front: which points are drawn where, in two dimensions or three.
+// The chart of the front in two or three dimensions.
 
 const NARROW_PX = 520;
-const FEW = 3000; // points off the front where they are shapes and not pixels
+const FEW = 3000; // points off the front that are drawn as shapes rather than pixels
 const chart = byId("front-chart");
 let shapes = !hasWebGL; // also while the page is printed
 const coordinates = () => (state.three ? ["x", "y", "z"] : ["x", "y"]);
@@ -13,7 +13,7 @@ function thinned(places, most) {
   return step <= 1 ? places : Array.from({ length: most }, (_, number) => places[Math.floor(number * step)]);
 }
 
-// Return a trace of candidates: places are kept with the points, so that an event tells whose they are.
+// Return a trace of candidates; the points keep the indices, so that events identify candidates.
 function points(name, places, marker, more = {}) {
   const trace = { name, mode: "markers", marker, customdata: places, hoverinfo: "none", ...more };
   for (const coordinate of coordinates()) trace[coordinate] = places.map((place) => candidates.score(state.axes[coordinate], place));
@@ -59,7 +59,7 @@ function otherTraces(mask) {
   return [points(name, places, marker, { type: shapes ? "scatter" : "scattergl" })];
 }
 
-// Return the published models: those among the candidates, and those that only stand for comparison.
+// Return the published models: candidates, and others for comparison only.
 function models() {
   const known = (place) => coordinates().map((name) => candidates.score(state.axes[name], place));
   const own = content.named.map((one) => ({ ...one, at: known(one.place) }));
@@ -77,7 +77,7 @@ function modelTraces() {
   return [{ ...trace, customdata: named.map((one) => one.place), meta: named, text: named.map((one) => plain(one.short)) }];
 }
 
-// Return the network of the reader's own as points; only where both of its values are known.
+// Return the baselines as points, if their values on all axes are known.
 function baselineTraces() {
   const own = content.baselines.filter((one) => coordinates().every((name) => Number.isFinite(one.scores[state.axes[name]])));
   if (!own.length) return [];
@@ -87,7 +87,7 @@ function baselineTraces() {
   return [{ ...trace, marker, textfont: { size: 12, color: css("--own") }, type: state.three ? "scatter3d" : "scatter" }];
 }
 
-// Return where measured latencies are, beside the predicted ones on an axis.
+// Return the measured latencies as points, for the axes with predicted ones.
 function measuredTraces(mask) {
   const along = coordinates().filter((name) => candidates.column(`measured ${state.axes[name]}`));
   if (!along.length || state.three) return [];
@@ -106,7 +106,7 @@ function pinTraces() {
   return [points("pinned", pinned, ring(pinned), text), points("here", cursor, ring(cursor, { color: css("--focus"), line: { width: 3, color: css("--focus") } }), { hoverinfo: "skip", showlegend: false })];
 }
 
-// Return lines at the budgets of the run and the limits of the reader.
+// Return lines for the budgets of the run and the limits of the reader.
 function bounds() {
   const lines = [];
   for (const name of state.three ? [] : ["x", "y"]) {

@@ -1,10 +1,10 @@
-// The names of published models in the chart: each where there is room, none where there is none.
+// Placement of the names of published models in the chart; a name without room is left out.
 
 const PLACES = ["top center", "bottom center", "middle right", "middle left", "top right", "top left", "bottom right", "bottom left"];
 const LETTER_PX = 6;
 const LINE_PX = 13;
 
-// Return the box of a text beside a point, in pixels: left, top, right, bottom.
+// Return the box of a text next to a point, in pixels: left, top, right, bottom.
 function boxOf(x, y, text, place) {
   const [vertical, horizontal] = place.split(" ");
   const wide = text.length * LETTER_PX;
@@ -15,7 +15,7 @@ function boxOf(x, y, text, place) {
 
 const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
-// Return a place for each text so that none lies on another, on a point, or outside; null where there is none.
+// Return a position for each text without overlap with texts, points or borders; null if there is none.
 function placed(texts, size) {
   const taken = texts.map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
   return texts.map(([x, y, text], own) => {
@@ -29,7 +29,7 @@ function placed(texts, size) {
   });
 }
 
-// Return where values of an axis are in the plot, 0 to 1.
+// Return the position of a value along an axis, 0 to 1.
 function fraction(name, value) {
   const { range, type } = chart.layout[`${name}axis`];
   return ((type === "log" ? Math.log10(value) : value) - range[0]) / (range[1] - range[0]);

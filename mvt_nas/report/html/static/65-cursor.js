@@ -1,4 +1,4 @@
-// Pointing, clicking and walking along the front.
+// Pointer and keyboard: tooltips, pins, and moving along the front.
 
 const tip = byId("tip");
 
@@ -6,10 +6,10 @@ function showTip(place, x, y) {
   showAt(x, y, make("strong", {}, candidates.title(place)), scoreList(place, objectives), diagram(place));
 }
 
-// Show a network that is no candidate: a published model beyond the budgets, or the reader's own.
+// Show a network that is not a candidate: a published model beyond the budgets, or a baseline.
 function showOther(one, x, y) {
   const facts = objectives.filter((name) => Number.isFinite(one.scores[name])).map((name) => fact(short(name), brief(one.scores[name])));
-  showAt(x, y, make("strong", {}, one.name), make("p", { class: "small" }, "no candidate, for comparison"), make("dl", {}, ...facts));
+  showAt(x, y, make("strong", {}, one.name), make("p", { class: "small" }, "not a candidate, for comparison"), make("dl", {}, ...facts));
 }
 
 function showAt(x, y, ...parts) {
@@ -47,7 +47,7 @@ function followPointer() {
 }
 
 // Return the front from left to right.
-function walk() {
+function frontFromLeft() {
   const across = candidates.column(state.axes.x);
   return visibleFront().filter(drawable).sort((a, b) => across[a] - across[b] || a - b);
 }
@@ -55,7 +55,7 @@ function walk() {
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
 
 function moved(key) {
-  const path = walk();
+  const path = frontFromLeft();
   if (!path.length) return null;
   const from = path.indexOf(state.cursor);
   const step = STEPS[key];
@@ -69,7 +69,7 @@ function followKeys() {
     if (event.key in STEPS) {
       state.cursor = moved(event.key);
       changed("cursor");
-      if (state.cursor !== null) tell(state.cursor);
+      if (state.cursor !== null) announceCandidate(state.cursor);
     } else if ((event.key === "Enter" || event.key === " ") && state.cursor !== null) {
       pin(state.cursor);
     } else if (event.key === "Escape") {
@@ -84,9 +84,9 @@ function followKeys() {
   chart.addEventListener("blur", hideTip);
 }
 
-function tell(place) {
-  const words = objectives.map((name) => `${label(name)} ${withInterval(name, place)}`);
-  say(`${candidates.title(place)}: ${words.join(", ")}.`);
+function announceCandidate(place) {
+  const values = objectives.map((name) => `${label(name)} ${withInterval(name, place)}`);
+  announce(`${candidates.title(place)}: ${values.join(", ")}.`);
   const box = chart.getBoundingClientRect();
   const [across, up] = state.three ? [0.5, 0.5] : [fraction("x", candidates.score(state.axes.x, place)), fraction("y", candidates.score(state.axes.y, place))];
   const { l, r, t, b } = chart.layout.margin;

@@ -1,4 +1,4 @@
-// Up to four candidates beside each other, scores first, then stage by stage; what differs is marked.
+// Up to four candidates side by side: scores, then stage by stage; differing values are marked.
 
 const row = (name, cells, mark = true) => {
   const differs = mark && new Set(cells).size > 1;
@@ -22,22 +22,22 @@ function group(title, rows, places) {
 }
 
 function headCell(place, number) {
-  const away = make("button", { type: "button", onclick: () => pin(place), "aria-label": `Take ${candidates.title(place)} away` }, "Take away");
-  return make("th", { scope: "col" }, `${LETTERS[number]}: ${candidates.title(place)}`, make("br"), away);
+  const unpin = make("button", { type: "button", onclick: () => pin(place), "aria-label": `Unpin ${candidates.title(place)}` }, "Unpin");
+  return make("th", { scope: "col" }, `${LETTERS[number]}: ${candidates.title(place)}`, make("br"), unpin);
 }
 
 function showPins() {
   const places = state.pins;
   byId("pins").hidden = !places.length;
-  const pictures = make("tr", {}, make("th", { scope: "row" }, "stages"), ...places.map((place) => make("td", {}, diagram(place))));
-  const commands = make("tr", {}, make("th", { scope: "row" }, "take it along"), ...places.map((place) => make("td", {}, command(candidates.take(place)))));
+  const diagrams = make("tr", {}, make("th", { scope: "row" }, "stages"), ...places.map((place) => make("td", {}, diagram(place))));
+  const commands = make("tr", {}, make("th", { scope: "row" }, "export"), ...places.map((place) => make("td", {}, command(candidates.exportCommand(place)))));
   const names = Object.keys(candidates.parts);
   const stages = [...new Set(names.map((name) => name.match(/^stage\d+/)?.[0]).filter(Boolean))];
   fill(
     "pins-table",
-    make("caption", {}, "Values that differ are set apart. ", diagramKey()),
+    make("caption", {}, "Differing values are highlighted. ", diagramKey()),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "field"), ...places.map(headCell))),
-    make("tbody", {}, pictures, commands),
+    make("tbody", {}, diagrams, commands),
     group("scores", scoreRows(places), places),
     group("input, stem and head", fieldRows(places, names.filter((name) => !name.startsWith("stage"))), places),
     ...stages.map((stage) => group(stage.replace("stage", "stage "), fieldRows(places, names.filter((name) => name.startsWith(`${stage}.`))), places)),

@@ -1,4 +1,4 @@
-// The front as a table that sorts by any column and pins by a button.
+// The front as a table with sorting by any column and a button to pin each candidate.
 
 const PAGE = 50;
 const sorting = { by: null, rows: PAGE };

@@ -1,10 +1,10 @@
-// Parallel coordinates: scores and the choices that matter most; what is brushed there stays in the chart of the front.
+// Parallel coordinates of scores and the most important choices; brushes also filter the chart of the front.
 
-let brushable = []; // the candidates that are drawn
-let brushes = new Map(); // name of an axis to the intervals that are kept
+let brushable = []; // the drawn candidates
+let brushes = new Map(); // name of an axis to its brushed intervals
 const parallel = byId("parallel");
 
-// Return an axis of scores; costs are logarithmic, which is done here, since the library has no such axis.
+// Return an axis of scores; costs are logarithms, because Plotly has no logarithmic axis here.
 function scoreAxis(name, places) {
   const values = places.map((place) => candidates.score(name, place) ?? NaN);
   const { log, low, high } = metrics.get(name);

@@ -1,4 +1,4 @@
-// How fronts grew, and what was predicted against what was measured.
+// Growth of the fronts, and predicted against measured latencies.
 
 const LINES = ["solid", "dash", "dot", "dashdot", "longdash"];
 
@@ -8,17 +8,17 @@ function drawGrowth() {
   const traces = content.runs.map((run, number) => ({
     x: run.growth.after, y: run.growth.own, name: several ? plain(run.name) : "this search", mode: "lines", line: { color: colours[number % 5], width: 2.5, dash: several ? LINES[number % 5] : "solid" },
   }));
-  const { after, chance } = content.runs[0].growth;
-  if (chance) traces.push({ x: after, y: chance, name: "as many at random", mode: "lines", line: { color: css("--soft"), width: 2, dash: "dash" } });
+  const { after, random } = content.runs[0].growth;
+  if (random) traces.push({ x: after, y: random, name: "as many at random", mode: "lines", line: { color: css("--soft"), width: 2, dash: "dash" } });
   Plotly.react(byId("growth"), traces, layout({ xaxis: axis("candidates"), yaxis: axis("share of the box", false, { rangemode: "tozero" }), hovermode: "x" }), CONFIG);
 }
 
-function growthWords() {
+function describeGrowth() {
   const lines = content.runs.map((run) => {
-    const [own, chance] = [run.growth.own.at(-1), run.growth.chance?.at(-1)];
-    return `${content.runs.length > 1 ? run.name : "This search"} ends at ${four.format(own)}${chance === undefined ? "" : `, as many candidates at random at ${four.format(chance)}`}.`;
+    const [own, random] = [run.growth.own.at(-1), run.growth.random?.at(-1)];
+    return `${content.runs.length > 1 ? run.name : "This search"} ends at ${four.format(own)}${random === undefined ? "" : `, as many candidates at random at ${four.format(random)}`}.`;
   });
-  byId("growth-words").textContent = lines.join(" ");
+  byId("growth-summary").textContent = lines.join(" ");
   byId("growth").setAttribute("aria-label", `Curve of the hypervolume. ${lines.join(" ")}`);
 }
 
@@ -48,9 +48,9 @@ function setUpMeasured() {
   names.forEach((name, number) => {
     const found = pairs(name);
     const off = found.map((one) => Math.abs(one.predicted / one.measured - 1)).sort((a, b) => a - b);
-    const words = `${found.length} measured; half of the predictions are within ${four.format(100 * off[Math.floor(off.length / 2)])} %, the worst is ${four.format(100 * off.at(-1))} % off.`;
+    const summary = `${found.length} measured; half of the predictions are within ${four.format(100 * off[Math.floor(off.length / 2)])} %, the worst is ${four.format(100 * off.at(-1))} % off.`;
     const id = `measured-${number}`;
-    byId("measured").append(make("p", { class: "small" }, words), make("div", { class: "chart", id, role: "img", "aria-label": `${label(name)} against the predicted one. ${words}` }));
+    byId("measured").append(make("p", { class: "small" }, summary), make("div", { class: "chart", id, role: "img", "aria-label": `${label(name)} against the predicted one. ${summary}` }));
     whenSeen(id, () => drawMeasured(id, name));
   });
 }

@@ -1,7 +1,7 @@
-// The parts of the page that are words and tables.
+// The sections of the page with text and tables.
 
 const sections = (build) => content.runs.flatMap((run) => (content.runs.length > 1 ? [make("h3", {}, run.name), ...build(run)] : build(run)));
-const nothing = (words) => [make("p", {}, words)];
+const nothing = (message) => [make("p", {}, message)];
 
 function showSummary() {
   const runs = content.runs.map((run) => {
@@ -20,12 +20,12 @@ function placeOf(run, number) {
 }
 
 function choiceCards(run, number) {
-  const reasons = new Map(); // a candidate may be the best in several ways
+  const reasons = new Map(); // a candidate may be recommended for several reasons
   for (const one of run.chosen) reasons.set(one.number, [...(reasons.get(one.number) ?? []), one.why]);
   return [...reasons].map(([id, why]) => {
     const place = placeOf(number, id);
     const button = make("button", { type: "button", onclick: () => pin(place), "aria-label": `Pin ${candidates.title(place)}` }, "Pin");
-    return make("article", { class: "card" }, make("h3", {}, candidates.title(place), button), make("p", { class: "small" }, why.join("; ")), scoreList(place, objectives), diagram(place), command(candidates.take(place)));
+    return make("article", { class: "card" }, make("h3", {}, candidates.title(place), button), make("p", { class: "small" }, why.join("; ")), scoreList(place, objectives), diagram(place), command(candidates.exportCommand(place)));
   });
 }
 
@@ -38,13 +38,13 @@ function showChoices() {
 function comparison() {
   const header = ["run", "sampler", "seed", "candidates", "on its front", "share of the joint hypervolume", "on the joint front", "of its front dominated by others"];
   const rows = content.compared.map((one) => [one.run, one.sampler, one.seed, one.candidates, one.front, shareCell(one.share), one.joint, shareCell(one.covered)]);
-  return make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "The runs beside each other" }, table("The runs beside each other.", header, rows));
+  return make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "The runs side by side" }, table("The runs side by side.", header, rows));
 }
 
 function showMatters() {
   fill("matters", ...sections((run) => {
     const names = Object.keys(run.importance);
-    if (!names.length) return nothing("There are too few candidates to tell.");
+    if (!names.length) return nothing("There are too few candidates.");
     const most = (name) => Math.max(...names.map((metric) => run.importance[metric][name]));
     const dimensions = Object.keys(run.importance[names[0]]).sort((a, b) => most(b) - most(a)).slice(0, 12);
     const rows = dimensions.map((name) => [name, ...names.map((metric) => shareCell(run.importance[metric][name]))]);
@@ -53,11 +53,11 @@ function showMatters() {
   }));
 }
 
-function showHabits() {
+function showCommonChoices() {
   fill("habits", ...sections((run) => {
-    if (!run.habits.length) return nothing("The front is empty.");
-    const rows = run.habits.map((one) => [one.dimension, whole(one.value), shareCell(one.on_front), shareCell(one.elsewhere)]);
-    return [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "What the front agrees on" }, table("What sets the front most apart comes first.", ["choice", "value", "on the front", "among the others"], rows))];
+    if (!run.common_choices.length) return nothing("The front is empty.");
+    const rows = run.common_choices.map((one) => [one.dimension, whole(one.value), shareCell(one.on_front), shareCell(one.elsewhere)]);
+    return [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "What the front agrees on" }, table("The largest differences come first.", ["choice", "value", "on the front", "among the others"], rows))];
   }));
 }
 
@@ -69,22 +69,22 @@ function gainText(metric, gain) {
 function showPublished() {
   fill("published", ...sections((run) => {
     if (!run.published) return nothing("No published model is among the candidates.");
-    const words = `${run.beaten.length} of ${run.published} are dominated by candidates of the front.`;
+    const summary = `${run.dominated.length} of ${run.published} are dominated by candidates of the front.`;
     const names = run.objectives.map((text) => text.slice(0, text.lastIndexOf(":")));
-    const rows = run.beaten.map((one) => [one.model, one.by, ...names.map((name) => gainText(name, one.gains[name]))]);
+    const rows = run.dominated.map((one) => [one.model, one.by, ...names.map((name) => gainText(name, one.gains[name]))]);
     const header = ["model", "dominated by", ...names.map((name) => `${short(name)}, gain`)];
-    return rows.length ? [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Published models" }, table(words, header, rows))] : nothing(words);
+    return rows.length ? [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Published models" }, table(summary, header, rows))] : nothing(summary);
   }));
 }
 
-// The networks that the reader uses today: what is known of them, and how they stand.
+// The baselines: known values, and the comparison with the front.
 function showBaselines() {
   byId("baseline-section").hidden = !content.baselines.length;
   fill("baseline", ...content.baselines.flatMap((one) => {
     const rows = Object.entries(one.scores).map(([metric, value]) => [one.labels[metric], value, one.origins[metric]]);
     const gains = one.gains && `Candidate ${one.gains.by} is better by ${Object.entries(one.gains.gains).map(([metric, gain]) => `${short(metric)} ${gainText(metric, gain)}`).join(", ")}.`;
-    const words = [`${one.verdict}.`, gains, ...one.notes].filter(Boolean).map((text) => make("p", { class: "small" }, text));
-    return [make("h3", {}, one.name), make("p", { class: "small" }, `${one.source}, ${one.resolution_px} px`), table("What is known of it.", ["metric", "value", "from"], rows), ...words];
+    const notes = [`${one.summary}.`, gains, ...one.notes].filter(Boolean).map((text) => make("p", { class: "small" }, text));
+    return [make("h3", {}, one.name), make("p", { class: "small" }, `${one.source}, ${one.resolution_px} px`), table("Known values.", ["metric", "value", "from"], rows), ...notes];
   }));
 }
 
@@ -95,6 +95,6 @@ function showFailures() {
 function showOrigin() {
   fill("origin", ...sections((run) => {
     const facts = Object.entries(run.provenance).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
-    return [make("dl", { class: "facts" }, ...facts), make("p", { class: "small" }, "To do it again, and be told whether it is identical:"), command(run.again)];
+    return [make("dl", { class: "facts" }, ...facts), make("p", { class: "small" }, "Repeat the run, and compare the results:"), command(run.reproduce)];
   }));
 }

@@ -1,4 +1,4 @@
-// Everything together.
+// Entry point.
 
 if (typeof DecompressionStream === "undefined") {
   byId("trouble").hidden = false;
@@ -46,12 +46,12 @@ addEventListener("afterprint", () => {
 showWithin();
 showChoices();
 showMatters();
-showHabits();
+showCommonChoices();
 showPublished();
 showBaselines();
 showFailures();
 showOrigin();
-growthWords();
+describeGrowth();
 whenSeen("growth", drawGrowth);
 setUpParallel();
 setUpMeasured();

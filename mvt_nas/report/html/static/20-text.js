@@ -1,10 +1,10 @@
-// Numbers and names as people read them, and elements that hold them as text: nothing here makes markup of a name.
+// Formatting of numbers and names, and elements that hold them as text: names never become markup.
 
 const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
 const four = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });
 
-// Return a number with four figures, large ones with k, M or G.
+// Return a number with four digits, large ones with k, M or G.
 function brief(value) {
   if (value === null || value === undefined) return "–";
   for (const [size, letter] of [[1e9, " G"], [1e6, " M"], [1e4, " k"]]) {
@@ -19,12 +19,12 @@ function whole(value) {
   return typeof value === "number" ? exact.format(value) : String(value);
 }
 
-// Return text that the drawing library takes for text, not for its own markup.
+// Return text without characters that Plotly would take for markup.
 function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-// Return an element with attributes and children; children that are no elements become text.
+// Return an element with attributes and children; children that are not elements become text.
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -39,7 +39,7 @@ function fill(id, ...children) {
   byId(id).replaceChildren(...children);
 }
 
-// Return a table of rows of text; numbers stand to the right. A cell may be an element.
+// Return a table of rows of text; numbers are right-aligned. A cell may be an element.
 function table(caption, header, rows) {
   const numeric = (value) => (typeof value === "number" ? "number" : null);
   const cell = (value) => (value instanceof HTMLTableCellElement ? value : make("td", { class: numeric(value) }, typeof value === "number" ? whole(value) : value));
@@ -48,7 +48,7 @@ function table(caption, header, rows) {
   return make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
 }
 
-// Return a cell with a share from 0 to 1 and a bar as long as it.
+// Return a cell with a share from 0 to 1 and a bar of that length.
 function shareCell(share) {
   return make("td", { class: "number bar", style: `--share: ${(100 * share).toFixed(1)}%` }, percent.format(share));
 }
@@ -59,16 +59,16 @@ function command(text) {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
-      say("Copied.");
+      announce("Copied.");
     } catch {
       getSelection().selectAllChildren(code);
-      say("Selected; copy it with the keyboard.");
+      announce("Selected; copy it with the keyboard.");
     }
   };
   return make("div", { class: "command" }, code, make("button", { type: "button", onclick: copy, "aria-label": `Copy ${text}` }, "Copy"));
 }
 
-function say(text) {
+function announce(text) {
   byId("said").textContent = text;
 }
 
