@@ -58,7 +58,9 @@ def _judged(folder: Path) -> tuple[Any, Any]:
     config = TrainingConfig.load(folder / TRAINED / "config.yaml")
     assert config.training is not None
     catalogue = find_source("digits").catalogue("digits")
-    rows = split_dataset(catalogue, config.training.validation_share, config.training.seed).validation
+    rows = split_dataset(
+        catalogue, config.training.validation_share, config.training.seed
+    ).validation
     pictures = ValidationDataset("digits", catalogue, config.recipe.images)
     images = (
         np.stack([pictures[int(row)][0] for row in rows]).transpose(0, 3, 1, 2).astype(np.float32)
