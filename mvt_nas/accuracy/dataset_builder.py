@@ -74,10 +74,10 @@ class TableBuilder:
         protocol: how they are trained.
         spread: networks spread over sizes.
         matched: networks of one size.
-        published: published designs, shrunk to the size of the matched panel.
+        published: published designs, shrunk to the size of the matched subset.
         repeated: how many of all are trained with three seeds.
         seed: of the choice of networks.
-        budget: MACs of the matched panel; the median of the space without.
+        budget: MACs of the matched subset; the median of the space without.
         most_macs: of the largest network.
         limit: pictures per class that are read.
         draw: over what the networks are drawn uniformly (see ``sampling.py``).
@@ -97,7 +97,7 @@ class TableBuilder:
     draw: str = CHOICES
 
     def jobs(self, num_classes: int) -> tuple[list[TableTraining], float]:
-        """Return the trainings in the order in which they are done, and the MACs of the matched panel.
+        """Return the trainings in the order in which they are done, and the MACs of the matched subset.
 
         Three quarters of the networks come first, then the further seeds of some of them, then the
             rest: an early end has of all.
@@ -113,7 +113,7 @@ class TableBuilder:
             draw=self.draw,
         )
         trained = [
-            PlannedNetwork(one.panel, one.title, as_trained(one.architecture, self.protocol))
+            PlannedNetwork(one.subset, one.title, as_trained(one.architecture, self.protocol))
             for one in found
         ]
         trained += self._published(budget, num_classes)
@@ -232,10 +232,10 @@ def _different(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
 
 
 def _alternating(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
-    """Return the networks with the panels mixed in proportion, so that an early end leaves some of each."""
+    """Return the networks with the subsets mixed in proportion, so that an early end leaves some of each."""
     places = []
-    for panel in dict.fromkeys(one.panel for one in planned):
-        members = [one for one in planned if one.panel == panel]
+    for subset in dict.fromkeys(one.subset for one in planned):
+        members = [one for one in planned if one.subset == subset]
         places += [((place + 0.5) / len(members), one) for place, one in enumerate(members)]
     return [one for _, one in sorted(places, key=lambda entry: entry[0])]
 
@@ -323,7 +323,7 @@ def _row(planned: PlannedNetwork, seed: int, found: Any, num_classes: int) -> Tr
     return TrainedNetwork(
         key=architecture.key,
         title=planned.title,
-        panel=planned.panel,
+        subset=planned.subset,
         seed=seed,
         status=found.status,
         accuracy=round(100 * found.ema_accuracy, 4) if complete else float("nan"),
@@ -332,7 +332,7 @@ def _row(planned: PlannedNetwork, seed: int, found: Any, num_classes: int) -> Tr
         params=int(counts.params),
         macs=int(counts.macs),
         seconds=round(found.seconds, 2),
-        pictures_per_second=round(found.pictures_per_s, 1),
+        images_per_second=round(found.pictures_per_s, 1),
         hardware=", ".join(str(value) for value in found.hardware.values()),
         curve=tuple(round(100 * epoch.ema_accuracy, 3) for epoch in found.curve),
         architecture=architecture,

@@ -25,7 +25,7 @@ _DATA = {
 def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> TrainingJob:
     """Return what is to be trained, from a configuration or the name of a network."""
     from mvt_nas.cli.network_spec import resolve_network
-    from mvt_nas.export.model import identifier, nearest
+    from mvt_nas.export.model import identifier, nearest_published
     from mvt_nas.training.config import TrainingConfig
     from mvt_nas.training.job import TrainingJob
 
@@ -53,7 +53,7 @@ def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Tra
     else:
         own = resolve_network(network)
         name, architecture = identifier(own.stem), own.architecture
-        like = own.config.nearest if own.config else nearest(architecture)
+        like = own.config.nearest if own.config else nearest_published(architecture)
         how, task = (own.config.recipe, own.config.task) if own.config else (None, None)
         if own.folder and start.path is None:  # of another task's training, the backbone is taken
             start = replace(

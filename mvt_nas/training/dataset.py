@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mvt_nas.data.decode import TooLarge, Unreadable, decode_part, strict_warnings
-from mvt_nas.data.load import SMALL_SHARE, find_source
-from mvt_nas.data.source import ImageCatalogue
+from mvt_nas.data.load import SMALL_SHARE
+from mvt_nas.data.source import ImageCatalogue, find_source
 from mvt_nas.training.batch_sampler import ImageRequest
 from mvt_nas.training.recipe import Augmentation, Images
 from mvt_nas.training.rng import RngPurpose, generator
@@ -171,7 +171,7 @@ class TrainDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
         )
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
+                self.catalogue.image(row),
                 wanted.px,
                 lambda width, height: random_resized_crop(
                     width, height, how.crop_smallest_share, random
@@ -198,7 +198,7 @@ class ValidationDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
         try:
             with strict_warnings():
                 image = decode_part(
-                    self.catalogue.picture(row),
+                    self.catalogue.image(row),
                     images.px,
                     lambda width, height: center_crop(width, height, share),
                     bicubic=images.interpolation == "bicubic",

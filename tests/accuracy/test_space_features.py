@@ -1,4 +1,4 @@
-"""A space as its networks are trained: the same networks, and the same features, as architecture by architecture."""
+"""Spaces as trained: networks and features equal those of single architectures."""
 
 from __future__ import annotations
 

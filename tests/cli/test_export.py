@@ -1,4 +1,4 @@
-"""``mvt-nas export`` and ``mvt-nas import`` as people and scripts meet them: table, JSON, one line and exit code 2 for wrong input."""
+"""``mvt-nas export`` and ``mvt-nas import``: tables, JSON, and one line for invalid input."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ def test_wrong_input_is_one_line(
         ),
         ("half.onnx", b"\x08\x08\x12", "half.onnx is no ONNX model: it cannot be parsed"),
         ("half.json", b'{"stages": [', "half.json: truncated, or no JSON"),
-        ("net.txt", b"hello", "net.txt: of no known form; one of "),
+        ("net.txt", b"hello", "net.txt: of no known format; one of "),
     ],
 )
 def test_files_that_cannot_be_imported_are_one_line(

@@ -194,7 +194,7 @@ def test_ctrl_c_while_measuring_keeps_the_search(
     code, out, err = run(*SEARCH, capsys=capsys)
     assert code == 130
     assert "30 candidates (0 failed, 0 infeasible)" in out
-    assert "Go on with:  mvt-nas pareto r --measure" in err
+    assert "Resume with:  mvt-nas pareto r --measure" in err
     assert Path("r/front.csv").exists()
     assert Path("r", NAME).read_bytes() == b""
 

@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from mvt_nas.cli.main import main
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.model import export_model
-from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
@@ -307,7 +307,7 @@ def test_what_is_exported_for_training_is_the_same_network(
     )
     again = read_architecture(made.files[0])
     assert again.architecture.key == architecture.key
-    assert (again.form, again.settings["num_classes"], again.settings["nearest"]) == (
+    assert (again.format, again.settings["num_classes"], again.settings["nearest"]) == (
         "a configuration for mvt-nas train",
         5,
         found.nearest,

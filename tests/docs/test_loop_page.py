@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 
 from mvt_nas import Run
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.training.config import TrainingConfig
 from mvt_nas.training.dataset import ValidationDataset
 from mvt_nas.training.split import split_dataset

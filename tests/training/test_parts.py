@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mvt_nas.checkpoints import load_checkpoint
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import CheckpointError, DataError, TrainingError
 from mvt_nas.models.network import build_model
 from mvt_nas.space.published import zoo
@@ -191,7 +191,7 @@ def test_pictures_do_not_depend_on_who_reads_them_and_travel_to_other_processes(
 def test_channels_come_in_the_order_asked_for() -> None:
     catalogue = find_source("digits").catalogue("digits")
     pixels = np.dstack([np.full((8, 8), value, np.uint8) for value in (10, 20, 30)])
-    object.__setattr__(catalogue, "picture", lambda row: pixels)
+    object.__setattr__(catalogue, "image", lambda row: pixels)
     for order, expected in (("rgb", [10, 20, 30]), ("bgr", [30, 20, 10])):
         images = Recipe().changed({"images.channel_order": order, "images.px": 16}).images
         assert ValidationDataset("digits", catalogue, images)[0][0][0, 0].tolist() == expected

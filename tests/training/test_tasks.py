@@ -550,7 +550,7 @@ def test_unannotated_folders_are_refused(tmp_path: Path) -> None:
     with (
         TemporaryDirectory() as empty,
         pytest.raises(
-            DataError, match=r": cannot be used for detection \(sources: a folder in the form"
+            DataError, match=r": cannot be used for detection \(sources: a folder in the COCO format"
         ),
     ):
         task_run(tmp_path / "t", "detection", data=empty)

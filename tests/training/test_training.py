@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import CheckpointError, DataError, TrainingError
 from mvt_nas.export.model import export_model
 from mvt_nas.models.network import build_model
@@ -103,7 +103,7 @@ def judged_alike(network: torch.nn.Module, fitted: TrainingResult) -> bool:
     catalogue = find_source(data()).catalogue(data())
     judged = split_dataset(catalogue, 0.2, 0).judged
     digits = (
-        torch.from_numpy(np.stack([catalogue.picture(int(row)) for row in judged]))
+        torch.from_numpy(np.stack([catalogue.image(int(row)) for row in judged]))
         .float()
         .permute(0, 3, 1, 2)
     )

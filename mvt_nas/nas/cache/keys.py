@@ -101,10 +101,12 @@ def _device(name: str) -> list[str]:
 
 
 def _text_hash(proxy: Proxy) -> str:
-    """Return the hash of the file that holds a score, so that whoever writes one need not think of the cache; empty without a file."""
-    file = getattr(proxy.score, "__globals__", {}).get("__file__", "")
+    """Return the hash of the file that defines a score, or ``""`` if there is none.
+
+    So an edited score is computed again, without its author having to raise a version.
+    """
     try:
-        return _hash(Path(file).read_text(encoding="utf-8"))
+        return _hash(Path(proxy.source_file).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
 

@@ -19,7 +19,7 @@ from mvt_nas.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
-    from mvt_nas.proxies.base import Batch
+    from mvt_nas.proxies.types import Batch
 
 DIED_TWICE = "the worker process died twice (killed, perhaps for want of memory)"
 """The error of a candidate whose evaluation ends whatever process it runs in."""

@@ -164,7 +164,7 @@ class DetectionTrainDataset(_BoxPictures, AnnotatedDataset[ImageRequest, ObjectT
 
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
+                self.catalogue.image(row),
                 wanted.px,
                 random_part,
                 bicubic=self.recipe.images.interpolation == "bicubic",
@@ -208,7 +208,7 @@ class DetectionValidationDataset(_BoxPictures, AnnotatedDataset[int, ObjectTarge
 
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
+                self.catalogue.image(row),
                 images.px,
                 whole,
                 bicubic=images.interpolation == "bicubic",

@@ -65,7 +65,7 @@ class _MaskPictures:
             return found[0][2]
 
         with strict_warnings():
-            image = decode_region(self.catalogue.picture(row), noted, bicubic=bicubic)
+            image = decode_region(self.catalogue.image(row), noted, bicubic=bicubic)
         (width, height, wanted), *_ = found
         assert self.catalogue.mask is not None  # the source is for segmentation
         mask = self.catalogue.mask(row)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mvt_nas.data.annotated_source import ANNOTATIONS, DETECTION
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import DataError, listing
 from mvt_nas.training.confusion_matrix import plot_confusion_matrix
 from mvt_nas.training.dataset import (
