@@ -19,8 +19,8 @@ from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.metrics.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
 from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.small_images import strides_and_patches
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import strides_and_patches
 
 Strides = tuple[int, ...]
 """Stride of each stage."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.small_images import for_small_images
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import for_small_images
 
 
 def protocol_of(table: AccuracyTable) -> ShortRecipe:

@@ -239,7 +239,7 @@ def train_command(
     from mvt_nas.accuracy.protocol import default_protocol
     from mvt_nas.data.load import load_images
     from mvt_nas.space.search_space import load_space
-    from mvt_nas.training.short.protocol import ShortRecipe
+    from mvt_nas.training.short_recipe import ShortRecipe
 
     if protocol is not None:
         recipe = ShortRecipe.load(protocol)

@@ -119,7 +119,7 @@ def _validation_batches(
     catalogue = find_source(training.data).catalogue(training.data)
     if catalogue.class_names != training.class_names:
         raise DataError(f"{catalogue.where}: other classes than in the training")
-    rows = split_dataset(catalogue, training.validation_share, training.seed).judged
+    rows = split_dataset(catalogue, training.validation_share, training.seed).validation
     rows = rows[np.linspace(0, len(rows) - 1, min(max_images, len(rows))).astype(int)]
     dataset = ValidationDataset(training.data, catalogue, config.recipe.images)
     for start in range(0, len(rows), _BATCH_SIZE):

@@ -80,8 +80,8 @@ def task_with_classes(text: str | None, num_classes: int | None) -> Task | None:
     named_fields = [part.partition("=")[0].strip() for part in str(text).split(",")]
     if "num_classes" in named_fields:
         raise ExportError(
-            f"--task {text!r} and --num-classes {num_classes} contradict each other; say the number"
-            " of classes once"
+            f"{text!r} contradicts num_classes = {num_classes}; give the number of classes once",
+            parameter="task",
         )
     return for_classes(task, num_classes)
 

@@ -22,8 +22,10 @@ from mvt_nas.cli.main import main
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
 from mvt_nas.space.search_space import load_space
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.short_training import train_short
+
+pytestmark = pytest.mark.slow
 
 PROTOCOL = ShortRecipe(
     pixels=16,

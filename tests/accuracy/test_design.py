@@ -25,7 +25,7 @@ from mvt_nas.cost.counts import count
 from mvt_nas.errors import SpaceError
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import load_space
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 from tests.support.spaces import random_rows
 from tests.support.trained_networks import architectures
 

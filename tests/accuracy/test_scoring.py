@@ -19,6 +19,8 @@ from mvt_nas.proxies.batches import digits_batch
 from mvt_nas.proxies.suite import score_one
 from tests.support.trained_networks import HEAD, networks, smooth, training
 
+pytestmark = pytest.mark.slow
+
 
 def test_scores_are_those_of_the_networks_alone_at_each_seed() -> None:
     few = networks(smooth(3))

@@ -9,7 +9,7 @@ from mvt_nas.accuracy.features import features
 from mvt_nas.accuracy.predicted import SpaceAsTrained
 from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.space.search_space import SearchSpace, load_space
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 CONDITIONED = {
     "name": "conditioned",

@@ -27,6 +27,8 @@ from mvt_nas.resources import default_table
 from mvt_nas.space.published import zoo
 from tests.support.trained_networks import architectures, networks, sizes, smooth
 
+pytestmark = pytest.mark.slow
+
 QUADRATIC = RECIPES[0]
 
 
@@ -73,7 +75,7 @@ def test_neither_choice_nor_fit_nor_interval_is_given_what_is_held_out(
 ) -> None:
     accuracy, seen = _noisy(0.3), []
     monkeypatch.setattr(module, "RECIPES", RECIPES[:2])
-    for name in ("choose", "_fit", "_stretch"):
+    for name in ("select_regressor", "_fit", "_stretch"):
         original = getattr(module, name)
 
         def spy(
@@ -84,7 +86,7 @@ def test_neither_choice_nor_fit_nor_interval_is_given_what_is_held_out(
 
         monkeypatch.setattr(module, name, spy)
     cross_validate(networks(accuracy))
-    for name in ("choose", "_stretch"):
+    for name in ("select_regressor", "_stretch"):
         assert [values for one, values in seen if one == name] == [
             frozenset(accuracy[inside]) for inside, _ in cross_validation_splits(48, 10, 0)
         ]

@@ -33,6 +33,9 @@ from mvt_nas.errors import CheckpointError
 from mvt_nas.models.network import Network, build_model
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names, zoo
+from tests.support.architectures import published_params
+
+pytestmark = pytest.mark.slow
 
 AUTHORS: dict[str, dict[str, list[int]]] = json.loads(
     (Path(__file__).parents[1] / "data" / "authors_state_dicts.json").read_text()
@@ -159,7 +162,7 @@ def test_names_of_timm_are_those_in_its_source(name: str) -> None:
 
 
 @pytest.mark.parametrize("mapping", ["cvnets", "mvt-nas", "timm", "transformers"])
-@pytest.mark.parametrize("name", [*published_names(), "small"])
+@pytest.mark.parametrize("name", [*published_params(), "small"])
 def test_every_name_comes_back(name: str, mapping: str) -> None:
     architecture = SMALL if name == "small" else zoo(name)
     saved = shuffled(build_model(architecture, num_classes=2, seed=0), 1)
@@ -173,6 +176,18 @@ def test_every_name_comes_back(name: str, mapping: str) -> None:
     model = build_model(architecture, num_classes=2, seed=2)
     assert load_checkpoint(model, renamed(saved, mapping)) == mapping
     assert equal(model, saved)
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_every_parameter_of_a_published_model_has_one_name(name: str) -> None:
+    """Names and shapes alone, of all published models: their weights are not allocated."""
+    model = build_model(zoo(name), num_classes=2, device="meta")
+    assert isinstance(model, Network)
+    for mapping in ("cvnets", "mvt-nas", "timm", "transformers"):
+        table = translations(model, mapping)
+        names = [name for those in table.values() for name in those]
+        assert len({*names}) == len(names)
+        assert not table or table.keys() == model.state_dict().keys()
 
 
 def test_a_second_residual_before_a_block_has_a_name_where_residuals_are_numbered() -> None:

@@ -306,8 +306,8 @@ class Code:
                 "detection,num_classes=4",
             ),
             (
-                "--task 'detection,num_classes=4' and --num-classes 3 contradict each other; say"
-                " the number of classes once"
+                "--task: 'detection,num_classes=4' contradicts num_classes = 3; give the number of"
+                " classes once"
             ),
         ),
         (
@@ -316,11 +316,11 @@ class Code:
         ),
         (
             ("net.json", "--to", "python", "--task", "segment"),
-            "--task = 'segment' is not allowed; one of classification, detection, seg",
+            "--task: 'segment' is not allowed; one of classification, detection, seg",
         ),
         (
             ("net.json", "--to", "python", "--task", "detection,rate=3"),
-            "--task detection: unknown field 'rate'",
+            "--task: detection: unknown field 'rate'",
         ),
         (
             ("net.json", "--to", "timm", "--task", "detection"),

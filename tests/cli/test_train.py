@@ -203,7 +203,7 @@ def test_help_names_what_may_be_given(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_mistakes_are_one_line(network: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "CONFIG is missing: a file of mvt-nas export --to trainer" in refused(capsys=capsys)
-    assert "--data is missing: digits, a folder of pictures by class" in refused(
+    assert "--data is missing: digits, a folder of images by class" in refused(
         network, capsys=capsys
     )
     assert "--resume needs --out, the folder of the training" in refused("--resume", capsys=capsys)
@@ -259,7 +259,7 @@ def test_configurations_with_mistakes_are_one_line(
         " epochs, warmup_epochs" in told
     )
     Path("net.yaml").write_text("name: x\n")
-    assert "net.yaml: no configuration of a training (no key mvt_nas_trainer)" in refused(
+    assert "net.yaml: not a configuration of a training (no key mvt_nas_trainer)" in refused(
         "net.yaml", "--data", data(), capsys=capsys
     )
 
@@ -320,7 +320,7 @@ def test_the_folder_of_a_training_is_read_like_its_configuration(tmp_path: Path)
     assert read_architecture(tmp_path).architecture == SMALL
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_digits_are_learnt(tmp_path: Path) -> None:
     """From the command line, as a reader of the documentation would, with a third of the recipe's epochs."""
     command = [

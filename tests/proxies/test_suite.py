@@ -21,7 +21,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from mvt_nas import load_space, published_names, zoo
+from mvt_nas import load_space, zoo
 from mvt_nas.errors import PluginError
 from mvt_nas.models.network import build_model
 from mvt_nas.proxies import PROXIES, Batch, Proxy
@@ -29,7 +29,7 @@ from mvt_nas.proxies.batches import digits_batch, noise_batch
 from mvt_nas.proxies.suite import score_all, score_one
 from mvt_nas.proxies.types import Coverage, ProxyReading, Score
 from tests.proxies.test_proxies import make_unusual, state_of
-from tests.support.architectures import random_architecture
+from tests.support.architectures import published_params, random_architecture
 from tests.support.external_networks import NETWORKS, Build, small_cnn, token_net
 
 
@@ -269,7 +269,7 @@ def test_transformers_own_mobilevit_is_scored() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", published_names())
+@pytest.mark.parametrize("name", published_params())
 def test_every_published_model_is_scored(name: str) -> None:
     scores = check_all(build_model(zoo(name), num_classes=10, seed=0), digits_batch(16, 64, seed=0))
     assert {

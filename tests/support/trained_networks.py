@@ -7,8 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from mvt_nas.accuracy import evaluation, surrogate
+from mvt_nas.accuracy.rank_correlation import paired_bootstrap
+from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.table import TrainedNetwork, append, start_table
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
 from mvt_nas.cost.counts import count
@@ -89,3 +93,13 @@ def write_table(path: Path, shift: float = 0.0) -> Path:
         )
     append(path, training(0, float(smooth(12)[0]) + shift + 1, seed=1))
     return path
+
+
+def evaluate_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let surrogates try two regressions, and evaluations of them draw few resamples."""
+    monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
+    monkeypatch.setattr(
+        evaluation,
+        "paired_bootstrap",
+        lambda figure, n, rng: paired_bootstrap(figure, n, rng, resamples=50),
+    )

@@ -18,7 +18,7 @@ from typing import Any
 from mvt_nas.errors import TrainingError
 from mvt_nas.hardware import this_device
 from mvt_nas.metrics.names import TRAINED
-from mvt_nas.nas.problem.config import versions
+from mvt_nas.nas.problem.environment import versions
 from mvt_nas.nas.runners.evaluation import EvaluationTask
 from mvt_nas.proxies.base import PROXIES, Proxy
 
@@ -91,7 +91,7 @@ def _of_training(task: EvaluationTask) -> dict[str, Any]:
 
 
 def _device(name: str) -> list[str]:
-    from mvt_nas.training.short.hardware import device_for, hardware
+    from mvt_nas.training.accelerator import device_for, hardware
 
     try:
         used = hardware(device_for(name), threads=1)

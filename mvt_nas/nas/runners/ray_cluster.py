@@ -46,9 +46,9 @@ class RayCluster:
     def __str__(self) -> str:
         """Return where it is."""
         return (
-            f"--ray-address {self._resources.address}"
+            f"Ray at {self._resources.address}"
             if self._resources.address
-            else "--runner ray"
+            else "Ray on this machine"
         )
 
     def has_room(self) -> bool:
@@ -108,7 +108,7 @@ def check(resources: Resources) -> None:
         RunError: it is not, or nothing does.
     """
     if not installed("ray"):
-        raise RunError("--runner ray needs Ray, which is not installed: pip install 'mvt-nas[ray]'")
+        raise RunError("Ray is not installed: pip install 'mvt-nas[ray]'", parameter="runner")
     address = resources.address
     if address in (None, "auto"):
         return
@@ -116,13 +116,14 @@ def check(resources: Resources) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise RunError(
-            f"--ray-address {address} cannot be read; auto, or HOST:PORT such as 10.0.0.1:6379"
+            f"{address} cannot be read; auto, or HOST:PORT such as 10.0.0.1:6379",
+            parameter="ray_address",
         )
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise RunError(
-            f"--ray-address {address}: no cluster can be reached there ({error})"
+            f"{address}: no cluster can be reached there ({error})", parameter="ray_address"
         ) from None
 
 

@@ -153,7 +153,7 @@ class RayTuneTrainings:
             except Empty:
                 if not self._thread.is_alive():
                     reason = str(self._error or "no reason given").splitlines()[0]
-                    raise RunError(f"Ray Tune has ended ({reason}); --resume goes on") from None
+                    raise RunError(f"Ray Tune has ended ({reason}); resume the run") from None
             else:
                 if isinstance(found, RunError):
                     raise found

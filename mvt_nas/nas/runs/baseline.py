@@ -19,7 +19,7 @@ NAME = "baselines.json"
 FORMAT = 1
 """Version of the format of the file."""
 
-_MEND = f"remove the file ({NAME}) and give --baseline again"
+_FIX = f"remove the file ({NAME}) and add the baselines again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def read_baselines(folder: Path) -> tuple[Baseline, ...]:
         if data["format"] != FORMAT:
             raise RunError(
                 f"{path}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT};"
-                f" {_MEND}"
+                f" {_FIX}"
             )
         found = tuple(Baseline.from_dict(one) for one in data["baselines"])
         if len({one.name for one in found}) < len(found):
@@ -110,7 +110,7 @@ def read_baselines(folder: Path) -> tuple[Baseline, ...]:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
-            f"{path}: damaged ({type(error).__name__}: {str(error)[:100]}); {_MEND}"
+            f"{path}: damaged ({type(error).__name__}: {str(error)[:100]}); {_FIX}"
         ) from None
 
 

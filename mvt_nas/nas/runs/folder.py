@@ -39,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunError(
-            f"{folder}: in use by another search; wait for it, or choose another --out"
+            f"{folder}: in use by another search; wait for it, or choose another folder"
         ) from None
     except OSError as error:
         raise RunError(f"{folder}: cannot be written ({error.strerror or error})") from None
