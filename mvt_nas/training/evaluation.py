@@ -14,7 +14,7 @@ from mvt_nas.training.accelerator import Accelerator
 from mvt_nas.training.history import ValidationMetrics
 
 
-class Batch(Protocol):
+class InputBatch(Protocol):
     """A batch of images with their targets."""
 
     @property
@@ -59,7 +59,7 @@ class MetricAccumulator(ABC, Generic[E]):
 @torch.no_grad()
 def evaluate(
     networks: Sequence[nn.Module],
-    batches: Iterable[Batch],
+    batches: Iterable[InputBatch],
     accumulators: Sequence[MetricAccumulator[E]],
     accelerator: Accelerator,
 ) -> tuple[list[E], list[str]]:
@@ -89,7 +89,7 @@ def evaluate(
     return [accumulator.result(accelerator) for accumulator in accumulators], unreadable
 
 
-def refuse_wrong(batch: Batch) -> None:
+def refuse_wrong(batch: InputBatch) -> None:
     """Raise the first invalid annotation of a batch, which a worker process may have found.
 
     Raises:

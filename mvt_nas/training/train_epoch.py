@@ -21,7 +21,7 @@ from mvt_nas.errors import DataError
 from mvt_nas.training.accelerator import Accelerator
 from mvt_nas.training.batch_sampler import StepPlan
 from mvt_nas.training.ema import EmaUpdater
-from mvt_nas.training.evaluation import Batch, refuse_wrong
+from mvt_nas.training.evaluation import InputBatch, refuse_wrong
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.state import TrainingState
 
@@ -43,7 +43,7 @@ class TrainLoader(Protocol):
         """Return the batches of an epoch from a step on, one for each part of a step."""
 
 
-class Objective(Protocol):
+class TrainingObjective(Protocol):
     """What a network is trained for."""
 
     def training_batch(
@@ -80,7 +80,7 @@ class TrainingLoop:
     optimiser: torch.optim.Optimizer
     ema: EmaUpdater
     loader: TrainLoader
-    objective: Objective
+    objective: TrainingObjective
     learning_rate: Callable[[TrainingState[Any]], float]
     clip_norm: float
     seed: int
@@ -135,7 +135,7 @@ def mean_loss(state: TrainingState[Any], loop: TrainingLoop) -> float:
 
 
 def _make_step(
-    state: TrainingState[Any], loop: TrainingLoop, plan: StepPlan, batches: Iterator[Batch]
+    state: TrainingState[Any], loop: TrainingLoop, plan: StepPlan, batches: Iterator[InputBatch]
 ) -> float:
     """Make one step of the optimiser; return its learning rate."""
     rate = loop.learning_rate(state)
@@ -164,7 +164,7 @@ def _make_step(
     return rate
 
 
-def _loss(state: TrainingState[Any], loop: TrainingLoop, batch: Batch, part: int) -> Tensor:
+def _loss(state: TrainingState[Any], loop: TrainingLoop, batch: InputBatch, part: int) -> Tensor:
     """Return the mean loss over a part of a step, on this device."""
     device = loop.accelerator.device
     position = (loop.seed, state.steps, loop.accelerator.global_rank, part)
@@ -194,7 +194,7 @@ def _checked_loss(state: TrainingState[Any], loop: TrainingLoop) -> float:
     return loss
 
 
-def _note_unreadable(state: TrainingState[Any], batch: Batch, most: int) -> None:
+def _note_unreadable(state: TrainingState[Any], batch: InputBatch, most: int) -> None:
     refuse_wrong(batch)
     state.unreadable.update(dict.fromkeys(batch.unreadable))
     if batch.unreadable and len(state.unreadable) > most:
