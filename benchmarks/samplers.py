@@ -95,7 +95,7 @@ def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
     about = f"{space_name}, {len(objectives)} objectives, one of them costly"
     return [
         figure(f"{about}: a batch of {BATCH} after {OBSERVED} evaluations", going_on, "s"),
-        figure(f"{about}: the same in a new process", anew, "s", "kernels are fitted anew"),
+        figure(f"{about}: the same in a new process", anew, "s", "kernels are fitted again"),
         figure(f"{about}: one candidate", [spent / len(trials)], "s", f"mean over {len(trials)}"),
     ]
 
@@ -116,7 +116,7 @@ def _trial(space: SearchSpace, row: Rows, values: Sequence[float]) -> FrozenTria
 
 
 def _default_search() -> list[Figure]:
-    """Return hypervolumes and seconds of searches with the default objectives, all of them known."""
+    """Return hypervolumes and seconds of searches with the default objectives, all known."""
     figures: list[Figure] = []
     random_volumes = [_search("random", seed)[0] for seed in range(DEFAULT_SEEDS)]
     for sampler in ("mvt", "nsga2"):

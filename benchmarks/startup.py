@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 def run() -> list[Figure]:
-    """Return the seconds of the commands, run in turn, and their pairwise ratios to the bare one."""
+    """Return the seconds of the commands, run in turn, and their ratios to the bare command."""
     samples: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(REPEATS):
         for name, command in COMMANDS.items():
