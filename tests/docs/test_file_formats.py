@@ -79,9 +79,7 @@ def test_the_files_of_a_training_are_those_on_the_page(
         )
     assert not stop.value.code
     folder = Path("trained/small")
-    said = {
-        name.split("/")[0] for cell in _table("## Training folders") for name in _names(cell)
-    }
+    said = {name.split("/")[0] for cell in _table("## Training folders") for name in _names(cell)}
     assert said == {entry.name for entry in folder.iterdir()}
     assert {entry.name for entry in (folder / "checkpoints").iterdir()} == {
         "last.ckpt",
