@@ -1,4 +1,4 @@
-"""Code and documentation use the field's standard words; each banned word names the standard one."""
+"""Code and documentation use standard words; each banned word has its replacement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``docs/loop.md`` from its first command to its last, as a reader would, and what comes out of them."""
+"""The commands of ``docs/loop.md``, run in order as a reader would, and their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning and without a network, is whole, and its pages load nothing from elsewhere."""
+"""The documentation site: it builds offline without warnings, complete and self-contained."""
 
 from __future__ import annotations
 

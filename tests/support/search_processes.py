@@ -40,7 +40,7 @@ if __name__ == "__main__":
 def start(
     script: str, folder: Path, throwaway: Path, seconds: float, runner: str = "local"
 ) -> subprocess.Popen[str]:
-    """Start a script as the head of a session of its own, with the throw-away proxies on its path."""
+    """Start a script as the leader of a new session, with the throw-away proxies on its path."""
     path = throwaway / "script.py"
     path.write_text(script)
     token = uuid.uuid4().hex
@@ -72,7 +72,7 @@ def wait_for_lines(folder: Path, lines: int, process: subprocess.Popen[str]) -> 
 
 
 def members(session: int) -> list[int]:
-    """Return the processes that still live of a session, and those that have inherited the environment of its head, such as Ray's."""
+    """Return the live processes of a session, and those that inherited its environment (Ray's)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -96,7 +96,7 @@ def command(pid: int) -> str:
 
 
 def kill(process: subprocess.Popen[str], within_s: float = 5) -> bool:
-    """Kill a process at once; return whether all that it started ends by itself within some seconds."""
+    """Kill a process; return True if all its descendants end by themselves within some seconds."""
     process.kill()
     process.wait()
     alone = wait_until_none_is_left(process.pid, within_s)
@@ -108,7 +108,10 @@ def kill(process: subprocess.Popen[str], within_s: float = 5) -> bool:
 
 
 def wait_until_none_is_left(session: int, seconds: float) -> bool:
-    """Return whether all processes of a session have ended within some seconds, but Ray's agents, which take a minute to see it."""
+    """Return True if all processes of a session end within some seconds.
+
+    Ray's agents do not count: they take a minute to notice.
+    """
     end = time.monotonic() + seconds
     while any(
         not command(member).startswith(("ray::DashboardAgent", "ray::RuntimeEnvAgent"))

@@ -1,4 +1,4 @@
-"""Small search problems, throw-away proxies, and what has to be equal when two runs are the same."""
+"""Small search problems, throw-away proxies, and comparable content of runs."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ register("dying", fails_with(kills_itself))
 
 
 def install_throwaway_proxies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a distribution with throw-away proxies on the path of this process and of the workers that it spawns."""
+    """Put a distribution with throw-away proxies on the path of this process and its workers."""
     (folder / "throwaway_proxies.py").write_text(THROWAWAY)
     information = folder / "throwaway-1.dist-info"
     information.mkdir()
