@@ -19,6 +19,7 @@ from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.api import search
 from mvt_nas.nas.benchmark.runs import search_problem
 from mvt_nas.nas.mvt import acquisition
+from mvt_nas.nas.mvt.memory import SearchMemory
 from mvt_nas.nas.mvt.pareto_search import best_front
 from mvt_nas.nas.mvt.planner import DESIGNED, Planner
 from mvt_nas.nas.mvt.problem import OptimizationProblem
@@ -166,16 +167,16 @@ def test_a_plan_is_the_same_without_what_was_remembered() -> None:
         ),
         40,
     )
-    memory: dict[Any, Any] = {}
+    memory = SearchMemory()
     for n in (8, 24, 32, 40):
         kept = Planner(goals, there.feasibility, 0, memory).plan(study.trials[:n], 8)
         assert (
             kept.tolist()
-            == Planner(goals, there.feasibility, 0, {}).plan(study.trials[:n], 8).tolist()
+            == Planner(goals, there.feasibility, 0, SearchMemory()).plan(study.trials[:n], 8).tolist()
         )
         assert (
             kept[:3].tolist()
-            == Planner(goals, there.feasibility, 0, {}).plan(study.trials[:n], 3).tolist()
+            == Planner(goals, there.feasibility, 0, SearchMemory()).plan(study.trials[:n], 3).tolist()
         )
 
 
