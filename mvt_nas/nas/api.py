@@ -43,7 +43,7 @@ from mvt_nas.nas.runs.folder import (
 )
 from mvt_nas.nas.runs.latency_records import read_measured
 from mvt_nas.nas.runs.random_baseline import sample_random_baseline, write_random_baseline
-from mvt_nas.nas.runs.run import Run, candidates_with_measurements
+from mvt_nas.nas.runs.run import Run, candidates_with_rungs
 from mvt_nas.nas.runs.store import Store
 from mvt_nas.nas.stopping import stopping_reason
 from mvt_nas.nas.validation import (
@@ -257,7 +257,7 @@ def _run_locked(
                 folder,
                 config,
                 space,
-                candidates_with_measurements(config, store.content),
+                candidates_with_rungs(config, store.content),
                 inputs,
                 measured,
                 baselines,

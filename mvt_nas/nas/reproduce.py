@@ -68,7 +68,7 @@ def reproduce(folder: Path, how: ExecutionOptions) -> Reproduction:
         there, content, config, replace(how, cache=False, until_s=ExecutionOptions().until_s)
     )
     different = [*_candidates_changed(content, here), *_results_changed(content, here)]
-    if different and there.climbed == found.climbed:
+    if different and there.promotion_begun == found.promotion_begun:
         different += _front_changed(there, found)
     space, unsaid = (
         list(_space_changed(folder, config)),

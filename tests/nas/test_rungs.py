@@ -268,7 +268,7 @@ def test_ray_tune_goes_on_when_a_node_is_killed(whole: Run, tmp_path: Path) -> N
     with cluster() as made:
 
         def kills_a_node(run: Run, _: Candidate) -> None:
-            if run.climbed and made.worker_nodes:
+            if run.promotion_begun and made.worker_nodes:
                 made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
 
         assert facts(
@@ -281,7 +281,7 @@ def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
     whole: Run, tmp_path: Path
 ) -> None:
     def interrupts(run: Run, _: Candidate) -> None:
-        if run.climbed:
+        if run.promotion_begun:
             raise KeyboardInterrupt
 
     assert run_search(tmp_path / "a", runner="ray", workers=2, listener=interrupts).interrupted
@@ -353,7 +353,7 @@ def test_more_trials_after_a_climb_are_told_as_they_come(whole: Run, tmp_path: P
     heard: list[tuple[int, bool, bool]] = []
 
     def listen(run: Run, candidate: Candidate) -> None:
-        heard.append((len(run.candidates), candidate.number in run.candidates, run.climbed))
+        heard.append((len(run.candidates), candidate.number in run.candidates, run.promotion_begun))
 
     again = run_search(tmp_path / "a", trials=12, resume=True, listener=listen)
     assert facts(again.run) == facts(whole)

@@ -138,7 +138,7 @@ def test_a_number_that_stands_twice_is_refused(tmp_path: Path) -> None:
     first = path.read_bytes().split(b"\n")[0] + b"\n"
     with path.open("ab") as file:
         file.write(first)
-    with pytest.raises(RunError, match="line 5 is damaged \\(candidate 1 stands twice\\)"):
+    with pytest.raises(RunError, match="line 5 is damaged \\(candidate 1 appears twice\\)"):
         read(tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path) -> None:
                 RunError,
                 match=(
                     r"candidates.jsonl: cannot be written \(.+\); nothing finished is lost,"
-                    r" --resume goes on"
+                    r" --resume continues"
                 ),
             ):
                 store.add(candidate(3))

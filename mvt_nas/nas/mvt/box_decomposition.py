@@ -158,7 +158,7 @@ def _expected_extents(boxes: BoxDecomposition, posterior: Posterior, axis: int) 
 
 
 def _expected_distances_below(ends: FloatArray, posterior: Posterior, axis: int) -> FloatArray:
-    """Return the expectations (n, ends) of ``max(end - Y, 0)`` over values ``Y`` above the floor."""
+    """Return the expectations (n, ends) of ``max(end - Y, 0)``, over values Y above the floor."""
     mean = posterior.mean[:, axis, None]
     deviation = np.maximum(posterior.deviation[:, axis, None], 1e-12)
     floor = posterior.floor[axis]
