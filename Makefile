@@ -16,13 +16,13 @@ search: $(VENV) ## run the example search; SEARCH="..." gives other arguments
 	$(BIN)/mvt-nas search $(SEARCH)
 
 test: $(VENV) $(BROWSER) ## run all tests but the soak tests
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not soak"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations=30 -m "not soak"
 
 fast: $(VENV) ## run the quick tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not soak"
 
 soak: $(VENV) $(BROWSER) ## run the tests that take minutes
-	$(BIN)/python -m pytest -q -m soak
+	$(BIN)/python -m pytest -q --durations=30 -m "soak or hypothesis" --hypothesis-profile=soak
 
 # Two pytest workers on two cores: more threads in each would only compete.
 test fast: export OMP_NUM_THREADS := 1

@@ -20,10 +20,10 @@ from benchmarks._figures import Figure, figure
 from mvt_nas import zoo
 from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.models.network import build_model
-from mvt_nas.proxies.base import Batch
 from mvt_nas.proxies.batches import DIGIT_CLASSES, digits_batch
 from mvt_nas.proxies.module_roles import weight_names
 from mvt_nas.proxies.suite import score_all
+from mvt_nas.proxies.types import Batch
 
 MODELS = ("mobilevit_xxs", "mobilevit_s", "mobilevitv2_050", "mobilevitv2_100", "mobilevitv3_xxs")
 REPEATS = 5

@@ -22,7 +22,7 @@ from mvt_nas.nas.multi_fidelity import promotion
 from mvt_nas.nas.problem.short_training import KEEP
 from mvt_nas.pareto import hypervolume, reference_point
 from mvt_nas.resources import default_table
-from mvt_nas.training.short.result import COMPLETE
+from mvt_nas.training.state import COMPLETE
 
 DRAWS, DRAWN = 200, 60
 RUNGS = (2, 4, 8)

@@ -27,7 +27,7 @@ from mvt_nas.nas.api import search
 from mvt_nas.nas.request import TrainingImages
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 RUNNERS, WORKERS = ("local", "ray"), (1, 2)
 BATCH, COUNTED = 12, 24

@@ -62,7 +62,7 @@ def run() -> list[Figure]:
 
 def _taus(table: FloatArray, networks: DistinctNetworks, seed: int) -> tuple[float, float]:
     predicted = _cross_validated(table, networks.accuracy, seed)
-    matched = networks.in_panel(MATCHED)
+    matched = networks.in_subset(MATCHED)
     return kendall(predicted, networks.accuracy), kendall(
         predicted[matched], networks.accuracy[matched]
     )

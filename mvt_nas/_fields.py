@@ -1,9 +1,9 @@
-"""What a field of a stage or block may hold: one declaration serves validation, search-space files, defaults and the JSON Schema.
+"""Declared fields: one declaration serves validation, space files, defaults and the JSON Schema.
 
-A field is declared on a frozen dataclass with :func:`choice`, :func:`integer`, :func:`number` or
-:func:`flag`. The declaration says which values are allowed, when the field is *active* (``heads``
-only where attention is multi-head), and what it is when nobody says. An inactive field is ``None``,
-so that architectures that differ only in it are equal.
+A field of a stage or block is declared on a frozen dataclass with :func:`choice`, :func:`integer`,
+:func:`number` or :func:`flag`. The declaration gives the allowed values, the condition under which
+the field is *active* (``heads`` only where attention is multi-head), and its default. An inactive
+field is ``None``, so that architectures that differ only in it are equal.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import dataclasses
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, cast
 
 from mvt_nas.errors import ArchitectureError, listing, nearest
 
 Value = int | float | str | bool | None
-"""What a field holds: a number, a name, a truth value, or ``None`` while inactive."""
+"""The value of a field: a number, a name, a truth value, or ``None`` while inactive."""
 
 Conditions = Mapping[str, tuple[Value, ...]]
-"""For each named field the values it may have for the condition to hold."""
+"""For each named field, the values with which the condition holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,16 @@ class FieldSpec:
     """The declaration of one field.
 
     Attributes:
-        kind: the Python type of its values.
-        doc: one line for people.
-        choices: the allowed names, for ``str``.
-        low: the smallest allowed number.
-        high: the largest allowed number.
-        odd: only odd numbers.
-        when: the field is active where these conditions on *earlier* fields hold.
-        defaults: cases ``(conditions, value)``; the first that holds gives the value where none is
-            named. Empty: must be named.
+        kind: Python type of the values.
+        doc: One line of documentation.
+        choices: Allowed names, for ``str``.
+        low: Smallest allowed number; ``None`` for no limit.
+        high: Largest allowed number; ``None`` for no limit.
+        odd: Whether only odd numbers are allowed.
+        when: Conditions on *earlier* fields under which the field is active.
+        defaults: Cases ``(conditions, value)``; the first case that holds gives the default. A
+            field without cases is required.
+        exclusive: Whether ``low`` and ``high`` themselves are excluded.
     """
 
     kind: type
@@ -48,42 +50,66 @@ class FieldSpec:
     odd: bool = False
     when: Conditions = dataclasses.field(default_factory=dict)
     defaults: tuple[tuple[Conditions, Value], ...] = ()
+    exclusive: bool = False
 
     def check(self, value: object, where: str) -> Value:
         """Return ``value`` as this field stores it.
 
         Raises:
-            ArchitectureError: the value is of another type or not allowed; ``where`` begins the
+            ArchitectureError: The value has another type or is not allowed; ``where`` begins the
                 message.
         """
+        result = self.convert(value)
+        if result is None:
+            raise ArchitectureError(f"{where} = {self.problem(value)}")
+        return result
+
+    def convert(self, value: object) -> Value:
+        """Return ``value`` as this field stores it, or ``None`` if it is not allowed."""
         result: Any = value
         if self.kind is float and type(value) is int and self._allows(value):
             result = float(value)
+        # bool is a subclass of int, but True is not a number here
         if type(result) is not self.kind or not self._allows(result):
-            raise ArchitectureError(
-                f"{where} = {reprlib.repr(value)} is not allowed;"
-                f" {self.allowed()}{nearest(str(value), self.choices)}"
-            )
+            return None
         return cast(Value, result)
+
+    def problem(self, value: object) -> str:
+        """Return the end of an error message on a value that is not allowed."""
+        suggestion = nearest(str(value), self.choices)
+        return f"{reprlib.repr(value)} is not allowed; {self.allowed()}{suggestion}"
 
     def _allows(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
-        if self.kind in (int, float):
+        if self.kind not in (int, float):
+            return True
+        if self.exclusive:
+            within = (self.low is None or value > self.low) and (
+                self.high is None or value < self.high
+            )
+        else:
             within = (self.low is None or value >= self.low) and (
                 self.high is None or value <= self.high
             )
-            return bool(within and (not self.odd or value % 2 == 1))
-        return True
+        return bool(within and (not self.odd or value % 2 == 1))
 
     def allowed(self) -> str:
-        """Return in words what the field may hold."""
+        """Return a description of the allowed values."""
         if self.choices:
             return f"one of {listing(self.choices)}"
         if self.kind is bool:
             return "true or false"
+        if self.kind is str:
+            return "a text"
         noun = "an odd integer" if self.odd else {int: "an integer", float: "a number"}[self.kind]
-        return f"{noun} from {self.low:g} to {self.high:g}"
+        first, last = ("above", "and below") if self.exclusive else ("from", "to")
+        low = "" if self.low is None else f" {first} {self._format_bound(self.low)}"
+        high = "" if self.high is None else f" {last} {self._format_bound(self.high)}"
+        return f"{noun}{low}{high}"
+
+    def _format_bound(self, bound: float) -> str:
+        return str(int(bound)) if self.kind is int else f"{bound:g}"
 
 
 def choice(
@@ -92,7 +118,10 @@ def choice(
     when: Conditions | None = None,
     defaults: tuple[tuple[Conditions, Value], ...] = (),
 ) -> Any:
-    """Declare a field that holds one of ``names``; the first is the default unless ``defaults`` says otherwise."""
+    """Declare a field that holds one of ``names``.
+
+    The first name is the default unless ``defaults`` says otherwise.
+    """
     return _declare(
         FieldSpec(str, doc, choices=names, when=when or {}, defaults=defaults or (({}, names[0]),))
     )
@@ -116,7 +145,7 @@ def integer(
 
 
 def number(low: float, high: float, *, doc: str, default: float | None = None) -> Any:
-    """Declare a field that holds a floating-point number between ``low`` and ``high``, both included."""
+    """Declare a field that holds a float between ``low`` and ``high``, both included."""
     return _declare(
         FieldSpec(
             float, doc, low=low, high=high, defaults=() if default is None else (({}, default),)
@@ -132,26 +161,33 @@ def flag(
 
 
 def _declare(spec: FieldSpec) -> Any:
-    """Return the dataclass field; where a default or a condition exists, ``None`` asks for it (see :func:`complete`)."""
+    """Return the dataclass field.
+
+    Where a default or a condition exists, ``None`` stands for it (see :func:`complete`).
+    """
     if spec.defaults or spec.when:
         return dataclasses.field(default=None, metadata={"spec": spec})
     return dataclasses.field(metadata={"spec": spec})
 
 
-_SPECS: dict[type, MappingProxyType[str, FieldSpec]] = {}
-
-
 def specs(cls: type) -> MappingProxyType[str, FieldSpec]:
     """Return the declared fields of a dataclass, in order."""
-    if cls not in _SPECS:
-        _SPECS[cls] = MappingProxyType(
-            {f.name: f.metadata["spec"] for f in dataclasses.fields(cls) if "spec" in f.metadata}
-        )
-    return _SPECS[cls]
+    return _specs(cls)
+
+
+@cache
+def _specs(cls: type) -> MappingProxyType[str, FieldSpec]:
+    return MappingProxyType(
+        {
+            field.name: field.metadata["spec"]
+            for field in dataclasses.fields(cls)
+            if "spec" in field.metadata
+        }
+    )
 
 
 def holds(conditions: Conditions, values: Mapping[str, Any]) -> bool:
-    """Return whether every condition is met by ``values``."""
+    """Return True if ``values`` meet every condition."""
     return all(values[name] in allowed for name, allowed in conditions.items())
 
 
@@ -162,15 +198,16 @@ factor or base."""
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Another way to name a field in a file: a factor of an earlier field (``ffn_multiplier`` for ``ffn_dim``).
+    """A factor of an earlier field that may replace a field in a file.
+
+    An example is ``ffn_multiplier`` for ``ffn_dim``.
 
     Attributes:
-        target: the field that is meant.
-        base: the field that the factor multiplies.
-        spec: which factors are allowed.
-        derive: turns factor and base into the target's value.
-        default: the factor when neither it nor the target is named; ``None`` where the target is
-            then an error.
+        target: Name of the field that is derived.
+        base: Name of the field that the factor multiplies.
+        spec: Declaration of the allowed factors.
+        derive: Function of factor and base that returns the target's value.
+        default: Factor if neither it nor the target is given; ``None`` if the target is required.
     """
 
     target: str
@@ -183,10 +220,12 @@ class Alias:
 def complete(
     cls: type, given: Mapping[str, object], where: str, aliases: Mapping[str, Alias] | None = None
 ) -> dict[str, Value]:
-    """Return all fields of ``cls`` from those ``given``: checked, inactive ones ``None``, missing ones at their defaults.
+    """Return all fields of ``cls`` from the ``given`` ones.
+
+    Given fields are checked, inactive ones are ``None``, and missing ones have their defaults.
 
     Raises:
-        ArchitectureError: an unknown, missing or forbidden value; ``where`` begins the message.
+        ArchitectureError: An unknown, missing or forbidden value; ``where`` begins the message.
     """
     declared = specs(cls)
     aliases = aliases or {}

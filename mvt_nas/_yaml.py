@@ -73,7 +73,7 @@ def _text(path: Path) -> str:
             content = file.read(_LARGEST_BYTES + 1)
         if len(content) > _LARGEST_BYTES:
             raise SpaceError(
-                f"{path}: more than {_LARGEST_BYTES} bytes; a search space has at most that many"
+                f"{path}: more than {_LARGEST_BYTES} bytes; a file has at most that many"
             )
         return content.decode("utf-8")
     except (OSError, ValueError) as error:

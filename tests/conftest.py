@@ -1,54 +1,78 @@
-"""One torch thread for all tests: two pytest workers share two cores, and more threads only compete."""
+"""Settings of all tests: threads, caches, hypothesis profiles, and a limit on the time of quick tests."""
 
 from __future__ import annotations
 
 import os
 import signal
 import tempfile
-from pathlib import Path
+import time
+from collections.abc import Generator
 
+import hypothesis
 import pytest
 import torch
 
 from mvt_nas._threads_and_malloc import keep_freed_memory
 
-if (
-    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-):  # as in the background of a shell: what tests start would ignore Ctrl-C as well
+# In the background of a shell, Ctrl-C is ignored: what tests start would ignore it as well.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Two pytest workers share two cores: more threads in each would only compete.
 torch.set_num_threads(1)
-keep_freed_memory()  # else most of the time of small networks goes into page faults
-# Whoever runs the tests may have devices of their own, and pictures and tables that they used
-# before.
+# Else most of the time of small networks goes into page faults.
+keep_freed_memory()
+
+# The user who runs the tests may have device profiles, images and tables of their own.
 os.environ["MVT_NAS_DEVICES"] = tempfile.mkdtemp(prefix="mvt-nas-devices-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mvt-nas-cache-")
-os.environ["MVT_NAS_NO_CACHE"] = (
-    "1"  # a second run that evaluates nothing says nothing about the first
-)
+# A second run that evaluates nothing says nothing about the first.
+os.environ["MVT_NAS_NO_CACHE"] = "1"
 
-HERE = Path(__file__).parent
-SLOW_MODULES = {
-    "accuracy/test_dataset_builder",
-    "accuracy/test_scoring",
-    "accuracy/test_surrogate",
-    "checkpoints/test_checkpoints",
-    "cli/test_predicted_latency",
-    "cost/test_latency_costs",
-    "cost/test_cross_check",
-    "nas/test_resume",
-    "nas/test_search",
-    "latency/test_calibration",
-    "cli/test_latency",
-    "cli/test_latency_profiles",
-    "latency/test_runtimes",
-    "report/test_report",
-}
-"""Files that take ten seconds and more in all: `make test` runs them, `make fast` does not."""
+# ``make soak`` chooses the profile soak: --hypothesis-profile=soak.
+hypothesis.settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("soak", max_examples=500, deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci")
+
+MOST_SECONDS = 6.0
+"""Processor time of a test without the mark slow.
+
+Most of it is for what the first test of a process imports (transformers and torch.export take
+seconds) and for machines slower than ours: a test that nears it on a quiet machine is slow.
+"""
+
+_SECONDS = pytest.StashKey[float]()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the slow modules."""
-    for item in items:
-        if item.path.relative_to(HERE).with_suffix("").as_posix() in SLOW_MODULES:
-            item.add_marker(pytest.mark.slow)
+def _add_seconds(item: pytest.Item, began: float) -> None:
+    item.stash[_SECONDS] = item.stash.get(_SECONDS, 0.0) + time.process_time() - began
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Count the fixtures that are made for one test; what several share counts for none."""
+    began = time.process_time()
+    try:
+        return (yield)
+    finally:
+        if fixturedef.scope == "function":
+            _add_seconds(request.node, began)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that takes long and is not marked slow."""
+    began = time.process_time()
+    result = yield
+    _add_seconds(item, began)
+    took = item.stash[_SECONDS]
+    quick = not any(item.get_closest_marker(name) for name in ("slow", "soak"))
+    if quick and took > MOST_SECONDS:
+        pytest.fail(
+            f"it takes {took:.1f} s of the processor, more than {MOST_SECONDS:g} s; make it quicker,"
+            " or mark it slow",
+            pytrace=False,
+        )
+    return result

@@ -19,17 +19,16 @@ PACKAGE = Path(mvt_nas.__file__).parent
 # From the bottom up. A module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "_version", "_typing", "_threads_and_malloc", "hardware"},
-    {"_fields", "_io", "_optional", "_yaml", "journal", "registry", "resources"},
+    {"_fields", "_io", "_optional", "_settings", "_yaml", "journal", "registry", "resources"},
     {"data", "space"},
     {"blocks"},
     {"tasks"},
     {"metrics", "models"},
-    {"errors", "_version", "_typing", "_threads_and_malloc", "hardware"},
-    {"_fields", "_io", "_optional", "_yaml", "journal", "registry", "resources"},
+    {"checkpoints", "cost", "onnx", "pareto"},
     {"latency", "proxies", "training"},
     {"accuracy", "external_models"},
     {"nas", "export"},
-    {"report"},
+    {"report", "testing"},
     {"cli"},
     {"__main__"},
 ]
@@ -47,6 +46,7 @@ SEPARATE = [
     {"accuracy", "external_models"},
     {"nas", "export"},
     {"report", "export"},
+    {"report", "testing"},
 ]
 TORCH = ("module.py", "layers.py", "transformer.py", "anchors.py")
 """Modules of blocks and tasks that may import torch."""
@@ -217,6 +217,7 @@ def test_help_and_zoo_load_nothing_heavy() -> None:
     )
     assert _loaded(run.format("['--help']")) & HEAVY == set()
     assert _loaded(run.format("['zoo']")) & HEAVY == set()
+    assert _loaded(run.format("['search', '--help']")) & HEAVY == set()
 
 
 def test_the_check_would_notice_a_heavy_import() -> None:

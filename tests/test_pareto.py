@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mvt_nas.errors import MetricError
@@ -87,7 +87,6 @@ def cells_dominated(
     return sum(bool((costs <= np.array(corner)).all(axis=1).any()) for corner in corners)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
 @given(problems())
 def test_front_and_ranks_are_the_definition(problem: Problem) -> None:
     scores, directions = problem
@@ -96,7 +95,6 @@ def test_front_and_ranks_are_the_definition(problem: Problem) -> None:
     assert pareto_front(scores, directions).tolist() == [rank == 0 for rank in expected]
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
 @given(problems(), st.lists(st.integers(0, 4), min_size=4, max_size=4))
 def test_hypervolume_counts_unit_cells(problem: Problem, reference: list[int]) -> None:
     scores, directions = problem
@@ -273,7 +271,6 @@ def test_reference_point_needs_a_finite_value_and_an_outward_margin() -> None:
         reference_point([[1.0]], ["min"], margin=-0.1)
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
 @given(problems())
 def test_dominating_points_are_the_definition(problem: Problem) -> None:
     scores, directions = problem

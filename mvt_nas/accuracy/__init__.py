@@ -1,1 +1,1 @@
-"""Accuracy: the table of trained networks, what scores are worth by it, and a surrogate that predicts with an interval."""
+"""Accuracy: the table of trained networks, the validation of proxies, and the surrogate."""

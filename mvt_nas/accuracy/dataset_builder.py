@@ -1,11 +1,12 @@
-"""``mvt-nas bench train``: many short trainings, each appended to one table as it ends.
+"""``mvt-nas bench train``: many short trainings, each appended to one table when it ends.
 
-The table is the only state. Started again, the same command trains what is not in it yet; a
-training that was interrupted goes on from its last epoch.
+The table is the only state. Started again, the same command trains the missing networks; an
+interrupted training resumes from its last epoch.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mvt_nas._threads_and_malloc import keep_freed_memory
 from mvt_nas.accuracy.design import (
@@ -29,7 +30,6 @@ from mvt_nas.accuracy.design import (
 )
 from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.accuracy.table import (
-    COMPLETE,
     AccuracyTable,
     TrainedNetwork,
     append,
@@ -39,25 +39,27 @@ from mvt_nas.accuracy.table import (
 from mvt_nas.cost.counts import count
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
-from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
+
+if TYPE_CHECKING:
+    from mvt_nas.training.short_training import ShortTrainingResult
 
 SEEDS = 3
-"""How often a network is trained whose accuracy shows the noise of training."""
+"""Number of seeds of the networks that are trained repeatedly to measure the noise."""
 
 Listener = Callable[[int, int, TrainedNetwork], None]
-"""``(done, all, the training that ended)``."""
+"""Called with the number of finished trainings, of all, and the training that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableTraining:
-    """One training that is to be done.
+    """One training to do.
 
     Attributes:
-        planned: the network.
-        seed: of the training.
+        planned: Network.
+        seed: Seed of the training.
     """
 
     planned: PlannedNetwork
@@ -66,21 +68,21 @@ class TableTraining:
 
 @dataclass(frozen=True, slots=True)
 class TableBuilder:
-    """What to train.
+    """The settings of a table of trained networks.
 
     Attributes:
-        space: from which the networks are taken.
-        data: source of the pictures.
-        protocol: how they are trained.
-        spread: networks spread over sizes.
-        matched: networks of one size.
-        published: published designs, shrunk to the size of the matched panel.
-        repeated: how many of all are trained with three seeds.
-        seed: of the choice of networks.
-        budget: MACs of the matched panel; the median of the space without.
-        most_macs: of the largest network.
-        limit: pictures per class that are read.
-        draw: over what the networks are drawn uniformly (see ``sampling.py``).
+        space: Space of the networks.
+        data: Source of the images.
+        protocol: Recipe of the trainings.
+        spread: Number of networks spread over sizes.
+        matched: Number of networks of one size.
+        published: Number of published designs, shrunk to the size of the matched subset.
+        repeated: Number of networks that are trained with three seeds.
+        seed: Seed of the choice of networks.
+        budget: MACs of the matched subset; ``None`` for the median of the space.
+        most_macs: Largest number of MACs; ``None`` for any.
+        limit: Largest number of images per class; ``None`` for any.
+        draw: Distribution of the networks (see ``design.py``).
     """
 
     space: SearchSpace
@@ -97,12 +99,12 @@ class TableBuilder:
     draw: str = CHOICES
 
     def jobs(self, num_classes: int) -> tuple[list[TableTraining], float]:
-        """Return the trainings in the order in which they are done, and the MACs of the matched panel.
+        """Return the trainings in order, and the MACs of the matched subset.
 
-        Three quarters of the networks come first, then the further seeds of some of them, then the
-            rest: an early end has of all.
+        Three quarters of the networks come first, then further seeds of some of them, then the
+        rest, so that a table that is stopped early has some of each.
         """
-        found, budget = plan_networks(
+        planned, budget = plan_networks(
             self.space,
             spread=self.spread,
             matched=self.matched,
@@ -112,35 +114,31 @@ class TableBuilder:
             most_macs=self.most_macs,
             draw=self.draw,
         )
-        trained = [
-            PlannedNetwork(one.panel, one.title, as_trained(one.architecture, self.protocol))
-            for one in found
+        adapted = [
+            dataclasses.replace(
+                network, architecture=as_trained(network.architecture, self.protocol)
+            )
+            for network in planned
         ]
-        trained += self._published(budget, num_classes)
-        networks = _alternating(_different(trained))
+        adapted += self._published(budget, num_classes)
+        networks = _alternate_subsets(_without_duplicates(adapted))
         first = networks[: -(-3 * len(networks) // 4)]
-        again = [
-            TableTraining(one, seed)
-            for seed in range(1, SEEDS)
-            for one in repeats(first, self.repeated)
-        ]
-        return [
-            *(TableTraining(one, 0) for one in first),
-            *again,
-            *(TableTraining(one, 0) for one in networks[len(first) :]),
-        ], budget
+        trainings = [TableTraining(network, 0) for network in first]
+        for seed in range(1, SEEDS):
+            trainings += [TableTraining(network, seed) for network in repeats(first, self.repeated)]
+        trainings += [TableTraining(network, 0) for network in networks[len(first) :]]
+        return trainings, budget
 
     def _published(self, budget: float, num_classes: int) -> list[PlannedNetwork]:
         names = published_names()
+        # Evenly spread over the list, which has the families one after the other.
         chosen = [names[index * len(names) // self.published] for index in range(self.published)]
-        return [
-            PlannedNetwork(
-                PUBLISHED,
-                name,
-                scaled_down(as_trained(zoo(name), self.protocol), budget, num_classes=num_classes),
-            )
-            for name in chosen
-        ]
+        networks = []
+        for name in chosen:
+            adapted = as_trained(zoo(name), self.protocol)
+            shrunk = scaled_down(adapted, budget, num_classes=num_classes)
+            networks.append(PlannedNetwork(PUBLISHED, name, shrunk))
+        return networks
 
 
 def build_table(
@@ -152,19 +150,19 @@ def build_table(
     most: int | None = None,
     listener: Listener | None = None,
 ) -> AccuracyTable:
-    """Return the table after training what is missing in it.
+    """Train the networks that are missing in a table; return the table.
 
     Args:
-        benchmark: what to train.
-        path: of the table; made where there is none.
-        workers: trainings at a time, each on one thread.
+        benchmark: Settings of the table.
+        path: File of the table; made if there is none.
+        workers: Number of trainings at a time, each on one thread.
         device: ``auto``, ``cpu`` or ``cuda``.
-        most: trainings to do now; all without.
-        listener: is told each training that ends.
+        most: Number of trainings to do now; ``None`` for all.
+        listener: Called after each training.
 
     Raises:
         AccuracyError: the table belongs to another benchmark.
-        DataError: the pictures cannot be used.
+        DataError: the images cannot be used.
     """
     images = load_images(
         benchmark.data,
@@ -176,17 +174,15 @@ def build_table(
     jobs, budget = benchmark.jobs(num_classes)
     head = _head(benchmark, num_classes, images.fingerprint, budget)
     _prepare(path, head)
-    done = {(one.key, one.seed) for one in read_table(path).trainings}
-    missing = [job for job in jobs if (job.planned.architecture.key, job.seed) not in done][:most]
-    finished = len(jobs) - len(
-        [job for job in jobs if (job.planned.architecture.key, job.seed) not in done]
-    )
-    with closing(_run(benchmark, missing, path, workers, device)) as endings:
-        for ended in endings:
-            append(path, ended)
+    done = {(training.key, training.seed) for training in read_table(path).trainings}
+    missing = [job for job in jobs if (job.planned.architecture.key, job.seed) not in done]
+    finished = len(jobs) - len(missing)
+    with closing(_train_all(benchmark, missing[:most], path, workers, device)) as trainings:
+        for training in trainings:
+            append(path, training)
             finished += 1
             if listener:
-                listener(finished, len(jobs), ended)
+                listener(finished, len(jobs), training)
     return read_table(path)
 
 
@@ -213,37 +209,38 @@ def _prepare(path: Path, head: dict[str, Any]) -> None:
     if not path.exists():
         start_table(path, head)
         return
-    there = read_table(path).head
-    different = [name for name in _DECISIVE if there.get(name) != head[name]]
-    if different:
-        name = different[0]
-        raise AccuracyError(
-            f"{path}: {name} is {there.get(name)} there, {head[name]} here; accuracies of both"
-            " cannot be compared"
-        )
+    existing = read_table(path).head
+    for name in _DECISIVE:
+        if existing.get(name) != head[name]:
+            raise AccuracyError(
+                f"{path}: {name} is {existing.get(name)} there, {head[name]} here; accuracies of"
+                " both cannot be compared"
+            )
 
 
-def _different(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
-    """Return the networks without those that were made equal by the protocol or by shrinking."""
-    found: dict[str, PlannedNetwork] = {}
-    for one in planned:
-        found.setdefault(one.architecture.key, one)
-    return list(found.values())
+def _without_duplicates(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
+    """Return the networks without those that the protocol or shrinking has made equal."""
+    by_key: dict[str, PlannedNetwork] = {}
+    for network in planned:
+        by_key.setdefault(network.architecture.key, network)
+    return list(by_key.values())
 
 
-def _alternating(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
-    """Return the networks with the panels mixed in proportion, so that an early end leaves some of each."""
-    places = []
-    for panel in dict.fromkeys(one.panel for one in planned):
-        members = [one for one in planned if one.panel == panel]
-        places += [((place + 0.5) / len(members), one) for place, one in enumerate(members)]
-    return [one for _, one in sorted(places, key=lambda entry: entry[0])]
+def _alternate_subsets(planned: Sequence[PlannedNetwork]) -> list[PlannedNetwork]:
+    """Return the networks with the subsets mixed in proportion."""
+    positions = []
+    for subset in dict.fromkeys(network.subset for network in planned):
+        members = [network for network in planned if network.subset == subset]
+        # Each subset is spread evenly over 0 to 1.
+        for index, network in enumerate(members):
+            positions.append(((index + 0.5) / len(members), network))
+    return [network for _, network in sorted(positions, key=lambda entry: entry[0])]
 
 
-def _run(
+def _train_all(
     benchmark: TableBuilder, jobs: Sequence[TableTraining], path: Path, workers: int, device: str
 ) -> Generator[TrainedNetwork, None, None]:
-    """Yield the trainings as they end."""
+    """Yield the trainings in the order in which they end."""
     folder = path.with_name(f".{path.stem}.checkpoints")
     folder.mkdir(exist_ok=True)
     with _pool(max(1, min(workers, len(jobs))), str(path)) as pool:
@@ -252,18 +249,20 @@ def _run(
         while waiting or running:
             while waiting and len(running) < workers:
                 running.add(pool.submit(_train, benchmark, waiting.pop(), folder, device))
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
+            completed, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in completed:
                 yield future.result()
 
 
 @contextmanager
 def _pool(workers: int, where: str) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool whose trainings are ended at once where its block is left by an error or Ctrl-C; their checkpoints stay."""
+    """Yield a pool of training processes.
+
+    An error or Ctrl-C within the block ends them at once; their checkpoints stay.
+    """
     others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # a fork of a process that has used torch may hang
+    # A fork of a process that has used torch may hang.
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
         try:
             yield pool
@@ -280,7 +279,8 @@ def _pool(workers: int, where: str) -> Iterator[ProcessPoolExecutor]:
 def _begin() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends the pool
+    # The parent handles Ctrl-C and ends the pool.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -294,7 +294,7 @@ def _end_with_parent() -> None:
 def _train(
     benchmark: TableBuilder, job: TableTraining, folder: Path, device: str
 ) -> TrainedNetwork:
-    from mvt_nas.training.short.train import train_short
+    from mvt_nas.training.short_training import train_short
 
     images = load_images(
         benchmark.data,
@@ -304,7 +304,7 @@ def _train(
     )
     planned = job.planned
     checkpoint = folder / f"{planned.architecture.key}-{job.seed}.pt"
-    found = train_short(
+    result = train_short(
         planned.architecture,
         images,
         benchmark.protocol,
@@ -313,27 +313,29 @@ def _train(
         checkpoint=checkpoint,
     )
     checkpoint.unlink(missing_ok=True)
-    return _row(planned, job.seed, found, len(images.class_names))
+    return _row(planned, job.seed, result, len(images.class_names))
 
 
-def _row(planned: PlannedNetwork, seed: int, found: Any, num_classes: int) -> TrainedNetwork:
-    architecture: Architecture = found.architecture
+def _row(
+    planned: PlannedNetwork, seed: int, result: ShortTrainingResult, num_classes: int
+) -> TrainedNetwork:
+    architecture = result.architecture
     counts = count(architecture, num_classes=num_classes)
-    complete = found.status == COMPLETE
+    complete = result.complete
     return TrainedNetwork(
         key=architecture.key,
         title=planned.title,
-        panel=planned.panel,
+        subset=planned.subset,
         seed=seed,
-        status=found.status,
-        accuracy=round(100 * found.ema_accuracy, 4) if complete else float("nan"),
-        validation_loss=round(found.curve[-1].validation_loss, 5) if complete else float("nan"),
-        tse_ema=round(found.tse_ema, 5),
+        status=result.status,
+        accuracy=round(100 * result.ema_accuracy, 4) if complete else float("nan"),
+        validation_loss=round(result.curve[-1].validation_loss, 5) if complete else float("nan"),
+        tse_ema=round(result.tse_ema, 5),
         params=int(counts.params),
         macs=int(counts.macs),
-        seconds=round(found.seconds, 2),
-        pictures_per_second=round(found.pictures_per_s, 1),
-        hardware=", ".join(str(value) for value in found.hardware.values()),
-        curve=tuple(round(100 * epoch.ema_accuracy, 3) for epoch in found.curve),
+        seconds=round(result.seconds, 2),
+        images_per_second=round(result.images_per_s, 1),
+        hardware=", ".join(str(value) for value in result.hardware.values()),
+        curve=tuple(round(100 * record.ema_accuracy, 3) for record in result.curve),
         architecture=architecture,
     )

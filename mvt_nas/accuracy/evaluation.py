@@ -1,4 +1,4 @@
-"""``mvt-nas accuracy evaluate``: how good the surrogate is, beside counting, and how good anything could be."""
+"""Evaluation of the surrogate, compared with counting and with the best possible prediction."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import FEATURES, features
 from mvt_nas.accuracy.rank_correlation import kendall, noise_ceiling, paired_bootstrap
@@ -22,12 +21,12 @@ _LEAST_NEW = 3
 
 @dataclass(frozen=True, slots=True)
 class SurrogateEvaluation:
-    """The surrogate judged on networks that it had not seen.
+    """Evaluation of the surrogate on held-out networks.
 
     Attributes:
-        figures: see :func:`evaluate`.
-        held_out: the predictions.
-        networks: the table.
+        figures: Figures by name, see :func:`evaluate`.
+        held_out: Predictions of held-out networks.
+        networks: Networks of the table.
     """
 
     figures: dict[str, Any]
@@ -38,29 +37,40 @@ class SurrogateEvaluation:
 def evaluate(networks: DistinctNetworks, *, seed: int = 0) -> SurrogateEvaluation:
     """Return the figures of the surrogate in nested cross-validation.
 
-    They are ``n``, ``tau`` and ``tau_matched`` (in the panel of equal size), those of params, MACs
-    and the mean of their ranks, ``delta_low`` and ``delta_high`` (95 % paired bootstrap interval of
-    the difference from the best of these), the noise ceilings of both (what a perfect prediction
-    would reach against one training; ``None`` where no network was trained twice), ``mae`` in
-    percentage points, ``coverage90`` and ``coverage_n``.
+    The figures are:
+
+    - ``n``: number of networks; ``n_matched``: of those, networks of equal size;
+    - ``tau`` and ``tau_matched``: Kendall's tau of the predictions over all networks, and over
+      those of equal size;
+    - ``tau_params``, ``tau_macs`` and ``tau_params_macs``: those of the counting baselines
+      parameters, MACs, and the mean of their ranks; ``best_counting`` is the best of them;
+    - ``delta_low`` and ``delta_high``: 95 % paired bootstrap interval of the difference in tau from
+      the best baseline;
+    - ``noise_ceiling`` and ``noise_ceiling_matched``: the tau of a perfect prediction against one
+      training each; ``None`` if no network was trained twice;
+    - ``seed_sd``: standard deviation over seeds, in percentage points;
+    - ``mae``: mean absolute error in percentage points;
+    - ``coverage90``: share of the ``coverage_n`` networks whose accuracy is in the 90 % interval.
     """
-    found = cross_validate(networks, seed=seed)
+    predicted = cross_validate(networks, seed=seed)
     rng = np.random.default_rng(seed)
-    accuracy, matched = networks.accuracy, networks.in_panel(MATCHED)
+    accuracy = networks.accuracy
+    matched = networks.in_subset(MATCHED)
     counting = _counting(networks)
     best = max(counting, key=lambda name: kendall(counting[name], accuracy))
 
-    def difference(rows: NDArray[np.intp]) -> float:
-        return kendall(found.percent[rows], accuracy[rows]) - kendall(
+    def difference(rows: IndexArray) -> float:
+        return kendall(predicted.percent[rows], accuracy[rows]) - kendall(
             counting[best][rows], accuracy[rows]
         )
 
     low, high = paired_bootstrap(difference, len(networks), rng)
-    covered = (accuracy >= found.low) & (accuracy <= found.high)
+    covered = (accuracy >= predicted.low) & (accuracy <= predicted.high)
+    # The bootstrap and both ceilings draw from one generator, in this order.
     figures: dict[str, Any] = {
         "n": len(networks),
-        "tau": kendall(found.percent, accuracy),
-        "tau_matched": kendall(found.percent[matched], accuracy[matched]),
+        "tau": kendall(predicted.percent, accuracy),
+        "tau_matched": kendall(predicted.percent[matched], accuracy[matched]),
         "n_matched": len(matched),
         **{f"tau_{name}": kendall(values, accuracy) for name, values in counting.items()},
         "best_counting": best,
@@ -75,65 +85,59 @@ def evaluate(networks: DistinctNetworks, *, seed: int = 0) -> SurrogateEvaluatio
             else None
         ),
         "seed_sd": networks.seed_sd,
-        "mae": float(np.abs(found.percent - accuracy).mean()),
+        "mae": float(np.abs(predicted.percent - accuracy).mean()),
         "coverage90": float(covered.mean()),
         "coverage_n": len(covered),
     }
-    rounded = {
-        name: round(value, _DIGITS) if isinstance(value, float) else value
-        for name, value in figures.items()
-    }
-    return SurrogateEvaluation(rounded, found, networks)
+    return SurrogateEvaluation(_rounded(figures), predicted, networks)
 
 
 def evaluate_on(networks: DistinctNetworks, others: DistinctNetworks) -> dict[str, Any]:
-    """Return the figures of the surrogate that is fitted to some networks on others, without those that are among the first.
+    """Return the figures on other networks of the surrogate fitted to some networks.
 
-    They are ``n``, ``tau``, those of params, MACs and the mean of their ranks, ``mae`` in
-    percentage points, ``coverage90``.
+    Networks that are in both are left out. The figures are ``n``, ``tau`` and those of the counting
+    baselines, ``mae`` and ``coverage90``, as in :func:`evaluate`.
+
+    Args:
+        networks: Networks that the surrogate is fitted to.
+        others: Networks to evaluate it on.
 
     Raises:
         AccuracyError: fewer than three of the others are new.
     """
     known = {architecture.key for architecture in networks.architectures}
-    new = np.array(
-        [
-            place
-            for place, architecture in enumerate(others.architectures)
-            if architecture.key not in known
-        ],
-        dtype=np.intp,
-    )
+    new = np.flatnonzero([architecture.key not in known for architecture in others.architectures])
     if len(new) < _LEAST_NEW:
         raise AccuracyError(
             f"{len(new)} networks are not in the table that the surrogate is fitted to; at least"
             f" {_LEAST_NEW} are needed"
         )
-    found = Surrogate(networks).predict([others.architectures[place] for place in new])
+    predicted = Surrogate(networks).predict([others.architectures[row] for row in new])
     accuracy = others.accuracy[new]
-    figures = {
-        "n": len(new),
-        "tau": kendall(found.percent, accuracy),
-        **{
-            f"tau_{name}": kendall(values[new], accuracy)
-            for name, values in _counting(others).items()
-        },
-        "mae": float(np.abs(found.percent - accuracy).mean()),
-        "coverage90": float(((accuracy >= found.low) & (accuracy <= found.high)).mean()),
-    }
+    covered = (accuracy >= predicted.low) & (accuracy <= predicted.high)
+    counting = _counting(others)
+    return _rounded(
+        {
+            "n": len(new),
+            "tau": kendall(predicted.percent, accuracy),
+            **{f"tau_{name}": kendall(values[new], accuracy) for name, values in counting.items()},
+            "mae": float(np.abs(predicted.percent - accuracy).mean()),
+            "coverage90": float(covered.mean()),
+        }
+    )
+
+
+def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
     return {
         name: round(value, _DIGITS) if isinstance(value, float) else value
         for name, value in figures.items()
     }
 
 
-def _ceiling(accuracy: FloatArray, seed_sd: float, rng: np.random.Generator) -> float | None:
-    return noise_ceiling(accuracy, seed_sd, rng) if seed_sd and len(accuracy) > 2 else None
-
-
 def _counting(networks: DistinctNetworks) -> dict[str, FloatArray]:
+    """Return the counting baselines: parameters, MACs, and the sum of their ranks, (n,) each."""
     from scipy.stats import rankdata
 
-    table = features(networks.architectures, num_classes=networks.num_classes)
-    params, macs = (table[:, FEATURES.index(name)] for name in ("log params", "log macs"))
+    values = features(networks.architectures, num_classes=networks.num_classes)
+    params, macs = (values[:, FEATURES.index(name)] for name in ("log params", "log macs"))
     return {"params": params, "macs": macs, "params_macs": rankdata(params) + rankdata(macs)}

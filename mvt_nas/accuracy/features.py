@@ -1,7 +1,7 @@
-"""What the surrogate knows of a network: sums over its kernels, and their logarithms and shares.
+"""Input features of the surrogate: sums over a network's kernels, their logarithms and ratios.
 
-Every feature is a fold over the lowering. So it is the same for one architecture and for a hundred
-thousand rows of a cost table, is defined for every space, and equal networks have equal features
+Every feature is a reduction over the lowered network. So it is the same for one architecture and
+for 100,000 rows of a cost table, is defined for every space, and equal networks have equal features
 whatever space they come from.
 """
 
@@ -21,7 +21,7 @@ from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
 
-# Each is a sum over the kernels for which the condition holds.
+# Each is the sum of a value over the kernels that satisfy a condition: name -> (value, condition).
 _SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
     "params": (lambda op: op.params, lambda op: True),
     "macs": (lambda op: op.macs, lambda op: True),
@@ -75,7 +75,7 @@ _SUMS: dict[str, tuple[Callable[[Op], Size], Callable[[Op], bool]]] = {
 }
 
 LOGARITHMS = ("params", "macs", "macs between channels", "layers", "outputs")
-"""Sums of which the logarithm is a feature."""
+"""Sums whose logarithm is a feature."""
 
 MEANS = {
     "macs of pointwise convolutions": "macs",
@@ -85,10 +85,10 @@ MEANS = {
     "expansions": "mixing convolutions",
     "squeezes": "mixing convolutions",
 }
-"""Sums of which the ratio to another sum is a feature."""
+"""Sums whose ratio to another sum is a feature."""
 
 PLAIN = ("log channels of the stem",)
-"""Sums that are features as they are."""
+"""Sums that are features without a transformation."""
 
 FEATURES = (
     *(f"log {name}" for name in LOGARITHMS),
@@ -96,7 +96,7 @@ FEATURES = (
     *PLAIN,
     *(name for name in _SUMS if name not in (*LOGARITHMS, *MEANS, *PLAIN)),
 )
-"""The names of the features; what is no logarithm, mean or plain sum is log(1 + sum)."""
+"""Names of the features; all that are no logarithm, mean or plain sum are log(1 + sum)."""
 
 
 def _spatial(op: Op) -> bool:
@@ -116,12 +116,12 @@ def _positive(value: Size) -> Size:
 
 
 def folds() -> list[KernelCost]:
-    """Return the sums as folds, for cost tables."""
+    """Return the sums as reductions for cost tables."""
     return [KernelCost(f"feature: {name}", partial(_sum, name)) for name in _SUMS]
 
 
 def features(architectures: Sequence[Architecture], *, num_classes: int) -> FloatArray:
-    """Return the features of architectures at their own resolution, (n, features)."""
+    """Return the features (n, features) of architectures at their own resolution."""
     graphs = [lower(architecture, num_classes=num_classes) for architecture in architectures]
     return _features(
         {name: np.array([float(_sum(name, graph)) for graph in graphs]) for name in _SUMS}
@@ -129,19 +129,19 @@ def features(architectures: Sequence[Architecture], *, num_classes: int) -> Floa
 
 
 class FeatureTable:
-    """The features of encoded architectures of a space at their own resolution, 100,000 and more a second.
+    """Features of encoded architectures at their own resolution, over 100,000 per second.
 
     Args:
-        space: whose rows are given; see ``accuracy/predicted.py`` for one that is trained otherwise
-            than it is searched.
-        num_classes: outputs of the classifier.
+        space: Space of the rows; see ``accuracy/predicted.py`` for a space that is trained at
+            another resolution than it is searched.
+        num_classes: Number of outputs of the classifier.
     """
 
     def __init__(self, space: SearchSpace, *, num_classes: int) -> None:
         self._table = CostTable(space, num_classes=num_classes, kernel_costs=folds())
 
     def features(self, rows: ArrayLike) -> FloatArray:
-        """Return the features of rows, (n, dimensions) to (n, features)."""
+        """Return the features (n, features) of rows (n, dimensions)."""
         costs = self._table.costs(rows)
         return _features(
             {name: np.asarray(costs[f"feature: {name}"], dtype=float) for name in _SUMS}

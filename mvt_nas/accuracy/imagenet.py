@@ -1,9 +1,9 @@
-"""What top-1 accuracy a network of this family might have on ImageNet, from the 19 published models alone.
+"""Estimate of a network's top-1 accuracy on ImageNet, fitted to the 19 published models.
 
 Nineteen points allow few coefficients: a quadratic in the logarithm of parameters, a line in the
 logarithm of MACs, and a constant per family. The estimate holds for the published recipes (300
-epochs and more) and says nothing about any other data set. Its error is stated with it, measured by
-leaving models out.
+epochs and more) and says nothing about any other dataset. It is reported with its error, measured
+by leaving models out.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class ImageNetEstimate:
     """An estimate in percent.
 
     Attributes:
-        percent: top-1 accuracy on ImageNet-1k at the network's resolution.
-        error: mean absolute error over the published models in percentage points: one left out at a
-            time for one of them, a whole family left out for any other network, which belongs to
-            none.
-        inside: whether parameters and MACs lie between those of the published models.
+        percent: Top-1 accuracy on ImageNet-1k at the network's resolution.
+        error: Mean absolute error over the published models, in percentage points: with one model
+            left out at a time for a published model, with a whole family left out for any other
+            network, which belongs to no family.
+        inside: Whether parameters and MACs are in the range of the published models.
     """
 
     percent: float
@@ -48,15 +48,14 @@ class ImageNetEstimate:
 
 @dataclass(frozen=True, slots=True)
 class ImageNetErrors:
-    """How far the estimate is off.
+    """Errors of the estimate in cross-validation over the published models.
 
     Attributes:
-        leave_one_out: mean absolute error in percentage points.
-        tau: Kendall's tau of the estimates of models that were left out.
-        tau_params: that of the number of parameters.
-        leave_family_out: mean absolute error of each family's models where the whole family is left
-            out.
-        leave_size_out: the same where all models of about one size are left out.
+        leave_one_out: Mean absolute error with one model left out, in percentage points.
+        tau: Kendall's tau of the estimates of left-out models.
+        tau_params: Kendall's tau of the number of parameters.
+        leave_family_out: Mean absolute error of each family with the whole family left out.
+        leave_size_out: Mean absolute error with all models of about one size left out.
     """
 
     leave_one_out: float
@@ -67,7 +66,7 @@ class ImageNetErrors:
 
     @property
     def other_family(self) -> float:
-        """What to expect of a network that belongs to no published family: the mean of the families' errors."""
+        """Expected error for a network of no published family: the mean of the families' errors."""
         return float(np.mean(list(self.leave_family_out.values())))
 
 
@@ -94,16 +93,16 @@ def imagenet_top1_of_rows(
     """Return the estimates for encoded architectures in percent, (n,).
 
     Args:
-        space: whose rows they are.
-        rows: (n, dimensions).
-        params: with 1000 classes, (n,).
-        macs: likewise.
+        space: Space of the rows.
+        rows: Encoded architectures (n, dimensions).
+        params: Parameters with 1000 classes, (n,).
+        macs: MACs with 1000 classes, (n,).
     """
     return _fitted()(np.column_stack([np.log(params), np.log(macs), *_shares(space, rows)]))
 
 
 def _shares(space: SearchSpace, rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Return the shares of the blocks that attend separably, and that fuse local features, (n,) each."""
+    """Return the shares of blocks with separable attention and with local fusion, (n,) each."""
     columns = Columns(space.plan, rows)
     blocks, separable, local = (np.zeros(len(rows)) for _ in range(3))
     for number in range(1, space.plan.stages + 1):
@@ -124,8 +123,7 @@ def imagenet_errors() -> ImageNetErrors:
     """Return the errors of the estimate on published models that it was not fitted to."""
     models, top1 = _published()
     features = _published_features()
-    everyone = np.arange(len(models))
-    alone = _left_out(features, top1, [np.array([index]) for index in everyone])
+    alone = _left_out(features, top1, [np.array([index]) for index in range(len(models))])
     families = np.array([_family(name) for name in published_names()])
     by_family = {name: np.flatnonzero(families == name) for name in dict.fromkeys(families)}
     sizes = np.array_split(np.argsort(features[:, 0]), 5)
@@ -143,8 +141,9 @@ def imagenet_errors() -> ImageNetErrors:
 
 @cache
 def _published() -> tuple[list[Architecture], FloatArray]:
-    found = [published(name) for name in published_names()]
-    return [one.architecture for one in found], np.array([one.imagenet_top1 for one in found])
+    models = [published(name) for name in published_names()]
+    top1 = np.array([model.imagenet_top1 for model in models])
+    return [model.architecture for model in models], top1
 
 
 @cache
@@ -165,7 +164,7 @@ def _family(name: str) -> str:
 
 
 def _features(architectures: Sequence[Architecture]) -> FloatArray:
-    """Return log-params, log-MACs, and the shares of blocks of each kind, (n, columns)."""
+    """Return log-params, log-MACs, and the shares of blocks of both kinds, (n, 4)."""
     rows = []
     for architecture in architectures:
         counts = count(architecture)
@@ -185,7 +184,7 @@ def _features(architectures: Sequence[Architecture]) -> FloatArray:
 
 
 def _fit(features: FloatArray, top1: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """Return the fitted function of features, (n, columns) to percent, (n,)."""
+    """Return the fitted function from features (n, columns) to percent (n,)."""
     centre, scale = features[:, :2].mean(axis=0), features[:, :2].std(axis=0)
 
     def design(rows: FloatArray) -> FloatArray:
@@ -195,10 +194,10 @@ def _fit(features: FloatArray, top1: FloatArray) -> Callable[[FloatArray], Float
         )
 
     columns = design(features)
+    # Ridge regression by the normal equations; the constant is not penalised.
     penalty = _RIDGE * np.diag([0.0, *np.ones(columns.shape[1] - 1)])
     solution = np.linalg.solve(columns.T @ columns + penalty, columns.T @ top1)
-    # Column by column: the last digit of a product of matrices may depend on how many rows there
-    # are.
+    # Summed column by column: the last digit of a matrix product may depend on the number of rows.
     return lambda rows: np.clip(
         np.sum(design(rows).T * solution[:, None], axis=0), 0.0, 100.0
     ).round(_DIGITS)
@@ -207,7 +206,7 @@ def _fit(features: FloatArray, top1: FloatArray) -> Callable[[FloatArray], Float
 def _left_out(
     features: FloatArray, top1: FloatArray, parts: Sequence[NDArray[np.intp]]
 ) -> FloatArray:
-    """Return the estimates of the models in each part by a fit to all others; NaN for models in no part."""
+    """Return the estimates of the models in each part, fitted to all others; NaN elsewhere."""
     result = np.full(len(top1), np.nan)
     for part in parts:
         rest = np.setdiff1d(np.arange(len(top1)), part)

@@ -1,29 +1,27 @@
-"""A picture of a score beside the accuracy of the networks it was judged by."""
+"""Plot of a proxy against the accuracy of trained networks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mvt_nas.accuracy.proxy_validation import ProxyVerdict
+from mvt_nas._typing import FloatArray
+from mvt_nas.accuracy.proxy_validation import ProxyValidation
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
 
-# Distinguishable by the colour-blind (Okabe and Ito), and by shape.
+# Colours that the colour-blind can distinguish (Okabe and Ito), and different markers.
 _STYLES = {"spread": ("#0072B2", "o"), "matched": ("#E69F00", "s"), "published": ("#009E73", "^")}
 
 
 def draw(
-    verdict: ProxyVerdict, values: NDArray[np.float64], networks: DistinctNetworks, path: Path
+    validation: ProxyValidation, values: FloatArray, networks: DistinctNetworks, path: Path
 ) -> None:
-    """Write the picture of one score.
+    """Write the plot of one proxy.
 
     Args:
-        verdict: on it.
-        values: its scores, (seeds, n); the mean is drawn.
-        networks: of the table.
-        path: of the PNG file.
+        validation: Validation of the proxy.
+        values: Scores (seeds, n); their mean over the seeds is plotted.
+        networks: Networks of the table.
+        path: Path of the PNG file.
     """
     import matplotlib
 
@@ -31,8 +29,8 @@ def draw(
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
-    for panel, (colour, marker) in _STYLES.items():
-        rows = networks.in_panel(panel)
+    for subset, (colour, marker) in _STYLES.items():
+        rows = networks.in_subset(subset)
         if len(rows):
             axes.plot(
                 values[:, rows].mean(axis=0),
@@ -40,13 +38,14 @@ def draw(
                 marker,
                 color=colour,
                 markersize=5,
-                label=panel,
+                label=subset,
             )
-    matched = "" if verdict.tau_matched is None else f", {verdict.tau_matched:.2f} at one size"
-    axes.set_title(
-        f"{verdict.proxy}: tau {verdict.tau:.2f}{matched}; {verdict.verdict}", fontsize="medium"
+    matched = (
+        "" if validation.tau_matched is None else f", {validation.tau_matched:.2f} at equal size"
     )
-    axes.set(xlabel=f"{verdict.proxy} (better to the right)", ylabel="trained accuracy, %")
+    title = f"{validation.proxy}: tau {validation.tau:.2f}{matched}; {validation.verdict}"
+    axes.set_title(title, fontsize="medium")
+    axes.set(xlabel=f"{validation.proxy} (better to the right)", ylabel="trained accuracy, %")
     axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

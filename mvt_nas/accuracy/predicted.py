@@ -1,10 +1,8 @@
-"""The features of a space's architectures as a protocol would train them: on its small pictures, with strides and patches to match.
+"""Predicted accuracy of a space's architectures, as a table's protocol would train them.
 
-Which strides change depends on all of them together; so rows are grouped by their strides, and each
-group has a table of its own.
-
-The surrogate for the rows of a space: accuracy, its interval, and how far beyond the trained
-networks a row is.
+A protocol trains on small images, with strides and patches adapted to them. Which strides change
+depends on all of them together, so rows are grouped by their strides, and each group has its own
+feature table.
 """
 
 from __future__ import annotations
@@ -21,19 +19,23 @@ from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.metrics.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
 from mvt_nas.space.columns import Columns
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.small_images import strides_and_patches
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import strides_and_patches
 
 Strides = tuple[int, ...]
+"""Stride of each stage."""
+
+# Rows per call of the surrogate: the regression's matrices have a column per trained network.
+_CHUNK = 20_000
 
 
 class SpaceAsTrained:
-    """The features of encoded architectures under a protocol, 100,000 and more a second.
+    """Features of encoded architectures under a protocol, over 100,000 per second.
 
     Args:
-        space: that is searched, at whatever resolution.
-        protocol: by which its networks would be trained.
-        num_classes: outputs of the classifier.
+        space: Space that is searched, at any resolution.
+        protocol: Protocol that would train its networks.
+        num_classes: Number of outputs of the classifier.
     """
 
     def __init__(self, space: SearchSpace, protocol: ShortRecipe, *, num_classes: int) -> None:
@@ -43,7 +45,7 @@ class SpaceAsTrained:
         self._tables: dict[Strides, FeatureTable] = {}
 
     def features(self, rows: ArrayLike) -> FloatArray:
-        """Return the features of rows, (n, dimensions) to (n, features)."""
+        """Return the features (n, features) of rows (n, dimensions)."""
         array = self._space.checked(rows)
         result = np.empty((len(array), len(FEATURES)))
         strides, groups = np.unique(self._strides(array), axis=0, return_inverse=True)
@@ -53,7 +55,7 @@ class SpaceAsTrained:
         return result
 
     def space(self, strides: Strides) -> SearchSpace:
-        """Return the space whose rows with these strides stand for the networks as they are trained."""
+        """Return the space in which rows with these strides are the networks as trained."""
         pixels = self._protocol.pixels
         constants: dict[str, Value] = {"resolution_px": pixels}
         if not self._protocol.small_images:
@@ -80,24 +82,21 @@ class SpaceAsTrained:
         return self._tables[strides]
 
 
-_CHUNK = 20_000  # the regression's matrices have a column per trained network
-
-
 class PredictedAccuracy:
-    """Predicts what the protocol of a table would make of the architectures of a space.
+    """Predicts the accuracy of a space's architectures under the protocol of a table.
 
     Args:
-        table: of trained networks.
-        space: that is searched, at whatever resolution.
-        surrogate: that of the table.
+        table: Table of trained networks.
+        space: Space that is searched, at any resolution.
+        surrogate: Surrogate of the table.
     """
 
     def __init__(self, table: AccuracyTable, space: SearchSpace, surrogate: Surrogate) -> None:
         self._surrogate = surrogate
         self._space = SpaceAsTrained(space, protocol_of(table), num_classes=table.num_classes)
 
-    def of(self, rows: ArrayLike) -> dict[str, NDArray[np.float64]]:
-        """Return by name what is predicted of rows, (n, dimensions); each (n,)."""
+    def of(self, rows: ArrayLike) -> dict[str, FloatArray]:
+        """Return the predicted metrics of rows (n, dimensions) by name, (n,) each."""
         array = np.asarray(rows)
         parts = [
             self._of(array[start : start + _CHUNK])
@@ -105,12 +104,12 @@ class PredictedAccuracy:
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _of(self, rows: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
+    def _of(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
         return by_name(self._surrogate.predict_features(self._space.features(rows)))
 
 
-def by_name(found: AccuracyEstimates) -> dict[str, NDArray[np.float64]]:
-    """Return estimates by the names of their metrics, each (n,)."""
+def by_name(found: AccuracyEstimates) -> dict[str, FloatArray]:
+    """Return estimates by the names of their metrics, (n,) each."""
     return {
         ACCURACY: found.percent,
         ACCURACY_LOW: found.low,

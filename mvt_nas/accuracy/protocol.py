@@ -1,4 +1,4 @@
-"""A table's protocol, and architectures as they are under it."""
+"""Protocol of an accuracy table, and architectures adapted to it."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ from dataclasses import replace
 
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.small_images import for_small_images
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import for_small_images
 
 
 def protocol_of(table: AccuracyTable) -> ShortRecipe:
-    """Return the protocol by which a table's networks were trained.
+    """Return the protocol that trained a table's networks.
 
     Raises:
-        TrainingError: the table's head holds none.
+        TrainingError: the table's head has none.
     """
     return ShortRecipe.from_dict(table.head.get("protocol"), f"{table.where}: protocol")
 
 
 def at_protocol(architecture: Architecture, table: AccuracyTable) -> Architecture:
-    """Return an architecture as it would be trained for a table: at its resolution, strides and patches to match."""
+    """Return an architecture as a table's protocol trains it, see :func:`as_trained`."""
     return as_trained(architecture, protocol_of(table))
 
 
 def as_trained(architecture: Architecture, protocol: ShortRecipe) -> Architecture:
-    """Return an architecture as a protocol trains it."""
+    """Return an architecture as a protocol trains it: at its resolution, with adapted strides."""
     if protocol.small_images:
         return for_small_images(architecture, protocol.pixels)
     return replace(architecture, resolution_px=protocol.pixels)
 
 
-def default_protocol(pictures: int) -> ShortRecipe:
-    """Return the default protocol for so many pictures: where they are fewer than it asks for, a fifth of them judge."""
+def default_protocol(images: int) -> ShortRecipe:
+    """Return the default protocol for a number of images.
+
+    If there are fewer images than it needs, a fifth of them are for validation.
+    """
     default = ShortRecipe()
-    if pictures >= default.train_images + default.validation_images:
+    if images >= default.train_images + default.validation_images:
         return default
-    validation = max(1, pictures // 5)
-    return replace(default, train_images=pictures - validation, validation_images=validation)
+    validation = max(1, images // 5)
+    return replace(default, train_images=images - validation, validation_images=validation)

@@ -1,21 +1,19 @@
-"""What the surrogate of a table is worth, found out once per table: a search that uses it says so every time.
+"""Quality of the surrogate of a table, measured once per table and printed by every search.
 
-Nested cross-validation takes some ten seconds. Its figures lie beside a table that ships
-(``NAME.quality.json``), and for any other in ``~/.cache/mvt-nas/quality``; they count only for
-exactly the table that they were found on.
+Nested cross-validation takes about ten seconds. Its figures are stored next to a table that ships
+(``NAME.quality.json``), and for any other table in ``~/.cache/mvt-nas/quality``. They are valid
+only for exactly the table that they were measured on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas._io import cache_home
+from mvt_nas._io import cache_home, content_hash, write_text
 from mvt_nas.accuracy.regressors import RECIPES, RegressorSpec
 from mvt_nas.accuracy.table import AccuracyTable, read_table
 from mvt_nas.errors import AccuracyError
@@ -24,18 +22,18 @@ if TYPE_CHECKING:
     from mvt_nas.accuracy.surrogate import Surrogate
     from mvt_nas.accuracy.trained_networks import DistinctNetworks
 
-_VERSION = 1  # of the surrogate: a change makes older figures useless
+# Version of the surrogate: a change makes older figures useless.
+_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SurrogateQuality:
-    """What is known of the surrogate of a table.
+    """Quality of the surrogate of a table.
 
     Attributes:
-        recipe: name of the regression that cross-validation over the whole table chooses.
-        figures: see :func:`mvt_nas.accuracy.evaluation.evaluate`.
-        stretch: of the regression's intervals; ``None`` where an earlier version has found out the
-            rest.
+        recipe: Name of the regressor that cross-validation over the whole table selects.
+        figures: Figures by name, see :func:`mvt_nas.accuracy.evaluation.evaluate`.
+        stretch: Factor of the regressor's intervals; ``None`` in files of an earlier version.
     """
 
     recipe: str
@@ -43,16 +41,16 @@ class SurrogateQuality:
     stretch: float | None = None
 
     def regression(self) -> RegressorSpec:
-        """Return the regression of that name."""
+        """Return the selected regressor."""
         return next(recipe for recipe in RECIPES if recipe.name == self.recipe)
 
     def surrogate(self, table: AccuracyTable) -> Surrogate:
-        """Return the surrogate of the table that this was found out about; choosing and stretching need not be done again."""
+        """Return the surrogate of the table, without selecting and stretching again."""
         from mvt_nas.accuracy.surrogate import Surrogate
 
         return Surrogate(table.networks(), self.regression(), self.stretch)
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """Return the figures as one sentence."""
         figures = self.figures
         matched = (
@@ -79,30 +77,31 @@ def table_hash(path: Path) -> str:
         AccuracyError: it cannot be read.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return content_hash(path.read_bytes())
     except OSError as error:
         raise AccuracyError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def quality(path: Path) -> SurrogateQuality:
-    """Return what the surrogate of a table is worth: as it was found out before, else by nested cross-validation.
+    """Return the quality of a table's surrogate, stored or measured by nested cross-validation.
 
     Raises:
         AccuracyError: the table cannot be read, or is too small.
     """
     digest = table_hash(path)
-    for place in (quality_file(path), _kept(digest)):
-        found = _read(place, digest)
+    for file in (quality_file(path), _cache_file(digest)):
+        found = _read(file, digest)
         if found is not None:
             return found
     found = measure_quality(read_table(path))
-    with suppress(OSError):
-        write_quality(found, digest, _kept(digest))
+    # Without a cache it is measured again the next time.
+    with suppress(AccuracyError):
+        write_quality(found, digest, _cache_file(digest))
     return found
 
 
 def measure_quality(table: AccuracyTable) -> SurrogateQuality:
-    """Return what the surrogate of a table is worth by nested cross-validation."""
+    """Return the quality of a table's surrogate by nested cross-validation."""
     from mvt_nas.accuracy.evaluation import evaluate
 
     networks = table.networks()
@@ -110,28 +109,28 @@ def measure_quality(table: AccuracyTable) -> SurrogateQuality:
 
 
 def surrogate_quality(networks: DistinctNetworks, figures: dict[str, Any]) -> SurrogateQuality:
-    """Return what is known of the surrogate of networks whose figures are these."""
+    """Return the quality of the surrogate of networks, given its figures."""
     from mvt_nas.accuracy.surrogate import Surrogate
 
-    found = Surrogate(networks)
-    return SurrogateQuality(found.recipe.name, figures, found.stretch)
+    surrogate = Surrogate(networks)
+    return SurrogateQuality(surrogate.recipe.name, figures, surrogate.stretch)
 
 
 def cache_quality(found: SurrogateQuality, path: Path) -> None:
-    """Write what was found out about a table beside it.
+    """Write the quality of a table's surrogate next to the table.
 
     Raises:
         AccuracyError: it cannot be written.
     """
-    try:
-        write_quality(found, table_hash(path), quality_file(path))
-    except OSError as error:
-        raise AccuracyError(f"{quality_file(path)}: cannot be written ({error.strerror})") from None
+    write_quality(found, table_hash(path), quality_file(path))
 
 
 def write_quality(found: SurrogateQuality, digest: str, path: Path) -> None:
-    """Write what was found out about the table with this content hash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the quality of the surrogate of the table with a content hash.
+
+    Raises:
+        AccuracyError: the file cannot be written.
+    """
     content = {
         "version": _VERSION,
         "table": digest,
@@ -139,17 +138,15 @@ def write_quality(found: SurrogateQuality, digest: str, path: Path) -> None:
         "stretch": found.stretch,
         "figures": found.figures,
     }
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=1) + "\n", error=AccuracyError)
 
 
 def quality_file(path: Path) -> Path:
-    """Return where the figures of a table that ships lie."""
+    """Return the path of the figures next to a table."""
     return path.with_name(f"{path.stem}.quality.json")
 
 
-def _kept(digest: str) -> Path:
+def _cache_file(digest: str) -> Path:
     return cache_home("quality") / f"{digest}.json"
 
 
@@ -162,13 +159,9 @@ def _read(path: Path, digest: str) -> SurrogateQuality | None:
         found = SurrogateQuality(
             content["recipe"], dict(content["figures"]), None if stretch is None else float(stretch)
         )
-        found.regression(), found.in_words()
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        StopIteration,
-    ):  # whatever is wrong with it, it is found out again
+        # Both raise for a file with missing or invalid entries.
+        found.regression()
+        found.describe()
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):  # measured again
         return None
     return found

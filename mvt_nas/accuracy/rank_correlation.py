@@ -1,9 +1,6 @@
-"""How well one list of numbers orders another: the figures by which scores and surrogates are judged.
+"""Rank correlations and other figures that evaluate proxies, surrogates and tables.
 
-All take values that are higher for better networks; direction is the caller's business.
-
-Whether two tables order the same networks alike, such as one of short trainings and one of long
-ones.
+All of them take values that are higher for better networks; the caller takes care of the direction.
 """
 
 from __future__ import annotations
@@ -13,62 +10,65 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.errors import AccuracyError
 
+# The fewest networks that two tables have to share.
+_LEAST = 4
+
 
 def kendall(a: ArrayLike, b: ArrayLike) -> float:
-    """Return Kendall's tau-b; 0 where one of the lists is constant."""
+    """Return Kendall's tau-b; 0 if one of the lists is constant."""
     from scipy.stats import kendalltau
 
-    value = (
-        float(kendalltau(np.asarray(a), np.asarray(b)).statistic)
-        if _varies(a) and _varies(b)
-        else 0.0
-    )
+    if not (_varies(a) and _varies(b)):
+        return 0.0
+    value = float(kendalltau(np.asarray(a), np.asarray(b)).statistic)
     return value if np.isfinite(value) else 0.0
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Return Spearman's rank correlation; 0 where one of the lists is constant."""
+    """Return Spearman's rank correlation; 0 if one of the lists is constant."""
     from scipy.stats import spearmanr
 
-    return (
-        float(spearmanr(np.asarray(a), np.asarray(b)).statistic)
-        if _varies(a) and _varies(b)
-        else 0.0
-    )
+    if not (_varies(a) and _varies(b)):
+        return 0.0
+    return float(spearmanr(np.asarray(a), np.asarray(b)).statistic)
 
 
 def partial_kendall(a: ArrayLike, b: ArrayLike, given: ArrayLike) -> float:
-    """Return Kendall's tau-b of what is left of both lists when their ranks are regressed on the ranks of some controls.
+    """Return Kendall's tau-b of two lists given controls.
+
+    It is the tau of the residuals of both lists' ranks, regressed on the ranks of the controls.
 
     Args:
-        a: (n,).
-        b: (n,).
-        given: controls, (n, k).
+        a: Values (n,).
+        b: Values (n,).
+        given: Controls (n, k).
     """
     from scipy.stats import rankdata
 
     controls = np.asarray(given, dtype=float).reshape(len(np.asarray(a)), -1)
     design = np.column_stack([np.ones(len(controls)), *(rankdata(column) for column in controls.T)])
 
-    def rest(values: ArrayLike) -> FloatArray:
+    def residuals(values: ArrayLike) -> FloatArray:
         ranks = rankdata(np.asarray(values))
-        # A score that is one of the controls leaves rounding errors only, which must not be ranked.
-        left: FloatArray = np.round(
-            ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0], 8
-        )
-        return left
+        coefficients = np.linalg.lstsq(design, ranks, rcond=None)[0]
+        # Rounded: for a score that is one of the controls only rounding errors remain, which must
+        # not be ranked.
+        rounded: FloatArray = np.round(ranks - design @ coefficients, 8)
+        return rounded
 
-    return kendall(rest(a), rest(b))
+    return kendall(residuals(a), residuals(b))
 
 
 def ndcg(score: ArrayLike, truth: ArrayLike, k: int = 10) -> float:
-    """Return the normalised discounted cumulative gain of the k best by score; the gain is the rank of the truth, scaled to 0..1.
+    """Return the normalised discounted cumulative gain of the k best by score.
+
+    The gain of an entry is the rank of its true value, scaled to 0..1.
 
     Source: K. Järvelin, J. Kekäläinen, ACM TOIS 20 (2002).
     """
@@ -83,27 +83,27 @@ def ndcg(score: ArrayLike, truth: ArrayLike, k: int = 10) -> float:
 
 
 def regret(score: ArrayLike, truth: ArrayLike) -> float:
-    """Return by how much the pick of the score falls short of the best, in the unit of the truth."""
+    """Return the best true value minus that of the best entry by score, in the truth's unit."""
     values = np.asarray(truth, dtype=float)
     return float(values.max() - values[int(np.argmax(np.asarray(score)))])
 
 
 def paired_bootstrap(
-    figure: Callable[[NDArray[np.intp]], float],
+    figure: Callable[[IndexArray], float],
     n: int,
     rng: np.random.Generator,
     resamples: int = 2000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Return the percentile interval of a figure of resampled networks.
+    """Return the percentile interval of a figure over resampled networks.
 
     Args:
-        figure: of the networks with given indices, (n,); for a difference of two, both are computed
-            on the same networks.
-        n: number of networks.
-        rng: of the resampling.
-        resamples: how many.
-        level: of the interval.
+        figure: Function of the indices (n,) of the resampled networks. For a difference of two
+            figures it computes both on the same networks (paired).
+        n: Number of networks.
+        rng: Random generator of the resampling.
+        resamples: Number of resamples.
+        level: Confidence level of the interval.
     """
     values = [figure(rng.integers(0, n, n)) for _ in range(resamples)]
     tail = 100 * (1 - level) / 2
@@ -114,25 +114,25 @@ def paired_bootstrap(
 def noise_ceiling(
     truth: ArrayLike, seed_sd: float, rng: np.random.Generator, draws: int = 500
 ) -> float:
-    """Return the Kendall's tau that a perfect prediction would have with one noisy measurement of each network.
+    """Return the Kendall's tau of a perfect prediction with one noisy measurement of each network.
 
-    The measured values scatter more than the true ones: they are first shrunk to their mean by the
-        share of their variance that is
-    noise, then noise of that size is added again, and the two are compared.
+    The measured values scatter more than the true ones. So they are first shrunk towards their
+    mean, to remove the part of their variance that is noise; then noise is added again, and the two
+    are compared.
 
     Args:
-        truth: one measured value of each network, (n,).
-        seed_sd: standard deviation of a measurement over seeds, in the same unit.
-        rng: of the noise.
-        draws: how often it is simulated.
+        truth: One measured value of each network, (n,).
+        seed_sd: Standard deviation of a measurement over seeds, in the same unit.
+        rng: Random generator of the noise.
+        draws: Number of simulations.
     """
     values = np.asarray(truth, dtype=float)
-    spread = float(values.var(ddof=1))
-    share = max(spread - seed_sd**2, 0.0) / spread if spread else 0.0
+    variance = float(values.var(ddof=1))
+    # Share of the variance that is not noise; the square root of it scales the deviations.
+    share = max(variance - seed_sd**2, 0.0) / variance if variance else 0.0
     true = values.mean() + np.sqrt(share) * (values - values.mean())
-    return float(
-        np.mean([kendall(true, true + rng.normal(0, seed_sd, len(true))) for _ in range(draws)])
-    )
+    taus = [kendall(true, true + rng.normal(0, seed_sd, len(true))) for _ in range(draws)]
+    return float(np.mean(taus))
 
 
 def _varies(values: ArrayLike) -> bool:
@@ -140,19 +140,16 @@ def _varies(values: ArrayLike) -> bool:
     return bool(np.ptp(array) > 0) if len(array) else False
 
 
-_LEAST = 4
-
-
 @dataclass(frozen=True, slots=True)
 class TableAgreement:
-    """How alike two tables are, over the networks that both hold.
+    """Agreement of two accuracy tables on the networks in both.
 
     Attributes:
-        n: number of these networks.
+        n: Number of networks in both tables.
         tau: Kendall's rank correlation of their accuracies.
-        spearman: Spearman's.
-        mean: their mean accuracy in the one table, in percent.
-        other_mean: in the other.
+        spearman: Spearman's rank correlation.
+        mean: Mean accuracy in the first table, in percent.
+        other_mean: Mean accuracy in the other table, in percent.
     """
 
     n: int
@@ -162,30 +159,34 @@ class TableAgreement:
     other_mean: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the agreement as plain data."""
         return asdict(self)
 
 
 def table_agreement(table: AccuracyTable, other: AccuracyTable) -> TableAgreement:
-    """Return how alike two tables order the networks that both hold; accuracies are averaged over seeds.
+    """Return the agreement of two tables, such as one of short and one of long trainings.
+
+    Accuracies are averaged over seeds.
 
     Raises:
         AccuracyError: they share fewer than four networks.
     """
     from scipy.stats import spearmanr
 
-    there, here = table.accuracies(), other.accuracies()
-    shared = [key for key in there if key in here]
+    accuracies = table.accuracies()
+    other_accuracies = other.accuracies()
+    shared = [key for key in accuracies if key in other_accuracies]
     if len(shared) < _LEAST:
         raise AccuracyError(
             f"{other.where}: shares {len(shared)} trained networks with {table.where}; at least"
             f" {_LEAST} are needed"
         )
-    a, b = (np.array([found[key] for key in shared]) for found in (there, here))
+    a = np.array([accuracies[key] for key in shared])
+    b = np.array([other_accuracies[key] for key in shared])
     return TableAgreement(
-        len(shared),
-        kendall(a, b),
-        float(spearmanr(a, b).statistic),
-        float(a.mean()),
-        float(b.mean()),
+        n=len(shared),
+        tau=kendall(a, b),
+        spearman=float(spearmanr(a, b).statistic),
+        mean=float(a.mean()),
+        other_mean=float(b.mean()),
     )

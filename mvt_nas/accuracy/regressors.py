@@ -1,6 +1,6 @@
-"""The regressions that the surrogate chooses from: few, small, and from a well-kept library.
+"""Regressors among which the surrogate selects: a few small ones of scikit-learn.
 
-Each takes standardised features and gives a mean and a standard deviation.
+Each takes standardised features and predicts a mean and a standard deviation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mvt_nas.accuracy.features import FEATURES
 Fitted = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 """``features (n, k) -> (mean (n,), standard deviation (n,))``."""
 
+# Indices of the features that regressors use.
 COUNTS = tuple(FEATURES.index(name) for name in ("log params", "log macs"))
 SIZES = tuple(
     FEATURES.index(name) for name in ("log params", "log macs", "log layers", "log outputs")
@@ -26,12 +27,12 @@ EVERYTHING = tuple(range(len(FEATURES)))
 
 @dataclass(frozen=True, slots=True)
 class RegressorSpec:
-    """A regression on some of the features.
+    """A regressor on some of the features.
 
     Attributes:
-        name: in words.
-        columns: indices of the features that it reads.
-        fit: ``(features, target) -> fitted``.
+        name: Name of the regressor, which is stored with its figures.
+        columns: Indices of the features that it uses.
+        fit: Function of features (n, k) and target (n,) that returns the fitted regressor.
     """
 
     name: str
@@ -69,19 +70,19 @@ def _line(features: FloatArray, target: FloatArray) -> Fitted:
 
 
 def _gaussian_process(features: FloatArray, target: FloatArray) -> Fitted:
-    """A Gaussian process: a line plus a smooth function, its smoothness by the marginal likelihood."""
+    """Gaussian process: a line plus a smooth function, fitted by the marginal likelihood."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
+    # A typical distance between standardised features grows with the root of their number.
     length = np.sqrt(features.shape[1])
     smooth = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(2 * length, (0.5 * length, 100 * length))
     line = ConstantKernel(0.1, (1e-4, 1e2)) * DotProduct(1.0, "fixed")
     kernel = smooth + line + WhiteKernel(0.05, (1e-4, 1.0))
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # a length at its bound is an answer: the function is a line
+        # A length scale at its bound is a valid result: the function is a line.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model = GaussianProcessRegressor(
             kernel, normalize_y=True, n_restarts_optimizer=1, random_state=0
         ).fit(features, target)
@@ -94,7 +95,7 @@ def _gaussian_process(features: FloatArray, target: FloatArray) -> Fitted:
 
 
 def _trees(features: FloatArray, target: FloatArray) -> Fitted:
-    """Randomised trees; the standard deviation is that of their answers."""
+    """Extremely randomised trees; the standard deviation is that of their predictions."""
     from sklearn.ensemble import ExtraTreesRegressor
 
     model = ExtraTreesRegressor(n_estimators=200, min_samples_leaf=2, random_state=0).fit(
@@ -102,12 +103,14 @@ def _trees(features: FloatArray, target: FloatArray) -> Fitted:
     )
 
     def predict(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        answers = np.stack([tree.predict(x) for tree in model.estimators_])
-        return answers.mean(axis=0), np.maximum(answers.std(axis=0), 1e-6)
+        predictions = np.stack([tree.predict(x) for tree in model.estimators_])
+        # A deviation of zero would make the interval's stretch infinite.
+        return predictions.mean(axis=0), np.maximum(predictions.std(axis=0), 1e-6)
 
     return predict
 
 
+# The names are stored in files: they must not change.
 RECIPES = (
     RegressorSpec("quadratic in params and MACs", COUNTS, _quadratic),
     RegressorSpec("line in all features", EVERYTHING, _line),

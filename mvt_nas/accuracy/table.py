@@ -1,8 +1,8 @@
-"""The table of trained networks: one line per training, appended as each ends.
+"""The accuracy table: one line per training, appended when the training ends.
 
 A CSV file that any program reads; architecture and curve are JSON in their cells. ``#`` lines at
-its head hold the protocol and where the pictures came from. All trainings of a table follow one
-protocol on one split of one set of pictures, so that they can be compared.
+its head hold the protocol and the source of the images. All trainings of a table follow one
+protocol on one split of one dataset, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -39,7 +39,15 @@ COLUMNS = (
     "curve",
     "architecture",
 )
+# Attributes of a training that are not named like their columns, whose names stay so that existing
+# files can be read.
+_ATTRIBUTES = {"panel": "subset", "pictures_per_second": "images_per_second"}
+
 COMPLETE = "complete"
+"""Status of a training that went well."""
+
+# The fewest networks that a surrogate can be fitted to.
+_LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +55,26 @@ class TrainedNetwork:
     """One training.
 
     Attributes:
-        key: of the architecture.
-        title: what it was called.
-        panel: ``spread``, ``matched`` or ``published``.
-        seed: of weights, order and augmentation.
-        status: ``complete``, or what went wrong.
-        accuracy: on the validation pictures, in percent; NaN where it went wrong.
-        validation_loss: on the same.
-        tse_ema: moving average of the training loss, see ``mvt_nas.training``.
-        params: trainable parameters.
-        macs: multiply-adds of one picture.
-        seconds: of training.
-        pictures_per_second: seen in training.
-        hardware: in words.
-        curve: validation accuracy after each epoch, in percent.
-        architecture: as it was trained.
+        key: Key of the architecture.
+        title: Name of the network.
+        subset: ``spread``, ``matched`` or ``published``.
+        seed: Seed of weights, order and augmentation.
+        status: ``complete``, or the reason of the failure.
+        accuracy: Accuracy on the validation images, in percent; NaN for a failed training.
+        validation_loss: Loss on the validation images.
+        tse_ema: Moving average of the training loss, see ``mvt_nas.training``.
+        params: Number of trainable parameters.
+        macs: Multiply-adds of one image.
+        seconds: Wall time of the training, in seconds.
+        images_per_second: Training images per second.
+        hardware: Description of the hardware.
+        curve: Validation accuracy after each epoch, in percent.
+        architecture: Architecture as trained.
     """
 
     key: str
     title: str
-    panel: str
+    subset: str
     seed: int
     status: str
     accuracy: float
@@ -75,7 +83,7 @@ class TrainedNetwork:
     params: int
     macs: int
     seconds: float
-    pictures_per_second: float
+    images_per_second: float
     hardware: str
     curve: tuple[float, ...]
     architecture: Architecture
@@ -83,13 +91,13 @@ class TrainedNetwork:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyTable:
-    """Trainings that can be compared.
+    """Comparable trainings.
 
     Attributes:
-        head: what they have in common: ``protocol``, ``data``, ``num_classes``, ``space``,
-            ``budget`` of the matched panel.
-        trainings: in the order in which they ended.
-        where: the file.
+        head: What the trainings have in common: ``protocol``, ``data``, ``num_classes``, ``space``,
+            and the ``budget`` of the matched subset.
+        trainings: Trainings in the order in which they ended.
+        where: Path of the file, for messages.
     """
 
     head: Mapping[str, Any]
@@ -98,20 +106,20 @@ class AccuracyTable:
 
     @property
     def num_classes(self) -> int:
-        """Classes of the pictures."""
+        """Number of classes of the images."""
         return int(self.head["num_classes"])
 
-    def _different(self) -> list[TrainedNetwork]:
-        """Return the trainings without repetitions of one seed, which would show no noise."""
+    def _distinct(self) -> list[TrainedNetwork]:
+        """Return the trainings without repetitions of a seed, which would hide the noise."""
         found: dict[tuple[str, int], TrainedNetwork] = {}
         for training in self.trainings:
             found.setdefault((training.key, training.seed), training)
         return list(found.values())
 
     def _runs(self) -> dict[str, list[TrainedNetwork]]:
-        """Return the trainings that went well, by the key of the network."""
+        """Return the complete trainings by the key of the network."""
         runs: dict[str, list[TrainedNetwork]] = {}
-        for training in self._different():
+        for training in self._distinct():
             if training.status == COMPLETE and math.isfinite(training.accuracy):
                 runs.setdefault(training.key, []).append(training)
         return runs
@@ -119,15 +127,15 @@ class AccuracyTable:
     def accuracies(self) -> dict[str, float]:
         """Return the accuracy of each network in percent, averaged over its seeds, by key."""
         return {
-            key: float(np.mean([one.accuracy for one in members]))
+            key: float(np.mean([training.accuracy for training in members]))
             for key, members in self._runs().items()
         }
 
     def networks(self) -> DistinctNetworks:
-        """Return the networks with their accuracy averaged over seeds; trainings that went wrong are left out.
+        """Return the networks with their accuracy averaged over seeds, without failed trainings.
 
         Raises:
-            AccuracyError: fewer than eight networks were trained.
+            AccuracyError: the table has fewer than eight trained networks.
         """
         runs = self._runs()
         if len(runs) < _LEAST:
@@ -135,23 +143,19 @@ class AccuracyTable:
                 f"{self.where}: {len(runs)} trained networks are too few; at least {_LEAST}"
             )
         firsts = [members[0] for members in runs.values()]
+        by_seed = [[training.accuracy for training in members] for members in runs.values()]
         return DistinctNetworks(
-            architectures=tuple(one.architecture for one in firsts),
-            panels=tuple(one.panel for one in firsts),
-            accuracy=np.array(
-                [np.mean([one.accuracy for one in members]) for members in runs.values()]
-            ),
-            single=np.array([members[0].accuracy for members in runs.values()]),
-            seed_sd=pooled_sd([[one.accuracy for one in members] for members in runs.values()]),
+            architectures=tuple(first.architecture for first in firsts),
+            subsets=tuple(first.subset for first in firsts),
+            accuracy=np.array([np.mean(accuracies) for accuracies in by_seed]),
+            single=np.array([first.accuracy for first in firsts]),
+            seed_sd=pooled_sd(by_seed),
             num_classes=self.num_classes,
         )
 
 
-_LEAST = 8
-
-
 def read_table(path: str | Path) -> AccuracyTable:
-    """Return the table in a file; a last line that was torn is left out.
+    """Return the table in a file; an incomplete last line is left out.
 
     Raises:
         AccuracyError: it cannot be read, or a line is damaged.
@@ -164,6 +168,7 @@ def read_table(path: str | Path) -> AccuracyTable:
             f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
         ) from None
     lines = text.splitlines(keepends=True)
+    # An interrupted process may have written only a part of the last line.
     whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
     head = _head([line for line in whole if line.startswith("#")], str(file))
     rows = [line for line in whole if not line.startswith("#")]
@@ -204,14 +209,23 @@ def _training(row: Mapping[str, str]) -> TrainedNetwork:
         raise ValueError(
             f"key = {row['key']} does not belong to the architecture ({architecture.key})"
         )
-    numbers = {
-        name: float(row[name])
-        for name in ("accuracy", "validation_loss", "tse_ema", "seconds", "pictures_per_second")
-    }
-    whole = {name: int(row[name]) for name in ("seed", "params", "macs")}
-    words = {name: row[name] for name in ("key", "title", "panel", "status", "hardware")}
-    curve = tuple(float(value) for value in json.loads(row["curve"]))
-    return TrainedNetwork(**numbers, **whole, **words, curve=curve, architecture=architecture)  # type: ignore[arg-type]  # the names say which
+    return TrainedNetwork(
+        key=row["key"],
+        title=row["title"],
+        subset=row["panel"],
+        seed=int(row["seed"]),
+        status=row["status"],
+        accuracy=float(row["accuracy"]),
+        validation_loss=float(row["validation_loss"]),
+        tse_ema=float(row["tse_ema"]),
+        params=int(row["params"]),
+        macs=int(row["macs"]),
+        seconds=float(row["seconds"]),
+        images_per_second=float(row["pictures_per_second"]),
+        hardware=row["hardware"],
+        curve=tuple(float(value) for value in json.loads(row["curve"])),
+        architecture=architecture,
+    )
 
 
 def start_table(path: Path, head: Mapping[str, Any]) -> None:
@@ -222,7 +236,7 @@ def start_table(path: Path, head: Mapping[str, Any]) -> None:
 
 
 def append(path: Path, training: TrainedNetwork) -> None:
-    """Append a training with one write; a line that an interrupted one has left in part is cut off first.
+    """Append a training with one write, after cutting off an incomplete last line.
 
     Raises:
         AccuracyError: it cannot be written.
@@ -231,6 +245,7 @@ def append(path: Path, training: TrainedNetwork) -> None:
     csv.writer(buffer, lineterminator="\n").writerow([_cell(training, name) for name in COLUMNS])
     try:
         data = path.read_bytes()
+        # Up to the last line break; what an interrupted process has written after it goes.
         with open(path, "r+b") as file:
             file.truncate(data.rfind(b"\n") + 1)
             file.seek(0, io.SEEK_END)
@@ -246,4 +261,4 @@ def _cell(training: TrainedNetwork, name: str) -> object:
         return json.dumps(training.architecture.to_dict(), separators=(",", ":"))
     if name == "curve":
         return json.dumps(list(training.curve))
-    return getattr(training, name)
+    return getattr(training, _ATTRIBUTES.get(name, name))

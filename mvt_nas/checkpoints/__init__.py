@@ -1,4 +1,4 @@
-"""Weights from elsewhere: reading files safely, and the names that other projects give to the same tensors."""
+"""Weights from other projects: safe reading of files, and translation of tensor names."""
 
 from mvt_nas.checkpoints.load import load_checkpoint
 

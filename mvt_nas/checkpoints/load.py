@@ -1,8 +1,8 @@
-"""Weights into a network, whoever saved them."""
+"""Loading of checkpoints, with the tensor names of any known project."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -15,47 +15,54 @@ from mvt_nas.models.network import Backbone
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
+# Old checkpoints lack the counters of batch norm, which evaluation does not need.
 _OPTIONAL = "num_batches_tracked"
 
 Table = Mapping[str, tuple[str, ...]]
+"""For each of our names, the names in a key mapping."""
 
 
 def load_checkpoint(model: Backbone, source: Mapping[str, Tensor] | str | Path) -> str:
-    """Copy weights into ``model``, all or nothing, and return the name of the dialect that they were in.
+    """Copy weights into ``model``, all or nothing, and return the name of their key mapping.
 
-    Only names and shapes can be compared: that the weights were trained in a network of the same
-        arithmetic (heads, activations,
-    residuals) is the caller's knowledge. Data type and device of the model stay.
+    Only names and shapes can be compared. That the weights were trained in a network with the same
+    arithmetic (heads, activations, residuals) is for the caller to know. The data type and device
+    of the model stay.
 
     Args:
-        model: where the weights go.
-        source: a state dict, or a file of one (``torch.save``, or ``.safetensors``). It may be
-            wrapped under ``state_dict``, ``model_state_dict`` or ``model``, and all names may begin
-            with ``module.``.
+        model: Network that gets the weights.
+        source: State dict, or the path of a file with one (``torch.save``, or ``.safetensors``). It
+            may be wrapped under ``state_dict``, ``model_state_dict`` or ``model``, and all names
+            may begin with ``module.``.
 
     Raises:
-        CheckpointError: a file that cannot be read, names of no known dialect, too few or too many
-            of them, another shape.
+        CheckpointError: The file cannot be read, the names belong to no known key mapping, tensors
+            are missing or unexpected, or have other shapes.
     """
-    where = str(source) if isinstance(source, str | Path) else "state dict"
-    given = _tensors(read_file(Path(source)) if isinstance(source, str | Path) else source, where)
-    dialect, table = _recognise(model, given, where)
-    given = _without_aliases(given, dialect, table)
-    _check_names(given, table, f"{where}: names of {dialect}")
+    where = "state dict"
+    state: object = source
+    if isinstance(source, str | Path):
+        where = str(source)
+        state = read_file(Path(source))
+    given = _named_tensors(state, where)
+    mapping, table = _recognise(model, given, where)
+    given = _resolve_aliases(given, mapping, table)
+    _check_names(given, table, f"{where}: names of {mapping}")
     own = model.state_dict()
+    # All values are checked before the first is copied.
     staged = {
-        name: _fitting(own[name], names, given, f"{where}: {name}")
+        name: _joined(own[name], names, given, f"{where}: {name}")
         for name, names in table.items()
         if names[0] in given
     }
     with torch.no_grad():
         for name, value in staged.items():
             own[name].copy_(value)
-    return dialect
+    return mapping
 
 
-def _tensors(state: object, where: str) -> dict[str, Tensor]:
-    """Return the named tensors in ``state``, without wrapping and common prefixes."""
+def _named_tensors(state: object, where: str) -> dict[str, Tensor]:
+    """Return the named tensors in ``state``, without wrappers and common prefixes."""
     for wrapper in _WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
@@ -68,93 +75,116 @@ def _tensors(state: object, where: str) -> dict[str, Tensor]:
                 f"{where}: {name!r} is no tensor with data but {type(value).__name__}"
             )
     given = dict(state)
-    while prefix := next(
-        (prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in given)), ""
-    ):
+    # Wrappers nest, such as torch.compile around DataParallel, so prefixes may follow each other.
+    while prefix := _common_prefix(given):
         given = {name.removeprefix(prefix): value for name, value in given.items()}
     return given
 
 
+def _common_prefix(names: Collection[str]) -> str:
+    """Return the known prefix with which all names begin, or an empty string."""
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in names):
+            return prefix
+    return ""
+
+
 def _recognise(model: Backbone, given: Mapping[str, Tensor], where: str) -> tuple[str, Table]:
-    """Return the dialect that knows most of the given names, and its names for the model's tensors."""
-    tables = {dialect: translations(model, dialect) for dialect in KEY_MAPPINGS}
-    unknown = {dialect: _unknown(given, dialect, table) for dialect, table in tables.items()}
-    best = min(unknown, key=lambda dialect: len(unknown[dialect]))
+    """Return the key mapping that knows most of the given names, and its table for the model."""
+    tables = {mapping: translations(model, mapping) for mapping in KEY_MAPPINGS}
+    unknown = {mapping: _unknown(given, mapping, table) for mapping, table in tables.items()}
+    best = min(unknown, key=lambda mapping: len(unknown[mapping]))
     if 2 * len(unknown[best]) > len(given):
-        silent = [dialect for dialect, table in tables.items() if not table]
-        without = f" ({listing(silent)} cannot name this architecture)" if silent else ""
+        without_names = [mapping for mapping, table in tables.items() if not table]
+        reason = f" ({listing(without_names)} cannot name this architecture)"
         raise CheckpointError(
-            f"{where}: names not recognised, tried {listing(tables)}{without}; unexpected:"
-            f" {_some(unknown[best])}"
+            f"{where}: names not recognised, tried {listing(tables)}"
+            f"{reason if without_names else ''}; unexpected: {_shortened(unknown[best])}"
         )
     return best, tables[best]
 
 
-def _unknown(given: Mapping[str, Tensor], dialect: str, table: Table) -> list[str]:
-    known = {name for names in table.values() for name in names}
-    return [name for name in _without_aliases(given, dialect, table) if name not in known]
+def _unknown(given: Mapping[str, Tensor], mapping: str, table: Table) -> list[str]:
+    """Return the given names that a key mapping does not know."""
+    known = _known_names(table)
+    return [name for name in _resolve_aliases(given, mapping, table) if name not in known]
 
 
-def _without_aliases(given: Mapping[str, Tensor], dialect: str, table: Table) -> dict[str, Tensor]:
-    """Return the given tensors under the names of ``table``, where an alias of a name stands for one that is not given."""
-    known = {name for names in table.values() for name in names}
+def _known_names(table: Table) -> set[str]:
+    return {name for names in table.values() for name in names}
+
+
+def _resolve_aliases(given: Mapping[str, Tensor], mapping: str, table: Table) -> dict[str, Tensor]:
+    """Return the given tensors with aliases replaced by the names in ``table``.
+
+    An alias is replaced only by a name that is not given itself; else it stays, and is reported as
+    unexpected later.
+    """
+    known = _known_names(table)
+    aliases = KEY_MAPPINGS.get(mapping).aliases
     result = {name: value for name, value in given.items() if name in known}
-    for name in (name for name in given if name not in known):
-        begins = [
-            (alias, begin)
-            for alias, begin in KEY_MAPPINGS.get(dialect).aliases
-            if name.startswith(alias)
-        ]
-        standard = [begin + name.removeprefix(alias) for alias, begin in begins]
-        free = [known_as for known_as in standard if known_as in known and known_as not in result]
-        result[free[0] if free else name] = given[name]
+    for name, value in given.items():
+        if name not in known:
+            standard = _standard_name(name, aliases, known - result.keys())
+            result[standard or name] = value
     return result
 
 
+def _standard_name(
+    name: str, aliases: Iterable[tuple[str, str]], free: Collection[str]
+) -> str | None:
+    """Return the first of the ``free`` names that ``name`` is an alias of, or ``None``."""
+    for alias, prefix in aliases:
+        standard = prefix + name.removeprefix(alias)
+        if name.startswith(alias) and standard in free:
+            return standard
+    return None
+
+
 def _check_names(given: Collection[str], table: Table, where: str) -> None:
-    known = {name for names in table.values() for name in names}
-    missing = [
-        name
-        for names in table.values()
-        for name in names
-        if name not in given and not name.endswith(_OPTIONAL)
-    ]
+    """Refuse missing and unexpected names."""
+    known = _known_names(table)
+    expected = [name for names in table.values() for name in names]
+    missing = [name for name in expected if name not in given and not name.endswith(_OPTIONAL)]
     unexpected = [name for name in given if name not in known]
-    found = [
-        f"{len(names)} {what}: {_some(names)}"
-        for what, names in (("missing", missing), ("unexpected", unexpected))
+    problems = [
+        f"{len(names)} {adjective}: {_shortened(names)}"
+        for adjective, names in (("missing", missing), ("unexpected", unexpected))
         if names
     ]
-    if found:
-        raise CheckpointError(f"{where}, but {'; '.join(found)}")
+    if problems:
+        raise CheckpointError(f"{where}, but {'; '.join(problems)}")
 
 
-def _fitting(
-    own: Tensor, names: tuple[str, ...], given: Mapping[str, Tensor], where: str
-) -> Tensor:
-    """Return the given value of one tensor of the model, joined along the first axis where the dialect splits it."""
+def _joined(own: Tensor, names: tuple[str, ...], given: Mapping[str, Tensor], where: str) -> Tensor:
+    """Return the value of one tensor of the model, in its data type and on its device.
+
+    Parts are joined along the first axis where the key mapping splits the tensor.
+    """
     if own.is_meta:
         raise CheckpointError(
             f"{where} is on the meta device, which holds no weights; build the model on another"
         )
     shapes = [part.shape for part in own.chunk(len(names))] if len(names) > 1 else [own.shape]
+    parts = []
     for name, shape in zip(names, shapes, strict=True):
-        if given[name].shape != shape:
-            raise CheckpointError(
-                f"{where} needs {name} of shape {tuple(shape)}, not {tuple(given[name].shape)}"
-            )
-        if (
-            given[name].layout != torch.strided
-            or given[name].is_complex()
-            or given[name].is_quantized
-        ):
-            raise CheckpointError(
-                f"{where} needs {name} as a dense tensor of real numbers, not {given[name].dtype},"
-                f" {given[name].layout}"
-            )
-    parts = [given[name].detach().to(device=own.device, dtype=own.dtype) for name in names]
+        _check_tensor(given[name], name, shape, where)
+        parts.append(given[name].detach().to(device=own.device, dtype=own.dtype))
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _some(names: list[str]) -> str:
+def _check_tensor(tensor: Tensor, name: str, shape: torch.Size, where: str) -> None:
+    """Refuse a tensor of another shape, and one that is not dense or not of real numbers."""
+    if tensor.shape != shape:
+        raise CheckpointError(
+            f"{where} needs {name} of shape {tuple(shape)}, not {tuple(tensor.shape)}"
+        )
+    if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
+        raise CheckpointError(
+            f"{where} needs {name} as a dense tensor of real numbers, not {tensor.dtype},"
+            f" {tensor.layout}"
+        )
+
+
+def _shortened(names: list[str]) -> str:
     return listing([*names[:3], "..."] if len(names) > 3 else names)

@@ -1,4 +1,4 @@
-"""Reading checkpoint files without running what is in them."""
+"""Reading of checkpoint files without running code in them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from mvt_nas.errors import CheckpointError
 
 
 def read_file(path: Path) -> object:
-    """Return the content of a file of ``torch.save`` or, by its suffix, of ``safetensors``; tensors are on the CPU.
+    """Return the content of a file of ``torch.save`` or, by its suffix, of ``safetensors``.
+
+    Tensors are on the CPU.
 
     Raises:
-        CheckpointError: no such file, truncated, no checkpoint, or more than plain tensors in it.
+        CheckpointError: The file is missing, truncated, no checkpoint, or holds more than plain
+            tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
@@ -25,17 +28,19 @@ def read_file(path: Path) -> object:
 def _read_torch(path: Path) -> object:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of what it then refuses
+            warnings.simplefilter("ignore")  # torch warns of content that it then refuses
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything
         raise CheckpointError(f"{path}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:
+    """Return why torch refused a file, in one line."""
     text = str(error)
-    if wanted := re.search(r"GLOBAL ([\w.]+)", text):
+    # torch names the function that the pickle would call.
+    if called := re.search(r"GLOBAL ([\w.]+)", text):
         return (
-            f"refused: it would run {wanted[1]}; only plain tensors are loaded, such as"
+            f"refused: it would run {called[1]}; only plain tensors are loaded, such as"
             " torch.save(model.state_dict(), path) writes"
         )
     if "TorchScript" in text:

@@ -1,4 +1,4 @@
-"""``mvt-nas accuracy``: what trained networks say about those that were not trained."""
+"""``mvt-nas accuracy``: evaluation, comparison and use of accuracy tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def accuracy_group() -> None:
     "others",
     type=_TABLE,
     metavar="OTHER",
-    help="Fit to TABLE, and judge by the networks of another.",
+    help="Fit to TABLE, and evaluate on the networks of another table.",
 )
 @click.option(
     "--seed",
@@ -32,18 +32,21 @@ def accuracy_group() -> None:
     default=0,
     show_default=True,
     metavar="S",
-    help="Of folds and resamples.",
+    help="Random seed of folds and resamples.",
 )
 @click.option(
     "--save",
     is_flag=True,
-    help="Keep the figures beside the table, where searches that use it look first.",
+    help="Save the figures next to the table, where searches look first.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate_command(
     table: Path | None, others: Path | None, seed: int, save: bool, as_json: bool
 ) -> None:
-    """Judge the surrogate by nested cross-validation on a table of trained networks, by default the one that ships."""
+    """Evaluate the surrogate by nested cross-validation on an accuracy table.
+
+    The default is the table that ships.
+    """
     from mvt_nas.accuracy.evaluation import evaluate, evaluate_on
     from mvt_nas.accuracy.quality import cache_quality, surrogate_quality
     from mvt_nas.accuracy.table import read_table
@@ -81,7 +84,7 @@ def evaluate_command(
         f"\nagainst the best count ({figures['best_counting']}): {interval} (95 % paired bootstrap)"
     )
     coverage = (
-        f"{100 * figures['coverage90']:.0f} % of {figures['coverage_n']} networks lie in their 90 %"
+        f"{100 * figures['coverage90']:.0f} % of {figures['coverage_n']} networks are in their 90 %"
         " intervals"
     )
     click.echo(f"mean error {figures['mae']:.2f} points; {coverage}")
@@ -97,7 +100,7 @@ def _print_on(others: Path, figures: dict[str, Any], as_json: bool) -> None:
         [["Kendall's tau", *(f"{figures[f'tau{of}']:.3f}" for of in ("", "_params", "_macs"))]],
     )
     click.echo(
-        f"\nmean error {figures['mae']:.2f} points; {100 * figures['coverage90']:.0f} % lie in"
+        f"\nmean error {figures['mae']:.2f} points; {100 * figures['coverage90']:.0f} % are in"
         " their 90 % intervals"
     )
 
@@ -109,9 +112,9 @@ def _or_blank(value: float | None) -> str:
 @accuracy_group.command("agree")
 @click.argument("table", metavar="TABLE", type=_TABLE)
 @click.argument("other", metavar="OTHER", type=_TABLE)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of words.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def agree_command(table: Path, other: Path, as_json: bool) -> None:
-    """Compare how two tables order the networks that both hold: say, short trainings and long ones."""
+    """Compare the order of the networks in two tables, such as short and long trainings."""
     from mvt_nas.accuracy.rank_correlation import table_agreement
     from mvt_nas.accuracy.table import read_table
 
@@ -131,14 +134,14 @@ def agree_command(table: Path, other: Path, as_json: bool) -> None:
     "--table",
     type=_TABLE,
     metavar="TABLE",
-    help="Of trained networks.  [default: the one that ships]",
+    help="Accuracy table.  [default: the one that ships]",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def predict_command(networks: tuple[str, ...], table: Path | None, as_json: bool) -> None:
-    """Predict accuracies: under the table's protocol with a 90 % interval, and an estimate of ImageNet top-1.
+    """Predict accuracies under the table's protocol, and ImageNet top-1.
 
-    An architecture for large images is first fitted to the table's small ones (strides and
-    patches), as it would be for training.
+    The accuracy comes with a 90 % interval, the ImageNet top-1 with its error. An architecture for
+    large images is first adapted to the table's small ones (strides and patches), as for training.
     """
     from mvt_nas.accuracy.imagenet import imagenet_top1
     from mvt_nas.accuracy.protocol import at_protocol

@@ -1,19 +1,19 @@
-"""``mvt-nas bench samplers``: how much of the best front samplers find, and after how many evaluations.
-
-``mvt-nas bench``: measurements that take long and are made to be kept.
-"""
+"""``mvt-nas bench``: compare samplers on known problems, and build accuracy tables."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mvt_nas.cli.render import print_json
+
+if TYPE_CHECKING:
+    from mvt_nas.accuracy.table import TrainedNetwork
 
 
 @click.command("samplers")
@@ -37,7 +37,7 @@ from mvt_nas.cli.render import print_json
     default=10,
     show_default=True,
     metavar="N",
-    help="Searches of each sampler.",
+    help="Searches with each sampler.",
 )
 @click.option(
     "--trials",
@@ -51,11 +51,11 @@ from mvt_nas.cli.render import print_json
 def samplers_command(
     problems: tuple[str, ...], samplers: str, seeds: int, trials: int, as_json: bool
 ) -> None:
-    """Compare samplers on problems whose best front is known.
+    """Compare samplers on problems with a known Pareto front.
 
-    Prints the median hypervolume after 50, 100, 200 and 400 evaluations, as a share of that of the
-    best front. The costly objective is predicted by the surrogate that ships, or made up;
-    evaluating it costs nothing. Where evaluations are noisy, true values count.
+    Prints the median hypervolume after 50, 100, 200 and 400 evaluations, relative to that of the
+    known front. The costly objective is predicted by the surrogate that ships, or synthetic, so
+    evaluations cost nothing. For noisy evaluations, true values count.
     """
     from mvt_nas.nas.benchmark.problem import PROBLEMS
     from mvt_nas.nas.benchmark.runs import compared, medians
@@ -79,13 +79,13 @@ def samplers_command(
             }
         )
         if not as_json:
-            _show(found[-1])
+            _print_problem(found[-1])
     if as_json:
         print_json({"problems": found})
 
 
-def _show(problem: dict[str, Any]) -> None:
-    """Print the shares of one problem in percent."""
+def _print_problem(problem: dict[str, Any]) -> None:
+    """Print the hypervolumes of one problem, in percent of the known front's."""
     click.echo(
         f"{problem['name']}: {problem['about']}; {problem['front']} points on the best front"
     )
@@ -98,7 +98,7 @@ def _show(problem: dict[str, Any]) -> None:
 
 @click.group("bench")
 def bench_group() -> None:
-    """Make tables to judge by."""
+    """Benchmark samplers, and train networks for accuracy tables."""
 
 
 bench_group.add_command(samplers_command)
@@ -110,21 +110,21 @@ bench_group.add_command(samplers_command)
     default="small_images",
     show_default=True,
     metavar="SPACE",
-    help="From which the networks are taken.",
+    help="Search space of the networks.",
 )
 @click.option(
     "--data",
     default="digits",
     show_default=True,
     metavar="SOURCE",
-    help="Pictures: digits, a folder by class, .npz or Parquet.",
+    help="Images: digits, a folder by class, .npz or Parquet.",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="TABLE.csv",
-    help="The table; it is appended to.",
+    help="Accuracy table to write or extend.",
 )
 @click.option(
     "--n",
@@ -140,7 +140,7 @@ bench_group.add_command(samplers_command)
     default=16,
     show_default=True,
     metavar="N",
-    help="Networks of one size, within 5 % of MACs.",
+    help="Networks of equal size, within 5 % of MACs.",
 )
 @click.option(
     "--published",
@@ -156,19 +156,19 @@ bench_group.add_command(samplers_command)
     default=8,
     show_default=True,
     metavar="N",
-    help="Networks that are trained with three seeds.",
+    help="Networks to train with three seeds.",
 )
 @click.option(
     "--protocol",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="How to train, YAML.  [default: ten epochs at 32 px]",
+    help="Training protocol, YAML.  [default: ten epochs at 32 px]",
 )
 @click.option(
     "--matched-macs",
     type=float,
     metavar="MACS",
-    help="MACs of the networks of one size.  [default: the median]",
+    help="MACs of the networks of equal size.  [default: the median]",
 )
 @click.option("--most-macs", type=float, metavar="MACS", help="MACs of the largest network.")
 @click.option(
@@ -177,12 +177,12 @@ bench_group.add_command(samplers_command)
     default="choices",
     show_default=True,
     help=(
-        "Over what networks are drawn uniformly; most architectures have a transformer wherever one"
-        " may be."
+        "Draw networks uniformly over choices, or over architectures, most of which have a"
+        " transformer in every stage that allows one."
     ),
 )
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="Pictures per class that are read."
+    "--limit", type=click.IntRange(1), metavar="N", help="Images per class to read.  [default: all]"
 )
 @click.option(
     "--seed",
@@ -190,7 +190,7 @@ bench_group.add_command(samplers_command)
     default=0,
     show_default=True,
     metavar="S",
-    help="Of the choice of networks.",
+    help="Random seed of the choice of networks.",
 )
 @click.option(
     "--workers",
@@ -198,17 +198,20 @@ bench_group.add_command(samplers_command)
     default=1,
     show_default=True,
     metavar="W",
-    help="Trainings at a time, each on one thread.",
+    help="Concurrent trainings, each on one thread.",
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="What to train on.",
+    help="Device to train on.",
 )
 @click.option(
-    "--most", type=click.IntRange(1), metavar="N", help="Trainings to do now.  [default: all]"
+    "--most",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of trainings to run now.  [default: all]",
 )
 def train_command(
     space: str,
@@ -228,24 +231,25 @@ def train_command(
     device: str,
     most: int | None,
 ) -> None:
-    """Train many networks of a space and append each to one table.
+    """Train many networks of a space and append them to an accuracy table.
 
-    Interrupted, the same command goes on; with larger numbers, the table grows.
+    The same command resumes an interrupted run; with larger numbers, it extends the table.
     """
     from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
     from mvt_nas.accuracy.protocol import default_protocol
     from mvt_nas.data.load import load_images
     from mvt_nas.space.search_space import load_space
-    from mvt_nas.training.short.protocol import ShortRecipe
+    from mvt_nas.training.short_recipe import ShortRecipe
 
-    benchmark = TableBuilder(
+    if protocol is not None:
+        recipe = ShortRecipe.load(protocol)
+    else:
+        images = load_images(data, ShortRecipe().pixels, limit=limit)
+        recipe = default_protocol(len(images))
+    builder = TableBuilder(
         load_space(space),
         data,
-        (
-            ShortRecipe.load(protocol)
-            if protocol
-            else default_protocol(len(load_images(data, ShortRecipe().pixels, limit=limit)))
-        ),
+        recipe,
         spread=n,
         matched=matched,
         published=published,
@@ -258,29 +262,32 @@ def train_command(
     )
     with _progress() as listener:
         table = build_table(
-            benchmark, out, workers=workers, device=device, most=most, listener=listener
+            builder, out, workers=workers, device=device, most=most, listener=listener
         )
     click.echo(
-        f"{out}: {len(table.trainings)} trainings; judge scores by it: mvt-nas proxy validate {out}"
+        f"{out}: {len(table.trainings)} trainings; validate proxies with it: mvt-nas proxy validate"
+        f" {out}"
     )
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _progress() -> Iterator[Callable[[int, int, TrainedNetwork], None]]:
     """Yield a listener: a bar on a terminal, a line per training elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda done, total, one: click.echo(
-            f"{done}/{total} {one.title} seed {one.seed}: {one.accuracy:.2f} % ({one.status})",
-            err=True,
-        )
+
+        def print_training(done: int, total: int, training: TrainedNetwork) -> None:
+            result = f"{training.accuracy:.2f} % ({training.status})"
+            click.echo(f"{done}/{total} {training.title} seed {training.seed}: {result}", err=True)
+
+        yield print_training
         return
     from tqdm import tqdm
 
     with tqdm(unit="training", dynamic_ncols=True, file=sys.stderr) as bar:
 
-        def listener(done: int, total: int, one: Any) -> None:
+        def update_bar(done: int, total: int, training: TrainedNetwork) -> None:
             bar.total = total
-            bar.set_postfix_str(f"{one.title} {one.accuracy:.2f} %", refresh=False)
+            bar.set_postfix_str(f"{training.title} {training.accuracy:.2f} %", refresh=False)
             bar.update(done - bar.n)
 
-        yield listener
+        yield update_bar

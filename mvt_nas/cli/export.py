@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas._io import write_text
+from mvt_nas.cli.network_spec import DEFAULT_CLASSES, ResolvedNetwork, resolve_network
 from mvt_nas.cli.parameters import FILE, FILE_OR_FOLDER, FOLDER
 from mvt_nas.cli.render import print_json, print_table
+from mvt_nas.errors import DataError, ExportError, listing
 
 if TYPE_CHECKING:
     from mvt_nas.export.base import ExportModel
@@ -26,19 +29,19 @@ if TYPE_CHECKING:
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="Form to export to; repeatable.  [--to list shows them]",
+    help="Export target; repeatable.  [--to list shows all]",
 )
 @click.option(
     "--out",
     type=FOLDER,
     metavar="DIR",
-    help="A folder for each target goes here.  [default: FOLDER/exported, or exported/NAME]",
+    help="Output folder; targets get subfolders.  [default: FOLDER/exported, or exported/NAME]",
 )
 @click.option(
     "--weights",
     type=FILE,
     metavar="FILE",
-    help="Checkpoint with its weights.  [default: those of FOLDER, or initial weights]",
+    help="Checkpoint to load.  [default: that of FOLDER, or initial weights]",
 )
 @click.option(
     "--task",
@@ -49,17 +52,16 @@ if TYPE_CHECKING:
     "--num-classes",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help=(
-        "Outputs of the classifier.  [default: those of the training, the run or the task, or 1000]"
-    ),
+    help="Number of classes.  [default: that of the training, the run or the task, or 1000]",
 )
 @click.option(
     "--pictures",
+    "max_images",
     type=click.IntRange(0),
     default=400,
     show_default=True,
     metavar="N",
-    help="Of those that judged the training in FOLDER, how many are compared on; 0: none.",
+    help="Largest number of validation images of the training in FOLDER to compare on; 0: none.",
 )
 @click.option(
     "--measure-seconds",
@@ -67,9 +69,9 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     metavar="S",
-    help="Timing per runtime; 0: none.",
+    help="Duration of each latency measurement, in seconds; 0: none.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def export_command(
     network: str | None,
     targets: tuple[str, ...],
@@ -77,70 +79,82 @@ def export_command(
     weights: Path | None,
     task: str | None,
     num_classes: int | None,
-    pictures: int,
+    max_images: int,
     measure_seconds: float,
     as_json: bool,
 ) -> None:
-    """Export a network for a device or a trainer, and check that what was written is the same network.
+    """Export a network for a device or a trainer, and verify the exported files.
 
-    The network is the FOLDER of a training (trained/phone_knee), with its weights and classes; a
+    The network is the FOLDER of a training (trained/phone_knee), with its weights and classes; or a
     candidate of a run (results/phone:19, results/phone:knee), a published model (mobilevit_s) or an
     architecture file, with initial weights or --weights.
 
-    An example:  mvt-nas export results/phone:19 --to onnx --to python
+    Example:  mvt-nas export results/phone:19 --to onnx --to python
 
-    With --task detection,num_classes=3 it has the head of a task instead of the classifier; a
-    detector is exported with scores and boxes.
+    With --task detection,num_classes=3 the network has the head of the task instead of the
+    classifier. Exported detectors return scores and boxes.
 
-    Each target is read back from its files: parameters have to be equal, outputs are compared on
-        random images, in batches of one and,
-    where the form takes any, three; of a training, also on its validation pictures. Latencies of
-    runtimes are measured again, in turn with PyTorch's.
+    Each export is read back from its files and compared with the network in PyTorch: the number of
+    parameters, and the outputs for random images, in batches of one and, if the format supports
+    them, of three. Exports of a training are also compared on its validation images. The latency of
+    exports that run in a runtime here is measured, in turn with PyTorch's.
 
-    The command ends with 1 where a check fails.
+    The command ends with 1 if a check fails.
     """
-    from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
-    from mvt_nas.errors import ExportError, listing
-    from mvt_nas.export.base import TARGETS
-    from mvt_nas.export.model import export_model, task_with_classes
-    from mvt_nas.export.timing import time_exports
-    from mvt_nas.export.verification import export_all, usable_target
-
     if "list" in targets:
         _print_targets(as_json)
         return
+    from mvt_nas.export.verification import export_all, time_exports  # loads torch
+
+    model, resolved = _resolve_model(network, targets, weights, task, num_classes)
+    if out is None:
+        out = resolved.folder / "exported" if resolved.folder else Path("exported") / model.name
+    results = export_all(model, targets, out)
+    timings = time_exports(model, results, seconds=measure_seconds) if measure_seconds else {}
+    check = _image_check(resolved.config, model, results, max_images)
+    if as_json:
+        print_json([_as_data(result, timings, check) for result in results])
+    else:
+        _print_results(results, timings, model.weights, check)
+    if not all(result.same for result in results):
+        sys.exit(1)
+
+
+def _resolve_model(
+    network: str | None,
+    targets: tuple[str, ...],
+    weights: Path | None,
+    task: str | None,
+    num_classes: int | None,
+) -> tuple[ExportModel, ResolvedNetwork]:
+    """Check the arguments and return the model to export, and the network that it is built from."""
+    from mvt_nas.export.base import TARGETS  # these load numpy and torch
+    from mvt_nas.export.model import export_model, task_with_classes
+    from mvt_nas.export.verification import usable_target
+
     if not targets:
         raise ExportError(f"--to is missing; one or several of {listing(TARGETS.names())}")
-    wanted = task_with_classes(task, num_classes)
+    export_task = task_with_classes(task, num_classes)
     for name in targets:
-        usable_target(name, wanted)
+        usable_target(name, export_task)
     if network is None:
         raise ExportError(
             "a network is missing; a training, a published model, an architecture file or a"
             " candidate RUN:ID"
         )
-    own = resolve_network(network)
-    if task is None and own.task is not None:
-        wanted = own.task
+    resolved = resolve_network(network)
+    if task is None and resolved.task is not None:
+        export_task = resolved.task
         for name in targets:
-            usable_target(name, wanted)
-    classes = num_classes or own.num_classes or DEFAULT_CLASSES
-    found = export_model(
-        own.stem, own.architecture, num_classes=classes, weights=weights or own.weights, task=wanted
+            usable_target(name, export_task)
+    model = export_model(
+        resolved.stem,
+        resolved.architecture,
+        num_classes=num_classes or resolved.num_classes or DEFAULT_CLASSES,
+        weights=weights or resolved.weights,
+        task=export_task,
     )
-    exported = export_all(
-        found,
-        targets,
-        out or (own.folder / "exported" if own.folder else Path("exported") / found.name),
-    )
-    timings = time_exports(found, exported, seconds=measure_seconds) if measure_seconds else {}
-    judged = _judged(own.config, found, exported, pictures)
-    if as_json:
-        print_json([_as_data(one, timings, judged) for one in exported])
-    else:
-        _print_exported(exported, timings, found.weights, judged)
-    if not all(one.same for one in exported):
-        sys.exit(1)
+    return model, resolved
 
 
 def _print_targets(as_json: bool) -> None:
@@ -148,149 +162,160 @@ def _print_targets(as_json: bool) -> None:
 
     targets = [TARGETS.get(name) for name in TARGETS]
     if as_json:
-        print_json(
-            [
-                {"target": one.name, "summary": one.summary, "trouble": one.trouble()}
-                for one in targets
-            ]
-        )
+        rows = [
+            {"target": target.name, "summary": target.summary, "trouble": target.trouble()}
+            for target in targets
+        ]
+        print_json(rows)
         return
     print_table(
         ["target", "what it is", "here"],
-        [[one.name, one.summary, one.trouble() or "ready"] for one in targets],
+        [[target.name, target.summary, target.trouble() or "ready"] for target in targets],
         text_columns=3,
     )
 
 
-def _judged(
-    config: TrainingConfig | None, found: ExportModel, exported: list[ExportResult], most: int
+def _image_check(
+    config: TrainingConfig | None, model: ExportModel, results: list[ExportResult], max_images: int
 ) -> ImageCheck | None:
-    """Return what was made of the pictures that judged a classifier's training; ``None`` without one, or where they are gone."""
-    if config is None or config.training is None or found.task is not None or not most:
+    """Compare a trained classifier with its exports on the validation images of the training.
+
+    Returns:
+        The comparison; ``None`` without a training or images, and with a warning if the images are
+        no longer available.
+    """
+    if config is None or config.training is None or model.task is not None or not max_images:
         return None
-    from mvt_nas.errors import DataError
     from mvt_nas.export.image_check import check_on_images
 
     try:
-        return check_on_images(found, exported, config, most)
+        return check_on_images(model, results, config, max_images)
     except DataError as error:
-        click.echo(f"warning: not compared on the pictures of the training: {error}", err=True)
+        click.echo(
+            f"warning: not compared on the validation images of the training: {error}", err=True
+        )
         return None
 
 
 def _as_data(
-    one: ExportResult, timings: dict[str, Timing], judged: ImageCheck | None
+    result: ExportResult, timings: dict[str, Timing], check: ImageCheck | None
 ) -> dict[str, Any]:
-    checks = {
-        name: getattr(one, name)
-        for name in ("same", "params", "params_equal", "max_abs_diff", "largest")
+    timing = timings.get(result.target)
+    return {
+        "target": result.target,
+        "files": [str(file) for file in result.files],
+        "same": result.same,
+        "params": result.params,
+        "params_equal": result.params_equal,
+        "max_abs_diff": result.max_abs_diff,
+        "largest": result.largest,
+        "batches": list(result.batches),
+        "latency_ms": None if timing is None else timing.ms,
+        "pictures": _check_data(result, check),
+        "notes": list(result.notes),
     }
-    ms = timings[one.target].ms if one.target in timings else None
-    told = {
-        "batches": list(one.batches),
-        "latency_ms": ms,
-        "pictures": _on_pictures(one, judged),
-        "notes": list(one.notes),
-    }
-    return {"target": one.target, "files": list(map(str, one.files))} | checks | told
 
 
-def _on_pictures(one: ExportResult, judged: ImageCheck | None) -> dict[str, Any] | None:
-    if judged is None or one.target not in judged.top1:
+def _check_data(result: ExportResult, check: ImageCheck | None) -> dict[str, Any] | None:
+    if check is None or result.target not in check.top1:
         return None
     return {
-        "count": judged.count,
-        "top1": judged.top1[one.target],
-        "pytorch_top1": judged.own,
-        "alike": judged.alike[one.target],
+        "count": check.count,
+        "top1": check.top1[result.target],
+        "pytorch_top1": check.pytorch_top1,
+        "alike": check.agreements[result.target],
     }
 
 
-def _print_exported(
-    exported: list[ExportResult],
+def _print_results(
+    results: list[ExportResult],
     timings: dict[str, Timing],
     weights: str,
-    judged: ImageCheck | None,
+    check: ImageCheck | None,
 ) -> None:
-    rows = [
-        [
-            one.target,
-            (
-                {True: "same", False: "OTHER"}[one.same]
-                if one.max_abs_diff is not None or one.params_equal is not None
-                else "not checked"
-            ),
-            {True: f"{one.params:,}", False: "differ", None: "-"}[one.params_equal],
-            "-" if one.max_abs_diff is None else f"{one.max_abs_diff:.1e} of {one.largest:.2g}",
-            f"{timings[one.target].ms:.2f}" if one.target in timings else "-",
-            _files(one),
-        ]
-        for one in exported
-    ]
     click.echo(f"Weights: {weights}.")
     print_table(
-        ["target", "network", "params", "largest difference", "ms", "files"], rows, text_columns=2
+        ["target", "network", "params", "largest difference", "ms", "files"],
+        [_table_row(result, timings) for result in results],
+        text_columns=2,
     )
     if timings:
+        from mvt_nas.export.verification import PYTORCH
+
         click.echo(
-            f"PyTorch itself takes {timings['PyTorch'].ms:.2f} ms, one thread, in the same rounds."
+            f"PyTorch itself takes {timings[PYTORCH].ms:.2f} ms, one thread, in the same rounds."
         )
-    if judged is not None:
+    if check is not None:
         click.echo(
-            f"Of {judged.count} pictures that judged the training, {100 * judged.own:.2f} % are"
-            " right in PyTorch;"
+            f"Of {check.count} validation images of the training, PyTorch classifies"
+            f" {100 * check.pytorch_top1:.2f} % correctly;"
         )
-        for name, share in judged.top1.items():
+        for name, top1 in check.top1.items():
             click.echo(
-                f"  {name}: {100 * share:.2f} %, the same class as PyTorch for {judged.alike[name]}"
+                f"  {name}: {100 * top1:.2f} %, the same class as PyTorch for"
+                f" {check.agreements[name]}"
             )
-    for one in exported:
-        for note in one.notes:
-            click.echo(f"{one.target}: {note}")
+    for result in results:
+        for note in result.notes:
+            click.echo(f"{result.target}: {note}")
 
 
-def _files(one: ExportResult) -> str:
-    """Return the first file with its folder, of the others what differs."""
-    first, *others = one.files
-    return ", ".join(
-        [
-            str(first),
-            *(other.suffix if other.stem == first.stem else other.name for other in others),
-        ]
-    )
+def _table_row(result: ExportResult, timings: dict[str, Timing]) -> list[str]:
+    checked = result.max_abs_diff is not None or result.params_equal is not None
+    verdict = "not checked"
+    if checked:
+        verdict = "same" if result.same else "OTHER"
+    difference = "-"
+    if result.max_abs_diff is not None:
+        difference = f"{result.max_abs_diff:.1e} of {result.largest:.2g}"
+    timing = timings.get(result.target)
+    return [
+        result.target,
+        verdict,
+        {True: f"{result.params:,}", False: "differ", None: "-"}[result.params_equal],
+        difference,
+        "-" if timing is None else f"{timing.ms:.2f}",
+        _format_files(result),
+    ]
+
+
+def _format_files(result: ExportResult) -> str:
+    """Return the path of the first file, and suffixes or names of the others."""
+    first, *others = result.files
+    short_names = [other.suffix if other.stem == first.stem else other.name for other in others]
+    return ", ".join([str(first), *short_names])
 
 
 @click.command("import")
 @click.argument("file", type=FILE_OR_FOLDER)
 @click.option(
-    "--out", type=FILE, metavar="FILE", help="Where to write the architecture.  [default: printed]"
+    "--out", type=FILE, metavar="FILE", help="Output file.  [default: print the architecture]"
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document with form and settings, too."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with format and settings.")
 def import_command(file: Path, out: Path | None, as_json: bool) -> None:
-    """Read the architecture out of FILE: what export wrote, an ml-cvnets YAML, a configuration of transformers.
+    """Read the architecture in FILE and print it, or write it to a file.
 
-    What is printed, or written, is the architecture as JSON, which every command takes that takes a
-    network.
+    FILE is an exported file of any target, a YAML of ml-cvnets, or a configuration of transformers.
+    The architecture is JSON, which all commands accept as a network.
     """
-    from mvt_nas.export.reading import read_architecture
+    from mvt_nas.export.base import read_architecture  # loads numpy
 
-    found = read_architecture(file)
+    network = read_architecture(file)
     if as_json:
-        network = found.architecture
-        told = {
-            "form": found.form,
-            "key": network.key,
-            "task": found.task and found.task.to_dict(),
-            "settings": dict(found.settings),
-        }
-        print_json(told | {"architecture": network.to_dict()})
+        print_json(
+            {
+                "form": network.format,
+                "key": network.architecture.key,
+                "task": network.task and network.task.to_dict(),
+                "settings": dict(network.settings),
+                "architecture": network.architecture.to_dict(),
+            }
+        )
     elif out is None:
-        click.echo(found.architecture.to_json())
-        if found.task is not None:
-            click.echo(f"It is for the task {found.task}.", err=True)
+        click.echo(network.architecture.to_json())
+        if network.task is not None:
+            click.echo(f"It is for the task {network.task}.", err=True)
     if out is not None:
-        out.write_text(found.architecture.to_json() + "\n", encoding="utf-8")
-        task = "" if found.task is None else f", task {found.task}"
-        click.echo(f"{out}: {found.form}, key {found.architecture.key}{task}", err=as_json)
+        write_text(out, network.architecture.to_json() + "\n", error=ExportError)
+        task = "" if network.task is None else f", task {network.task}"
+        click.echo(f"{out}: {network.format}, key {network.architecture.key}{task}", err=as_json)

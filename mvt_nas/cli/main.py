@@ -1,17 +1,16 @@
-"""What ``mvt-nas`` says alone: what to type next.
-
-The command line's entry: collects the verbs and turns what goes wrong into one line.
-"""
+"""Entry point of the command line: collects the commands, and prints errors as one line."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
 from mvt_nas._version import __version__
+from mvt_nas.cli.parameters import option_name
 from mvt_nas.errors import MvtNasError
 
 WELCOME = """\
@@ -55,11 +54,11 @@ _VERBS = {
 }
 
 _COMPLETING = "_MVT_NAS_COMPLETE"
-"""Set while a shell asks what could come next."""
+"""Environment variable that a shell sets while it completes a command line."""
 
 
 class _Verbs(click.Group):
-    """The verbs, each imported when it is asked for."""
+    """The commands, each imported when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -94,16 +93,20 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit: 0 when all went well, 2 for wrong input or output that cannot be written, 130 after Ctrl-C."""
+    """Run a command and exit.
+
+    The exit code is 0 on success, 2 for wrong input or output that cannot be written, 1 for a
+    closed pipe, and 130 after Ctrl-C.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         cli.main(arguments, prog_name="mvt-nas", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as bare:
-        click.echo(bare.format_message())
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
@@ -114,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     except MvtNasError as error:
         if "--debug" in arguments:
             raise
-        _refuse(str(error))
+        _refuse(_format_error(error, arguments))
     except OSError as error:
         if "--debug" in arguments:
             raise
@@ -123,13 +126,32 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(0)
 
 
+def _format_error(error: MvtNasError, arguments: Sequence[str]) -> str:
+    """Return the message of an error, which begins with the option at fault if there is one."""
+    if error.parameter is None:
+        return str(error)
+    option = option_name(_invoked_command(arguments), error.parameter)
+    return str(error) if option is None else f"{option}: {error.message}"
+
+
+def _invoked_command(arguments: Sequence[str]) -> click.Command:
+    """Return the command that is named by the first words of the arguments."""
+    command: click.Command = cli
+    for word in arguments:
+        if not isinstance(command, click.Group):
+            break
+        # Options of a group are flags, which have no values that could be taken for a command.
+        command = command.get_command(click.Context(command), word) or command
+    return command
+
+
 def _hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f" (see {context.command_path} --help)" if context is not None else ""
 
 
 def _mute() -> None:
-    """Send what is left of standard output nowhere, so that the interpreter does not stumble over it at its end."""
+    """Discard the rest of standard output, which the interpreter would flush at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

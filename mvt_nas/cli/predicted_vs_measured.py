@@ -78,7 +78,7 @@ def _exported(path: Path) -> tuple[Architecture | None, int, Task | None]:
 
     The architecture is ``None`` for other files, which can be measured all the same.
     """
-    from mvt_nas.export.reading import read_architecture
+    from mvt_nas.export.base import read_architecture
 
     try:
         exported = read_architecture(path)

@@ -15,6 +15,7 @@ import click
 
 from mvt_nas.cli.render import format_number
 from mvt_nas.metrics.names import TRAINED, TRAINED_EPOCHS
+from mvt_nas.training.history import METRIC_TITLES
 
 if TYPE_CHECKING:
     from mvt_nas.nas.runs.candidate import Candidate
@@ -123,7 +124,7 @@ class SearchProgress:
 
 
 class TrainingProgress:
-    """Shows what a training tells; to be used in a ``with`` block."""
+    """Shows the progress of a training; a context manager."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -140,30 +141,32 @@ class TrainingProgress:
     ) -> None:
         self._close()
         if kind is KeyboardInterrupt:
-            click.echo("Interrupted; the same command goes on from the last checkpoint.", err=True)
+            click.echo("Interrupted; the same command resumes from the last checkpoint.", err=True)
 
-    def heard(self, epochs: int, kind: str) -> Callbacks:
-        """Return what a training of so many epochs for a task tells this."""
+    def callbacks(self, epochs: int, kind: str) -> Callbacks:
+        """Return the callbacks for a training of a number of epochs for a task."""
         from mvt_nas.training.callbacks import Callbacks
-        from mvt_nas.training.history import METRIC_TITLES
 
-        self._epochs, self._title = epochs, next(iter(METRIC_TITLES[kind].values()))
+        self._epochs = epochs
+        self._title = next(iter(METRIC_TITLES[kind].values()))
         return Callbacks(
-            begun=lambda words: click.echo(f"Training: {words}", err=True),
-            step=self._step,
-            epoch=self._epoch,
+            on_start=lambda description: click.echo(f"Training: {description}", err=True),
+            on_step=self._step,
+            on_epoch_end=self._epoch,
         )
 
-    def _step(self, now: TrainingState, steps: int, loss: float, rate: float) -> None:
+    def _step(
+        self, state: TrainingState[EpochRecord], steps: int, loss: float, rate: float
+    ) -> None:
         if not sys.stderr.isatty():
             return
         if self._bar is None:
             from tqdm import tqdm
 
-            title = f"epoch {now.epoch + 1}/{self._epochs}"
+            title = f"epoch {state.epoch + 1}/{self._epochs}"
             self._bar = tqdm(
                 total=steps,
-                initial=now.step - 1,
+                initial=state.step - 1,
                 desc=title,
                 unit="step",
                 dynamic_ncols=True,
@@ -173,15 +176,16 @@ class TrainingProgress:
         self._bar.set_postfix_str(f"loss {loss:.3f}, rate {rate:.2g}", refresh=False)
         self._bar.update(1)
 
-    def _epoch(self, row: EpochRecord) -> None:
+    def _epoch(self, record: EpochRecord) -> None:
         self._close()
-        found = f"loss {row.train_loss:.3f}, validation {row.plain.loss:.3f}"
+        losses = f"loss {record.train_loss:.3f}, validation {record.plain.loss:.3f}"
         shares = (
-            f"{self._title} {100 * row.plain.main:.2f} %, averaged weights"
-            f" {100 * row.average.main:.2f} %"
+            f"{self._title} {100 * record.plain.main:.2f} %, averaged weights"
+            f" {100 * record.average.main:.2f} %"
         )
         click.echo(
-            f"epoch {row.epoch}/{self._epochs}: {found}, {shares}, {row.seconds:.0f} s", err=True
+            f"epoch {record.epoch}/{self._epochs}: {losses}, {shares}, {record.seconds:.0f} s",
+            err=True,
         )
 
     def _close(self) -> None:

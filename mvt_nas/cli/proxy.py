@@ -1,7 +1,4 @@
-"""``mvt-nas proxy validate``: what training-free scores are worth, by networks that were trained.
-
-``mvt-nas proxy``: training-free scores, which there are and what they give.
-"""
+"""``mvt-nas proxy``: list training-free scores, compute them, and validate them."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ import click
 from mvt_nas.cli.render import print_json, print_table
 
 if TYPE_CHECKING:
-    from mvt_nas.proxies.base import Batch
+    from mvt_nas.accuracy.proxy_validation import ProxyValidation
+    from mvt_nas.proxies.types import Batch
 
 
 @click.command("validate")
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     "names",
     multiple=True,
     metavar="NAME",
-    help="A score; may be repeated.  [default: all]",
+    help="Proxy to compute; may be repeated.  [default: all]",
 )
 @click.option(
     "--seeds",
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     default=2,
     show_default=True,
     metavar="N",
-    help="Initial weights per network.",
+    help="Seeds of the initial weights of each network.",
 )
 @click.option(
     "--seed",
@@ -42,43 +40,48 @@ if TYPE_CHECKING:
     default=0,
     show_default=True,
     metavar="S",
-    help="Of splits and resamples.",
+    help="Random seed of splits and resamples.",
 )
 @click.option(
     "--pictures",
+    "plots",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="A picture of each score goes there.",
+    help="Folder to write a plot of each proxy to.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def validate_command(
     table: Path | None,
     names: tuple[str, ...],
     seeds: int,
     seed: int,
-    pictures: Path | None,
+    plots: Path | None,
     as_json: bool,
 ) -> None:
-    """Judge scores by a table of trained networks, by default the one that ships: beside counting, and at equal size."""
+    """Validate proxies on an accuracy table, compared with counting and at equal size.
+
+    The default is the table that ships.
+    """
     from mvt_nas.accuracy.plots import draw
     from mvt_nas.accuracy.proxy_validation import score_networks, validate
     from mvt_nas.accuracy.table import read_table
     from mvt_nas.proxies.base import PROXIES
     from mvt_nas.resources import default_table
 
-    wanted = [PROXIES.get(name).name for name in names or PROXIES.names()]
+    chosen = [PROXIES.get(name).name for name in names or PROXIES.names()]
     path = table or default_table()
     networks = read_table(path).networks()
-    scores = score_networks(networks, wanted, seeds=seeds, listener=_progress)
-    verdicts = validate(networks, scores, seed=seed)
-    for verdict in verdicts if pictures else ():
-        draw(verdict, scores[verdict.proxy], networks, pictures / f"{verdict.proxy}.png")  # type: ignore[operator]  # only with a folder
+    scores = score_networks(networks, chosen, seeds=seeds, listener=_progress)
+    validations = validate(networks, scores, seed=seed)
+    if plots is not None:
+        for entry in validations:
+            draw(entry, scores[entry.proxy], networks, plots / f"{entry.proxy}.png")
     if as_json:
         print_json(
             {
                 "table": str(path),
                 "n": len(networks),
-                "proxies": [verdict.to_dict() for verdict in verdicts],
+                "proxies": [entry.to_dict() for entry in validations],
             }
         )
         return
@@ -93,7 +96,7 @@ def validate_command(
         "against counting",
         "verdict",
     ]
-    print_table(header, [_row(verdict) for verdict in verdicts])
+    print_table(header, [_row(entry) for entry in validations])
 
 
 def _progress(done: int, total: int) -> None:
@@ -101,28 +104,30 @@ def _progress(done: int, total: int) -> None:
         click.echo(f"{done}/{total} networks scored", err=True)
 
 
-def _row(verdict: Any) -> list[str]:
-    matched = "" if verdict.tau_matched is None else f"{verdict.tau_matched:.2f}"
-    figures = [
-        f"{verdict.tau:.2f}",
-        f"{verdict.tau_split:.2f}",
-        f"{verdict.tau_partial:.2f}",
+def _row(validation: ProxyValidation) -> list[str]:
+    matched = "" if validation.tau_matched is None else f"{validation.tau_matched:.2f}"
+    return [
+        validation.proxy,
+        f"{validation.tau:.2f}",
+        f"{validation.tau_split:.2f}",
+        f"{validation.tau_partial:.2f}",
         matched,
-        f"{verdict.ndcg10:.2f}",
+        f"{validation.ndcg10:.2f}",
+        f"{validation.regret:.1f}",
+        f"{validation.delta_low:+.2f} to {validation.delta_high:+.2f}",
+        validation.verdict,
     ]
-    interval = f"{verdict.delta_low:+.2f} to {verdict.delta_high:+.2f}"
-    return [verdict.proxy, *figures, f"{verdict.regret:.1f}", interval, verdict.verdict]
 
 
 @click.group("proxy")
 def proxy_group() -> None:
-    """List training-free scores, score architectures, and say what scores are worth."""
+    """List, compute and validate training-free scores."""
 
 
 @proxy_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool) -> None:
-    """List the scores: what they need, and where they are from."""
+    """List the proxies with their cost and source."""
     from mvt_nas.proxies.base import PROXIES
 
     fields = ("name", "direction", "passes", "labelled", "worst", "source")
@@ -133,8 +138,14 @@ def list_command(as_json: bool) -> None:
         print_json(entries)
         return
     rows = [
-        [e["name"], e["direction"], e["passes"], "yes" if e["labelled"] else "no", e["source"]]
-        for e in entries
+        [
+            entry["name"],
+            entry["direction"],
+            entry["passes"],
+            "yes" if entry["labelled"] else "no",
+            entry["source"],
+        ]
+        for entry in entries
     ]
     print_table(["score", "better", "passes", "labels", "source"], rows, text_columns=5)
 
@@ -146,14 +157,14 @@ def list_command(as_json: bool) -> None:
     "names",
     multiple=True,
     metavar="NAME",
-    help="A score; may be repeated.  [default: all]",
+    help="Proxy to compute; may be repeated.  [default: all]",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Of the initial weights and of the batch.",
+    help="Random seed of the initial weights and the batch.",
 )
 @click.option(
     "--resolution",
@@ -161,7 +172,7 @@ def list_command(as_json: bool) -> None:
     default=64,
     show_default=True,
     metavar="PX",
-    help="Side of the images that are seen.",
+    help="Side of the images.",
 )
 @click.option(
     "--images",
@@ -176,9 +187,9 @@ def list_command(as_json: bool) -> None:
     type=click.Choice(["digits", "noise"]),
     default="digits",
     show_default=True,
-    help="What the images show.",
+    help="Input images: scikit-learn's digits, or Gaussian noise.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def score_command(
     architectures: tuple[str, ...],
     names: tuple[str, ...],
@@ -190,32 +201,26 @@ def score_command(
 ) -> None:
     """Score architectures with their initial weights.
 
-    A score is no accuracy; it compares networks that were scored alike.
+    A score is not an accuracy; it compares networks that are scored in the same way.
     """
     from mvt_nas.cli.network_spec import resolve
     from mvt_nas.proxies.base import PROXIES
 
-    wanted = [PROXIES.get(name).name for name in names or PROXIES.names()]
-    found = [resolve(name)[1] for name in architectures]
-    entries = list(
-        _scores(
-            dict(zip(architectures, found, strict=True)),
-            wanted,
-            _batch(data, images, resolution, seed),
-            seed,
-        )
-    )
+    chosen = [PROXIES.get(name).name for name in names or PROXIES.names()]
+    resolved = {name: resolve(name)[1] for name in architectures}
+    batch = _batch(data, images, resolution, seed)
+    entries = list(_scores(resolved, chosen, batch, seed))
     if as_json:
         print_json(entries)
         return
     rows = [
         [
-            e["architecture"],
-            e["proxy"],
-            "-" if e["value"] is None else f"{e['value']:.6g}",
-            e["status"],
+            entry["architecture"],
+            entry["proxy"],
+            "-" if entry["value"] is None else f"{entry['value']:.6g}",
+            entry["status"],
         ]
-        for e in entries
+        for entry in entries
     ]
     print_table(["architecture", "score", "value", "status"], rows, text_columns=2)
 
@@ -233,7 +238,10 @@ def _batch(data: str, images: int, resolution_px: int, seed: int) -> Batch:
 def _scores(
     architectures: dict[str, Any], names: list[str], batch: Batch, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield one entry per architecture and score; computed on one thread, so that they repeat to the last digit."""
+    """Yield one entry per architecture and proxy.
+
+    Scores are computed on one thread, so that they repeat to the last digit.
+    """
     from mvt_nas._threads_and_malloc import one_torch_thread
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.batches import DIGIT_CLASSES

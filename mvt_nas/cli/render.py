@@ -82,7 +82,7 @@ def format_accuracy_model(run: Run) -> Iterator[str]:
         yield (
             f"Accuracy is predicted for trainings as in {accuracy.name} ({protocol.train_images}"
             f" pictures of {protocol.pixels} px, {protocol.epochs} epochs), with its 90 % interval;"
-            f" {accuracy.quality.in_words()}."
+            f" {accuracy.quality.describe()}."
         )
         if any(dimension.name == "resolution_px" for dimension in run.space.dimensions):
             yield (

@@ -18,16 +18,17 @@ import mvt_nas
 
 NameSource = Callable[[], Iterable[str]]
 
-_REGISTERS = re.compile(r"""\.register\("([a-z0-9_]+)"\)""")
+# Either .register("name") or a function that is decorated by @proxy(...).
+_REGISTERS = re.compile(r"""\.register\("([a-z0-9_]+)"\)|^@proxy\(.*?^\)\ndef (\w+)""", re.S | re.M)
 
 
 def registered(package: str) -> list[str]:
     """Return the names that the files of a package register, such as ``nas/samplers``, in alphabetical order."""
     files = (Path(mvt_nas.__file__).parent / package).glob("*.py")
     return sorted(
-        name
+        match.group(1) or match.group(2)
         for file in files
-        for name in _REGISTERS.findall(file.read_text(encoding="utf-8"))
+        for match in _REGISTERS.finditer(file.read_text(encoding="utf-8"))
         if file.name != "__init__.py"
     )
 

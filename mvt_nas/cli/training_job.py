@@ -1,4 +1,4 @@
-"""What the command line asks ``mvt-nas train`` for, as a job."""
+"""The training job that the options of ``mvt-nas train`` describe."""
 
 from __future__ import annotations
 
@@ -8,25 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mvt_nas.errors import TrainingError
+from mvt_nas.tasks.base import Task, task_from_text
+from mvt_nas.training.config import TrainingConfig
+from mvt_nas.training.presets import check_kind, default_recipe, preset
+from mvt_nas.training.recipe import Recipe
+
 if TYPE_CHECKING:
-    from mvt_nas.tasks.base import Task
     from mvt_nas.training.initial_weights import Initialization
     from mvt_nas.training.job import TrainingJob
-    from mvt_nas.training.recipe import Recipe
 
 _SUFFIXES = (".yaml", ".yml")
 _DATA = {
-    True: "digits, a folder of pictures by class, .npz or Parquet",
+    True: "digits, a folder of images by class, .npz or Parquet",
     False: "shapes, a folder in the form of Pascal VOC or COCO, or of images/ and masks/",
 }
-"""What is learnt from, by whether it is for classification."""
+"""Sources of images, for classification (True) and for other tasks."""
 
 
-def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> TrainingJob:
-    """Return what is to be trained, from a configuration or the name of a network."""
+def new_job(network: str | None, recipe: str | None, given: dict[str, Any]) -> TrainingJob:
+    """Return the job to train a network, given its name or a configuration.
+
+    Args:
+        network: Name, file or folder of the network.
+        recipe: Name of the recipe; ``None`` for the default.
+        given: Options of the command line that have a value.
+    """
     from mvt_nas.cli.network_spec import resolve_network
-    from mvt_nas.export.model import identifier, nearest
-    from mvt_nas.training.config import TrainingConfig
+    from mvt_nas.export.model import identifier, nearest_published
     from mvt_nas.training.job import TrainingJob
 
     if network is None:
@@ -34,47 +43,38 @@ def asked(network: str | None, recipe: str | None, given: dict[str, Any]) -> Tra
             "CONFIG is missing: a file of mvt-nas export --to trainer, or a network such as"
             " mobilevit_xs with --recipe"
         )
-    start = _start(given)
-    how: Recipe | None
+    start = _initialization(given)
+    config: TrainingConfig | None
     if Path(network).suffix in _SUFFIXES:
         config = TrainingConfig.load(Path(network))
-        name, like, architecture, how, task = (
-            config.name,
-            config.nearest,
-            config.architecture,
-            config.recipe,
-            config.task,
-        )
-        start = (
-            start
-            if start.path is not None or config.weights is None
-            else replace(start, path=config.weights)
-        )
+        name, architecture = config.name, config.architecture
+        if start.path is None and config.weights is not None:
+            start = replace(start, path=config.weights)
     else:
-        own = resolve_network(network)
-        name, architecture = identifier(own.stem), own.architecture
-        like = own.config.nearest if own.config else nearest(architecture)
-        how, task = (own.config.recipe, own.config.task) if own.config else (None, None)
-        if own.folder and start.path is None:  # of another task's training, the backbone is taken
-            start = replace(
-                start, path=own.weights, same=_kind(task) == _kind(_task(task, given)[0])
-            )
-    task, num_classes = _task(task, given)
-    how = _changed(_recipe(recipe, how, _kind(task), like, architecture.resolution_px), given)
+        found = resolve_network(network)
+        name, architecture, config = identifier(found.stem), found.architecture, found.config
+        if found.folder and start.path is None:
+            # Only the backbone of another task's training fits.
+            own_kind = _kind(config.task if config else None)
+            same = own_kind == _kind(_task(config.task if config else None, given)[0])
+            start = replace(start, path=found.weights, same=same)
+    published = config.nearest if config else nearest_published(architecture)
+    task, num_classes = _task(config.task if config else None, given)
+    own_recipe = config.recipe if config else None
+    used = _recipe(recipe, own_recipe, _kind(task), published, architecture.resolution_px)
     if "data" not in given:
         raise click.UsageError(f"--data is missing: {_DATA[task is None]}")
-    rest: dict[str, Any] = {
-        name: given[name] for name in ("seed", "validation_share") if name in given
-    }
-    rest |= {"task": task, "num_classes": num_classes}
+    optional = {name: given[name] for name in ("seed", "validation_share") if name in given}
     return TrainingJob(
         name=name,
-        nearest=like,
+        nearest=published,
         architecture=architecture,
-        recipe=how,
+        recipe=_changed(used, given),
         data=given["data"],
         start=start,
-        **rest,
+        task=task,
+        num_classes=num_classes,
+        **optional,
     )
 
 
@@ -83,9 +83,7 @@ def _kind(task: Task | None) -> str:
 
 
 def _task(own: Task | None, given: dict[str, Any]) -> tuple[Task | None, int | None]:
-    """Return the task, ``None`` for classification, and how many classes the pictures have to have, if that is said."""
-    from mvt_nas.tasks.base import task_from_text
-
+    """Return the task, ``None`` for classification, and the required number of classes, if any."""
     text = given.get("task")
     if text is None:
         return own, None
@@ -95,73 +93,63 @@ def _task(own: Task | None, given: dict[str, Any]) -> tuple[Task | None, int | N
     return task, task.num_classes if task is not None and "num_classes" in text else None
 
 
-def _recipe(name: str | None, own: Recipe | None, kind: str, like: str, px: int) -> Recipe:
-    """Return the recipe of a name, or the configuration's own if it is for the task, or else the papers'."""
-    from mvt_nas.training.presets import check_kind, default_recipe, preset
-
+def _recipe(name: str | None, own: Recipe | None, kind: str, published: str, px: int) -> Recipe:
+    """Return the recipe of a name, or the configuration's if it is for the task, or the paper's."""
     if name is None and own is not None and own.kind == kind:
         return own
     if name is not None:
         check_kind(name, kind)
-    return preset(name or default_recipe(kind, like), like, px)
+    return preset(name or default_recipe(kind, published), published, px)
 
 
-def resumed(out: Path | None, given: dict[str, Any]) -> tuple[TrainingJob, int]:
-    """Return the training in a folder, and the threads that it was started with; options may contradict it, which is then refused."""
-    from mvt_nas.errors import TrainingError
-    from mvt_nas.training.config import TrainingConfig
+def resumed_job(out: Path | None, given: dict[str, Any]) -> tuple[TrainingJob, int]:
+    """Return the job of the training in a folder, and the threads that it was started with.
+
+    Options may contradict it; its checkpoint then refuses the job.
+    """
     from mvt_nas.training.folder import TrainingFolder
     from mvt_nas.training.job import TrainingJob
 
     if out is None:
-        raise click.UsageError("--resume needs --out, the folder of the training to go on with")
+        raise click.UsageError("--resume needs --out, the folder of the training to resume")
     path = TrainingFolder(out).config
     config = TrainingConfig.load(path)
-    kept = config.training
-    if kept is None:
+    started = config.training
+    if started is None:
         raise TrainingError(
-            f"{path}: is of no training that was begun (no key training); leave out --resume"
+            f"{path}: not the config of a started training ('training' is missing); drop --resume"
         )
-    start = _start({"weights": kept.weights, "warm_start": kept.warm_start} | given)
-    own = {
-        name: given.get(name, getattr(kept, name)) for name in ("data", "seed", "validation_share")
-    }
     task, num_classes = _task(config.task, given)
-    own |= {
-        "task": task,
-        "num_classes": num_classes or (None if task is None else task.num_classes),
-    }
-    recipe = _changed(config.recipe, given)
-    return (
-        TrainingJob(
-            name=config.name,
-            nearest=config.nearest,
-            architecture=config.architecture,
-            recipe=recipe,
-            start=start,
-            **own,
+    job = TrainingJob(
+        name=config.name,
+        nearest=config.nearest,
+        architecture=config.architecture,
+        recipe=_changed(config.recipe, given),
+        data=given.get("data", started.data),
+        validation_share=given.get("validation_share", started.validation_share),
+        seed=given.get("seed", started.seed),
+        start=_initialization(
+            {"weights": started.weights, "warm_start": started.warm_start} | given
         ),
-        kept.threads,
+        task=task,
+        num_classes=num_classes or (None if task is None else task.num_classes),
     )
+    return job, started.threads
 
 
-def _start(given: dict[str, Any]) -> Initialization:
+def _initialization(given: dict[str, Any]) -> Initialization:
     from mvt_nas.training.initial_weights import Initialization
 
     weights, other = given.get("weights"), given.get("warm_start")
     if weights is not None and other is not None:
-        raise click.UsageError(
-            "--weights and --warm-start are both given; one of them says what to begin with"
-        )
+        raise click.UsageError("--weights and --warm-start are both given; choose one of them")
     path = weights if weights is not None else other
     return Initialization(None if path is None else Path(path), same=other is None)
 
 
 def _changed(recipe: Recipe, given: dict[str, Any]) -> Recipe:
-    """Return the recipe with what the command line says otherwise."""
+    """Return the recipe with the values that the command line overrides."""
     import yaml
-
-    from mvt_nas.errors import TrainingError
 
     values: dict[str, Any] = {}
     for text in given.get("changes", ()):
@@ -178,8 +166,8 @@ def _changed(recipe: Recipe, given: dict[str, Any]) -> Recipe:
     recipe = recipe.at(given["px"]) if "px" in given else recipe
     recipe = recipe.lasting(given["epochs"]) if "epochs" in given else recipe
     if "batch" in given:
-        at_once = min(recipe.batches.images_per_device, given["batch"])
+        per_device = min(recipe.batches.images_per_device, given["batch"])
         recipe = recipe.changed(
-            {"batches.images": given["batch"], "batches.images_per_device": at_once}
+            {"batches.images": given["batch"], "batches.images_per_device": per_device}
         )
     return recipe.changed(values, "--set") if values else recipe

@@ -1,7 +1,7 @@
-"""Pictures to learn from: read once, brought to one size, kept in a cache, split with a seed.
+"""Image datasets: read once, resized, cached on disk, and split with a seed.
 
-``load_images("digits", 16)`` needs no file; ``load_images("pictures/", 64)`` reads a folder of
-pictures by class. A kind of source is one file in ``mvt_nas/data/sources``.
+``load_images("digits", 16)`` needs no file; ``load_images("images/", 64)`` reads a folder of images
+by class. A kind of source is one file in ``mvt_nas/data/sources``.
 """
 
 from __future__ import annotations

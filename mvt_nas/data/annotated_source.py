@@ -1,69 +1,69 @@
-"""What a source of annotated pictures says about itself, and what it makes of a path.
-
-Whether the corners of an object are such, and lie within its picture.
-"""
+"""Kinds of sources of annotated images (boxes or masks), and the check of box corners."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.errors import DataError, nearest
+from mvt_nas._typing import BoolArray, FloatArray
+from mvt_nas.data.source import claimed, entries, unknown_source
+from mvt_nas.errors import DataError
 from mvt_nas.registry import Registry
 
 DETECTION, SEGMENTATION = "detection", "segmentation"
-"""What is annotated: boxes around objects; the class of every pixel."""
+"""Kinds of annotation: boxes around objects, and the class of every pixel."""
 
 IGNORED = 255
-"""The value in masks of pixels that are neither learnt from nor judged."""
+"""Value in masks of pixels that count neither in training nor in evaluation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectBoxes:
-    """The objects in a picture.
+    """The objects in an image.
 
     Attributes:
-        corners: (n, 4), float64, left, top, right and bottom in pixels of the upright picture.
-        labels: (n,), int64, from 0.
-        ignored: (n,), bool; crowds and objects marked as difficult, which are neither learnt from
-            nor judged.
-        size: width and height of the picture, in pixels, where the annotation says so.
+        corners: Left, top, right and bottom of each box, (n, 4), float64, in pixels of the upright
+            image.
+        labels: Labels (n,), int64, from 0.
+        ignored: Crowds and objects marked as difficult, (n,), bool; they count neither in training
+            nor in evaluation.
+        size: Width and height of the image in pixels, if the annotation gives them.
     """
 
-    corners: NDArray[np.float64]
+    corners: FloatArray
     labels: NDArray[np.int64]
-    ignored: NDArray[np.bool_]
+    ignored: BoolArray
     size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedCatalogue:
-    """What a source holds, before any picture is read.
+    """Content of a source of annotated images, before any image is read.
 
     Attributes:
-        where: the source in words.
-        class_names: by label, in masks the background's first; none where the source does not say.
-        held_out: (N,), bool, whether the source itself keeps a picture for validation.
-        mark: hash of what is annotated; equal for equal sources, wherever they lie.
-        picture: returns the picture with an index, as the bytes of a file or as pixels (H, W, 3);
-            may raise ``OSError``.
-        name: returns what to call that picture in messages.
-        boxes: returns its objects; for detection only.
-        mask: returns the class of every pixel, (H, W), uint8; for segmentation only; may raise
-            ``DataError``.
-        at_hand: whether pictures cost nothing to read.
+        where: Name of the source, for messages.
+        class_names: Names of the classes by label, in masks beginning with the background; empty if
+            the source does not name them.
+        held_out: Whether the source itself keeps an image for validation, (N,), bool.
+        mark: Hash of the annotations; equal for equal sources, wherever they are stored.
+        image: Function that returns the image with an index, as the bytes of a file or as pixels
+            (H, W, 3); it may raise ``OSError``.
+        name: Function that returns the name of that image in messages.
+        boxes: Function that returns the objects of an image; for detection only.
+        mask: Function that returns the class of every pixel, (H, W), uint8; for segmentation only;
+            it may raise ``DataError``.
+        at_hand: Whether reading an image costs nothing.
     """
 
     where: str
     class_names: tuple[str, ...]
-    held_out: NDArray[np.bool_]
+    held_out: BoolArray
     mark: str
-    picture: Callable[[int], bytes | NDArray[np.uint8]]
+    image: Callable[[int], bytes | NDArray[np.uint8]]
     name: Callable[[int], str]
     boxes: Callable[[int], ObjectBoxes] | None = None
     mask: Callable[[int], NDArray[np.uint8]] | None = None
@@ -72,13 +72,14 @@ class AnnotatedCatalogue:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedSource:
-    """A kind of source.
+    """A kind of source of annotated images.
 
     Attributes:
-        summary: what may be given, in a few words.
-        kinds: what it may annotate, of :data:`DETECTION` and :data:`SEGMENTATION`.
-        claims: whether a name or path is of this kind.
-        annotated: ``(source, kind) ->`` what it holds; raises ``DataError``.
+        summary: Short description of the names or paths that it takes.
+        kinds: Possible annotations, of :data:`DETECTION` and :data:`SEGMENTATION`.
+        claims: Function that returns whether a name or path is of this kind.
+        annotated: Function of a source and a kind of annotation that returns the content; raises
+            ``DataError``.
     """
 
     summary: str
@@ -88,35 +89,25 @@ class AnnotatedSource:
 
 
 ANNOTATIONS: Registry[AnnotatedSource] = Registry(
-    "source of annotated pictures", "mvt_nas.data.annotations"
+    "source of annotated images", "mvt_nas.data.annotations"
 )
-"""Kinds of sources, by name."""
+"""Kinds of sources of annotated images, by name."""
 
 
 def find_annotated(source: str, kind: str) -> AnnotatedSource:
-    """Return the kind of source that ``source`` is.
+    """Return the kind of a source of annotated images.
+
+    Args:
+        source: Name or path.
+        kind: Annotation that it has to provide, :data:`DETECTION` or :data:`SEGMENTATION`.
 
     Raises:
-        DataError: no kind takes it, or it annotates something else.
+        DataError: no kind takes the name or path, or it provides other annotations.
     """
-    found = next(
-        (
-            ANNOTATIONS.get(name)
-            for name in ANNOTATIONS.names()
-            if ANNOTATIONS.get(name).claims(source)
-        ),
-        None,
-    )
+    found = claimed(ANNOTATIONS, source)
     if found is None:
-        kinds = "; ".join(
-            ANNOTATIONS.get(name).summary
-            for name in ANNOTATIONS.names()
-            if kind in ANNOTATIONS.get(name).kinds
-        )
-        state = "cannot be used" if Path(source).exists() else "no such file or folder"
-        raise DataError(
-            f"{source}: {state} for {kind}{nearest(source, ['shapes'])} (sources: {kinds})"
-        )
+        summaries = [entry.summary for entry in entries(ANNOTATIONS) if kind in entry.kinds]
+        raise unknown_source(source, summaries, example="shapes", purpose=f" for {kind}")
     if kind not in found.kinds:
         raise DataError(
             f"{source}: {found.summary} is for {', '.join(found.kinds)}, not for {kind}"
@@ -125,17 +116,23 @@ def find_annotated(source: str, kind: str) -> AnnotatedSource:
 
 
 _SPARE_PX = 2.0
-"""How far a box may stand out, to be cut: tools round, and so does COCO itself."""
+"""Largest distance beyond the edge at which a box is clipped instead of refused: annotation tools
+round, and so does COCO itself."""
 
 
 def checked_corners(
     values: tuple[float, float, float, float], width: int, height: int, where: str
 ) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom in pixels, cut at the picture's edges.
+    """Return left, top, right and bottom in pixels, clipped to the image.
+
+    Args:
+        values: Left, top, right and bottom in pixels.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        where: Beginning of the message.
 
     Raises:
-        DataError: no finite numbers, a side that is negative, or a box outside of the picture;
-            ``where`` begins the message.
+        DataError: a number is not finite, a side is negative, or the box is outside of the image.
     """
     left, top, right, bottom = values
     if not all(math.isfinite(value) for value in values):
@@ -147,7 +144,7 @@ def checked_corners(
         )
     if min(left, top) < -_SPARE_PX or right > width + _SPARE_PX or bottom > height + _SPARE_PX:
         raise DataError(
-            f"{where} = {_plain(values)} is not allowed; within the picture of {width} x {height}"
+            f"{where} = {_plain(values)} is not allowed; within the image of {width} x {height}"
             " pixels"
         )
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))

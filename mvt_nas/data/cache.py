@@ -1,8 +1,8 @@
-"""Decoded pictures on disk, so that the next start does not decode them again.
+"""Cache of decoded datasets on disk.
 
-One folder per set: arrays that are mapped into memory (processes on one machine share them) and the
-rest as JSON. An entry is built beside its place and moved there in one step; one that is damaged is
-built anew. Where nothing can be written, there is no cache.
+One folder per dataset: arrays that are mapped into memory (processes on one machine share them) and
+the rest as JSON. An entry is built in a temporary folder and renamed in one step; a damaged entry
+is built again. If the folder cannot be written, there is no cache.
 """
 
 from __future__ import annotations
@@ -23,32 +23,33 @@ _ARRAYS = ("images", "labels", "held_out")
 
 
 def cache_folder() -> Path:
-    """Return where decoded pictures are kept: ``$XDG_CACHE_HOME/mvt-nas/images``, or ``~/.cache/mvt-nas/images``."""
+    """Return the folder of the cache: ``$XDG_CACHE_HOME/mvt-nas/images`` or ``~/.cache/...``."""
     return cache_home("images")
 
 
 def read(folder: Path, key: str) -> ImageDataset | None:
-    """Return the set that is kept under a key, ``None`` where there is none that is whole."""
+    """Return the dataset under a key, or ``None`` if it is missing or damaged."""
     place = folder / key
     try:
         about = json.loads((place / "set.json").read_text(encoding="utf-8"))
         images, labels, held_out = (
             np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
         )
-        rest = (
-            tuple(about["class_names"]),
-            np.array(held_out),
-            about["where"],
-            about["fingerprint"],
-            tuple(about["skipped"]),
+        return ImageDataset(
+            images=images,  # stays mapped; the small arrays are copied into memory
+            labels=np.array(labels),
+            class_names=tuple(about["class_names"]),
+            held_out=np.array(held_out),
+            where=about["where"],
+            fingerprint=about["fingerprint"],
+            skipped=tuple(about["skipped"]),
         )
-        return ImageDataset(images, np.array(labels), *rest)
-    except Exception:  # whatever is wrong with it, the pictures are decoded again
+    except Exception:  # for any damage the remedy is the same: decode the images again
         return None
 
 
 def write(folder: Path, key: str, images: ImageDataset) -> None:
-    """Keep a set under a key; without effect where that is not possible."""
+    """Write a dataset under a key; without effect if that is not possible."""
     building = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def write(folder: Path, key: str, images: ImageDataset) -> None:
 def _move(building: Path, place: Path) -> None:
     try:
         os.rename(building, place)
-    except OSError:  # another process was quicker, or a damaged entry is in the way
+    except OSError:  # another process was faster, or a damaged entry is in the way
         if read(place.parent, place.name) is None:
             with suppress(OSError):
                 shutil.rmtree(place)

@@ -1,4 +1,4 @@
-"""Labelled pictures of one size, and their division into a part to learn from and a part to judge by."""
+"""Labelled images of one size, and their split into training and validation images."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import BoolArray
 from mvt_nas.data.stratify import draw
 from mvt_nas.errors import DataError, listing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Which pictures of a set are for what.
+    """Training and validation images of a dataset.
 
     Attributes:
-        train: indices, ascending, int64.
-        validation: indices, ascending, int64, none of them in ``train``.
-        hash: of the pictures and of both parts; equal hashes mean equal splits of equal pictures.
+        train: Indices of the training images, ascending, int64.
+        validation: Indices of the validation images, ascending, int64, none of them in ``train``.
+        hash: Hash of the images and of both parts; equal hashes mean equal splits of equal images.
     """
 
     train: NDArray[np.int64]
@@ -29,57 +30,51 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageDataset:
-    """Labelled pictures of one size.
+    """Labelled images of one size.
 
     Attributes:
-        images: (N, H, W, 3), uint8, RGB; may lie in a file and be read-only.
-        labels: (N,), int64, from 0.
-        class_names: by label.
-        held_out: (N,), whether the source itself keeps a picture for validation.
-        where: the source in words, for messages.
-        fingerprint: the hash of pictures, labels and class names.
-        skipped: pictures that could not be read, each with the reason.
+        images: Images (N, H, W, 3), uint8, RGB; possibly mapped from a file and read-only.
+        labels: Labels (N,), int64, from 0.
+        class_names: Names of the classes by label.
+        held_out: Whether the source itself keeps an image for validation, (N,).
+        where: Name of the source, for messages.
+        fingerprint: Hash of images, labels and class names.
+        skipped: Names of unreadable images, each with the reason.
 
     Raises:
-        DataError: the arrays do not fit together, or there are fewer than two classes.
+        DataError: the arrays do not match, or there are fewer than two classes.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
-    held_out: NDArray[np.bool_]
+    held_out: BoolArray
     where: str
     fingerprint: str
     skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.images.shape
-        if (
-            len(shape) != 4
-            or shape[1] != shape[2]
-            or shape[3] != 3
-            or self.images.dtype != np.uint8
-        ):
+        square = len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3
+        if not square or self.images.dtype != np.uint8:
             raise DataError(
-                f"{self.where}: images {shape} in {self.images.dtype}; square pictures (N, H, H, 3)"
+                f"{self.where}: images {shape} in {self.images.dtype}; square images (N, H, H, 3)"
                 " in uint8 are needed"
             )
         if self.labels.shape != shape[:1] or self.held_out.shape != shape[:1]:
             raise DataError(
-                f"{self.where}: {len(self.labels)} labels for {shape[0]} pictures; one each is"
-                " needed"
+                f"{self.where}: {len(self.labels)} labels for {shape[0]} images; one each is needed"
             )
-        if len(self.class_names) < 2:
+        classes = len(self.class_names)
+        if classes < 2:
             raise DataError(
                 f"{self.where}: the only class is {listing(self.class_names) or 'none'}; two or"
                 " more are needed"
             )
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(
-            self.class_names
-        ):
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < classes:
             raise DataError(
                 f"{self.where}: labels from {self.labels.min()} to {self.labels.max()};"
-                f" {len(self.class_names)} classes are named"
+                f" {classes} classes are named"
             )
 
     def __len__(self) -> int:
@@ -87,41 +82,45 @@ class ImageDataset:
 
     @property
     def pixels(self) -> int:
-        """The side of the pictures in pixels."""
+        """Side of the images in pixels."""
         return int(self.images.shape[1])
 
     def split(self, *, train: int | None, validation: int, seed: int) -> Split:
-        """Return a split in which every class has its share; the same arguments give the same one.
+        """Return a stratified split; the same arguments give the same split.
 
-        Where the source keeps pictures for validation, validation is drawn from them and training
-        from the others.
+        If the source itself keeps images for validation, the validation images are drawn from them
+        and the training images from the others.
 
         Args:
-            train: pictures to learn from; ``None`` takes all that are left.
-            validation: pictures to judge by.
-            seed: of the draw.
+            train: Number of training images; ``None`` takes all remaining images.
+            validation: Number of validation images.
+            seed: Seed of the draw.
 
         Raises:
-            DataError: there are not as many.
+            DataError: there are not enough images.
         """
-        random = np.random.default_rng(seed)
-        own = bool(self.held_out.any())
-        pool = np.flatnonzero(self.held_out) if own else np.arange(len(self))
-        judged = draw(self.labels, pool, validation, random, f"{self.where}: validation")
-        rest = np.flatnonzero(~self.held_out) if own else np.setdiff1d(pool, judged)
-        learnt = draw(
-            self.labels, rest, len(rest) if train is None else train, random, f"{self.where}: train"
+        rng = np.random.default_rng(seed)
+        has_own = bool(self.held_out.any())
+        candidates = np.flatnonzero(self.held_out) if has_own else np.arange(len(self))
+        validation_rows = draw(
+            self.labels, candidates, validation, rng, f"{self.where}: validation"
         )
-        return Split(learnt, judged, digest(self.fingerprint.encode(), learnt, judged))
+        rest = (
+            np.flatnonzero(~self.held_out) if has_own else np.setdiff1d(candidates, validation_rows)
+        )
+        size = len(rest) if train is None else train
+        train_rows = draw(self.labels, rest, size, rng, f"{self.where}: train")
+        identity = digest(self.fingerprint.encode(), train_rows, validation_rows)
+        return Split(train_rows, validation_rows, identity)
 
 
 def fingerprint(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
-    held_out: NDArray[np.bool_],
+    held_out: BoolArray,
 ) -> str:
-    """Return the hash of the content of a set."""
+    """Return the hash of a dataset's content."""
     return digest(repr((images.shape, class_names)).encode(), images, labels, held_out)
 
 
@@ -129,8 +128,10 @@ def digest(*parts: bytes | NDArray[np.generic]) -> str:
     """Return the hash of bytes and arrays one after the other, 16 hexadecimal digits."""
     result = hashlib.sha256()
     for part in parts:
-        result.update(
-            part if isinstance(part, bytes) else np.ascontiguousarray(part).view(np.uint8).data
-        )
+        if isinstance(part, bytes):
+            result.update(part)
+        else:
+            result.update(np.ascontiguousarray(part).view(np.uint8).data)
+        # A separator, so that moving a byte from one part to the next changes the hash.
         result.update(b"\0")
     return result.hexdigest()[:16]

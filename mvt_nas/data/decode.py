@@ -1,8 +1,8 @@
-"""One picture, as it may lie on a disk, to a square of RGB pixels: the whole of it, or a part.
+"""Decoding of an image file, or a region of it, to RGB pixels of a given size.
 
-Whatever pillow reads is taken: grey-scale, 16 bits, palettes, CMYK; transparent parts become white.
-The orientation that a camera noted is applied. The short side is brought to the size asked for,
-with anti-aliasing, and the middle is cut out.
+All modes that pillow reads are accepted: grey-scale, 16 bits, palettes, CMYK; transparent parts
+become white. The orientation in the EXIF data is applied. The short side is resized to the
+requested size, with anti-aliasing, followed by a centre crop.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
-# a JPEG is decoded at no less than this times the size asked for, then resized with care
-_SLOPPY = 2
-_LYING = (5, 6, 7, 8)  # orientations in which a camera was turned by a quarter
+# A JPEG is decoded at no less than this times the requested size (its decoder scales by powers of
+# two, without anti-aliasing), then resized with anti-aliasing.
+_DRAFT_FACTOR = 2
+# The EXIF tag of the orientation, and its values for a quarter turn, which swaps width and height.
 _ORIENTATION = 0x0112
-_STREAM = re.compile(
-    r" <_io\.BytesIO object at 0x[0-9a-f]+>"
-)  # pillow's word for the file; it would be another each time
+_QUARTER_TURNS = (5, 6, 7, 8)
+# Pillow's description of the file in messages, whose address would differ each time.
+_STREAM = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels."""
 
 
 class Unreadable(Exception):
-    """A picture that cannot be decoded; the message is the reason."""
+    """An image that cannot be decoded; the message is the reason."""
 
 
 class TooLarge(Exception):
-    """A picture with more pixels than pillow takes for honest; the message is the reason."""
+    """An image with more pixels than pillow accepts; the message is the reason."""
 
 
 @contextmanager
 def strict_warnings() -> Iterator[None]:
-    """Within the block, a picture of suspicious size is an error; pillow's remarks on odd metadata are not heard."""
+    """Make images of suspicious size errors within the block, and silence all other warnings."""
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -54,26 +55,26 @@ def strict_warnings() -> Iterator[None]:
 
 
 def decode(data: bytes | NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
-    """Return a picture as (pixels, pixels, 3), uint8, RGB.
+    """Return an image as (pixels, pixels, 3), uint8, RGB.
 
     Raises:
         Unreadable: it cannot be decoded.
-        TooLarge: it has more pixels than pillow takes for honest.
+        TooLarge: it has more pixels than pillow accepts.
     """
-    with _told():
-        image = _opened(data)
+    with _translated_errors():
+        image = _open(data)
         if image.format == "JPEG":
-            image.draft(None, (_SLOPPY * pixels, _SLOPPY * pixels))
+            image.draft(None, (_DRAFT_FACTOR * pixels, _DRAFT_FACTOR * pixels))
         return np.asarray(_square(_rgb(_upright(image)), pixels))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRegion:
-    """What is wanted of a picture.
+    """Region of an image, and the size to resize it to.
 
     Attributes:
-        part: of it, upright.
-        size: width and height that the part is brought to, in pixels.
+        part: Box in the upright image.
+        size: Width and height of the resized region, in pixels.
     """
 
     part: Box
@@ -87,17 +88,17 @@ def decode_part(
     *,
     bicubic: bool = False,
 ) -> Image:
-    """Return a part of a picture, brought to a side, with anti-aliasing.
+    """Return a part of an image, resized to a square with anti-aliasing.
 
     Args:
-        data: a picture's file, or its pixels.
-        pixels: side of what comes back, whatever the shape of the part.
-        part: returns the part of a picture of some width and height, upright.
-        bicubic: whether it is resized with cubic polynomials; else with linear ones.
+        data: Bytes of an image file, or pixels.
+        pixels: Side of the result, whatever the shape of the part.
+        part: Function from the width and height of the upright image to the box of the part.
+        bicubic: Whether to resize with bicubic instead of bilinear interpolation.
 
     Raises:
-        Unreadable: it cannot be decoded.
-        TooLarge: it has more pixels than pillow takes for honest.
+        Unreadable: the image cannot be decoded.
+        TooLarge: the image has more pixels than pillow accepts.
     """
     return decode_region(
         data,
@@ -112,69 +113,71 @@ def decode_region(
     *,
     bicubic: bool = False,
 ) -> Image:
-    """Return a part of a picture, brought to a width and a height, with anti-aliasing.
+    """Return a region of an image, resized to a width and a height with anti-aliasing.
 
-    A JPEG is decoded no larger than that takes, so that photographs of many megapixels cost little.
+    A JPEG is decoded no larger than needed, so that photographs of many megapixels cost little.
 
     Args:
-        data: a picture's file, or its pixels.
-        view: returns what is wanted of a picture of some width and height, upright.
-        bicubic: whether it is resized with cubic polynomials; else with linear ones.
+        data: Bytes of an image file, or pixels.
+        view: Function from the width and height of the upright image to the requested region.
+        bicubic: Whether to resize with bicubic instead of bilinear interpolation.
 
     Raises:
-        Unreadable: it cannot be decoded.
-        TooLarge: it has more pixels than pillow takes for honest.
+        Unreadable: the image cannot be decoded.
+        TooLarge: the image has more pixels than pillow accepts.
     """
     from PIL import Image
 
-    with _told():
-        image = _opened(data)
-        lies = image.getexif().get(_ORIENTATION) in _LYING if "exif" in image.info else False
-        width, height = image.size[::-1] if lies else image.size
-        wanted = view(width, height)
-        box, size = wanted.part, wanted.size
+    with _translated_errors():
+        image = _open(data)
+        turned = "exif" in image.info and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+        width, height = image.size[::-1] if turned else image.size
+        region = view(width, height)
         if image.format == "JPEG":
-            spare = max(
-                1.0,
-                min(
-                    (box[2] - box[0]) / (_SLOPPY * size[0]), (box[3] - box[1]) / (_SLOPPY * size[1])
-                ),
-            )
-            image.draft(None, (int(-(-image.width // spare)), int(-(-image.height // spare))))
+            image.draft(None, _draft_size(image.size, region))
         upright = _rgb(_upright(image))
-        across, down = upright.width / width, upright.height / height
-        scaled = (
-            box[0] * across,
-            box[1] * down,
-            min(box[2] * across, upright.width),
-            min(box[3] * down, upright.height),
+        # The draft may be smaller than the image: scale the box to it.
+        left, top, right, bottom = region.part
+        scale_x = upright.width / width
+        scale_y = upright.height / height
+        box = (
+            left * scale_x,
+            top * scale_y,
+            min(right * scale_x, upright.width),
+            min(bottom * scale_y, upright.height),
         )
-        return upright.resize(
-            size, Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR, box=scaled
-        )
+        resampling = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
+        return upright.resize(region.size, resampling, box=box)
 
 
-def _opened(data: bytes | NDArray[np.uint8]) -> Image:
+def _draft_size(size: tuple[int, int], region: ImageRegion) -> tuple[int, int]:
+    """Return the smallest width and height at which a JPEG may be decoded for a region."""
+    left, top, right, bottom = region.part
+    reduction_x = (right - left) / (_DRAFT_FACTOR * region.size[0])
+    reduction_y = (bottom - top) / (_DRAFT_FACTOR * region.size[1])
+    reduction = max(1.0, min(reduction_x, reduction_y))
+    # -(-a // b) is a / b, rounded up.
+    return int(-(-size[0] // reduction)), int(-(-size[1] // reduction))
+
+
+def _open(data: bytes | NDArray[np.uint8]) -> Image:
     from PIL import Image
 
     return Image.open(io.BytesIO(data)) if isinstance(data, bytes) else Image.fromarray(data)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn whatever goes wrong within the block into :class:`TooLarge` or :class:`Unreadable`."""
+def _translated_errors() -> Iterator[None]:
+    """Turn all exceptions of the block into :class:`TooLarge` or :class:`Unreadable`."""
     from PIL import Image
 
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooLarge(str(error).split(",")[0]) from None
-    except (
-        Exception
-    ) as error:  # pillow's decoders raise whatever they stumble over, up to struct.error
-        raise Unreadable(
-            _STREAM.sub("", " ".join(str(error).split())) or type(error).__name__
-        ) from None
+    except Exception as error:  # pillow's decoders raise any exception, up to struct.error
+        reason = _STREAM.sub("", " ".join(str(error).split()))
+        raise Unreadable(reason or type(error).__name__) from None
 
 
 def _upright(image: Image) -> Image:
@@ -190,9 +193,9 @@ def _rgb(image: Image) -> Image:
         return image
     if image.mode in _DEEP_MODES:
         deep = np.asarray(image).astype(np.int64)
-        return Image.fromarray(
-            (deep >> 8 if deep.max() > 255 else deep).clip(0, 255).astype(np.uint8)
-        ).convert("RGB")
+        # 16 bits to 8; a deep mode may as well hold 8-bit values.
+        values = deep >> 8 if deep.max() > 255 else deep
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         opaque = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
@@ -205,7 +208,8 @@ def _square(image: Image, pixels: int) -> Image:
     if image.size == (pixels, pixels):
         return image
     side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
+    left = (image.width - side) / 2
+    top = (image.height - side) / 2
     return image.resize(
         (pixels, pixels),
         Image.Resampling.BILINEAR,

@@ -1,4 +1,4 @@
-"""Labels as files have them, numbers or words, as integers from 0 with names; and marks by which changed files are noticed."""
+"""Labels of files (integers or text) as integers from 0 with names, and stamps of files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ from mvt_nas.errors import DataError
 HELD_OUT = ("val", "valid", "validation", "dev")
 TEST = ("test", "testing")
 PARTS = ("train", "training", *HELD_OUT, *TEST)
-"""What the parts of a data set are called; a test part is never read, so that nobody chooses a
-network by it."""
+"""Names of the parts of a dataset; a test part is never read, so that nobody selects a network by
+it."""
 
 
 def named(
     labels: NDArray[Any], names: Iterable[Any] | None, where: str
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels as int64 from 0, and the names of the classes; without names, what was found is the names, sorted.
+    """Return labels as int64 from 0, and the names of the classes.
+
+    Args:
+        labels: Integers or text, (N,).
+        names: Names of the classes by integer label; by default, the labels found are the names,
+            sorted.
+        where: Beginning of the message.
 
     Raises:
-        DataError: neither integers nor text, or a label that has no name.
+        DataError: the labels are neither integers nor text, or a label has no name.
     """
     if labels.dtype.kind not in "iuUS":
         raise DataError(f"{where}: labels in {labels.dtype}; integers or text are needed")
@@ -45,16 +51,16 @@ def named(
 def _without_gaps(
     labels: NDArray[np.int64], names: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Leave out classes without pictures, which a network could only be distracted by."""
+    """Remove classes without images and renumber the labels."""
     present, codes = np.unique(labels, return_inverse=True)
     return codes.astype(np.int64), tuple(names[label] for label in present.tolist())
 
 
 def stamp(files: Iterable[Path]) -> str:
-    """Return a mark that changes with path, size or time of modification of any file.
+    """Return a text that changes with the path, size or modification time of any file.
 
     Raises:
-        DataError: a file cannot be looked at.
+        DataError: the status of a file cannot be read.
     """
     result = hashlib.sha256()
     for file in files:

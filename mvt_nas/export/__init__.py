@@ -1,1 +1,1 @@
-"""Networks in the forms that trainers and devices take, each with the proof that it is the same network; and back."""
+"""Export of networks to trainers and devices, with verification, and import of exported files."""

@@ -1,4 +1,4 @@
-"""Exported networks on real pictures: those that judged the training, prepared as they were there."""
+"""Comparison of exported networks with PyTorch on the validation images of their training."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import DataError
 from mvt_nas.export.base import ExportModel
-from mvt_nas.export.verification import ExportResult, reference
+from mvt_nas.export.verification import ExportResult, reference_run
 from mvt_nas.training.config import TrainingConfig
 from mvt_nas.training.dataset import UNREADABLE, ValidationDataset
 from mvt_nas.training.split import split_dataset
@@ -19,99 +19,114 @@ from mvt_nas.training.split import split_dataset
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mvt_nas.export.base import Outputs
+    from mvt_nas.export.base import Outputs, Run
 
-_AT_ONCE = 16
+_BATCH_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ImageCheck:
-    """What the same pictures are taken for by a network and by what was exported of it.
+    """Top-1 accuracy of a network and of its exports on the same images.
 
     Attributes:
-        count: of pictures.
-        own: share whose likeliest class is right by the network itself, 0 to 1.
-        top1: the same by target, of those that run here.
-        alike: by target, the number of pictures whose likeliest class is the network's.
+        count: Number of images.
+        pytorch_top1: Top-1 accuracy of the network in PyTorch, 0 to 1.
+        top1: Top-1 accuracy by target, 0 to 1, of the exports that run here.
+        agreements: Number of images by target for which the export predicts the same class as
+            PyTorch.
     """
 
     count: int
-    own: float
+    pytorch_top1: float
     top1: dict[str, float]
-    alike: dict[str, int]
+    agreements: dict[str, int]
 
 
 def check_on_images(
-    subject: ExportModel, exported: Sequence[ExportResult], config: TrainingConfig, most: int
+    model: ExportModel, results: Sequence[ExportResult], config: TrainingConfig, max_images: int
 ) -> ImageCheck:
-    """Return what a network and its exports make of the validation pictures of its training.
+    """Compare a classifier and its exports on the validation images of its training.
 
     Args:
-        subject: the network.
-        exported: what came of it.
-        config: of the training.
-        most: pictures; of more, so many are taken, evenly spread.
+        model: The network.
+        results: Its exports.
+        config: Configuration of the training.
+        max_images: Largest number of images; of more, an evenly spaced subset is used.
 
     Raises:
-        DataError: the pictures cannot be had any more, or have other classes now.
+        DataError: The images are no longer available, or have other classes now.
     """
-    running, own_run = [one for one in exported if one.run is not None], reference(subject)
-    seen = [
-        (labels, _likeliest(own_run(images)), _classes(running, images))
-        for images, labels in _batches(config, most)
-    ]
-    if not seen:
-        raise DataError("none of the validation pictures can be read")
-    labels, own = np.concatenate([one[0] for one in seen]), np.concatenate([one[1] for one in seen])
-    theirs = {
-        one.target: np.concatenate([by_target[one.target] for _, _, by_target in seen])
-        for one in running
+    runs: dict[str, tuple[Run, bool]] = {
+        result.target: (result.run, len(result.batches) > 1)
+        for result in results
+        if result.run is not None
     }
-    top1 = {name: float(np.mean(classes == labels)) for name, classes in theirs.items()}
-    alike = {name: int(np.sum(classes == own)) for name, classes in theirs.items()}
-    return ImageCheck(len(labels), float(np.mean(own == labels)), top1, alike)
+    pytorch_run = reference_run(model)
+    labels: list[NDArray[np.int64]] = []
+    pytorch_classes: list[NDArray[np.int64]] = []
+    export_classes: dict[str, list[NDArray[np.int64]]] = {target: [] for target in runs}
+    for images, batch_labels in _validation_batches(config, max_images):
+        labels.append(batch_labels)
+        pytorch_classes.append(_top_class(pytorch_run(images)))
+        for target, (run, any_batch) in runs.items():
+            export_classes[target].append(_predict(run, images, any_batch))
+    if not labels:
+        raise DataError("none of the validation images can be read")
+    return _summary(
+        np.concatenate(labels),
+        np.concatenate(pytorch_classes),
+        {target: np.concatenate(classes) for target, classes in export_classes.items()},
+    )
 
 
-def _classes(
-    running: Sequence[ExportResult], images: NDArray[np.float32]
-) -> dict[str, NDArray[np.int64]]:
-    """Return by target the likeliest class of each image, (B,); one image at a time where the form takes no more."""
-    result = {}
-    for one in running:
-        assert one.run is not None, "only what runs is asked"
-        step = len(images) if len(one.batches) > 1 else 1
-        result[one.target] = np.concatenate(
-            [_likeliest(one.run(images[at : at + step])) for at in range(0, len(images), step)]
-        )
-    return result
+def _summary(
+    labels: NDArray[np.int64],
+    pytorch_classes: NDArray[np.int64],
+    export_classes: dict[str, NDArray[np.int64]],
+) -> ImageCheck:
+    """Compare predicted classes, each (N,), with the labels (N,) and with PyTorch's."""
+    return ImageCheck(
+        count=len(labels),
+        pytorch_top1=float(np.mean(pytorch_classes == labels)),
+        top1={
+            target: float(np.mean(classes == labels)) for target, classes in export_classes.items()
+        },
+        agreements={
+            target: int(np.sum(classes == pytorch_classes))
+            for target, classes in export_classes.items()
+        },
+    )
 
 
-def _likeliest(logits: Outputs) -> NDArray[np.int64]:
+def _predict(run: Run, images: NDArray[np.float32], any_batch: bool) -> NDArray[np.int64]:
+    """Return the predicted classes, (B,), of images, (B, 3, H, W), one at a time if need be."""
+    size = len(images) if any_batch else 1
+    parts = [_top_class(run(images[start : start + size])) for start in range(0, len(images), size)]
+    return np.concatenate(parts)
+
+
+def _top_class(logits: Outputs) -> NDArray[np.int64]:
     assert not isinstance(logits, tuple), "a classifier has one output"
     return np.asarray(logits.argmax(1), dtype=np.int64)
 
 
-def _batches(
-    config: TrainingConfig, most: int
+def _validation_batches(
+    config: TrainingConfig, max_images: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Yield validation pictures (B, 3, H, W) from 0 to 1 with their labels (B,), unreadable ones left out."""
+    """Yield readable validation images, (B, 3, H, W), from 0 to 1, and their labels, (B,)."""
     training = config.training
-    assert training is not None, "only a training has pictures"
+    assert training is not None, "the configuration is not that of a training"
     catalogue = find_source(training.data).catalogue(training.data)
     if catalogue.class_names != training.class_names:
         raise DataError(f"{catalogue.where}: other classes than in the training")
-    rows = split_dataset(catalogue, training.validation_share, training.seed).judged
-    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
-    pictures = ValidationDataset(training.data, catalogue, config.recipe.images)
-    for start in range(0, len(rows), _AT_ONCE):
-        samples = [
-            (pixels, label)
-            for pixels, label, _ in map(pictures.__getitem__, rows[start : start + _AT_ONCE])
-            if label != UNREADABLE
-        ]
-        if samples:
-            images = np.stack([pixels for pixels, _ in samples]).transpose(0, 3, 1, 2)
-            yield (
-                images.astype(np.float32) / np.float32(255),
-                np.array([label for _, label in samples]),
-            )
+    rows = split_dataset(catalogue, training.validation_share, training.seed).validation
+    rows = rows[np.linspace(0, len(rows) - 1, min(max_images, len(rows))).astype(int)]
+    dataset = ValidationDataset(training.data, catalogue, config.recipe.images)
+    for start in range(0, len(rows), _BATCH_SIZE):
+        samples = [dataset[row] for row in rows[start : start + _BATCH_SIZE]]
+        readable = [(pixels, label) for pixels, label, _ in samples if label != UNREADABLE]
+        if readable:
+            # (B, H, W, 3) in uint8 to (B, 3, H, W) in fp32.
+            pixels = np.stack([image for image, _ in readable]).transpose(0, 3, 1, 2)
+            images = pixels.astype(np.float32) / np.float32(255)
+            yield images, np.array([label for _, label in readable])

@@ -1,7 +1,7 @@
-"""What of a network goes to a device: its outputs as an app needs them, and their names.
+"""The module that runs on a device: outputs as an app needs them, and their names.
 
-Classifiers and segmenters give their logits. Detectors give scores and boxes, so that only
-non-maximum suppression is left to do.
+Classifiers and segmenters return their logits. Detectors return scores and boxes, so that only
+non-maximum suppression remains to be done.
 """
 
 from __future__ import annotations
@@ -23,62 +23,59 @@ if TYPE_CHECKING:
 
 
 class DetectorForInference(nn.Module):
-    """A detection network that gives scores and boxes; its anchors are constants, for the task's resolution.
+    """A detection network with softmax and decoded boxes, for images of the task's resolution.
 
     Args:
-        network: gives logits, (B, A, classes + 1), the background first, and offsets, (B, A, 4).
+        network: Detector that returns logits, (B, A, classes + 1), the background first, and
+            offsets, (B, A, 4), of A anchors.
     """
 
     def __init__(self, network: TaskNetwork) -> None:
         super().__init__()
         self.network = network
-        self.anchors = network.anchors(
-            network.task.resolution_px
-        )  # no buffer: it is no part of what the network has learnt
+        # Not a buffer, since anchors are not trained and do not belong in the state dict.
+        self.anchors = network.anchors(network.task.resolution_px)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores, (B, A, classes), and boxes, (B, A, 4), of images, (B, 3, H, W).
 
-        Scores are probabilities beside that of the background, which is left out. Boxes are corners
-        (x1, y1, x2, y2) in sides of the picture, cut to it.
+        Scores are softmax probabilities, without that of the background. Boxes are corners
+        (x1, y1, x2, y2) relative to the sides of the image, clipped to 0 to 1.
         """
         logits, offsets = self.network(images)
         return logits.softmax(dim=-1)[..., 1:], decode(offsets, self.anchors).clamp(0, 1)
 
 
-def inference_module(subject: ExportModel) -> nn.Module:
-    """Return the module that is exported; it shares the weights of the subject's."""
-    return (
-        DetectorForInference(subject.module).eval() if _detects(subject.module) else subject.module
-    )
+def inference_module(model: ExportModel) -> nn.Module:
+    """Return the module to export; it shares the weights of the model's module."""
+    if _is_detector(model.module):
+        return DetectorForInference(model.module).eval()
+    return model.module
 
 
-def output_names(subject: ExportModel) -> tuple[str, ...]:
-    """Return what its outputs are called, in their order."""
-    if _detects(subject.module):
+def output_names(model: ExportModel) -> tuple[str, ...]:
+    """Return the names of the outputs of :func:`inference_module`, in order."""
+    if _is_detector(model.module):
         return "scores", "boxes"
-    return ("logits",) if subject.task is None else subject.task.outputs
+    return ("logits",) if model.task is None else model.task.outputs
 
 
 def module_run(module: nn.Module) -> Run:
-    """Return what gives a module's outputs as arrays."""
+    """Return a function that runs a module on arrays, without gradients."""
 
     def run(images: NDArray[np.float32]) -> Outputs:
         with torch.inference_mode():
             outputs = module(torch.from_numpy(images))
-        return pack_outputs(
-            [outputs.numpy()]
-            if isinstance(outputs, Tensor)
-            else [output.numpy() for output in outputs]
-        )
+        tensors = [outputs] if isinstance(outputs, Tensor) else outputs
+        return pack_outputs([tensor.numpy() for tensor in tensors])
 
     return run
 
 
 def pack_outputs(outputs: Sequence[NDArray[np.float32]]) -> Outputs:
-    """Return the outputs as a network returns them: one by itself, several as a tuple."""
+    """Return a single output as it is, and several as a tuple."""
     return tuple(outputs) if len(outputs) > 1 else outputs[0]
 
 
-def _detects(module: nn.Module) -> TypeGuard[TaskNetwork]:
+def _is_detector(module: nn.Module) -> TypeGuard[TaskNetwork]:
     return isinstance(module, TaskNetwork) and isinstance(module.head, AnchorHeadModule)

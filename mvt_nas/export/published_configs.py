@@ -1,4 +1,4 @@
-"""The published families with the settings that other projects' configurations let people change."""
+"""MobileViTv2 and v3 with the settings that other projects' configurations let users change."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mvt_nas.space.widths import feed_forward_width, make_divisible
 
 @dataclass(frozen=True, slots=True)
 class MobileViTV2Config:
-    """What configurations of MobileViTv2 say; the defaults are the published ones.
+    """Settings of a MobileViTv2; the defaults are the published values.
 
     Attributes:
-        resolution_px: side of the image.
-        width_multiplier: of all channels.
-        dims: transformer channels before they are multiplied.
-        depths: transformer layers.
-        ffn_multiplier: feed-forward channels per transformer channel.
-        expansion: of the inverted residuals.
-        patch: side of a patch.
-        kernel: of the local convolution.
+        resolution_px: Side of the images, in pixels.
+        width_multiplier: Factor of all channels.
+        dims: Transformer channels of the three blocks, before multiplication.
+        depths: Transformer layers of the three blocks.
+        ffn_multiplier: Feed-forward channels per transformer channel.
+        expansion: Expansion of the inverted residuals.
+        patch: Side of a patch, in positions.
+        kernel: Side of the kernel of the local convolution.
     """
 
     resolution_px: int = 256
@@ -36,40 +36,41 @@ class MobileViTV2Config:
     kernel: int = 3
 
 
-def second_family(settings: MobileViTV2Config, *, third: bool = False) -> Architecture:
-    """Return a MobileViTv2, or where ``third`` the MobileViTv3 that is built on it.
+def mobilevit_v2(config: MobileViTV2Config, *, v3: bool = False) -> Architecture:
+    """Return a MobileViTv2, or the MobileViTv3 that is based on it.
 
-    Source: arXiv 2206.02680 and 2209.15159, widths as rounded in their releases.
+    Source: arXiv 2206.02680 and 2209.15159, widths rounded as in their releases.
 
     Raises:
-        ArchitectureError: settings that no network can have.
+        ArchitectureError: The settings are not allowed.
     """
-    times = settings.width_multiplier
-    conv = [(_divisible(64 * times, 16), 1, 1), (_divisible(128 * times), 2, 2)]
+    factor = config.width_multiplier
     stages = [
-        Stage(width=width, depth=depth, stride=stride, expansion=settings.expansion)
-        for width, depth, stride in conv
+        Stage(width=_divisible(64 * factor, 16), depth=1, stride=1, expansion=config.expansion),
+        Stage(width=_divisible(128 * factor), depth=2, stride=2, expansion=config.expansion),
     ]
-    sizes = zip((256, 384, 512), settings.dims, settings.depths, strict=True)
-    for width, dim, depth in sizes:
-        block = _second_block(settings, _divisible(dim * times), depth, third)
+    block_stages = zip((256, 384, 512), config.dims, config.depths, strict=True)
+    for width, dim, depth in block_stages:
+        block = _block(config, _divisible(dim * factor), depth, v3)
         stages.append(
-            Stage(width=_divisible(width * times), expansion=settings.expansion, block=block)
+            Stage(width=_divisible(width * factor), expansion=config.expansion, block=block)
         )
-    stem = _divisible(max(16, min(64, 32 * times)))
-    return Architecture(resolution_px=settings.resolution_px, stem_width=stem, stages=tuple(stages))
+    stem_width = _divisible(max(16, min(64, 32 * factor)))
+    return Architecture(
+        resolution_px=config.resolution_px, stem_width=stem_width, stages=tuple(stages)
+    )
 
 
-def _second_block(settings: MobileViTV2Config, dim: int, depth: int, third: bool) -> MobileViT:
+def _block(config: MobileViTV2Config, dim: int, depth: int, v3: bool) -> MobileViT:
     return MobileViT(
         attention="separable",
         dim=dim,
         transformer_depth=depth,
-        ffn_dim=feed_forward_width(settings.ffn_multiplier, dim),
-        patch=settings.patch,
-        local_kernel=settings.kernel,
-        fusion="local" if third else "none",
-        residual=third,
+        ffn_dim=feed_forward_width(config.ffn_multiplier, dim),
+        patch=config.patch,
+        local_kernel=config.kernel,
+        fusion="local" if v3 else "none",
+        residual=v3,
     )
 
 
@@ -78,13 +79,11 @@ def _divisible(value: float, divisor: int = 8) -> int:
 
 
 def with_blocks(architecture: Architecture, changes: Mapping[str, object]) -> Architecture:
-    """Return the architecture with fields of all its blocks changed."""
-    stages = tuple(
-        (
-            stage
-            if stage.block is None
-            else replace(stage, block=replace(cast(Any, stage.block), **changes))
-        )
-        for stage in architecture.stages
-    )
-    return replace(architecture, stages=stages)
+    """Return the architecture with the given fields changed in all its blocks."""
+    stages = []
+    for stage in architecture.stages:
+        if stage.block is not None:
+            block = replace(cast(Any, stage.block), **changes)
+            stage = replace(stage, block=block)
+        stages.append(stage)
+    return replace(architecture, stages=tuple(stages))

@@ -1,78 +1,35 @@
-"""Starting and resuming searches: from arguments to a checked run folder, and from there to the loop.
-
-All that can be wrong is found out before the folder is touched; whatever happens later, what is
-finished stays.
-"""
+"""The Python interface of searches: starting and resuming them."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+import datetime
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mvt_nas.metrics.metric import Metric
-from mvt_nas.nas.cache.runner import CachedRunner
-from mvt_nas.nas.cache.store import EvaluationCache, cache_path, wanted
-from mvt_nas.nas.loop import Loop
-from mvt_nas.nas.multi_fidelity.successive_halving import (
-    SuccessiveHalving,
-    candidates_to_promote,
-    forget,
-)
+from mvt_nas.errors import MetricError
+from mvt_nas.nas.execution import resume_run, start_run
 from mvt_nas.nas.options import ExecutionOptions, Listener, SearchResult, deadline_s
-from mvt_nas.nas.problem.config import RunConfig, Scoring, surroundings
-from mvt_nas.nas.problem.constraints import Feasibility
-from mvt_nas.nas.problem.inputs import SearchInputs, read_inputs, write_inputs
+from mvt_nas.nas.problem.config import Scoring
+from mvt_nas.nas.problem.inputs import read_inputs
 from mvt_nas.nas.problem.objectives import Budget, Objective
-from mvt_nas.nas.problem.repair import RepairStats
-from mvt_nas.nas.problem.stopping_rule import NEVER, StoppingRule
-from mvt_nas.nas.request import TrainingImages, resolve_request
-from mvt_nas.nas.runners.base import Resources, Runner
-from mvt_nas.nas.runners.process_pool import check_import
-from mvt_nas.nas.runs.baseline import read_baselines
-from mvt_nas.nas.runs.folder import (
-    check_rows,
-    exists,
-    locked,
-    make_folder,
-    read_config,
-    write_config,
-)
-from mvt_nas.nas.runs.latency_records import read_measured
-from mvt_nas.nas.runs.random_baseline import sample_random_baseline, write_random_baseline
-from mvt_nas.nas.runs.run import Run, candidates_with_rungs
-from mvt_nas.nas.runs.store import Store
-from mvt_nas.nas.stopping import stopping_reason
-from mvt_nas.nas.validation import (
-    check_numbers,
-    check_resumable,
-    default_folder,
-    existing_run,
-    prepare_search,
-    source_of,
-)
+from mvt_nas.nas.request import PreviousRun, SearchRequest, TrainingImages, resolve_request
+from mvt_nas.nas.runners.base import Resources
+from mvt_nas.nas.runs.folder import exists, read_config
+from mvt_nas.nas.validation import existing_run
 from mvt_nas.space.search_space import SearchSpace, load_space
-from mvt_nas.tasks.base import task_from_text
-
-DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
-DEFAULT_TRIALS = 200
-DEFAULT_SAMPLER = "mvt"
-_DEFAULT_SCORING = Scoring()
-_NO_PICTURES = TrainingImages()
 
 
 def search(
-    space: SearchSpace | str | Path,
+    space: SearchSpace | str | Path | None = None,
     *,
     objectives: Sequence[str | Objective] | None = None,
-    budgets: Sequence[str | Budget] = (),
-    tasks: Sequence[str] = (),
+    budgets: Sequence[str | Budget] | None = None,
+    tasks: Sequence[str] | None = None,
     trials: int | None = None,
     sampler: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     workers: int | None = None,
     runner: str | None = None,
     ray_address: str | None = None,
@@ -81,148 +38,92 @@ def search(
     out: str | Path | None = None,
     resume: bool = False,
     fix: Mapping[str, Any] | None = None,
-    warm_start: bool = True,
-    batch: int = 16,
-    num_classes: int = 1000,
-    scoring: Scoring = _DEFAULT_SCORING,
+    warm_start: bool | None = None,
+    batch: int | None = None,
+    num_classes: int | None = None,
+    scoring: Scoring | Mapping[str, object] | None = None,
     accuracy_table: str | Path | None = None,
-    pictures: TrainingImages = _NO_PICTURES,
+    pictures: TrainingImages | None = None,
     stop_when: str | None = None,
     minutes: float | None = None,
     cache: bool = True,
     listener: Listener | None = None,
 ) -> SearchResult:
-    """Search a space and return the run, which also lies in the folder ``out``.
+    """Search a space and return the run, which is also stored in the folder ``out``.
+
+    A setting that is ``None`` is not given: a resumed run keeps its own, and a new run has the
+    default.
 
     Args:
-        space: the space, its file, or the name of one that ships.
+        space: The space, its file, or the name of a shipped one; by default that of the resumed
+            run.
         objectives: ``NAME``, ``NAME:min`` or ``NAME:max``; the latency on a device is
             ``latency_ms@DEVICE``. By default predicted accuracy, latency on the default device, and
-            parameters; where there are tasks, the latter are theirs.
-        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``.
-        tasks: heads with which the costs of backbones are known too, ``detection`` or
-            ``segmentation,num_classes=4``; their metrics bear the name of the task,
+            parameters; with tasks, the latter are those of the tasks.
+        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``; by default none.
+        tasks: Heads with which the costs of backbones are known too, ``detection`` or
+            ``segmentation,num_classes=4``; their metrics are named after the task, such as
             ``segmentation.macs``.
-        trials: candidates to evaluate, warm start included; by default 200, or what the run was
-            started with where it is resumed.
-        sampler: name of the sampler; by default ``mvt``, or what the run was started with where it
-            is resumed.
-        seed: of everything random.
-        workers: evaluations at a time, by default one, or all that a cluster has room for; the
-            result does not depend on it.
-        runner: what evaluates, ``local`` or ``ray``; by default ``ray`` where there is an address,
+        trials: Number of candidates to evaluate, warm start included; 200 by default.
+        sampler: Name of the sampler; ``mvt`` by default.
+        seed: Random seed; 0 by default.
+        workers: Number of parallel evaluations, on which the result does not depend; by default
+            one, or as many as a cluster has room for.
+        runner: Where to evaluate, ``local`` or ``ray``; by default ``ray`` if there is an address,
             else ``local``.
-        ray_address: of a Ray cluster, ``auto`` or ``HOST:PORT``; without one, ``ray`` is started on
-            this machine.
-        cpus_per_trial: that Ray reserves for each evaluation.
-        gpus_per_trial: that Ray reserves for each evaluation; may be a fraction.
-        out: folder of the run; by default one below ``results`` named after the space and the time.
-        resume: go on with the run that is there.
-        fix: dimensions with one value each (see :meth:`SearchSpace.fix`).
-        warm_start: evaluate the published models that are in the space first.
-        batch: proposals between two looks at their results.
-        num_classes: of the networks whose costs are counted.
-        scoring: how proxies are evaluated.
-        accuracy_table: file of trained networks (``mvt-nas bench train``) by which accuracy is
-            predicted; by default the one that ships.
-        pictures: with which candidates are trained where ``trained_accuracy`` is asked for; by
-            default the digits.
+        ray_address: Address of a Ray cluster, ``auto`` or ``HOST:PORT``; without one, ``ray`` is
+            started on this machine.
+        cpus_per_trial: Number of CPUs that Ray reserves for each evaluation.
+        gpus_per_trial: Number of GPUs that Ray reserves for each evaluation; may be a fraction.
+        out: Folder of the run; by default one below ``results`` named after the space and the time.
+        resume: Whether to resume the run in ``out``, if there is one.
+        fix: Dimensions with one value each (see :meth:`SearchSpace.fix`).
+        warm_start: Whether to evaluate the published models in the space first; True by default.
+        batch: Number of candidates to propose before the sampler sees their results; 16 by default.
+        num_classes: Number of classes of the networks for which costs are counted; 1000 by default.
+        scoring: How to evaluate proxies: all settings, or some by name.
+        accuracy_table: File of trained networks (``mvt-nas bench train``) with which accuracy is
+            predicted; by default the shipped one.
+        pictures: How to train candidates for the objective ``trained_accuracy``; by default on
+            scikit-learn's digits.
         stop_when: ``stalled:N`` ends the search when the front's hypervolume has grown by no more
-            than 0.1 % over the last N candidates; ``never`` lifts that. By default what the run was
-            started with where it is resumed.
-        minutes: no batch is begun after them; a batch that is under way is finished, and the first
-            is always made.
-        cache: whether evaluations that any search has made before are taken from the cache, and new
-            ones kept there.
-        listener: is told the run and each new candidate.
+            than 0.1 % over the last N candidates; ``never``, the default, disables that.
+        minutes: Time limit: no batch is started after it, a running batch is finished, and the
+            first batch is always evaluated.
+        cache: Whether to take evaluations from the cache of earlier searches, and to keep new ones
+            there.
+        listener: Callback with the run and each new candidate.
 
     Raises:
-        MvtNasError: anything that a user can mend; nothing that was finished is lost.
+        MvtNasError: Any error that a user can fix; nothing that was finished is lost.
     """
-    loaded = space if isinstance(space, SearchSpace) else load_space(space)
-    loaded = loaded.fix(fix) if fix else loaded
-    folder = Path(out) if out is not None else default_folder(loaded.name)
-    old = read_config(folder) if resume and exists(folder) else None
-    aims = default_objectives(tasks) if objectives is None else objectives
-    kept = (folder, old) if old else None
-    asked = resolve_request(
-        aims, budgets, tasks=tasks, accuracy_table=accuracy_table, pictures=pictures, old=kept
-    )
-    config = RunConfig(
-        space=loaded.document,
-        space_hash=loaded.hash,
-        objectives=(),
-        budgets=(),
-        trials=trials if trials is not None else old.trials if old else DEFAULT_TRIALS,
-        sampler=sampler if sampler is not None else old.sampler if old else DEFAULT_SAMPLER,
-        seed=seed,
-        batch=batch,
-        warm_start=warm_start,
-        num_classes=num_classes,
+    previous = _previous_run(space, out, resume)
+    loaded = _load_space(space, fix, previous)
+    folder = _default_folder(loaded.name) if out is None else Path(out)
+    request = SearchRequest(
+        space=loaded,
+        source=_source_of(space, folder),
+        objectives=objectives,
+        budgets=budgets,
+        tasks=tasks,
+        accuracy_table=accuracy_table,
+        images=pictures,
         scoring=scoring,
-        stop_when=(
-            StoppingRule.parse(stop_when)
-            if stop_when is not None
-            else old.stop_when
-            if old
-            else NEVER
-        ),
-        versions=surroundings(),
-        source=source_of(space, folder),
+        settings={
+            "trials": trials,
+            "sampler": sampler,
+            "seed": seed,
+            "warm_start": warm_start,
+            "batch": batch,
+            "num_classes": num_classes,
+            "stop_when": stop_when,
+        },
     )
+    config, inputs = resolve_request(request, previous)
     resources = Resources(workers, ray_address, cpus_per_trial, gpus_per_trial)
-    how = ExecutionOptions(resources, runner, cache, deadline_s(minutes), listener)
-    return run_config(
-        asked.into(config), folder, how, resume=resume, space=loaded, inputs=asked.inputs
-    )
-
-
-def default_objectives(tasks: Sequence[str]) -> tuple[str, ...]:
-    """Return what is optimised where nobody says: accuracy, latency and parameters; of several tasks the latency of each."""
-    kinds = [task.kind for task in map(task_from_text, tasks) if task is not None]
-    if not kinds:
-        return DEFAULT_OBJECTIVES
-    costs = ("latency_ms", "params") if len(kinds) == 1 else ("latency_ms",)
-    return (
-        DEFAULT_OBJECTIVES[0],
-        *(f"{Metric.parse(cost).for_task(kind)}:min" for kind in kinds for cost in costs),
-    )
-
-
-def run_config(
-    config: RunConfig,
-    folder: Path,
-    how: ExecutionOptions,
-    *,
-    resume: bool,
-    space: SearchSpace | None = None,
-    inputs: SearchInputs | None = None,
-) -> SearchResult:
-    """Carry out a configuration in a folder (see :func:`search`); ``inputs`` are those of a new run."""
-    check_import()
-    check_numbers(config)
-    how.check()
-    if exists(folder):
-        config = replace(check_resumable(config, folder, resume), stop_when=config.stop_when)
-        with locked(folder):
-            kept = read_inputs(folder, config)
-            if config.training is not None:
-                config.training.check()
-            old = read_config(folder)
-            now = replace(config, trials=max(config.trials, old.trials))
-            if now != old:
-                write_config(folder, now)
-            return _run_locked(config, folder, None, space or config.search_space(), kept, how)
-    inputs, space = inputs or SearchInputs(), space or config.search_space()
-    feasibility = _feasibility(config, space, inputs)
-    config = prepare_search(config, feasibility)
-    make_folder(folder)
-    with locked(folder):
-        if exists(folder):  # another process was faster
-            raise existing_run(folder)
-        write_inputs(folder, inputs)
-        write_config(folder, config)
-        return _run_locked(config, folder, feasibility, space, inputs, how)
+    options = ExecutionOptions(resources, runner, cache, deadline_s(minutes), listener)
+    execute = start_run if previous is None else resume_run
+    return execute(config, inputs, loaded, folder, options)
 
 
 def resume_folder(
@@ -232,94 +133,61 @@ def resume_folder(
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> SearchResult:
-    """Go on with the run in a folder, with its own configuration; ``trials`` may raise their number."""
+    """Resume the run in a folder with its own settings; ``trials`` may raise their number.
+
+    Raises:
+        MvtNasError: There is no run in the folder, or it cannot be resumed.
+    """
+    return search(out=folder, resume=True, trials=trials, workers=workers, listener=listener)
+
+
+def _previous_run(
+    space: SearchSpace | str | Path | None, out: str | Path | None, resume: bool
+) -> PreviousRun | None:
+    """Return the run that a search resumes, or ``None`` for a new search.
+
+    Raises:
+        MetricError: There is neither a space nor a run to resume.
+        RunError: There is no run to resume, it cannot be read, or it is not to be resumed.
+    """
+    if space is None and (out is None or not resume):
+        raise MetricError("missing; a space, or a run to resume", parameter="space")
+    if out is None:
+        return None
+    folder = Path(out)
+    if space is not None and not exists(folder):
+        return None
+    if not resume:
+        raise existing_run(folder)
     config = read_config(folder)
-    config = config if trials is None else replace(config, trials=trials)
-    return run_config(
-        config, folder, ExecutionOptions(Resources(workers), listener=listener), resume=True
-    )
+    return PreviousRun(folder, config, read_inputs(folder, config))
 
 
-def _run_locked(
-    config: RunConfig,
-    folder: Path,
-    feasibility: Feasibility | None,
-    space: SearchSpace,
-    inputs: SearchInputs,
-    how: ExecutionOptions,
-) -> SearchResult:
-    with contextlib.closing(Store(folder)) as store:
-        check_rows(folder, space, store.content)
-        measured, baselines = read_measured(folder), read_baselines(folder)
-
-        def now() -> Run:
-            return Run(
-                folder,
-                config,
-                space,
-                candidates_with_rungs(config, store.content),
-                inputs,
-                measured,
-                baselines,
-            )
-
-        def tell_climbed(number: int) -> None:
-            run = now()
-            how.tell(run, run.candidates[number])
-
-        reason, replaced, runner, about = (
-            stopping_reason(config, store.content),
-            RepairStats(),
-            None,
-            "",
-        )
-        if reason is not None and not candidates_to_promote(config, store.content):
-            return SearchResult(now(), reason)
-        try:
-            with _runner(config, how) as runner:
-                known = feasibility or _feasibility(config, space, inputs)
-                if reason is None:
-                    growing = replace(now(), candidates=store.content.candidates)
-                    loop = Loop(config, known, store, runner, partial(how.tell, growing))
-                    replaced = loop.replaced
-                    reason = loop.run(how.until_s)
-                    about = loop.about()
-                    _keep_chance(config, folder, known, len(store.content.candidates))
-                if reason != "minutes" and candidates_to_promote(config, store.content):
-                    assert runner is not None
-                    climb = SuccessiveHalving(config, known, store, runner, tell_climbed)
-                    reason = reason if climb.run(how.until_s) else "minutes"
-            forget(config, store)
-        except KeyboardInterrupt:
-            reason = "interrupted"
-        return SearchResult(
-            now(), reason, replaced, runner.found if isinstance(runner, CachedRunner) else 0, about
-        )
+def _load_space(
+    space: SearchSpace | str | Path | None,
+    fix: Mapping[str, Any] | None,
+    previous: PreviousRun | None,
+) -> SearchSpace:
+    """Return the space of a search, with some dimensions fixed."""
+    if space is None:
+        assert previous is not None, "a search without a space resumes a run"
+        loaded = previous.config.search_space()
+    else:
+        loaded = space if isinstance(space, SearchSpace) else load_space(space)
+    return loaded.fix(fix) if fix else loaded
 
 
-def _keep_chance(config: RunConfig, folder: Path, known: Feasibility, trials: int) -> None:
-    """Leave behind what a report compares the search with, where chance costs nothing to evaluate."""
-    if trials and not config.costly:
-        write_random_baseline(
-            folder, config, sample_random_baseline(known, config.objectives, trials), trials
-        )
+def _default_folder(name: str) -> Path:
+    """Return the folder for a new run of a space."""
+    return Path("results") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _feasibility(config: RunConfig, space: SearchSpace, inputs: SearchInputs) -> Feasibility:
-    return Feasibility(inputs.known(space, config.num_classes), config.known_budgets)
+def _source_of(space: SearchSpace | str | Path | None, folder: Path) -> str:
+    """Return the name of a shipped space, or the path of its file from the run folder.
 
-
-@contextlib.contextmanager
-def _runner(config: RunConfig, how: ExecutionOptions) -> Iterator[Runner | None]:
-    """Hold the runner; none is needed where all metrics are known."""
-    if not config.costly:
-        yield None
-        return
-
-    def make() -> Runner:
-        return how.make_runner(config.batch)
-
-    with contextlib.closing(
-        CachedRunner(EvaluationCache(cache_path()), make) if how.cache and wanted() else make()
-    ) as runner:
-        yield runner
+    The result is empty if the space has neither.
+    """
+    if space is None or isinstance(space, SearchSpace):
+        return ""
+    path = Path(space)
+    return os.path.relpath(path.resolve(), folder.resolve()) if path.is_file() else str(space)

@@ -1,4 +1,4 @@
-"""What a search is told of its surroundings, and what it tells when it has ended."""
+"""How a search is executed, and its result."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 
 Listener = Callable[[Run, Candidate], None]
+"""Callback with the run and each new candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """How a search is carried out; nothing of it changes what is found, but for where the minutes end it.
+    """How a search is executed.
+
+    Results do not depend on it, except that a time limit may end the search earlier.
 
     Attributes:
-        resources: for evaluations.
-        runner: name of what evaluates; ``None`` for ``ray`` where there is an address of a cluster,
-            and else ``local``.
-        cache: whether the cache of evaluations is used.
-        until_s: the reading of ``time.monotonic`` after which no further batch is begun.
-        listener: is told the run and each new candidate.
+        resources: Resources for evaluations.
+        runner: Name of the runner; ``None`` for ``ray`` if there is the address of a cluster, else
+            ``local``.
+        cache: Whether the cache of evaluations is used.
+        until_s: Reading of ``time.monotonic`` after which no further batch is started.
+        listener: Callback with the run and each new candidate.
     """
 
     resources: Resources = field(default_factory=Resources)
@@ -37,45 +40,45 @@ class ExecutionOptions:
     listener: Listener | None = None
 
     def check(self) -> None:
-        """Check what can be known to be wrong before a search begins.
+        """Check what can be known to be wrong before a search starts.
 
         Raises:
-            MvtNasError: something is.
+            MvtNasError: The runner cannot use the resources.
         """
         RUNNERS.get(self._name).check(self.resources)
 
     def make_runner(self, most: int) -> Runner:
-        """Return the runner, for at most so many evaluations at a time.
+        """Return the runner, for at most ``most`` parallel evaluations.
 
         Raises:
-            RunError: it cannot be started.
+            RunError: The runner cannot be started.
         """
-        workers = self.resources.workers
-        return RUNNERS.get(self._name).make(
-            replace(self.resources, workers=workers if workers is None else min(workers, most))
-        )
+        resources = self.resources
+        if resources.workers is not None:
+            resources = replace(resources, workers=min(resources.workers, most))
+        return RUNNERS.get(self._name).make(resources)
 
     @property
     def _name(self) -> str:
         return self.runner or ("local" if self.resources.address is None else "ray")
 
-    def tell(self, run: Run, candidate: Candidate) -> None:
-        """Pass a new candidate on."""
+    def notify(self, run: Run, candidate: Candidate) -> None:
+        """Pass a new candidate to the listener."""
         if self.listener is not None:
             self.listener(run, candidate)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """How a search ended.
+    """The result of a search.
 
     Attributes:
-        run: with all its candidates.
-        reason: why it ended.
-        replaced: how many of this process's proposals were infeasible or known, and gave way to
-            others.
-        cached: how many of this process's candidates were in the cache of evaluations.
-        about: what the proposals rested on, in words, where the sampler says so.
+        run: The run with all its candidates.
+        reason: Why the search ended.
+        replaced: Numbers of this process's proposals that were replaced because they were
+            infeasible or known.
+        cached: Number of this process's candidates that were in the cache of evaluations.
+        about: Description of the models behind the proposals, if the sampler gives one.
     """
 
     run: Run
@@ -86,27 +89,24 @@ class SearchResult:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the space had nothing left before the trials were done."""
+        """Whether the space was exhausted before the trials were done."""
         return self.reason == "exhausted"
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it."""
+        """Whether Ctrl-C ended the search."""
         return self.reason == "interrupted"
 
 
 def deadline_s(minutes: float | None) -> float:
-    """Return the reading of ``time.monotonic`` when some minutes from now are over; infinite without any.
+    """Return the reading of ``time.monotonic`` some minutes from now; infinite for ``None``.
 
     Raises:
-        MetricError: they are not above 0.
+        MetricError: The minutes are not a number above 0.
     """
     if minutes is None:
         return math.inf
-    if (
-        isinstance(minutes, bool)
-        or not isinstance(minutes, int | float)
-        or not 0 < minutes < math.inf
-    ):
-        raise MetricError(f"--minutes {minutes} is not allowed; a number above 0")
+    is_number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+    if not is_number or not 0 < minutes < math.inf:
+        raise MetricError(f"{minutes} is not allowed; a number above 0", parameter="minutes")
     return time.monotonic() + 60 * minutes

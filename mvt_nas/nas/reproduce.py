@@ -1,8 +1,7 @@
-"""Doing a run again from what its folder says, and naming what came out otherwise, and what may be why.
+"""Reproducing a run from its folder, and reporting differences with their likely causes.
 
-What a search finds follows from ``run.yaml`` and the copies beside it. So it is done once more in a
-folder that is thrown away, without the cache, and its candidates are compared with those that are
-there.
+The result of a search follows from ``run.yaml`` and the copies next to it. The search is repeated
+in a temporary folder, without the cache, and its candidates are compared with the stored ones.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mvt_nas.errors import MvtNasError, SpaceError
-from mvt_nas.nas.api import run_config
+from mvt_nas.nas.execution import start_run
 from mvt_nas.nas.options import ExecutionOptions
-from mvt_nas.nas.problem.config import RunConfig, surroundings
+from mvt_nas.nas.problem.config import RunConfig
+from mvt_nas.nas.problem.environment import environment
 from mvt_nas.nas.problem.inputs import read_inputs
 from mvt_nas.nas.problem.stopping_rule import NEVER
 from mvt_nas.nas.runs.candidate import Candidate
@@ -25,17 +25,19 @@ from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.runs.store import StoreContent, read
 from mvt_nas.space.search_space import SearchSpace, load_space
 
-_SHOWN = 5
+_MAX_LINES = 5
+"""Number of differences of one kind that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What came of doing a run again.
+    """The result of reproducing a run.
 
     Attributes:
-        candidates: that were compared.
-        differences: in words, the reasons before what they lead to; none where all is identical.
-        notes: what is otherwise than it was, and made no difference.
+        candidates: Number of compared candidates.
+        differences: Descriptions of the differences, causes before effects; none if the run is
+            identical.
+        notes: Descriptions of what has changed without an effect.
     """
 
     candidates: int
@@ -44,83 +46,80 @@ class Reproduction:
 
     @property
     def identical(self) -> bool:
-        """Whether the run is what it says that it is."""
+        """Whether the run was reproduced exactly."""
         return not self.differences
 
 
-def reproduce(folder: Path, how: ExecutionOptions) -> Reproduction:
-    """Return what came of doing the run in a folder again.
+def reproduce(folder: Path, options: ExecutionOptions) -> Reproduction:
+    """Repeat the run in a folder, and return how the results compare.
 
     Args:
-        folder: of the run.
-        how: with which workers; its cache and its minutes are not used.
+        folder: Folder of the run.
+        options: How to execute the run; the cache and the time limit are not used.
 
     Raises:
-        RunError: there is no run, or its configuration cannot be read.
+        RunError: There is no run, or its configuration cannot be read.
     """
     config = read_config(folder)
-    changed = list(_inputs_changed(folder, config))
-    if changed:
-        return Reproduction(0, tuple(changed), tuple(_software_changed(config)))
-    there = Run.load(folder)
-    content = read(folder)
-    found, here = _again(
-        there, content, config, replace(how, cache=False, until_s=ExecutionOptions().until_s)
+    obstacles = list(_changed_inputs(folder, config))
+    if obstacles:
+        return Reproduction(0, tuple(obstacles), ())
+    stored_run = Run.load(folder)
+    stored = read(folder)
+    no_limit = ExecutionOptions().until_s
+    repeated_run, repeated = _repeat(
+        stored_run, stored, config, replace(options, cache=False, until_s=no_limit)
     )
-    different = [*_candidates_changed(content, here), *_results_changed(content, here)]
-    if different and there.promotion_begun == found.promotion_begun:
-        different += _front_changed(there, found)
-    space, unsaid = (
-        list(_space_changed(folder, config)),
-        [*_space_gone(folder, config), *_software_changed(config)],
-    )
-    reasons = [*space, *(unsaid if different else [])]
-    return Reproduction(
-        len(content.candidates), (*reasons, *different), tuple([] if different else unsaid)
-    )
+    effects = [*_changed_candidates(stored, repeated), *_changed_results(stored, repeated)]
+    if effects and stored_run.promotion_begun == repeated_run.promotion_begun:
+        effects += _changed_front(stored_run, repeated_run)
+    causes = list(_changed_space(folder, config))
+    possible_causes = [*_missing_space(folder, config), *_changed_environment(config)]
+    if effects:
+        return Reproduction(len(stored.candidates), (*causes, *possible_causes, *effects), notes=())
+    return Reproduction(len(stored.candidates), tuple(causes), tuple(possible_causes))
 
 
-def _again(
-    there: Run, content: StoreContent, config: RunConfig, how: ExecutionOptions
+def _repeat(
+    stored_run: Run, stored: StoreContent, config: RunConfig, options: ExecutionOptions
 ) -> tuple[Run, StoreContent]:
-    """Return the run done again, as far as it went, in a folder that is gone when this returns, and what its store held."""
-    settings = replace(config, trials=max(content.candidates, default=0) + 1, stop_when=NEVER)
-    with TemporaryDirectory(prefix="mvt-nas-") as folder:
-        result = run_config(
-            settings,
-            Path(folder) / "run",
-            how,
-            resume=False,
-            space=there.space,
-            inputs=there.inputs,
-        )
+    """Return the repeated run, as far as the stored one got, and the content of its store.
+
+    Its folder is deleted before this returns.
+    """
+    config = replace(config, trials=max(stored.candidates, default=0) + 1, stop_when=NEVER)
+    with TemporaryDirectory(prefix="mvt-nas-") as temporary:
+        folder = Path(temporary) / "run"
+        result = start_run(config, stored_run.inputs, stored_run.space, folder, options)
         if result.interrupted:
             raise KeyboardInterrupt
-        return result.run, read(Path(folder) / "run")
+        return result.run, read(folder)
 
 
-def _inputs_changed(folder: Path, config: RunConfig) -> Iterator[str]:
-    """Yield why the run cannot be done again as it was."""
+def _changed_inputs(folder: Path, config: RunConfig) -> Iterator[str]:
+    """Yield reasons why the run cannot be repeated."""
     space = SearchSpace(config.space, config.name)
     if space.hash != config.space_hash:
         yield (
             f"space: the copy in run.yaml was changed (hash {space.hash}, not {config.space_hash})"
         )
-        yield from _space_changed(folder, config)
-    checks: tuple[Callable[[], object], ...] = (
+        yield from _changed_space(folder, config)
+    checks: list[Callable[[], object]] = [
         lambda: read_inputs(folder, config),
         lambda: read(folder),
-    )
-    for check in (*checks, *([config.training.check] if config.training else [])):
+    ]
+    if config.training is not None:
+        checks.append(config.training.check)
+    for check in checks:
         try:
             check()
         except MvtNasError as error:
             yield str(error)
 
 
-def _space_changed(folder: Path, config: RunConfig) -> Iterator[str]:
-    """Yield where the file of the space is otherwise now than the copy in the run."""
-    if not config.source or any(_space_gone(folder, config)):
+def _changed_space(folder: Path, config: RunConfig) -> Iterator[str]:
+    """Yield differences between the run's copy of the space and its file."""
+    if not config.source or any(_missing_space(folder, config)):
         return
     path = folder / config.source
     try:
@@ -128,105 +127,116 @@ def _space_changed(folder: Path, config: RunConfig) -> Iterator[str]:
     except SpaceError as error:
         yield f"space: {config.source} cannot be read any more ({error})"
         return
-    here, there = _flat(now.document), _flat(config.space)
-    for name in [name for name in {**there, **here} if here.get(name) != there.get(name)][:_SHOWN]:
+    stored_values = _flatten(config.space)
+    values_now = _flatten(now.document)
+    changed = [
+        name
+        for name in {**stored_values, **values_now}
+        if stored_values.get(name) != values_now.get(name)
+    ]
+    for name in changed[:_MAX_LINES]:
         yield (
-            f"space: {name} is {_text(there.get(name))} in the run, {_text(here.get(name))} in"
-            f" {config.source} now"
+            f"space: {name} is {_format(stored_values.get(name))} in the run,"
+            f" {_format(values_now.get(name))} in {config.source} now"
         )
 
 
-def _space_gone(folder: Path, config: RunConfig) -> Iterator[str]:
-    """Yield that the file of the space is not where it was: run or file were moved, which changes nothing of the run."""
+def _missing_space(folder: Path, config: RunConfig) -> Iterator[str]:
+    """Yield a note if the file of the space is not there: run or file were moved."""
     source = config.source
     if Path(source).suffix and not (folder / source).is_file() and not Path(source).is_file():
         yield f"space: {source} is not there any more"
 
 
-def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of a document by their paths, without what was fixed for the run and what is said of it."""
+def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of a document by their paths.
+
+    Dimensions that were fixed for the run, and what only describes the space, are left out.
+    """
     leaves: dict[str, Any] = {}
     for name, value in document.items():
         if not prefix and name in ("fix", "description", "name"):
             continue
+        path = f"{prefix}{name}"
         if isinstance(value, Mapping):
-            leaves |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
-            leaves |= _flat(
-                {str(place): part for place, part in enumerate(value, 1)}, f"{prefix}{name}."
-            )
+            leaves |= _flatten(value, f"{path}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            numbered = {str(number): item for number, item in enumerate(value, 1)}
+            leaves |= _flatten(numbered, f"{path}.")
         else:
-            leaves[f"{prefix}{name}"] = value
+            leaves[path] = value
     return leaves
 
 
-def _text(value: object) -> str:
+def _format(value: object) -> str:
     return "missing" if value is None else str(value)
 
 
-def _software_changed(config: RunConfig) -> Iterator[str]:
-    here = surroundings()
-    for name in [
-        name for name in {**config.versions, **here} if here.get(name) != config.versions.get(name)
-    ]:
-        what = name if name == "processor" else f"version: {name}"
-        yield f"{what} was {_text(config.versions.get(name))}, is {_text(here.get(name))} here"
+def _changed_environment(config: RunConfig) -> Iterator[str]:
+    """Yield differences between the software and processor of the run and those of today."""
+    here = environment()
+    for name in {**config.versions, **here}:
+        stored = config.versions.get(name)
+        if here.get(name) != stored:
+            what = name if name == "processor" else f"version: {name}"
+            yield f"{what} was {_format(stored)}, is {_format(here.get(name))} here"
 
 
-def _candidates_changed(there: StoreContent, here: StoreContent) -> list[str]:
-    """Return in words how the candidates of two stores differ."""
-    parts = [
-        (number, list(_candidate_changed(there.candidates[number], here.candidates.get(number))))
-        for number in sorted(there.candidates)
-    ]
-    different = [(number, words) for number, words in parts if words]
-    lines = [f"candidate {number}: {'; '.join(words)}" for number, words in different[:_SHOWN]]
-    if len(different) > _SHOWN:
-        lines.append(f"... {len(different)} of {len(there.candidates)} candidates differ")
+def _changed_candidates(stored: StoreContent, repeated: StoreContent) -> list[str]:
+    """Return descriptions of the differences between the candidates of two stores."""
+    lines = []
+    for number in sorted(stored.candidates):
+        differences = list(
+            _changed_candidate(stored.candidates[number], repeated.candidates.get(number))
+        )
+        if differences:
+            lines.append(f"candidate {number}: {'; '.join(differences)}")
+    if len(lines) > _MAX_LINES:
+        total = f"... {len(lines)} of {len(stored.candidates)} candidates differ"
+        return [*lines[:_MAX_LINES], total]
     return lines
 
 
-def _results_changed(there: StoreContent, here: StoreContent) -> list[str]:
-    """Return in words where trainings that went on reached something else."""
+def _changed_results(stored: StoreContent, repeated: StoreContent) -> list[str]:
+    """Return descriptions of promoted trainings that reached another accuracy."""
     lines = []
-    for (of, epochs), rung in sorted(there.rungs.items()):
-        for number in rung.numbers if of == there.finished else ():
-            one, other = there.results.get((number, epochs)), here.results.get((number, epochs))
-            if one is not None and (other is None or other.accuracy != one.accuracy):
-                reached = (
-                    "is not trained so far"
-                    if other is None
-                    else f"reaches {_text(other.accuracy)} here"
-                )
-                lines.append(
-                    f"candidate {number}, after {epochs} epochs {_text(one.accuracy)} there,"
-                    f" {reached}"
-                )
-    return lines[:_SHOWN]
-
-
-def _front_changed(there: Run, here: Run) -> list[str]:
-    fronts = [{candidate.number for candidate in run.front()} for run in (there, here)]
-    same = (
-        f"front: {len(fronts[0])} candidates there, {len(fronts[1])} here,"
-        f" {len(fronts[0] & fronts[1])} the same"
-    )
-    return [same] if fronts[0] != fronts[1] else []
-
-
-def _candidate_changed(there: Candidate, here: Candidate | None) -> Iterator[str]:
-    if here is None:
-        yield "is not proposed again"
-    elif here.key != there.key:
-        yield f"is another architecture ({there.key} there, {here.key} here)"
-    else:
-        for name in [
-            name
-            for name in {**there.scores, **here.scores}
-            if there.scores.get(name) != here.scores.get(name)
-        ]:
-            yield (
-                f"{name} {_text(there.scores.get(name))} there, {_text(here.scores.get(name))} here"
+    for (finished, epochs), rung in sorted(stored.rungs.items()):
+        if finished != stored.finished:
+            continue
+        for number in rung.numbers:
+            old = stored.results.get((number, epochs))
+            new = repeated.results.get((number, epochs))
+            if old is None or (new is not None and new.accuracy == old.accuracy):
+                continue
+            if new is None:
+                reached = "is not trained so far"
+            else:
+                reached = f"reaches {_format(new.accuracy)} here"
+            lines.append(
+                f"candidate {number}, after {epochs} epochs {_format(old.accuracy)} there,"
+                f" {reached}"
             )
-        if here.status != there.status:
-            yield f"{there.status} there, {here.status} here"
+    return lines[:_MAX_LINES]
+
+
+def _changed_front(stored: Run, repeated: Run) -> list[str]:
+    old = {candidate.number for candidate in stored.front()}
+    new = {candidate.number for candidate in repeated.front()}
+    if old == new:
+        return []
+    return [f"front: {len(old)} candidates there, {len(new)} here, {len(old & new)} the same"]
+
+
+def _changed_candidate(stored: Candidate, repeated: Candidate | None) -> Iterator[str]:
+    if repeated is None:
+        yield "is not proposed again"
+        return
+    if repeated.key != stored.key:
+        yield f"is another architecture ({stored.key} there, {repeated.key} here)"
+        return
+    for name in {**stored.scores, **repeated.scores}:
+        old, new = stored.scores.get(name), repeated.scores.get(name)
+        if old != new:
+            yield f"{name} {_format(old)} there, {_format(new)} here"
+    if repeated.status != stored.status:
+        yield f"{stored.status} there, {repeated.status} here"

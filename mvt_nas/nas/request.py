@@ -1,148 +1,193 @@
-"""From what people ask for to what a search needs: metrics by their full names, and the devices, tables and pictures behind them."""
+"""From the arguments of a search to its complete configuration and inputs.
+
+A request holds what a user gave; ``None`` means "not given". Resolving it fills in the settings of
+the run that is resumed, or else the defaults, gives metrics their full names, and finds the
+devices, tables and images behind them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from mvt_nas._settings import merge_settings
 from mvt_nas.errors import ArchitectureError, MetricError
 from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.accuracy_model import AccuracyModel, load_accuracy_model
-from mvt_nas.nas.problem.config import RunConfig
+from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES, RunConfig, Scoring
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
-from mvt_nas.nas.problem.inputs import SearchInputs, read_inputs
+from mvt_nas.nas.problem.environment import environment
+from mvt_nas.nas.problem.inputs import SearchInputs
 from mvt_nas.nas.problem.objectives import Budget, Objective, parse_budgets, parse_objectives
-from mvt_nas.nas.problem.short_training import KEEP, CandidateTraining
+from mvt_nas.nas.problem.short_training import DEFAULT_DATA, CandidateTraining
+from mvt_nas.nas.validation import check_resumable, check_sampler
+from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.tasks.base import TASKS, Task, task_from_text
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """With which candidates are trained, where they are.
+    """How to train candidates, as far as a user gave it.
+
+    What is ``None`` is that of the run that is resumed, or else its default.
 
     Attributes:
-        data: a folder by class, ``.npz``, Parquet, or ``digits``; ``None`` for those of a run that
-            goes on, or else the digits.
-        protocol: the recipe, or its file; by default ten epochs at 32 px.
-        limit: pictures per class that are read.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        rungs: epochs after which trainings pause, and only a part of them goes on.
-        keep: that part.
+        data: A folder with one folder per class, ``.npz``, Parquet, or ``digits``; by default the
+            digits.
+        protocol: The training recipe, or its YAML file; by default ten epochs at 32 px.
+        limit: Maximum number of images per class to read; by default all are read.
+        device: ``auto``, ``cpu`` or ``cuda``; by default ``auto``.
+        rungs: Epochs after which trainings pause, and only the best are resumed; by default all
+            candidates are fully trained.
+        keep: Share of trainings that are resumed at each rung; by default a third.
     """
 
     data: str | None = None
     protocol: ShortRecipe | str | Path | None = None
     limit: int | None = None
-    device: str = "auto"
-    rungs: tuple[int, ...] = ()
-    keep: float = KEEP
+    device: str | None = None
+    rungs: tuple[int, ...] | None = None
+    keep: float | None = None
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the settings that were given."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """What a user asked a search for; ``None`` means "not given".
+
+    Attributes:
+        space: The space, with ``fix`` applied.
+        source: Name of the shipped space, or path of its file from the run folder; empty if
+            neither.
+        objectives: Objectives as texts, or parsed.
+        budgets: Budgets as texts, or parsed.
+        tasks: Tasks as texts; those that metrics name need not be among them.
+        accuracy_table: File of the trained networks with which accuracy is predicted.
+        images: How to train candidates.
+        scoring: How to evaluate proxies: all settings, or the given ones by name.
+        settings: The other settings of :class:`RunConfig` by name.
+    """
+
+    space: SearchSpace
+    source: str = ""
+    objectives: Sequence[str | Objective] | None = None
+    budgets: Sequence[str | Budget] | None = None
+    tasks: Sequence[str] | None = None
+    accuracy_table: str | Path | None = None
+    images: TrainingImages | None = None
+    scoring: Scoring | Mapping[str, object] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedRequest:
-    """What a search was asked for.
+class PreviousRun:
+    """The run that a search resumes.
 
     Attributes:
-        objectives: with full names.
-        budgets: with full names.
-        inputs: the devices and trained networks that they need.
-        training: how candidates are trained; ``None`` where they are not.
+        folder: Its folder.
+        config: Its configuration.
+        inputs: Its inputs, read from the folder.
     """
 
-    objectives: tuple[Objective, ...]
-    budgets: tuple[Budget, ...]
+    folder: Path
+    config: RunConfig
     inputs: SearchInputs
-    training: CandidateTraining | None
-
-    def into(self, config: RunConfig) -> RunConfig:
-        """Return a configuration with all of it."""
-        recorded = self.inputs.recorded()
-        return replace(
-            config,
-            objectives=self.objectives,
-            budgets=self.budgets,
-            devices=recorded["devices"],
-            tasks=recorded["tasks"],
-            accuracy=recorded["accuracy"],
-            training=self.training,
-        )
 
 
 def resolve_request(
-    objectives: Sequence[str | Objective],
-    budgets: Sequence[str | Budget],
-    *,
-    tasks: Sequence[str] = (),
-    accuracy_table: str | Path | None = None,
-    pictures: TrainingImages = TrainingImages(),
-    old: tuple[Path, RunConfig] | None = None,
-) -> ResolvedRequest:
-    """Return what is asked for.
+    request: SearchRequest, previous: PreviousRun | None = None
+) -> tuple[RunConfig, SearchInputs]:
+    """Return the complete configuration and inputs of a search.
+
+    The configuration of a new search lacks the reference point only, which depends on the costs of
+    the whole space.
 
     Args:
-        objectives: as texts.
-        budgets: as texts.
-        tasks: as texts; those that metrics name need not be among them.
-        accuracy_table: file of trained networks; by default the run's own, else the one that ships.
-        pictures: with which candidates are trained.
-        old: folder and configuration of a run that goes on.
+        request: What the user asked for.
+        previous: The run that is resumed, if there is one.
 
     Raises:
-        MetricError: a text cannot be read, or something is given that nothing needs.
-        ArchitectureError: there is no such task, or it is given twice.
-        LatencyError: there is no such device.
-        AccuracyError: the table cannot be used.
-        DataError: the pictures cannot be used.
+        MetricError: A setting is not allowed, or is of no use to this search.
+        PluginError: The sampler is unknown.
+        ArchitectureError: A task is unknown, or given twice.
+        LatencyError: A device is unknown.
+        AccuracyError: The table of trained networks cannot be used.
+        DataError: The images cannot be used.
+        TrainingError: The training recipe or the rungs cannot be used.
+        RunError: The run that is resumed has other settings.
     """
-    _check_kinds("objectives", objectives, Objective)
-    _check_kinds("budgets", budgets, Budget)
-    kept = read_inputs(*old) if old else SearchInputs()
-    names = DeviceProfiles(kept.devices)
-    both: list[str | Objective | Budget] = [*objectives, *budgets]
-    for one in both:
-        if not isinstance(one, str):
-            names.keep(one.metric)
-    aims, bounds = (
-        tuple(parse_objectives(objectives, names.resolve)),
-        tuple(parse_budgets(budgets, names.resolve)),
-    )
-    metrics = [aim.metric for aim in aims] + [bound.metric for bound in bounds]
+    devices = DeviceProfiles(previous.inputs.devices if previous else None)
+    objectives = _resolve_objectives(request, previous, devices)
+    budgets = _resolve_budgets(request, previous, devices)
+    metrics = [one.metric for one in objectives] + [one.metric for one in budgets]
     inputs = SearchInputs(
-        names.found,
-        _accuracy(metrics, accuracy_table, kept.accuracy),
-        tasks_of(metrics, tasks, kept.tasks),
+        devices.found,
+        _resolve_accuracy(request, previous, metrics),
+        tasks_of(metrics, request.tasks or (), previous.inputs.tasks if previous else None),
     )
-    return ResolvedRequest(
-        aims, bounds, inputs, _training(metrics, pictures, old[1].training if old else None)
+    resolved = inputs.recorded() | {
+        "space": request.space.document,
+        "space_hash": request.space.hash,
+        "source": request.source,
+        "objectives": objectives,
+        "budgets": budgets,
+        "training": _resolve_training(request, previous, metrics),
+        "scoring": _resolve_scoring(request, previous),
+        "versions": environment(),
+    }
+    settings = merge_settings(
+        RunConfig, request.settings, previous.config if previous else None, resolved=resolved
     )
+    config = RunConfig(**settings)
+    check_sampler(config.sampler)
+    if previous is not None:
+        return check_resumable(config, previous.config, previous.folder), previous.inputs
+    return config, inputs
 
 
-def _check_kinds(name: str, texts: object, kind: type) -> None:
-    if (
-        isinstance(texts, str)
-        or not isinstance(texts, Sequence)
-        or not all(isinstance(text, str | kind) for text in texts)
-    ):
-        raise MetricError(f"{name} = {texts!r} is not allowed; a list of texts")
+def default_objectives(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Return the default objectives: accuracy, latency and parameters.
+
+    With one task, latency and parameters are those of the task; with several tasks, the objectives
+    are accuracy and the latency of each task.
+    """
+    parsed = [task_from_text(text) for text in tasks]
+    kinds = [task.kind for task in parsed if task is not None]
+    if not kinds:
+        return DEFAULT_OBJECTIVES
+    costs = ("latency_ms", "params") if len(kinds) == 1 else ("latency_ms",)
+    of_tasks = [f"{Metric.parse(cost).for_task(kind)}:min" for kind in kinds for cost in costs]
+    return (DEFAULT_OBJECTIVES[0], *of_tasks)
 
 
 def tasks_of(
-    metrics: Sequence[Metric], texts: Sequence[str], kept: Mapping[str, Task] | None = None
+    metrics: Sequence[Metric], texts: Sequence[str], previous: Mapping[str, Task] | None = None
 ) -> dict[str, Task]:
-    """Return the tasks by name: those in texts, or those of the run that goes on, and with its defaults whatever metrics name else.
+    """Return the tasks of a search by name, in alphabetical order.
+
+    They are those in ``texts``, or else those of the run that is resumed; and, with their default
+    fields, those that only metrics name.
 
     Raises:
-        ArchitectureError: there is no such task, or it is given twice.
+        ArchitectureError: A task is unknown, or given twice.
     """
     found: dict[str, Task] = {}
     for text in texts:
         task = task_from_text(text)
-        if task is not None and found.setdefault(task.kind, task) is not task:
-            raise ArchitectureError(f"--task {task.kind} is given twice")
-    found = found or dict(kept or {})
+        if task is None:
+            continue
+        if task.kind in found:
+            raise ArchitectureError(f"{task.kind} is given twice", parameter="tasks")
+        found[task.kind] = task
+    if not found:
+        found = dict(previous or {})
     for metric in metrics:
         kind = metric.task
         if kind is not None and kind not in found:
@@ -150,44 +195,111 @@ def tasks_of(
     return dict(sorted(found.items()))
 
 
-def _accuracy(
-    metrics: Sequence[Metric], path: str | Path | None, kept: AccuracyModel | None
+def _resolve_objectives(
+    request: SearchRequest, previous: PreviousRun | None, devices: DeviceProfiles
+) -> tuple[Objective, ...]:
+    given: Sequence[str | Objective]
+    if request.objectives is not None:
+        given = request.objectives
+    elif previous is not None:
+        given = previous.config.objectives
+    else:
+        given = default_objectives(request.tasks or ())
+    _check_texts("objectives", given, Objective)
+    _keep_devices(given, devices)
+    return tuple(parse_objectives(given, devices.resolve))
+
+
+def _resolve_budgets(
+    request: SearchRequest, previous: PreviousRun | None, devices: DeviceProfiles
+) -> tuple[Budget, ...]:
+    given: Sequence[str | Budget]
+    if request.budgets is not None:
+        given = request.budgets
+    else:
+        given = previous.config.budgets if previous is not None else ()
+    _check_texts("budgets", given, Budget)
+    _keep_devices(given, devices)
+    return tuple(parse_budgets(given, devices.resolve))
+
+
+def _keep_devices(
+    given: Sequence[str | Objective] | Sequence[str | Budget], devices: DeviceProfiles
+) -> None:
+    """Take the devices of parsed objectives and budgets from the run that is resumed."""
+    for one in given:
+        if not isinstance(one, str):
+            devices.keep(one.metric)
+
+
+def _check_texts(name: str, given: object, kind: type) -> None:
+    is_list = isinstance(given, Sequence) and not isinstance(given, str)
+    if not is_list or not all(isinstance(one, str | kind) for one in given):  # type: ignore[attr-defined]  # a sequence
+        raise MetricError(f"{given!r} is not allowed; a list of texts", parameter=name)
+
+
+def _resolve_accuracy(
+    request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[Metric]
 ) -> AccuracyModel | None:
-    if path is not None:
-        return load_accuracy_model(Path(path))
-    if kept is None and any(metric.from_surrogate for metric in metrics):
+    """Return the trained networks: the given ones, those of the run, or the shipped ones."""
+    if request.accuracy_table is not None:
+        return load_accuracy_model(Path(request.accuracy_table))
+    stored = previous.inputs.accuracy if previous is not None else None
+    if stored is None and any(metric.from_surrogate for metric in metrics):
         return load_accuracy_model()
-    return kept
+    return stored
 
 
-def _training(
-    metrics: Sequence[Metric], pictures: TrainingImages, kept: CandidateTraining | None
+def _resolve_scoring(request: SearchRequest, previous: PreviousRun | None) -> Scoring:
+    scoring = request.scoring or {}
+    if isinstance(scoring, Scoring):
+        scoring = {one.name: getattr(scoring, one.name) for one in fields(scoring)}
+    stored = previous.config.scoring if previous is not None else None
+    return Scoring(**merge_settings(Scoring, scoring, stored, where="scoring."))
+
+
+def _resolve_training(
+    request: SearchRequest, previous: PreviousRun | None, metrics: Sequence[Metric]
 ) -> CandidateTraining | None:
-    given = pictures != TrainingImages()
+    images = request.images or TrainingImages()
     if all(metric.source is not Source.TRAINED for metric in metrics):
-        if given:
+        if images.given:
             raise MetricError(
-                f"pictures and how to train on them are of use to --objective {TRAINED} only"
+                f"of use with the objective {TRAINED} only",
+                parameter=f"pictures.{images.given[0]}",
             )
         return None
-    if kept is not None and not given:
-        return kept
-    protocol = pictures.protocol
-    if protocol is None and kept is not None:
-        protocol = kept.protocol
-    elif isinstance(protocol, str | Path):
+    stored = previous.config.training if previous is not None else None
+    if stored is not None:
+        if not images.given:
+            return stored
+        images = _merge_training(images, stored)
+    protocol = images.protocol
+    if isinstance(protocol, str | Path):
         protocol = ShortRecipe.load(protocol)
-    data, limit, device, rungs, keep = (
-        pictures.data,
-        pictures.limit,
-        pictures.device,
-        pictures.rungs,
-        pictures.keep,
-    )
-    if kept is not None:
-        rungs, keep = rungs or kept.rungs, keep if keep != KEEP else kept.keep
-        data, limit = (data, limit) if data else (kept.data, kept.limit if limit is None else limit)
-    data = data or "digits"
     return CandidateTraining.of(
-        data, protocol=protocol, limit=limit, device=device, rungs=rungs, keep=keep
+        DEFAULT_DATA if images.data is None else images.data,
+        protocol=protocol,
+        limit=images.limit,
+        device="auto" if images.device is None else images.device,
+        rungs=() if images.rungs is None else images.rungs,
+        keep=images.keep,
+    )
+
+
+def _merge_training(given: TrainingImages, stored: CandidateTraining) -> TrainingImages:
+    """Return what was given, and for the rest the settings of the run that is resumed."""
+    rungs = stored.rungs if given.rungs is None else given.rungs
+    # Without rungs, the stored share is a default that nobody gave.
+    stored_keep = stored.keep if rungs else None
+    # A limit belongs to its images.
+    stored_limit = stored.limit if given.data is None else None
+    return replace(
+        given,
+        data=stored.data if given.data is None else given.data,
+        protocol=stored.protocol if given.protocol is None else given.protocol,
+        limit=stored_limit if given.limit is None else given.limit,
+        device=stored.device if given.device is None else given.device,
+        rungs=rungs,
+        keep=stored_keep if given.keep is None else given.keep,
     )

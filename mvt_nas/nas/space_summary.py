@@ -1,4 +1,4 @@
-"""What a space holds: its size, the spread of its costs, and how tight budgets can be."""
+"""Summary of a space: its size, the spread of its costs, and how tight budgets can be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 from mvt_nas.nas.problem.inputs import SearchInputs
 from mvt_nas.nas.problem.objectives import Budget, parse_budgets
+from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.nas.request import tasks_of
+from mvt_nas.space.columns import Rows
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 
@@ -29,61 +31,92 @@ def summarize_space(
     samples: int = 100_000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return the figures of a space as plain data; those of latency and accuracy where budgets name them, of tasks where asked for.
+    """Return the figures of a space as plain data.
 
     Smallest and largest costs are found by descent (exactly in spaces that are small enough to
-    list); medians and shares come from architectures drawn uniformly.
+    list); medians and shares come from a uniform random sample. Latency and accuracy are included
+    if budgets name them.
+
+    Args:
+        space: The space.
+        budgets: Budgets as texts, on metrics that are known in advance.
+        tasks: Tasks as texts, of which the costs are included.
+        samples: Size of the random sample.
+        seed: Seed of the random sample.
 
     Raises:
-        MetricError: a budget cannot be read or is not on a cost.
-        LatencyError: there is no such device.
+        MetricError: A budget cannot be read, or is not on a metric that is known in advance.
+        LatencyError: A device is unknown.
     """
     devices = DeviceProfiles()
     parsed = parse_budgets(budgets, devices.resolve)
-    for budget in parsed:
-        if not budget.metric.known_in_advance:
-            those = listing([*COST_NAMES, LATENCY, ACCURACY, IMAGENET])
-            raise MetricError(
-                f"--budget {budget}: only what is counted or predicted is known before a search"
-                f" ({those})"
-            )
-    requested = [budget.metric for budget in parsed]
-    from_surrogate = any(metric.from_surrogate for metric in requested)
-    accuracy = load_accuracy_model() if from_surrogate else None
-    purposes = tasks_of(requested, tasks)
-    known = SearchInputs(devices.found, accuracy, purposes).known(space, _NUM_CLASSES)
+    _check_known_in_advance(parsed)
+    predictors = _predictors(space, parsed, devices, tasks)
     rows = space.sample(samples, seed)
-    drawn = known.of(rows)
-    free, bound = Feasibility(known, []), Feasibility(known, parsed)
-    metrics = {
-        name: metric
-        for name, metric in known.metrics.items()
-        if metric.is_cost or metric in requested
-    }
-    extremes = {
-        name: [free.best(Budget(metric, 0.0, at_most)) for at_most in (True, False)]
-        for name, metric in metrics.items()
-    }
+    bound = Feasibility(predictors, parsed)
     return {
         "name": space.name,
         "hash": space.hash,
         "size": space.size,
         "dimensions": len(space.dimensions),
         "samples": samples,
-        "costs": {
-            n: {"min": extremes[n][0], "median": float(np.median(drawn[n])), "max": extremes[n][1]}
-            for n in metrics
-        },
+        "costs": _spread_of_costs(predictors, parsed, rows),
         "published": [name for name in published_names() if space.contains(zoo(name))],
         "feasible_share": float(bound.mask(rows).mean()),
         "satisfiable": bound.satisfiable(seed),
         "budgets": [
             {
                 "budget": str(tight.budget),
-                "feasible_share": float(Feasibility(known, [tight.budget]).mask(rows).mean()),
+                "feasible_share": float(Feasibility(predictors, [tight.budget]).mask(rows).mean()),
                 "tightest": tight.alone,
                 "tightest_together": tight.together,
             }
             for tight in bound.tightest()
         ],
     }
+
+
+def _check_known_in_advance(budgets: Sequence[Budget]) -> None:
+    """Check that no budget needs an evaluation.
+
+    Raises:
+        MetricError: One does.
+    """
+    for budget in budgets:
+        if not budget.metric.known_in_advance:
+            allowed = listing([*COST_NAMES, LATENCY, ACCURACY, IMAGENET])
+            raise MetricError(
+                f"{budget}: only what is counted or predicted is known before a search ({allowed})",
+                parameter="budgets",
+            )
+
+
+def _predictors(
+    space: SearchSpace, budgets: Sequence[Budget], devices: DeviceProfiles, tasks: Sequence[str]
+) -> Predictors:
+    metrics = [budget.metric for budget in budgets]
+    needs_accuracy = any(metric.from_surrogate for metric in metrics)
+    inputs = SearchInputs(
+        devices.found,
+        load_accuracy_model() if needs_accuracy else None,
+        tasks_of(metrics, tasks),
+    )
+    return inputs.predictors(space, _NUM_CLASSES)
+
+
+def _spread_of_costs(
+    predictors: Predictors, budgets: Sequence[Budget], rows: Rows
+) -> dict[str, dict[str, Any]]:
+    """Return minimum, median and maximum of all costs, and of the metrics of budgets."""
+    unlimited = Feasibility(predictors, [])
+    values = predictors.of(rows)
+    with_budget = {budget.metric for budget in budgets}
+    spread = {}
+    for name, metric in predictors.metrics.items():
+        if metric.is_cost or metric in with_budget:
+            spread[name] = {
+                "min": unlimited.best(Budget(metric, 0.0, at_most=True)),
+                "median": float(np.median(values[name])),
+                "max": unlimited.best(Budget(metric, 0.0, at_most=False)),
+            }
+    return spread

@@ -1,8 +1,8 @@
-"""Which operations are activations, and how many of them a network is known to have.
+"""Detection of activations, and the number of activations that a network is known to have.
 
-Activations are met where they are computed, in torch's dispatcher, not at modules: a functional
-``relu`` in the middle of an attention is seen as well as an ``nn.SiLU``, whatever it is called by.
-The modules only say how many there should be.
+Activations are observed where they are computed, in torch's dispatcher, not at modules: a
+functional ``relu`` inside an attention is seen just like an ``nn.SiLU``. The modules only say how
+many there should be.
 """
 
 from __future__ import annotations
@@ -23,37 +23,40 @@ OPERATIONS = frozenset(
     for name in (plain, f"{plain}_")
     if hasattr(torch.ops.aten, name)
 )
-"""Rectifiers of all kinds. A sigmoid or tanh is a gate as often as an activation, and its sign says
-less: they are left out."""
+"""Rectifiers of all kinds. Sigmoid and tanh are left out: they are gates as often as activations,
+and the sign of their input says less."""
 
 MODULES: tuple[type[nn.Module], ...] = (
-    *(
-        nn.ReLU,
-        nn.SiLU,
-        nn.GELU,
-        nn.Hardtanh,
-        nn.LeakyReLU,
-        nn.ELU,
-        nn.SELU,
-        nn.CELU,
-        nn.Hardswish,
-        nn.Mish,
-        nn.Softplus,
-    ),
-    *(nn.Threshold, nn.PReLU),
+    nn.ReLU,
+    nn.SiLU,
+    nn.GELU,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.Hardswish,
+    nn.Mish,
+    nn.Softplus,
+    nn.Threshold,
+    nn.PReLU,
 )
+"""Modules that compute one activation."""
 
 FUNCTIONAL: Mapping[type[nn.Module], int] = {SeparableAttention: 1}
-"""Modules that compute activations which are no modules, and how many. A module may also say so by
-``functional_activations()``."""
+"""Number of functional activations inside modules of a type. A module may also declare its own with
+a method ``functional_activations()``."""
 
 
-class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    """Shows every activation of the code inside the context to some observers.
+class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
+    """Context that shows every activation within it to some observers.
 
     Args:
-        before: called with the input of an activation, before it may be overwritten.
-        after: called with the output.
+        before: Functions to call with the input of each activation, before it may be overwritten.
+        after: Functions to call with the output.
+
+    Attributes:
+        count: Number of activations so far.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run one operation of the dispatcher, and show it if it is an activation."""
+        """Run one operation of the dispatcher and show it if it is an activation."""
         if func.overloadpacket not in OPERATIONS:
             return func(*args, **(kwargs or {}))
         self.count += 1
@@ -83,34 +86,34 @@ class ActivationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
 
 
 class ActivationUnits:
-    """The activations that the modules of a network tell of, and which of them have been computed.
+    """The activations that a network's modules declare, and how many of them were computed.
 
     Args:
-        network: whose modules are looked at.
-        mode: what counts the activations while the network runs.
+        network: Network whose modules are inspected.
+        mode: Counter of the activations while the network runs.
     """
 
     def __init__(self, network: nn.Module, mode: ActivationMode) -> None:
         self._mode = mode
-        self._known = {
-            module: known for module in network.modules() if (known := known_activations(module))
-        }
+        declared = {module: known_activations(module) for module in network.modules()}
+        self._known = {module: number for module, number in declared.items() if number}
         self._seen: dict[nn.Module, int] = {}
         self._before: dict[nn.Module, int] = {}
 
     def hooks(self) -> list[Any]:
-        """Hook all modules that tell of activations; return the handles."""
+        """Hook all modules that declare activations; return the handles."""
         handles = [module.register_forward_pre_hook(self._enter) for module in self._known]
         return handles + [module.register_forward_hook(self._leave) for module in self._known]
 
     @property
     def seen(self) -> int:
-        """How many of the known activations were computed inside the modules that tell of them."""
+        """Number of declared activations that were computed inside their modules."""
+        # A module may compute more activations than it declares; the surplus is not of others.
         return sum(min(self._seen.get(module, 0), known) for module, known in self._known.items())
 
     @property
     def exist(self) -> int:
-        """How many activations the modules tell of."""
+        """Number of activations that the modules declare."""
         return sum(self._known.values())
 
     def _enter(self, module: nn.Module, _inputs: object) -> None:
@@ -121,7 +124,7 @@ class ActivationUnits:
 
 
 def known_activations(module: nn.Module) -> int:
-    """Return how many activations a module itself is known to compute, those of its children not counted."""
+    """Return the number of activations that a module is known to compute, without its children."""
     declared = getattr(module, "functional_activations", None)
     if callable(declared) and not isinstance(declared, nn.Module):
         return int(declared())

@@ -1,9 +1,9 @@
-"""Which matrices play a role in attention: query, key, value, and the projection of what they give.
+"""Attention matrices of a network: query, key, value, and the output projection.
 
-A module declares its own by a method ``attention_matrices() -> [(name of its parameter, first row,
-end row), ...]``; those below that cannot be told by their shape or their names are listed by type.
-A stranger's are found by what its parts are called. A matrix is never taken for one of attention
-because it is square.
+A module may declare its own with a method ``attention_matrices() -> [(parameter name, first row,
+end row), ...]``. The modules in :data:`BY_TYPE` cannot be recognised by names and are listed by
+type. Those of external networks are found by the names of their children. A matrix is never
+classified as attention because it is square.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from mvt_nas.blocks.mobilevit.transformer import MultiHeadAttention, SeparableAttention
-from mvt_nas.proxies.base import Coverage
+from mvt_nas.proxies.types import Coverage
 
 Rows = tuple[str, int, int]
+"""Name of a parameter, first row, end row."""
 
 _TRIPLES = (
     ("query", "key", "value"),
@@ -31,29 +32,31 @@ _PROJECTIONS = ("proj", "project", "out_proj", "o_proj", "to_out", "out")
 
 @dataclass(frozen=True, slots=True)
 class AttentionMatrix:
-    """A matrix of an attention: rows ``first`` to ``end`` of the parameter called ``name``."""
+    """A matrix of an attention module: rows ``first`` to ``end`` of the parameter ``name``."""
 
     name: str
     first: int
     end: int
 
     def of(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return the matrix (rows, inputs) among tensors by name."""
+        """Return the matrix (rows, inputs) from tensors by name."""
         return tensors[self.name][self.first : self.end].flatten(1)
 
 
 def attention_matrices(network: nn.Module) -> list[AttentionMatrix]:
-    """Return the query, key, value and output matrices of all attentions of a network, each once."""
+    """Return the query, key, value and output matrices of a network's attentions, each once."""
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    found: dict[AttentionMatrix, None] = {}
+    # A dictionary as an ordered set.
+    matrices: dict[AttentionMatrix, None] = {}
     for module in network.modules():
         for path, first, end in own_matrices(module):
-            found[AttentionMatrix(names[id(module.get_parameter(path))], first, end)] = None
-    return list(found)
+            name = names[id(module.get_parameter(path))]
+            matrices[AttentionMatrix(name, first, end)] = None
+    return list(matrices)
 
 
 def own_matrices(module: nn.Module) -> list[Rows]:
-    """Return the matrices of a module if it is an attention, as paths of its parameters with their rows; else nothing."""
+    """Return the matrices of an attention module, as parameter names and rows; else nothing."""
     declared = getattr(module, "attention_matrices", None)
     if callable(declared) and not isinstance(declared, nn.Module):
         return list(declared())
@@ -64,16 +67,19 @@ def own_matrices(module: nn.Module) -> list[Rows]:
 
 
 def attention_coverage(network: nn.Module, matrices: Iterable[AttentionMatrix]) -> Coverage:
-    """Return how many of the innermost modules that are called an attention hold a matrix whose role is known."""
-    names = {one.name for one in matrices}
+    """Return the number of innermost ``...Attention`` modules that hold one of the matrices."""
+    names = {matrix.name for matrix in matrices}
     known = {id(parameter) for name, parameter in network.named_parameters() if name in names}
     called = {
         module: list(module.modules())
         for module in network.modules()
         if type(module).__name__.endswith("Attention")
     }
+    # The first of its modules is the module itself.
     innermost = [
-        module for module, inside in called.items() if not any(one in called for one in inside[1:])
+        module
+        for module, inside in called.items()
+        if not any(inner in called for inner in inside[1:])
     ]
     seen = sum(
         any(id(parameter) in known for parameter in module.parameters()) for module in innermost
@@ -99,50 +105,43 @@ def _separable(module: Any) -> list[Rows]:
     return [*qkv, _whole("project.weight", module.project.weight)]
 
 
-def _torchs(module: Any) -> list[Rows]:
-    apart = [
-        (name, getattr(module, name))
-        for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-    ]
-    together = (
-        [] if module.in_proj_weight is None else _parts("in_proj_weight", module.in_proj_weight, 3)
-    )
-    own = together or [_whole(name, weight) for name, weight in apart]
-    return [*own, _whole("out_proj.weight", module.out_proj.weight)]
+def _torch_multi_head(module: Any) -> list[Rows]:
+    """Return the fused matrices of ``nn.MultiheadAttention``, or those of unequal dimensions."""
+    if module.in_proj_weight is not None:
+        inner = _parts("in_proj_weight", module.in_proj_weight, 3)
+    else:
+        separate = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+        inner = [_whole(name, getattr(module, name)) for name in separate]
+    return [*inner, _whole("out_proj.weight", module.out_proj.weight)]
 
 
 def _by_names(module: nn.Module) -> list[Rows]:
-    children = {
-        name: path for name, child in module.named_children() if (path := _only_matrix(name, child))
-    }
-    inner = next(
-        (
-            [_all(module, children[name]) for name in names]
-            for names in _TRIPLES
-            if set(names) <= set(children)
-        ),
-        [],
-    )
-    inner = inner or next(
-        (
-            _split(children[name], module.get_parameter(children[name]))
-            for name in _FUSED
-            if name in children
-        ),
-        [],
-    )
-    if not inner:
-        # The projection has a module of its own in transformers, MobileViTSelfOutput for example,
-        # with one linear map.
-        outputs = (
-            children if type(module).__name__.endswith(("SelfOutput", "AttentionOutput")) else {}
-        )
-        return [_all(module, path) for path in outputs.values()]
-    return inner + [_all(module, children[name]) for name in _PROJECTIONS if name in children]
+    """Return the matrices of an external attention module, found by the names of its children."""
+    paths = {name: _only_matrix(name, child) for name, child in module.named_children()}
+    children = {name: path for name, path in paths.items() if path}
+    inner = _query_key_value(module, children)
+    if inner:
+        return inner + [_all(module, children[name]) for name in _PROJECTIONS if name in children]
+    # In transformers the projection has its own module with one linear layer, such as
+    # MobileViTSelfOutput.
+    if type(module).__name__.endswith(("SelfOutput", "AttentionOutput")):
+        return [_all(module, path) for path in children.values()]
+    return []
+
+
+def _query_key_value(module: nn.Module, children: Mapping[str, str]) -> list[Rows]:
+    """Return the query, key and value matrices, separate or fused, from parameters by child."""
+    for names in _TRIPLES:
+        if set(names) <= set(children):
+            return [_all(module, children[name]) for name in names]
+    for name in _FUSED:
+        if name in children:
+            return _split(children[name], module.get_parameter(children[name]))
+    return []
 
 
 def _only_matrix(name: str, child: nn.Module) -> str:
-    """Return the path of the weight of a linear map or 1 x 1 convolution, where a child holds just that; else nothing."""
+    """Return the path of the only linear layer's or 1 x 1 convolution's weight; ``""`` else."""
     weights = [
         f"{path}.weight"
         for path, module in child.named_modules(prefix=name)
@@ -157,7 +156,11 @@ def _only_matrix(name: str, child: nn.Module) -> str:
 
 
 def _split(path: str, weight: Tensor) -> list[Rows]:
-    """Return the parts of a fused matrix: thirds, or one query row and two parts as wide as the input; nothing for other shapes."""
+    """Return the query, key and value rows of a fused matrix; nothing for other shapes.
+
+    They are thirds of it, or, in separable attention, one query row and two parts as high as the
+    input is wide.
+    """
     rows, inputs = weight.shape[:2]
     if rows == 2 * inputs + 1:
         return [(path, 0, 1), (path, 1, 1 + inputs), (path, 1 + inputs, rows)]
@@ -177,8 +180,9 @@ def _parts(path: str, weight: Tensor, parts: int) -> list[Rows]:
     return [(path, index * rows, (index + 1) * rows) for index in range(parts)]
 
 
+# Attentions whose matrices are listed by type.
 BY_TYPE: dict[type[nn.Module], Callable[[Any], list[Rows]]] = {
     MultiHeadAttention: _multi_head,
     SeparableAttention: _separable,
-    nn.MultiheadAttention: _torchs,
+    nn.MultiheadAttention: _torch_multi_head,
 }

@@ -1,4 +1,4 @@
-"""Running a network with another BatchNorm than its own."""
+"""Replacement of a network's BatchNorm while it runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def batch_norm_replaced(
     network: nn.Module, forward: Callable[[_BatchNorm, Tensor], Tensor]
 ) -> Iterator[None]:
-    """Let ``forward(module, features)`` take the place of each BatchNorm, and leave the modes to the caller to put back.
+    """Replace each BatchNorm by ``forward(module, features)`` within the block.
 
-    By its ``forward`` and not by a hook, which would run the normalisation all the same, and fail
-    on maps of one pixel.
+    The caller restores the modes of the modules. The method ``forward`` is replaced instead of
+    adding a hook, since a hook would still run the normalisation, which fails on 1 x 1 maps.
     """
     norms = [
         (module, vars(module).get("forward"))
@@ -38,7 +38,10 @@ def batch_norm_replaced(
 
 
 def calibrated(norm: _BatchNorm, features: Tensor) -> Tensor:
-    """Return features (B, C, ...) normalised by their own statistics, which count as constants: no image depends on another."""
+    """Return features (B, C, ...) normalised by their own statistics.
+
+    The statistics count as constants in the graph, so that no image depends on another.
+    """
     mean, variance = statistics(features.detach())
     return functional.batch_norm(
         features, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps
@@ -48,8 +51,9 @@ def calibrated(norm: _BatchNorm, features: Tensor) -> Tensor:
 def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     """Return the means and the variances of the channels of features (B, C, ...), (C,) each."""
     mean, variance = features.new_zeros(2, features.shape[1])
-    # Torch takes them by the way here, several times as fast as by var().
+    # With momentum 1 the running statistics become those of the batch; this is several times faster
+    # than var().
     functional.batch_norm(features, mean, variance, training=True, momentum=1.0)
-    # Where it keeps the variance, it has divided by one less than the number of values.
+    # Torch keeps the unbiased variance (divided by n - 1); the normalisation uses the biased one.
     values = features.numel() // features.shape[1]
     return mean, variance * ((values - 1) / values)

@@ -1,6 +1,7 @@
-"""Batches for the scores, with nothing to download: handwritten digits, and Gaussian noise.
+"""Batches for proxies without downloads: handwritten digits, and Gaussian noise.
 
-The digits are those that scikit-learn brings along, 1797 images of 8 x 8 pixels in 10 classes.
+The digits are those of scikit-learn, 1797 images of 8 x 8 pixels in 10 classes.
+
 Source: Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI machine learning
 repository (1998).
 """
@@ -13,18 +14,25 @@ import torch
 from torch.nn import functional
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.base import Batch
+from mvt_nas.proxies.types import Batch
 
 DIGIT_CLASSES = 10
 
 
 def digits_batch(size: int, resolution_px: int, seed: int, in_channels: int = 3) -> Batch:
-    """Return ``size`` digits as images (size, in_channels, resolution_px, resolution_px) in float32 and labels 0 to 9.
+    """Return a batch of handwritten digits with labels 0 to 9.
 
-    The draw is without replacement and the classes have equal shares, but for a remainder of one
-    image in some of them. The values have mean 0 and variance 1 over the whole data set, before
-    they are resized bilinearly; all channels are alike. The same arguments give the same batch,
-    whatever the global random state.
+    The images are (size, in_channels, resolution_px, resolution_px) in float32. They are drawn
+    without replacement, and the classes have equal shares up to a remainder of one image. The
+    values have mean 0 and variance 1 over the whole dataset, before they are resized bilinearly;
+    all channels are equal. The same arguments give the same batch, whatever the global random
+    state.
+
+    Args:
+        size: Number of images.
+        resolution_px: Side of the images in pixels.
+        seed: Seed of the draw.
+        in_channels: Number of channels.
 
     Raises:
         MetricError: a size is below 1, or there are not enough digits.
@@ -45,9 +53,17 @@ def digits_batch(size: int, resolution_px: int, seed: int, in_channels: int = 3)
 def noise_batch(
     size: int, resolution_px: int, seed: int, in_channels: int = 3, classes: int = DIGIT_CLASSES
 ) -> Batch:
-    """Return standard normal images (size, in_channels, resolution_px, resolution_px) in float32 with uniform random labels.
+    """Return a batch of standard normal images with uniform random labels.
 
-    The same arguments give the same batch, whatever the global random state.
+    The images are (size, in_channels, resolution_px, resolution_px) in float32. The same arguments
+    give the same batch, whatever the global random state.
+
+    Args:
+        size: Number of images.
+        resolution_px: Side of the images in pixels.
+        seed: Seed of images and labels.
+        in_channels: Number of channels.
+        classes: Number of classes.
 
     Raises:
         MetricError: a size or the number of classes is below 1.
@@ -66,19 +82,20 @@ def _check_sizes(*sizes: int) -> None:
 
 
 def _balanced_rows(
-    labels: npt.NDArray[np.int64], size: int, random: np.random.Generator
+    labels: npt.NDArray[np.int64], size: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Return ``size`` indices of labels in random order, each class as often as the others or once more."""
+    """Return ``size`` indices in random order; the counts of the classes differ by at most one."""
     available = int(np.bincount(labels, minlength=DIGIT_CLASSES).min()) * DIGIT_CLASSES
     if size > available:
         raise MetricError(
             f"batch of {size} digits: at most {available} can be drawn in equal shares"
         )
+    # The remainder goes to random classes, one image each.
     counts = np.full(DIGIT_CLASSES, size // DIGIT_CLASSES)
-    counts[random.permutation(DIGIT_CLASSES)[: size % DIGIT_CLASSES]] += 1
+    counts[rng.permutation(DIGIT_CLASSES)[: size % DIGIT_CLASSES]] += 1
     drawn = [
-        random.permutation(np.flatnonzero(labels == label))[:count]
+        rng.permutation(np.flatnonzero(labels == label))[:count]
         for label, count in enumerate(counts)
     ]
-    rows: npt.NDArray[np.int64] = random.permutation(np.concatenate(drawn))
+    rows: npt.NDArray[np.int64] = rng.permutation(np.concatenate(drawn))
     return rows

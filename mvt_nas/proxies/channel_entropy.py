@@ -1,4 +1,4 @@
-"""Channel entropy: over how many directions the features of each block spread, summed over the blocks.
+"""Channel entropy: spread of each block's features over directions, summed over the blocks.
 
 Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024),
 where it is called expressivity.
@@ -14,18 +14,21 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.base import PROXIES, Batch, Coverage, Proxy, ProxyReading
+from mvt_nas.proxies.base import proxy
 from mvt_nas.proxies.module_roles import first_tensor, primary_blocks
 from mvt_nas.proxies.observers import ForwardObserver
-from mvt_nas.proxies.passes import Passes, alone
+from mvt_nas.proxies.passes import Passes
+from mvt_nas.proxies.types import Batch, Coverage, ProxyReading
 
 
 class Spectra(ForwardObserver):
-    """Collects the features of each primary block; their entropies are taken after the pass, where nobody else looks on.
+    """Collects the features of each primary block.
+
+    Their entropies are computed after the pass, outside of the dispatcher modes of other observers.
 
     Attributes:
-        blocks: the primary blocks.
-        reached: those that ran.
+        blocks: The primary blocks.
+        reached: The blocks that ran.
     """
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
@@ -40,41 +43,45 @@ class Spectra(ForwardObserver):
 
     @cached_property
     def entropies(self) -> list[float]:
-        """In nats, one per run of a block that gave features."""
+        """Entropies in nats, one per run of a block that gave features."""
         rows = (feature_rows(features) for features in self._features)
-        return [spectral_entropy(one) for one in rows if one is not None]
+        return [spectral_entropy(matrix) for matrix in rows if matrix is not None]
 
     def _keep(self, block: nn.Module, _inputs: object, output: object) -> None:
         self.reached.add(block)
         features = first_tensor(output)
         if features is not None:
-            # A copy: what follows may overwrite the features.
+            # A copy, as later layers may overwrite the features in place.
             self._features.append(features.detach().clone())
 
 
-def channel_entropy(network: nn.Module, batch: Batch) -> float:
-    """Return the sum over the primary blocks of the entropy of their features' principal components, in nats.
+@proxy(
+    direction="max",
+    passes="1 forward of the batch",
+    source=(
+        "Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search, 2024"
+    ),
+    labelled=False,
+    worst=0.0,
+    observers=(Spectra,),
+)
+def channel_entropy(passes: Passes) -> ProxyReading:
+    """Return the sum of the entropies of the blocks' principal components, in nats.
 
     A block adds the entropy of the eigenvalues of the channel covariance of its output, normalised
-        to sum 1: 0 if all features lie
-    on a line, log C if they spread evenly over the C channels. With B · H · W = rows, no block can
-    add more than log(min(rows - 1, C)), so a batch with fewer rows than channels hides width. A
-    block that runs twice counts twice.
+    to sum 1: 0 if all features are on a line, log C if they spread evenly over the C channels. With
+    B · H · W = rows, no block can add more than log(min(rows - 1, C)), so a batch with fewer rows
+    than channels hides width. A block that runs twice counts twice.
 
-    The images are used as they are: the source takes Gaussian noise, which is
-        ``mvt_nas.proxies.batches.noise_batch``. BatchNorm uses the
-    statistics of the batch, dropout is off. The network is left as found.
+    The images are used unchanged; the source takes Gaussian noise, which is
+    ``mvt_nas.proxies.batches.noise_batch``. BatchNorm uses the statistics of the batch, and dropout
+    is off.
 
     Raises:
         MetricError: no primary block outputs tokens (B, N, C) or maps (B, C, H, W), or the network
             has no weights or no logits.
     """
-    return alone(network, batch, read, Spectra)
-
-
-def read(passes: Passes) -> ProxyReading:
-    """Return the sum of the entropies."""
-    seen = passes.watched(Spectra)
+    seen = passes.observer(Spectra)
     if not seen.entropies:
         shapes = "tokens (B, N, C) or maps (B, C, H, W) are needed"
         raise MetricError(
@@ -87,7 +94,10 @@ def read(passes: Passes) -> ProxyReading:
 
 
 def feature_rows(output: object) -> Tensor | None:
-    """Return tokens (B, N, C) or maps (B, C, H, W) as one row of C channels per position, (rows, C), or None for any other output."""
+    """Return tokens (B, N, C) or maps (B, C, H, W) as one row of C channels per position.
+
+    The result is (rows, C); any other output gives ``None``.
+    """
     features = first_tensor(output)
     if features is None or features.ndim not in (3, 4):
         return None
@@ -95,14 +105,14 @@ def feature_rows(output: object) -> Tensor | None:
 
 
 def spectral_entropy(rows: Tensor) -> float:
-    """Return the entropy in nats of the normalised eigenvalues of the covariance of the columns of (rows, C).
+    """Return the entropy of the normalised eigenvalues of the covariance of (rows, C), in nats.
 
     Equal rows have entropy 0; a value that is not finite makes it NaN.
     """
     centred = rows.detach().to(torch.float64, copy=True)
     centred -= centred.mean(dim=0)
-    # Both products have the same eigenvalues but for zeros, which add no entropy: take the smaller
-    # one.
+    # Both products have the same eigenvalues except for zeros, which add no entropy: take the
+    # smaller matrix.
     gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
     if not bool(gram.isfinite().all()):
         return math.nan
@@ -111,22 +121,5 @@ def spectral_entropy(rows: Tensor) -> float:
     if total == 0.0:
         return 0.0
     shares = variances / total
+    # Subtracted from 0, so that an entropy of zero is 0.0 and not -0.0.
     return 0.0 - float(torch.xlogy(shares, shares).sum())
-
-
-PROXIES.register("channel_entropy")(
-    Proxy(
-        name="channel_entropy",
-        score=channel_entropy,
-        direction="max",
-        passes="1 forward of the batch",
-        source=(
-            "Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search,"
-            " 2024"
-        ),
-        labelled=False,
-        worst=0.0,
-        read=read,
-        watches=(Spectra,),
-    )
-)

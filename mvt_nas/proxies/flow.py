@@ -1,13 +1,13 @@
-"""The signal that all weights pass on together, as magnitudes: what SynFlow and its relatives are read from.
+"""Synaptic flow: the signal that all weights pass on as magnitudes, for SynFlow and its relatives.
 
-Two choices make it usable on networks that are half convolutional, half transformer. BatchNorm is
-bypassed, as in the source: its statistics would take out the signal. LayerNorm and GroupNorm are
-kept, with their weights made absolute: without them, the signal of a transformer multiplies from
-block to block until it leaves float64. As they subtract the mean, a gradient can be negative here.
+Two choices make it usable on networks of convolutions and transformers. BatchNorm is bypassed, as
+in the source: its statistics would remove the signal. LayerNorm and GroupNorm are kept, with the
+magnitudes of their weights: without them, the signal of a transformer grows from block to block
+until it overflows float64. As they subtract the mean, a gradient can be negative here.
 
 A kept norm does not change when its input is scaled, so it passes hardly any gradient back to the
-large signals before it. Between two of them, the range of float64 is enough for about 200
-convolutions 3 x 3 with 512 channels and torch's default weights.
+large signals before it. Between two of them, the range of float64 is enough for about 200 3 x 3
+convolutions with 512 channels and torch's default weights.
 
 Source: Tanaka, Kunin, Yamins and Ganguli, "Pruning neural networks without any data by iteratively
 conserving synaptic flow" (2020).
@@ -21,20 +21,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mvt_nas.proxies.base import Batch, Coverage
 from mvt_nas.proxies.batch_norm import batch_norm_replaced
 from mvt_nas.proxies.module_roles import forward, weight_names
 from mvt_nas.proxies.preserve import preserve_state
+from mvt_nas.proxies.types import Batch, Coverage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """Magnitudes and what they add to the signal R, the sum of the outputs for one image of ones.
+    """Magnitudes, and the gradients of the signal R, the sum of the outputs for an image of ones.
 
     Attributes:
-        magnitudes: abs(w) of the weights of convolutions and linear maps, by name, in float64.
-        gradients: dR/dabs(w), by name; zero where R does not depend on a weight.
-        coverage: how many weights R depends on.
+        magnitudes: abs(w) of the weights of convolutions and linear layers by name, in float64.
+        gradients: dR/dabs(w) by name; zero where R does not depend on a weight.
+        coverage: Number of weights that R depends on.
     """
 
     magnitudes: Mapping[str, Tensor]
@@ -43,9 +43,9 @@ class Flow:
 
 
 def run_flow(network: nn.Module, batch: Batch) -> Flow:
-    """Return the flow through a network; of the batch only the shape (C, H, W) of an image is used.
+    """Return the flow through a network; only the shape (C, H, W) of the images is used.
 
-    The magnitudes are copies and the network is left as found.
+    The magnitudes are copies, and the network is left as found.
 
     Raises:
         MetricError: the network has no weights or no logits.
@@ -73,7 +73,7 @@ def run_flow(network: nn.Module, batch: Batch) -> Flow:
 
 
 def _magnitudes(network: nn.Module) -> dict[str, Tensor]:
-    """Return copies in float64 of all parameters, as magnitudes, and of all floating point buffers, as they are."""
+    """Return the magnitudes of all parameters, and all floating-point buffers, in float64."""
     parameters = {
         name: parameter.detach().double().abs() for name, parameter in network.named_parameters()
     }

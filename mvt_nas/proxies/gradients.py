@@ -1,4 +1,4 @@
-"""The gradients of the loss with respect to the weights."""
+"""Gradients of the loss with respect to the weights."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from mvt_nas.errors import MetricError
-from mvt_nas.proxies.base import Coverage
 from mvt_nas.proxies.observers import ForwardObserver, ForwardPass
+from mvt_nas.proxies.types import Coverage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gradients:
-    """The gradients of a loss.
+    """Gradients of a loss.
 
     Attributes:
-        weights: by name.
-        gradients: by name, zero where the loss does not depend on a weight.
-        coverage: how many weights the loss depends on.
+        weights: Weights by name.
+        gradients: Gradients by name, zero where the loss does not depend on a weight.
+        coverage: Number of weights that the loss depends on.
     """
 
     weights: Mapping[str, Tensor]
@@ -30,10 +30,10 @@ class Gradients:
 
 
 class LossGradients(ForwardObserver):
-    """Takes the gradients of the loss over the whole batch.
+    """Computes the gradients of the loss over the whole batch.
 
     Attributes:
-        found: the gradients, after the pass.
+        found: The gradients, available after the pass.
     """
 
     found: Gradients
@@ -44,7 +44,7 @@ class LossGradients(ForwardObserver):
 
 
 def loss_gradients(run: ForwardPass, labels: Tensor) -> Gradients:
-    """Return the gradients of the cross entropy in nats, averaged over the batch, with respect to the weights; the graph is kept.
+    """Return the gradients of the cross entropy (nats, averaged over the batch); retains the graph.
 
     Raises:
         MetricError: a label is beyond the outputs of the network.

@@ -1,6 +1,6 @@
-"""What plays which role in a stranger's network: its weights, its primary blocks, its logits.
+"""Roles in an external network: its weights, its primary blocks, its logits.
 
-Weights are the kernels of convolutions and the matrices of linear maps; those of normalisation,
+Weights are the kernels of convolutions and the matrices of linear layers; those of normalisation,
 biases and embeddings are not counted, as in Tanaka et al., "Pruning neural networks without any
 data by iteratively conserving synaptic flow" (2020), and Abdelfattah et al., "Zero-cost proxies for
 lightweight NAS" (2021). ``nn.MultiheadAttention`` keeps its query, key and value matrices outside
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -27,21 +28,18 @@ WEIGHTS_BY_MODULE: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
 
 
 def weight_names(network: nn.Module) -> list[str]:
-    """Return the full names of the weights of convolutions and linear maps, a weight that several modules share once.
+    """Return the full names of the weights of convolutions and linear layers; shared ones once.
 
     Raises:
         MetricError: there are none.
     """
-    kinds = tuple(kind for kind, _ in WEIGHTS_BY_MODULE)
-    wanted = {
-        id(getattr(module, name, None))
-        for module in network.modules()
-        if isinstance(module, kinds)
-        for kind, own_names in WEIGHTS_BY_MODULE
-        if isinstance(module, kind)
-        for name in own_names
-    }
-    names = [name for name, parameter in network.named_parameters() if id(parameter) in wanted]
+    weights: set[int] = set()
+    for module in network.modules():
+        for kind, own_names in WEIGHTS_BY_MODULE:
+            if isinstance(module, kind):
+                weights |= {id(getattr(module, name, None)) for name in own_names}
+    # named_parameters() gives a parameter that several modules share under its first name only.
+    names = [name for name, parameter in network.named_parameters() if id(parameter) in weights]
     if not names:
         raise MetricError(
             f"{type(network).__name__} has no weights to score: a convolution or a linear map is"
@@ -51,12 +49,13 @@ def weight_names(network: nn.Module) -> list[str]:
 
 
 def primary_blocks(network: nn.Module) -> list[nn.Module]:
-    """Return the blocks that a network is a chain of, whose outputs are its feature maps.
+    """Return the blocks of which a network is a chain, whose outputs are its feature maps.
 
-    A network with a method ``feature_blocks()`` says so itself. In any other, they are the children
-    of each ``nn.Sequential`` and ``nn.ModuleList``, as far as they hold a convolution or a linear
-    map; a child that is such a container itself is replaced by its own children, and blocks are not
-    looked into. Some of them may not output features (a classifier at the end of a sequence).
+    A network may declare them with a method ``feature_blocks()``. In any other network, they are
+    the children of each ``nn.Sequential`` and ``nn.ModuleList`` that hold a convolution or a linear
+    layer. A child that is such a container itself is replaced by its own children; blocks are not
+    searched for further blocks. Some of them may not output features (a classifier at the end of a
+    sequence).
 
     Raises:
         MetricError: there are none.
@@ -76,14 +75,18 @@ def primary_blocks(network: nn.Module) -> list[nn.Module]:
 def forward(
     network: nn.Module, images: Tensor, tensors: Mapping[str, Tensor] | None = None
 ) -> Tensor:
-    """Return the logits (B, classes) of the images (B, C, H, W), with the named parameters and buffers replaced by ``tensors``.
+    """Return the logits (B, classes) of images (B, C, H, W).
 
-    Outputs that are a tuple or an object with ``logits`` are unpacked. No tensor of the network
-    itself is replaced.
+    Outputs that are a tuple or an object with ``logits`` are unpacked.
+
+    Args:
+        network: Network to run.
+        images: Images (B, C, H, W).
+        tensors: Tensors by name that replace the parameters and buffers for this pass.
 
     Raises:
-        MetricError: BatchNorm would have to take the statistics of one image, or no logits come
-            out.
+        MetricError: BatchNorm would need the statistics of a single image, or the network returns
+            no logits.
     """
     if any(isinstance(module, _BatchNorm) and module.training for module in network.modules()):
         check_statistics(network, images)
@@ -100,42 +103,37 @@ def forward(
 
 @contextmanager
 def _replaced(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Put tensors in the place of the parameters and buffers of these names, shared ones wherever they are, and back again.
+    """Replace the parameters and buffers of these names by tensors within the block.
 
-    ``torch.func.functional_call`` does the same, but for a network of many small modules it takes
-    longer than many a pass.
+    A shared parameter is replaced in all modules that hold it. ``torch.func.functional_call`` does
+    the same, but for a network of many small modules it takes longer than many a pass.
     """
-    own = {
-        name: tensor
-        for each in (network.named_parameters, network.named_buffers)
-        for name, tensor in each()
-    }
+    own: dict[str, Tensor] = dict(network.named_parameters()) | dict(network.named_buffers())
     new = {id(own[name]): tensor for name, tensor in tensors.items()}
-    holders = (
-        [held for module in network.modules() for held in (module._parameters, module._buffers)]
-        if new
-        else []
-    )
-    places = [
-        (held, name, tensor)
-        for held in holders
-        for name, tensor in held.items()
-        if id(tensor) in new
-    ]
+    places: list[tuple[dict[str, Any], str, Tensor]] = []
+    for module in network.modules() if new else ():
+        tables: tuple[dict[str, Any], dict[str, Any]] = (module._parameters, module._buffers)
+        for table in tables:
+            places += [
+                (table, name, tensor)
+                for name, tensor in table.items()
+                if tensor is not None and id(tensor) in new
+            ]
     try:
-        for held, name, tensor in places:
-            held[name] = new[id(tensor)]  # type: ignore[assignment]  # a leaf takes the place of the parameter
+        # Directly in the dictionaries: setattr() takes no plain tensor for a parameter.
+        for table, name, tensor in places:
+            table[name] = new[id(tensor)]
         yield
     finally:
-        for held, name, tensor in places:
-            held[name] = tensor  # type: ignore[assignment]  # what was there
+        for table, name, tensor in places:
+            table[name] = tensor
 
 
 def check_statistics(network: nn.Module, images: Tensor) -> None:
-    """Check that there are enough images for the statistics of a batch, if the network needs any.
+    """Check that a batch is large enough for the statistics of the network's BatchNorm.
 
     Raises:
-        MetricError: there are not.
+        MetricError: the network has BatchNorm, and the batch has fewer than two images.
     """
     if len(images) < 2 and any(isinstance(module, _BatchNorm) for module in network.modules()):
         raise MetricError(
@@ -145,7 +143,7 @@ def check_statistics(network: nn.Module, images: Tensor) -> None:
 
 
 def first_tensor(output: object) -> Tensor | None:
-    """Return a module's output if it is a tensor, the first element if that is one, or else None."""
+    """Return the first tensor of a module's output, or ``None`` if it does not begin with one."""
     if isinstance(output, (tuple, list)) and output:
         output = output[0]
     return output if isinstance(output, Tensor) else None

@@ -1,7 +1,7 @@
-"""What looks on while the batch runs forward: the scores that need activations or features share that one pass.
+"""Observers of the forward pass, which all proxies that need activations or features share.
 
-A watcher is made for one pass. What it is shown it must not change, and what it keeps must not
-depend on other watchers: a score has the same value alone as in company.
+An observer is made for one pass. It must not change what it is shown, and what it keeps must not
+depend on other observers: a proxy has the same value alone and together with others.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from mvt_nas.proxies.base import Batch, Coverage
+from mvt_nas.proxies.types import Batch, Coverage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForwardPass:
-    """A batch that ran forward, with its graph.
+    """Result of a forward pass over the batch, with its graph.
 
     Attributes:
-        weights: the weights of convolutions and linear maps by name, as leaves of the graph.
-        logits: (B, classes).
-        activations: how many of the known activations the watchers were shown; ``None`` where none
-            of them wanted to see any.
+        weights: Weights of convolutions and linear layers by name, as leaves of the graph.
+        logits: Logits (B, classes).
+        activations: Number of known activations that were observed; ``None`` if no observer sees
+            activations.
     """
 
     weights: Mapping[str, Tensor]
@@ -33,14 +33,15 @@ class ForwardPass:
 
 
 class ForwardObserver:
-    """Sees nothing; a base to override.
+    """Base of all observers, which sees nothing.
 
     Args:
-        network: what is going to run.
-        batch: on what.
+        network: Network that is going to run.
+        batch: Batch that it runs on.
 
     Attributes:
-        sees_activations: whether the two methods on activations are to be called.
+        sees_activations: Whether the two methods on activations are to be called.
+        images: Number of images in the batch.
     """
 
     sees_activations: ClassVar[bool] = False
@@ -51,7 +52,7 @@ class ForwardObserver:
         self.images = len(batch.images)
 
     def hooks(self) -> list[RemovableHandle]:
-        """Hook the network's modules before the pass; return the handles, which are removed after it."""
+        """Hook the network's modules before the pass; return the handles to remove after it."""
         return []
 
     def before_activation(self, values: Tensor) -> None:
@@ -61,11 +62,11 @@ class ForwardObserver:
         """See the output of an activation, outside of any graph."""
 
     def finish(self, run: ForwardPass) -> None:
-        """Take what backward passes give, after the forward pass and before its graph is let go; the graph has to survive."""
+        """Run backward passes after the forward pass; its graph has to be retained."""
 
 
 def by_image(values: Tensor, images: int) -> Tensor | None:
-    """Return values as one row per image, (B, units), or ``None`` where the first axis does not go by images.
+    """Return values as one row per image, (B, units), or ``None`` if the first axis has no images.
 
     Tokens may have been sorted into further groups inside each image, (B · groups, N, C).
     """

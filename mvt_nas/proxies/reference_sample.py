@@ -1,7 +1,7 @@
-"""The sample against which aggregates compare a network, and how its figures were made.
+"""Reference sample of architectures with which aggregate proxies compare a network.
 
 ``python -m mvt_nas.proxies.reference_sample`` draws the sample again and prints the constants
-below: 200 architectures, uniformly from the space ``mobilevit`` with seed 0; networks with 10
+below: 200 architectures, drawn uniformly from the space ``mobilevit`` with seed 0; networks with 10
 classes and weights from seed 0; 32 digits of 64 x 64 pixels from seed 0.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvt_nas.proxies.base import Batch
+from mvt_nas.proxies.types import Batch
 
 SIZE = 200
 SPACE = "mobilevit"
@@ -25,12 +25,12 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class SampleDistribution:
-    """How a quantity is distributed over the sample.
+    """Distribution of a quantity over the sample.
 
     Attributes:
-        mean: of the values.
-        deviation: of the values.
-        quantiles: the 11 values below which 0 %, 10 % to 100 % of the sample lie.
+        mean: Mean of the values.
+        deviation: Standard deviation of the values.
+        quantiles: The 11 quantiles from 0 %, 10 %, ... to 100 %.
     """
 
     mean: float
@@ -39,19 +39,20 @@ class SampleDistribution:
 
     @staticmethod
     def of(values: Sequence[float]) -> SampleDistribution:
-        """Return the distribution of some values, rounded to six figures."""
-        mean, deviation, *quantiles = (
-            float(f"{value:.{_DIGITS}g}")
-            for value in (
-                np.mean(values),
-                np.std(values),
-                *np.quantile(values, np.linspace(0.0, 1.0, 11)),
-            )
+        """Return the distribution of some values, rounded to six significant digits."""
+
+        def rounded(value: np.floating) -> float:
+            return float(f"{value:.{_DIGITS}g}")
+
+        quantiles = np.quantile(values, np.linspace(0.0, 1.0, 11))
+        return SampleDistribution(
+            mean=rounded(np.mean(values)),
+            deviation=rounded(np.std(values)),
+            quantiles=tuple(rounded(quantile) for quantile in quantiles),
         )
-        return SampleDistribution(mean, deviation, tuple(quantiles))
 
     def standard(self, value: float) -> float:
-        """Return by how many deviations a value is above the mean."""
+        """Return the standard score of a value: its distance from the mean in deviations."""
         return (value - self.mean) / self.deviation
 
 
@@ -114,35 +115,36 @@ CHANNEL_ENTROPY = SampleDistribution(
 
 
 def log_macs_at_64px(macs: int, batch: Batch) -> float:
-    """Return the logarithm of the multiply-adds for one image, scaled by the pixels to an image of 64 x 64."""
+    """Return the logarithm of the multiply-adds for one image, scaled to 64 x 64 pixels."""
     height, width = batch.images.shape[2:]
     return math.log(max(macs, 1)) + math.log(RESOLUTION_PX**2 / (height * width))
 
 
 def measure(architectures: int = SIZE) -> Iterator[dict[str, float]]:
-    """Yield what is known of each of the first architectures of the sample, by the name of the constant."""
+    """Yield the figures of the first architectures of the sample, by the name of the constant."""
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.batches import DIGIT_CLASSES, digits_batch
     from mvt_nas.proxies.channel_entropy import channel_entropy
     from mvt_nas.proxies.counts import count_layers, count_macs, count_params
     from mvt_nas.space.search_space import load_space
 
-    space, batch = load_space(SPACE), digits_batch(IMAGES, RESOLUTION_PX, SEED)
+    space = load_space(SPACE)
+    batch = digits_batch(IMAGES, RESOLUTION_PX, SEED)
     for architecture in space.decode_many(space.sample(SIZE, SEED)[:architectures]):
         network = build_model(architecture, num_classes=DIGIT_CLASSES, seed=SEED)
         yield {
             "LOG_PARAMS": math.log(count_params(network)),
             "LOG_MACS": log_macs_at_64px(count_macs(network, batch.images), batch),
             "DEPTH": float(count_layers(network)),
-            "CHANNEL_ENTROPY": channel_entropy(network, batch),
+            "CHANNEL_ENTROPY": channel_entropy.score(network, batch),
         }
 
 
 def main() -> None:
     """Print the constants."""
-    found = list(measure())
-    for name in found[0]:
-        print(f"{name} = {SampleDistribution.of([entry[name] for entry in found])}")
+    rows = list(measure())
+    for name in rows[0]:
+        print(f"{name} = {SampleDistribution.of([row[name] for row in rows])}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Many scores of one network at once, on the passes that they share."""
+"""Many scores of one network at once, on shared passes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from torch import nn
 
 from mvt_nas.errors import MvtNasError
-from mvt_nas.proxies.base import PROXIES, Batch, Proxy, ProxyReading, Score
-from mvt_nas.proxies.passes import Passes, shared
+from mvt_nas.proxies.base import PROXIES, Proxy
+from mvt_nas.proxies.passes import Passes
+from mvt_nas.proxies.types import Batch, Score
 
 _LONGEST_REASON = 200
 
@@ -16,22 +17,21 @@ _LONGEST_REASON = 200
 def score_all(
     network: nn.Module, batch: Batch, names: Iterable[str] | None = None
 ) -> dict[str, Score]:
-    """Return the scores of a network by name, each the very number that it has alone.
+    """Return the scores of a network by name, each exactly equal to the score computed alone.
 
-    What goes wrong with one score becomes its status and leaves the others alone.
+    An exception in one score becomes its status and does not affect the others.
 
     Args:
-        network: any module from images (B, C, H, W) to logits (B, classes); left as found.
-        batch: what it runs on.
-        names: of the scores, all by default.
+        network: Any module from images (B, C, H, W) to logits (B, classes); left as found.
+        batch: Batch that it runs on.
+        names: Names of the proxies; all by default.
 
     Raises:
-        PluginError: there is no score of a name.
+        PluginError: there is no proxy of a name.
     """
-    proxies = [
-        PROXIES.get(name) for name in (PROXIES.names() if names is None else dict.fromkeys(names))
-    ]
-    passes = shared(network, batch, proxies)
+    chosen = PROXIES.names() if names is None else list(dict.fromkeys(names))
+    proxies = [PROXIES.get(name) for name in chosen]
+    passes = Passes(network, batch, (kind for proxy in proxies for kind in proxy.observers))
     return {proxy.name: _score(proxy, passes) for proxy in proxies}
 
 
@@ -39,22 +39,20 @@ def score_one(name: str, network: nn.Module, batch: Batch) -> Score:
     """Return one score with its status.
 
     Raises:
-        PluginError: there is no score of this name.
+        PluginError: there is no proxy of this name.
     """
     return score_all(network, batch, [name])[name]
 
 
 def _score(proxy: Proxy, passes: Passes) -> Score:
     try:
-        if proxy.read is not None:
-            return Score.of(proxy.read(passes))
-        return Score.of(ProxyReading(float(proxy.score(passes.network, passes.batch))))
-    except Exception as problem:  # a score may do anything, and so may a network
+        return Score.of(proxy.read(passes))
+    except Exception as problem:  # a proxy may raise anything, and so may a network
         return Score(float("nan"), _reason(problem))
 
 
 def _reason(problem: Exception) -> str:
+    """Return the first line of an exception's message, with its type unless it is one of ours."""
     first = (str(problem).strip().splitlines() or [""])[0]
-    return (first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}")[
-        :_LONGEST_REASON
-    ]
+    reason = first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}"
+    return reason[:_LONGEST_REASON]

@@ -1,9 +1,9 @@
-"""Trainability: whether gradients keep their scale on the way back through each block.
+"""Trainability: how well gradients keep their scale on the way back through each block.
 
-Random signs G are sent back through a block and come out as G'. With n rows, the largest singular
-value σ of G'ᵀG / n is that of the block's Jacobian, but for the sampling: for an identity it is (1
-+ sqrt(C / n)) ** 2 and not 1, the edge of the Marchenko–Pastur law, which makes the published score
-one against width. Here σ is divided by that edge.
+Random signs G are propagated back through a block and give G'. With n rows, the largest singular
+value σ of G'ᵀG / n is that of the block's Jacobian, except for the effect of sampling: for an
+identity it is (1 + sqrt(C / n)) ** 2 and not 1, the edge of the Marchenko–Pastur law, so that the
+published score penalises width. Here σ is divided by that edge.
 
 Source: Lee and Ham, "AZ-NAS: assembling zero-cost proxies for network architecture search" (2024);
 the edge: Marchenko and Pastur, "Distribution of eigenvalues for some sets of random matrices"
@@ -20,23 +20,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from mvt_nas.proxies.base import PROXIES, Batch, Coverage, Proxy, ProxyReading
+from mvt_nas.proxies.base import proxy
 from mvt_nas.proxies.channel_entropy import feature_rows
 from mvt_nas.proxies.module_roles import first_tensor, primary_blocks
 from mvt_nas.proxies.observers import ForwardObserver, ForwardPass
-from mvt_nas.proxies.passes import Passes, alone
+from mvt_nas.proxies.passes import Passes
+from mvt_nas.proxies.types import Batch, Coverage, ProxyReading
 
 _SMALLEST = 1e-6
 
 
 class BlockBoundaries(ForwardObserver):
-    """Keeps what goes into each primary block and what comes out, and sends signs back from there.
+    """Keeps the input and output of each primary block, and propagates signs back between them.
 
     Attributes:
-        blocks: the primary blocks.
-        reached: those that ran.
-        gains: of each run of a block from features to features, after the pass; ``None`` where the
-            shapes do not go together.
+        blocks: The primary blocks.
+        reached: The blocks that ran.
+        gains: Gain of each run of a block from features to features, available after the pass;
+            ``None`` where the shapes do not match.
     """
 
     def __init__(self, network: nn.Module, batch: Batch) -> None:
@@ -53,7 +54,7 @@ class BlockBoundaries(ForwardObserver):
         return before + [block.register_forward_hook(self._leave) for block in self.blocks]
 
     def finish(self, run: ForwardPass) -> None:
-        """Send random signs back through each block."""
+        """Propagate random signs back through each block."""
         signs = random_signs(max((last.numel() for _, last in self._pairs), default=0))
         self.gains = [gain(first, last, signs) for first, last in self._pairs]
         self._pairs.clear()
@@ -64,7 +65,7 @@ class BlockBoundaries(ForwardObserver):
             self._inputs.append(None)
             return None
         self._inputs.append(first)
-        # A block may overwrite what it is given: that must not be the tensor that is kept.
+        # A block may overwrite its input in place: that must not be the tensor that is kept.
         return (first.clone(), *inputs[1:])
 
     def _leave(self, block: nn.Module, _inputs: object, output: Any) -> object:
@@ -78,22 +79,27 @@ class BlockBoundaries(ForwardObserver):
         return type(output)([last.clone(), *output[1:]]) if type(output) in (tuple, list) else None
 
 
-def trainability(network: nn.Module, batch: Batch) -> float:
-    """Return the mean over the primary blocks of 2 - σ - 1 / (σ + 1e-6), no unit: 0 for blocks that keep scales, else negative.
+@proxy(
+    direction="max",
+    passes="1 forward of the batch + 1 backward through each block",
+    source=(
+        "Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search, 2024"
+    ),
+    labelled=False,
+    worst=-1e6,
+    observers=(BlockBoundaries,),
+)
+def trainability(passes: Passes) -> ProxyReading:
+    """Return the mean over the primary blocks of 2 - σ - 1 / (σ + 1e-6), no unit.
 
-    BatchNorm uses the statistics of the batch, dropout is off. The signs are the same for every
-    network. The network is left as found.
+    It is 0 for blocks that keep the scale of gradients, and negative for others. BatchNorm uses the
+    statistics of the batch, and dropout is off. The signs are the same for every network.
 
     Raises:
         MetricError: the network has no primary blocks, no weights or no logits.
     """
-    return alone(network, batch, read, BlockBoundaries)
-
-
-def read(passes: Passes) -> ProxyReading:
-    """Return the mean over the blocks."""
-    seen = passes.watched(BlockBoundaries)
-    known = [one for one in seen.gains if one is not None]
+    seen = passes.observer(BlockBoundaries)
+    known = [sigma for sigma in seen.gains if sigma is not None]
     coverage = (
         Coverage("blocks", len(seen.reached), len(seen.blocks)),
         Coverage("blocks from features to features", len(known), len(seen.gains)),
@@ -101,17 +107,19 @@ def read(passes: Passes) -> ProxyReading:
     if not known:
         return ProxyReading(math.nan, coverage, "no block from features to features")
     return ProxyReading(
-        math.fsum(2.0 - one - 1.0 / (one + _SMALLEST) for one in known) / len(known), coverage
+        math.fsum(2.0 - sigma - 1.0 / (sigma + _SMALLEST) for sigma in known) / len(known), coverage
     )
 
 
 def gain(first: Tensor, last: Tensor, drawn: Tensor) -> float | None:
-    """Return the largest singular value of a block's Jacobian, without the part that sampling adds; ``None`` if shapes do not allow it.
+    """Return the largest singular value of a block's Jacobian, without the effect of sampling.
+
+    The result is ``None`` if the shapes of input and output do not match.
 
     Args:
-        first: the block's input, tokens (B, N, C) or maps (B, C, H, W).
-        last: its output.
-        drawn: random signs, as many as the output has values or more.
+        first: Input of the block, tokens (B, N, C) or maps (B, C, H, W).
+        last: Output of the block.
+        drawn: Random signs, at least as many as the output has values.
     """
     signs = drawn[: last.numel()].view(last.shape).to(last)
     (back,) = torch.autograd.grad(last, first, signs, retain_graph=True, allow_unused=True)
@@ -123,15 +131,15 @@ def gain(first: Tensor, last: Tensor, drawn: Tensor) -> float | None:
     product = into.T @ out / len(out)
     if not bool(product.isfinite().all()):
         return math.nan
-    # Of a matrix, the largest singular value is the root of the largest eigenvalue of the smaller
-    # product with itself.
+    # The largest singular value is the root of the largest eigenvalue of the matrix times its
+    # transpose; of the two products, the smaller one is cheaper.
     square = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
     largest = math.sqrt(max(float(torch.linalg.eigvalsh(square)[-1]), 0.0))
     return largest / (1.0 + math.sqrt(out.shape[1] / len(out))) ** 2
 
 
 def random_signs(values: int) -> Tensor:
-    """Return so many values of 1 and -1, always the same."""
+    """Return a number of values of 1 and -1, always the same."""
     return (
         torch.randint(2, (values,), generator=torch.Generator().manual_seed(0))
         .float()
@@ -141,7 +149,10 @@ def random_signs(values: int) -> Tensor:
 
 
 def _matched(back: Tensor, last: Tensor) -> Tensor:
-    """Return gradients (B, C, H, W) at the positions of an output: those that one of its pixels takes in become channels of it."""
+    """Return gradients (B, C, H, W) at the positions of a smaller output.
+
+    The input pixels that one output pixel covers become channels of it.
+    """
     if back.ndim != 4 or last.ndim != 4 or back.shape[2:] == last.shape[2:]:
         return back
     stride = max(round(back.shape[2] / last.shape[2]), 1)
@@ -149,21 +160,3 @@ def _matched(back: Tensor, last: Tensor) -> Tensor:
     if (height, width) != tuple(back.shape[2:]):
         back = functional.interpolate(back, size=(height, width), mode="nearest")
     return functional.pixel_unshuffle(back, stride)
-
-
-PROXIES.register("trainability")(
-    Proxy(
-        name="trainability",
-        score=trainability,
-        direction="max",
-        passes="1 forward of the batch + 1 backward through each block",
-        source=(
-            "Lee and Ham, AZ-NAS: assembling zero-cost proxies for network architecture search,"
-            " 2024"
-        ),
-        labelled=False,
-        worst=-1e6,
-        read=read,
-        watches=(BlockBoundaries,),
-    )
-)

@@ -77,6 +77,6 @@ def _chance(run: Run, count: int) -> RandomBaseline:
     if kept is not None:
         return kept
     feasibility = Feasibility(
-        run.inputs.known(run.space, run.config.num_classes), run.config.known_budgets
+        run.inputs.predictors(run.space, run.config.num_classes), run.config.known_budgets
     )
     return sample_random_baseline(feasibility, run.config.objectives, count)

@@ -58,7 +58,7 @@ def _limit(run: Run, text: str) -> Budget:
     try:
         limit = Budget.parse(text)
     except MetricError as error:
-        raise RunError(f"{run.folder}: {str(error).replace('--budget', 'the limit')}") from None
+        raise RunError(f"{run.folder}: the limit {error.message}") from None
     limit = replace(limit, metric=parse_metric(_full(limit.name, known)))
     if limit.name not in known:
         raise RunError(

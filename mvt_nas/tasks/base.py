@@ -113,12 +113,11 @@ def task_names() -> list[str]:
     return [CLASSIFICATION, *TASKS]
 
 
-def task_from_text(text: str, where: str = "--task") -> Task | None:
+def task_from_text(text: str) -> Task | None:
     """Return the task that a text such as ``segmentation,num_classes=4`` describes.
 
     Args:
         text: Name of the task and fields that differ from their defaults.
-        where: Beginning of error messages.
 
     Returns:
         The task; ``None`` for classification.
@@ -127,22 +126,26 @@ def task_from_text(text: str, where: str = "--task") -> Task | None:
         ArchitectureError: The task or a field is unknown, or a value is not allowed.
     """
     kind, *rest = (part.strip() for part in text.split(","))
-    data: dict[str, Any] = {"task": kind}
+    fields: dict[str, Any] = {}
     for part in rest:
         name, equals, value = part.partition("=")
         if not equals or not name or not value:
             raise ArchitectureError(
-                f"{where} {text!r}: {part!r} cannot be read; write {kind},num_classes=4 for example"
+                f"{text!r}: {part!r} cannot be read; write {kind},num_classes=4 for example",
+                parameter="task",
             )
-        data[name] = _number(value)
-    return task_from_dict(data, where)
+        fields[name] = _number(value)
+    try:
+        return _make_task(kind, fields)
+    except ArchitectureError as error:
+        raise ArchitectureError(error.message, parameter="task") from None
 
 
 def task_from_dict(data: object, where: str) -> Task | None:
     """Return the task that plain data describe (see :meth:`Task.to_dict`).
 
     Args:
-        data: Plain data.
+        data: A mapping with the key ``task`` and the fields of the task.
         where: Beginning of error messages.
 
     Returns:
@@ -155,18 +158,29 @@ def task_from_dict(data: object, where: str) -> Task | None:
         raise ArchitectureError(
             f"{where}: a mapping with the key task is expected (tasks: {listing(task_names())})"
         )
-    kind = data["task"]
     fields = {name: value for name, value in data.items() if name != "task"}
-    if kind == CLASSIFICATION and not fields:
-        return None
+    try:
+        return _make_task(data["task"], fields)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{where}: {error.message}") from None
+
+
+def _make_task(kind: str, fields: Mapping[str, Any]) -> Task | None:
+    """Return the task of a kind with some fields given; ``None`` for classification.
+
+    Raises:
+        ArchitectureError: The kind or a field is unknown, or a value is not allowed.
+    """
     if kind == CLASSIFICATION:
-        raise ArchitectureError(f"{where}: classification has no field {listing(fields)}")
+        if fields:
+            raise ArchitectureError(f"classification has no field {listing(fields)}")
+        return None
     if kind not in TASKS:
+        known = task_names()
         raise ArchitectureError(
-            f"{where} = {kind!r} is not allowed; one of"
-            f" {listing(task_names())}{nearest(kind, task_names())}"
+            f"{kind!r} is not allowed; one of {listing(known)}{nearest(kind, known)}"
         )
-    return TASKS.get(kind)(**complete(TASKS.get(kind), fields, f"{where} {kind}"))
+    return TASKS.get(kind)(**complete(TASKS.get(kind), fields, kind))
 
 
 def at_resolution(task: Task, resolution_px: int) -> Task:

@@ -1,4 +1,5 @@
-"""Training of a chosen network by the recipes of the papers (``api.train``), and short trainings inside a search (``short``).
+"""Trainings: full ones by the papers' recipes (``api.train``), and short ones within a search.
 
-A recipe is one file in ``recipes``.
+Short trainings (``short_training.train_short``) share the loop, evaluation, state and checkpoints
+of full ones. A recipe is one file in ``recipes``.
 """

@@ -1,7 +1,7 @@
-"""Annotated pictures to learn from and to judge by, read when they are asked for, with what is done to them.
+"""Annotated images for training and validation, read and augmented on demand.
 
-What is done to a picture depends on the seed, the epoch and its position in the epoch alone, as for
-classification.
+As for classification, the augmentation of an image depends on the seed, the epoch and its position
+in the epoch only.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ P = TypeVar("P")
 
 
 def open_annotated(source: str, kind: str) -> AnnotatedCatalogue:
-    """Return what a source holds, for a task."""
+    """Return the catalogue of a source for a task."""
     return find_annotated(source, kind).annotated(source, kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedSample(Generic[T]):
-    """A picture with what belongs to it.
+    """An image with its target.
 
     Attributes:
         pixels: (H, W, 3), uint8.
-        target: what the network should say of it.
-        row: of the picture in its source; -1 where it could not be read.
-        unreadable: pictures that could not be read, each with the reason.
-        wrong: annotations that are not allowed, each with the reason.
+        target: Target of the network.
+        row: Row of the image in its source; -1 if it could not be read.
+        unreadable: Images that could not be read, each with the reason.
+        wrong: Invalid annotations, each with the reason.
     """
 
     pixels: NDArray[np.uint8]
@@ -50,40 +50,48 @@ class AnnotatedSample(Generic[T]):
 class AnnotatedDataset(
     ReopenedSource[AnnotatedCatalogue], Dataset[AnnotatedSample[T]], ABC, Generic[P, T]
 ):
-    """Pictures of a source by what is wanted of them.
+    """Images of a source, indexed by requests.
 
     Args:
-        source: its name or path.
-        kind: of the task.
-        annotated: what it holds.
+        source: Name or path of the source.
+        kind: Name of the task.
+        annotated: Catalogue of the source.
     """
 
     def __init__(self, source: str, kind: str, annotated: AnnotatedCatalogue) -> None:
         super().__init__(partial(open_annotated, source, kind), annotated)
 
-    def __getitem__(self, wanted: P) -> AnnotatedSample[T]:
-        row, others = self._rows(wanted)
+    def __getitem__(self, request: P) -> AnnotatedSample[T]:
+        row, others = self._rows(request)
         try:
-            found, unreadable = self.first_readable(
-                row, others, lambda row: AnnotatedSample(*self._read(row, wanted), row)
+            sample, unreadable = self.first_readable(
+                row, others, lambda row: AnnotatedSample(*self._read(row, request), row)
             )
-        except DataError as error:  # told by the process that trains, where it is one line
-            return AnnotatedSample(*self._blank(wanted), -1, (), (str(error),))
-        return replace(found or AnnotatedSample(*self._blank(wanted), -1), unreadable=unreadable)
+        except DataError as error:
+            # The training process raises it: a worker's traceback would fill the screen.
+            return AnnotatedSample(*self._blank(request), -1, (), (str(error),))
+        if sample is None:
+            sample = AnnotatedSample(*self._blank(request), -1)
+        return replace(sample, unreadable=unreadable)
 
     @abstractmethod
-    def _rows(self, wanted: P) -> tuple[int, NDArray[np.int64]]:
-        """Return the row of what is wanted, and the rows of which another may stand in for it, itself among them."""
+    def _rows(self, request: P) -> tuple[int, NDArray[np.int64]]:
+        """Return the requested row, and the rows that may replace it, including itself."""
 
     @abstractmethod
-    def _read(self, row: int, wanted: P) -> tuple[NDArray[np.uint8], T]:
-        """Return pixels (H, W, 3) and target of a row; raises what cannot be read, and ``DataError``."""
+    def _read(self, row: int, request: P) -> tuple[NDArray[np.uint8], T]:
+        """Return pixels (H, W, 3) and target of a row.
+
+        Raises:
+            DataError: the annotation is not allowed.
+            OSError: the image cannot be read; also ``Unreadable`` and ``TooLarge``.
+        """
 
     @abstractmethod
-    def _blank(self, wanted: P) -> tuple[NDArray[np.uint8], T]:
-        """Return pixels and target that teach and count nothing."""
+    def _blank(self, request: P) -> tuple[NDArray[np.uint8], T]:
+        """Return pixels and a target that count for nothing."""
 
 
-def square(px: int) -> NDArray[np.uint8]:
+def black_square(px: int) -> NDArray[np.uint8]:
     """Return black pixels, (px, px, 3)."""
     return np.zeros((px, px, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""One training from beginning to end: ``train(job, folder)`` begins it, or goes on with it where it was broken off."""
+"""Full trainings: ``train(job, folder)`` starts one, or resumes it if it was interrupted."""
 
 from __future__ import annotations
 
@@ -22,44 +22,42 @@ from mvt_nas.training.trainer import Trainer
 def train(
     job: TrainingJob,
     folder: Path,
-    machine: AcceleratorConfig | None = None,
-    heard: Callbacks | None = None,
+    accelerator: AcceleratorConfig | None = None,
+    callbacks: Callbacks | None = None,
 ) -> TrainingResult:
-    """Train a network, or go on with its training in a folder; return what came of it.
+    """Train a network, or resume its training in a folder; return the result.
 
-    On a processor, equal jobs on equal hardware, versions and threads leave equal weights to the
-    last bit, also when they were broken off between; torch's global random state is neither used
-    nor changed.
+    On a CPU, equal jobs on equal hardware, versions and threads give equal weights to the last bit,
+    also if they were interrupted. Torch's global random state is neither used nor changed.
 
     Args:
-        job: what is to be trained.
-        folder: where its files go.
-        machine: what it runs on; by default all GPUs, or a processor.
-        heard: who is told; by default nobody.
+        job: Network, recipe and data.
+        folder: Folder of the training.
+        accelerator: Hardware of the training; by default all GPUs, or the CPU.
+        callbacks: Functions to call during the training.
 
     Raises:
-        TrainingError: pictures, machine or folder do not suit, or the loss leaves the range of
-            numbers.
-        CheckpointError: the weights to begin with do not fit.
-        DataError: the pictures cannot be used.
+        TrainingError: images, hardware or folder do not fit, or the loss is not a finite number.
+        CheckpointError: the initial weights do not fit.
+        DataError: the images cannot be used.
     """
-    machine, place = machine or AcceleratorConfig(), TrainingFolder(folder)
+    config = accelerator or AcceleratorConfig()
+    files = TrainingFolder(folder)
     task = TRAINING_TASKS.get(job.kind)(job)
-    _check(task)
-    fabric = fabric_for(machine)
+    _check_batch(task)
+    fabric = fabric_for(config)
     fabric.launch()
-    threads = torch_threads(machine.threads or torch.get_num_threads())
-    with threads, place.held() if fabric.is_global_zero else nullcontext():
-        sitting = Trainer(
-            task, place, machine, heard or Callbacks(), fabric, build_loaders(task, machine, fabric)
-        )
-        return finalize(sitting, sitting.run())
+    threads = torch_threads(config.threads or torch.get_num_threads())
+    with threads, files.held() if fabric.is_global_zero else nullcontext():
+        loaders = build_loaders(task, config, fabric)
+        trainer = Trainer(task, files, config, callbacks or Callbacks(), fabric, loaders)
+        return finalize(trainer, trainer.run())
 
 
-def _check(task: TrainingTask) -> None:
-    images, most = task.job.recipe.batches.images, len(task.parts.learnt)
+def _check_batch(task: TrainingTask) -> None:
+    images, most = task.job.recipe.batches.images, len(task.split.train)
     if images > most:
         raise TrainingError(
-            f"recipe.batches.images = {images} is not allowed; at most {most}, the pictures to"
-            f" learn from in {task.where} (--batch N takes fewer per step)"
+            f"recipe.batches.images = {images} is not allowed; at most {most}, the training"
+            f" images in {task.where} (--batch N takes fewer per step)"
         )

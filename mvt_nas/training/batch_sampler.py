@@ -1,12 +1,12 @@
-"""Which pictures are learnt from in which step, and at which size.
+"""The images of every training step, and the size they are resized to.
 
-The multi-scale sampler draws a size for every step and takes a number of pictures in inverse
-proportion to its area, so that all steps cost about the same. Every picture is learnt from once in
-an epoch; the last step is filled up from the epoch's first pictures. All is a function of seed and
-epoch, and every device takes equally many pictures of one size in a step.
+The multi-scale sampler draws a size for every step and takes a number of images in inverse
+proportion to its area, so that all steps cost about the same. Every image is used once in an epoch;
+the last step is filled up with the epoch's first images. Everything is a function of seed and
+epoch, and every device takes equally many images of one size in a step.
 
 Source: arXiv 2110.02178, Section 3.2 (batches b_t = H_n W_n b / H_t W_t for sizes H_t x W_t); as in
-the authors' release, b belongs to the size that the network is judged at, and sizes are spread
+the authors' release, b belongs to the size that the network is evaluated at, and sizes are spread
 evenly and rounded to multiples of 32.
 """
 
@@ -24,13 +24,13 @@ from mvt_nas.training.rng import RngPurpose, generator
 
 
 class ImageRequest(NamedTuple):
-    """One picture that is to be learnt from.
+    """A request for one training image.
 
     Attributes:
-        row: of the picture in its source.
-        px: side that it is brought to.
-        epoch: from 0.
-        position: in the order of the epoch, which augmentation is drawn by.
+        row: Row of the image in its source.
+        px: Side that the image is resized to.
+        epoch: Epoch, from 0.
+        position: Position in the order of the epoch; augmentation is drawn from it.
     """
 
     row: int
@@ -41,20 +41,34 @@ class ImageRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchSize:
-    """A size of pictures, and how many of them each device takes at once."""
+    """A size of images, and the number of them that each device takes at once."""
 
     px: int
     images: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchPlan:
-    """One step of the optimiser on one device.
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step of the optimiser.
 
     Attributes:
-        size: of its pictures.
-        positions: in the order of the epoch, (parts, images); gradients are summed over the parts.
-        images: over all devices.
+        parts: Number of batches on each device, whose gradients are summed.
+        images: Number of images over all devices.
+    """
+
+    parts: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchPlan:
+    """The images of one step of the optimiser on one device.
+
+    Attributes:
+        size: Size of the images.
+        positions: Positions in the order of the epoch, (parts, images); gradients are summed over
+            the parts.
+        images: Number of images over all devices.
     """
 
     size: BatchSize
@@ -63,12 +77,12 @@ class BatchPlan:
 
 
 def parts_of(batches: Batches, devices: int) -> int:
-    """Return into how many parts each device divides a step, so that none is larger than it takes."""
+    """Return the number of parts of a step on each device, so that no part is too large for it."""
     return -(-batches.images // (devices * batches.images_per_device))
 
 
 def sizes(batches: Batches, px: int, devices: int) -> tuple[BatchSize, ...]:
-    """Return the sizes that are drawn from, smallest first; ``px`` is that which the network is judged at."""
+    """Return the sizes to draw from, smallest first; ``px`` is the size for evaluation."""
     base = max(1, batches.images // (devices * parts_of(batches, devices)))
     return tuple(
         BatchSize(side, max(1, base * px * px // (side * side))) for side in sides(batches, px)
@@ -76,7 +90,7 @@ def sizes(batches: Batches, px: int, devices: int) -> tuple[BatchSize, ...]:
 
 
 def sides(batches: Batches, px: int) -> tuple[int, ...]:
-    """Return the sides that pictures may have, ascending."""
+    """Return the possible sides of images, ascending."""
     if (
         batches.smallest_px is None
         or batches.largest_px is None
@@ -85,20 +99,24 @@ def sides(batches: Batches, px: int) -> tuple[int, ...]:
     ):
         return (px,)
     spread = np.linspace(batches.smallest_px, batches.largest_px, batches.scales)
-    rounded = (np.floor(spread / batches.multiple_of_px + 0.5) * batches.multiple_of_px).astype(int)
+    # Halves are rounded up, not to even as numpy does.
+    multiples = np.floor(spread / batches.multiple_of_px + 0.5)
+    rounded = (multiples * batches.multiple_of_px).astype(int)
     return tuple(sorted({px, *(max(batches.multiple_of_px, int(side)) for side in rounded)}))
 
 
 class MultiScaleBatchSampler:
-    """The steps of all epochs for one device; as a batch sampler it yields them part by part, from where it was told to begin.
+    """The steps of all epochs for one device.
+
+    As a batch sampler of torch it yields them part by part, from where :meth:`go_to` set it.
 
     Args:
-        batches: how many pictures, and how large.
-        px: side that the network is judged at.
-        rows: of the pictures that are learnt from.
-        seed: of order and sizes.
-        devices: how many there are.
-        device: which of them this is, from 0.
+        batches: Number and size of the images of a step.
+        px: Side for evaluation.
+        rows: Rows of the training images.
+        seed: Seed of order and sizes.
+        devices: Number of devices.
+        device: Number of this device, from 0.
     """
 
     def __init__(
@@ -117,32 +135,38 @@ class MultiScaleBatchSampler:
         self._seed = seed
         self._devices = devices
         self._device = device
-        self._epoch = self._step = 0
+        self._epoch = 0
+        self._step = 0
 
     def go_to(self, epoch: int, step: int) -> None:
-        """Let the next iteration begin at a step of an epoch, both from 0."""
-        self._epoch, self._step = epoch, step
+        """Let the next iteration start at a step of an epoch, both from 0."""
+        self._epoch = epoch
+        self._step = step
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the rows of all pictures in the order of an epoch."""
+        """Return the rows of all images in the order of an epoch."""
         return generator(RngPurpose.ORDER, self._seed, epoch).permutation(self._rows)
 
     def steps(self, epoch: int) -> list[BatchPlan]:
         """Return the steps of an epoch."""
-        random, count, start = generator(RngPurpose.SIZES, self._seed, epoch), len(self._rows), 0
+        random = generator(RngPurpose.SIZES, self._seed, epoch)
         result = []
-        while start < count:
+        start = 0
+        while start < len(self._rows):
             size = self._sizes[int(random.integers(len(self._sizes)))]
-            taken = self._devices * self._parts * size.images
-            own = np.arange(start + self._device, start + taken, self._devices)
-            result.append(BatchPlan(size, own.reshape(self._parts, size.images), taken))
-            start += taken
+            images = self._devices * self._parts * size.images
+            # Devices take turns, image by image.
+            own = np.arange(start + self._device, start + images, self._devices)
+            result.append(BatchPlan(size, own.reshape(self._parts, size.images), images))
+            start += images
         return result
 
     def __iter__(self) -> Iterator[list[ImageRequest]]:
-        order, epoch = self.order(self._epoch), self._epoch
+        epoch = self._epoch
+        order = self.order(epoch)
         for step in self.steps(epoch)[self._step :]:
             for part in step.positions.tolist():
+                # Positions beyond the last image start again at the first one.
                 yield [
                     ImageRequest(int(order[position % len(order)]), step.size.px, epoch, position)
                     for position in part

@@ -1,4 +1,4 @@
-"""What a training tells while it runs."""
+"""Callbacks of a training."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from mvt_nas.training.state import TrainingState
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Who is told what; in the process that writes, and there only.
+    """Functions that a training calls, on rank 0 only.
 
     Attributes:
-        begun: is told in words what the training begins with, or goes on from.
-        step: is told after every step how many the epoch has, the mean loss in it as it was last
-            looked at, and the learning rate.
-        epoch: is told what an epoch came to, after its checkpoint was written.
+        on_start: Called with a description of the initial weights or of the resumed position.
+        on_step: Called after every step with the state, the number of steps in the epoch, the mean
+            loss in it so far (updated every few steps), and the learning rate.
+        on_epoch_end: Called with the record of an epoch, after its checkpoint was written.
     """
 
-    begun: Callable[[str], None] = lambda words: None
-    step: Callable[[TrainingState, int, float, float], None] = lambda now, steps, loss, rate: None
-    epoch: Callable[[EpochRecord], None] = lambda row: None
+    on_start: Callable[[str], None] = lambda description: None
+    on_step: Callable[[TrainingState[EpochRecord], int, float, float], None] = (
+        lambda state, steps, loss, rate: None
+    )
+    on_epoch_end: Callable[[EpochRecord], None] = lambda record: None

@@ -1,7 +1,7 @@
-"""The file that says what is trained and how: an architecture, a recipe with all its values, weights to begin with.
+"""The configuration file of a training: an architecture, a recipe, and initial weights.
 
-``mvt-nas export X --to trainer`` writes one, and every training leaves one in its folder, with what
-it was trained on as well.
+``mvt-nas export X --to trainer`` writes one, and every training leaves one in its folder, which
+also names its data.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._yaml import read_yaml
 from mvt_nas.errors import ArchitectureError, SpaceError, TrainingError, listing, nearest
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names
@@ -18,7 +19,7 @@ from mvt_nas.tasks.base import CLASSIFICATION, Task, task_from_dict
 from mvt_nas.training.recipe import Recipe
 
 MARK = "mvt_nas_trainer"
-"""The key by which such a file is known; its value is the version of the format."""
+"""The key that identifies such a file; its value is the version of the format."""
 
 FORMAT = 1
 
@@ -42,16 +43,16 @@ _MOST_CLASSES = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedTraining:
-    """What a training was started with, beside network and recipe.
+    """The settings that a training was started with, in addition to network and recipe.
 
     Attributes:
-        data: source of the pictures; a path is absolute.
-        validation_share: of the pictures that are judged by, where the source keeps none for it.
-        seed: of weights, order, augmentation and split.
-        threads: of the processor that torch may use.
-        weights: checkpoint of the same network that it began with; ``None`` for none.
-        warm_start: checkpoint of another network, of which it took what fits; ``None`` for none.
-        class_names: by label.
+        data: Source of the images; a path is absolute.
+        validation_share: Share of images for validation, if the source has no such split.
+        seed: Seed of weights, order, augmentation and split.
+        threads: CPU threads of torch.
+        weights: Checkpoint of the same network with the initial weights; ``None`` for none.
+        warm_start: Checkpoint of another network with some of them; ``None`` for none.
+        class_names: Names of the classes, by label.
     """
 
     data: str
@@ -63,7 +64,7 @@ class StartedTraining:
     class_names: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the settings as plain data."""
         return {field.name: getattr(self, field.name) for field in fields(self)} | {
             "class_names": list(self.class_names)
         }
@@ -71,17 +72,17 @@ class StartedTraining:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
-    """What is trained and how.
+    """The configuration of a training.
 
     Attributes:
-        name: a Python identifier.
-        nearest: the published model whose recipe it is.
-        num_classes: of the weights; a training takes those of its pictures.
-        weights: a checkpoint to begin with; ``None`` for initial weights.
-        recipe: how.
-        architecture: what.
-        task: what the network is used for; ``None`` for classification.
-        training: what it was started with, in the folder of a training; else ``None``.
+        name: Python identifier.
+        nearest: Published model whose recipe it is.
+        num_classes: Number of classes of the weights; a training takes that of its images.
+        weights: Checkpoint with initial weights; ``None`` for the usual initialization.
+        recipe: Training recipe.
+        architecture: Network to train.
+        task: Task of the network; ``None`` for classification.
+        training: Settings of a started training, in its folder; else ``None``.
     """
 
     name: str
@@ -94,10 +95,10 @@ class TrainingConfig:
     training: StartedTraining | None = None
 
     def to_yaml(self, path: Path) -> str:
-        """Return the content of a file at ``path``; weights are named from its folder."""
+        """Return the content of a file at ``path``; weights are named relative to its folder."""
         import yaml
 
-        weights = None if self.weights is None else _from(self.weights, path.parent)
+        weights = None if self.weights is None else _relative(self.weights, path.parent)
         data = {
             MARK: FORMAT,
             "name": self.name,
@@ -114,33 +115,31 @@ class TrainingConfig:
 
     @staticmethod
     def load(path: Path) -> TrainingConfig:
-        """Return what a file says.
+        """Return the configuration in a file.
 
         Raises:
-            TrainingError: it cannot be read, or holds what is not allowed; the message names file
-                and key.
+            TrainingError: it cannot be read, or a value is not allowed; the message names file and
+                key.
         """
         data = read_training_config(path)
         if data is None:
             raise TrainingError(
-                f"{path}: no configuration of a training (no key {MARK}); mvt-nas export NETWORK"
+                f"{path}: not a configuration of a training (no key {MARK}); mvt-nas export NETWORK"
                 " --to trainer writes one"
             )
         return _config(data, path)
 
 
 def read_training_config(path: Path) -> Mapping[str, Any] | None:
-    """Return the plain data of a configuration, ``None`` where the file is another kind of YAML.
+    """Return the plain data of a configuration, ``None`` if the file is another kind of YAML.
 
     Raises:
-        TrainingError: it cannot be read, is no YAML, or is of another version of the format.
+        TrainingError: it cannot be read, is not YAML, or has another version of the format.
     """
-    from mvt_nas._yaml import read_yaml
-
     try:
         data = read_yaml(path)
     except SpaceError as error:
-        raise TrainingError(str(error).replace("a search space", "such a file")) from None
+        raise TrainingError(str(error)) from None
     if not isinstance(data, Mapping) or MARK not in data:
         return None
     if data[MARK] != FORMAT or type(data[MARK]) is not int:
@@ -167,14 +166,12 @@ def _config(data: Mapping[str, Any], path: Path) -> TrainingConfig:
     except ArchitectureError as error:
         raise TrainingError(str(error)) from None
     recipe = Recipe.from_dict(data["recipe"], f"{path}: recipe")
-    if recipe.kind != (CLASSIFICATION if task is None else task.kind):
-        raise TrainingError(
-            f"{path}: recipe: is for {recipe.kind}, task is"
-            f" {CLASSIFICATION if task is None else task.kind}"
-        )
+    kind = CLASSIFICATION if task is None else task.kind
+    if recipe.kind != kind:
+        raise TrainingError(f"{path}: recipe: is for {recipe.kind}, task is {kind}")
     return TrainingConfig(
         name=_name(data["name"], f"{path}: name"),
-        nearest=_nearest(data["nearest"], f"{path}: nearest"),
+        nearest=_published_name(data["nearest"], f"{path}: nearest"),
         num_classes=_integer(
             data.get("num_classes", 1000), 1, _MOST_CLASSES, f"{path}: num_classes"
         ),
@@ -182,11 +179,7 @@ def _config(data: Mapping[str, Any], path: Path) -> TrainingConfig:
         recipe=recipe,
         architecture=architecture,
         task=task,
-        training=(
-            None
-            if data.get("training") is None
-            else _training(data["training"], f"{path}: training")
-        ),
+        training=_training(data.get("training"), f"{path}: training"),
     )
 
 
@@ -198,7 +191,7 @@ def _name(value: object, where: str) -> str:
     return value
 
 
-def _nearest(value: object, where: str) -> str:
+def _published_name(value: object, where: str) -> str:
     names = published_names()
     if value not in names:
         raise TrainingError(
@@ -225,21 +218,25 @@ def _weights(value: object, path: Path) -> Path | None:
     return path.parent / value
 
 
-def _training(data: object, where: str) -> StartedTraining:
+def _training(data: object, where: str) -> StartedTraining | None:
+    if data is None:
+        return None
     known = [field.name for field in fields(StartedTraining)]
     if not isinstance(data, Mapping) or set(data) != set(known):
         raise TrainingError(
             f"{where}: damaged; a mapping with the keys {listing(known)} is expected"
         )
-    names, share = data["class_names"], data["validation_share"]
+    names = data["class_names"]
+    share = data["validation_share"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise TrainingError(f"{where}.class_names: damaged; a list of texts is expected")
-    for name, kinds in (("data", str), ("weights", str | None), ("warm_start", str | None)):
+    for name, kinds, allowed in (
+        ("data", str, "a text"),
+        ("weights", str | None, "a text or null"),
+        ("warm_start", str | None, "a text or null"),
+    ):
         if not isinstance(data[name], kinds):
-            raise TrainingError(
-                f"{where}.{name} = {data[name]!r} is not allowed; a"
-                f" text{'' if kinds is str else ' or null'}"
-            )
+            raise TrainingError(f"{where}.{name} = {data[name]!r} is not allowed; {allowed}")
     if type(share) is not float or not 0 < share < 1:
         raise TrainingError(
             f"{where}.validation_share = {share!r} is not allowed; a number above 0 and below 1"
@@ -255,8 +252,8 @@ def _training(data: object, where: str) -> StartedTraining:
     )
 
 
-def _from(path: Path, folder: Path) -> str:
-    """Return a path from a folder, or whole where it lies elsewhere."""
+def _relative(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder, or absolute if it is outside of it."""
     try:
         return str(path.resolve().relative_to(folder.resolve()))
     except ValueError:

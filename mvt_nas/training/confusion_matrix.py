@@ -1,8 +1,7 @@
-"""A picture of which classes a network takes for which."""
+"""Plots of the confusion matrix."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,72 +9,75 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._io import atomic_write
 from mvt_nas.errors import TrainingError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_NAMES = 120
-_MOST_FIGURES = 20
-_LONGEST_NAME = 24
+_MAX_NAMES = 120
+_MAX_NUMBERED_CLASSES = 20
+_MAX_NAME_LENGTH = 24
 
 
 def plot_confusion_matrix(
-    confusion: NDArray[np.int64], class_names: Sequence[str], path: Path, counted: str = "pictures"
+    confusion: NDArray[np.int64], class_names: Sequence[str], path: Path, counted: str = "images"
 ) -> None:
-    """Draw what is counted by true class (rows, each adding up to 100 %) and by that which it was taken for, in one step.
+    """Plot counts by true class (rows, each adding up to 100 %) and predicted class.
+
+    Args:
+        confusion: (classes, classes), rows are true classes.
+        class_names: Names of the classes, by label.
+        path: PNG file to write.
+        counted: Plural noun of what is counted, ``"images"`` or ``"pixels"``.
 
     Raises:
-        TrainingError: the picture cannot be written.
+        TrainingError: the plot cannot be written.
     """
     import matplotlib.figure
 
     count = len(class_names)
-    side = min(24.0, max(5.0, 0.22 * min(count, _MOST_NAMES) + 3))
+    side = min(24.0, max(5.0, 0.22 * min(count, _MAX_NAMES) + 3))
     figure = matplotlib.figure.Figure(figsize=(side, side * 0.9), layout="constrained")
     axes = figure.subplots()
     shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, vmin=0, vmax=100, cmap="Blues", interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the true class, %", shrink=0.8)
-    axes.set(xlabel="taken for", ylabel="true class", title=_title(confusion, counted))
-    _name(axes, class_names)
-    if count <= _MOST_FIGURES:
-        _write_figures(
-            axes, confusion, shares, in_shares=counted == "pixels"
-        )  # of which there are millions
-    building = path.with_name(f".{path.name}.new")
-    try:
-        figure.savefig(building, format="png", dpi=120)
-        os.replace(building, path)
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written ({error.strerror or error})") from None
+    axes.set(xlabel="predicted class", ylabel="true class", title=_title(confusion, counted))
+    _label_axes(axes, class_names)
+    if count <= _MAX_NUMBERED_CLASSES:
+        # Of pixels there are millions, so they are given in percent.
+        _write_numbers(axes, confusion, shares, in_percent=counted == "pixels")
+    with atomic_write(path, error=TrainingError) as file:
+        figure.savefig(file, format="png", dpi=120)
 
 
 def _title(confusion: NDArray[np.int64], counted: str) -> str:
     right, total = int(np.trace(confusion)), int(confusion.sum())
-    return (
-        f"{right} of {total} validation {counted} are right ({100 * right / max(total, 1):.1f} %)"
-    )
+    share = 100 * right / max(total, 1)
+    return f"{right} of {total} validation {counted} are right ({share:.1f} %)"
 
 
-def _name(axes: Axes, class_names: Sequence[str]) -> None:
-    """Write the classes at both axes; of very many, every so many only."""
-    places = range(0, len(class_names), -(-len(class_names) // _MOST_NAMES))
-    names = [_short(class_names[place]) for place in places]
+def _label_axes(axes: Axes, class_names: Sequence[str]) -> None:
+    """Write the names of the classes at both axes, evenly thinned out if there are many."""
+    positions = range(0, len(class_names), -(-len(class_names) // _MAX_NAMES))
+    names = [_short(class_names[position]) for position in positions]
     size = 10 if len(names) <= 20 else 7
-    axes.set_xticks(list(places), names, rotation=90, fontsize=size)
-    axes.set_yticks(list(places), names, fontsize=size)
+    axes.set_xticks(list(positions), names, rotation=90, fontsize=size)
+    axes.set_yticks(list(positions), names, fontsize=size)
 
 
 def _short(name: str) -> str:
-    plain = name.replace("$", r"\$")  # which would begin a formula
-    return plain if len(name) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 1]}…"
+    # A dollar sign would start a formula.
+    plain = name.replace("$", r"\$")
+    return plain if len(name) <= _MAX_NAME_LENGTH else f"{plain[: _MAX_NAME_LENGTH - 1]}…"
 
 
-def _write_figures(
-    axes: Axes, confusion: NDArray[np.int64], shares: NDArray[Any], *, in_shares: bool
+def _write_numbers(
+    axes: Axes, confusion: NDArray[np.int64], shares: NDArray[Any], *, in_percent: bool
 ) -> None:
     for row, column in zip(*np.nonzero(confusion), strict=True):
-        colour = "white" if shares[row, column] > 55 else "black"
-        figure = f"{shares[row, column]:.1f}" if in_shares else str(confusion[row, column])
-        axes.text(column, row, figure, ha="center", va="center", color=colour, fontsize=8)
+        share = shares[row, column]
+        text = f"{share:.1f}" if in_percent else str(confusion[row, column])
+        colour = "white" if share > 55 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)

@@ -1,7 +1,7 @@
-"""The pictures of a source, each read and decoded when it is asked for: a data set may be larger than memory.
+"""The images of a source, read and decoded on demand: a dataset may be larger than memory.
 
-What is done to a picture depends on the seed, the epoch and its position in the epoch alone, not on
-which worker does it.
+The augmentation of an image depends on the seed, the epoch and its position in the epoch only, not
+on the worker process.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mvt_nas.data.decode import TooLarge, Unreadable, decode_part, strict_warnings
-from mvt_nas.data.load import SMALL_SHARE, find_source
-from mvt_nas.data.source import ImageCatalogue
+from mvt_nas.data.load import SMALL_SHARE
+from mvt_nas.data.source import ImageCatalogue, find_source
 from mvt_nas.training.batch_sampler import ImageRequest
 from mvt_nas.training.recipe import Augmentation, Images
 from mvt_nas.training.rng import RngPurpose, generator
@@ -31,23 +31,29 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 UNREADABLE = -1
-"""The label of a picture that could not be read."""
+"""The label of an image that could not be read."""
 
 
 def most_unreadable(count: int) -> int:
-    """Return how many of some pictures may be unreadable before a training is broken off."""
+    """Return the number of unreadable images that are tolerated in a dataset of ``count``."""
     return max(1, int(SMALL_SHARE * count))
+
+
+def to_float_images(images: Tensor, device: torch.device) -> Tensor:
+    """Return images, (B, 3, H, W) in uint8, on a device as float32 from 0 to 1."""
+    moved = images.to(device, non_blocking=True).float().div_(255)
+    return moved.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageBatch:
-    """Pictures of one size.
+    """Images of one size.
 
     Attributes:
         images: (B, 3, H, W), uint8.
-        labels: (B,), int64.
-        unreadable: pictures that could not be read, each with the reason.
-        wrong: annotations that are not allowed, each with the reason.
+        labels: (B,), int64; masks (B, H, W), uint8, for segmentation.
+        unreadable: Images that could not be read, each with the reason.
+        wrong: Invalid annotations, each with the reason.
     """
 
     images: Tensor
@@ -55,33 +61,35 @@ class ImageBatch:
     unreadable: tuple[str, ...]
     wrong: tuple[str, ...] = ()
 
+    def inputs(self, device: torch.device) -> Tensor:
+        """Return the images on a device, (B, 3, H, W), float32 from 0 to 1."""
+        return to_float_images(self.images, device)
+
     def pin_memory(self) -> ImageBatch:
-        """Return the batch in memory that an accelerator can read by itself; torch's loader calls this."""
+        """Return the batch in pinned memory; torch's loader calls this."""
         return ImageBatch(
             self.images.pin_memory(), self.labels.pin_memory(), self.unreadable, self.wrong
         )
 
 
 Sample = tuple[NDArray[np.uint8], int, tuple[str, ...]]
-"""Pixels (H, W, 3), label, and what could not be read."""
+"""Pixels (H, W, 3), label, and the images that could not be read."""
 
 
 def collate(samples: Sequence[Sample]) -> ImageBatch:
     """Return samples as a batch."""
     images = torch.from_numpy(np.stack([pixels for pixels, _, _ in samples])).permute(0, 3, 1, 2)
-    return ImageBatch(
-        images,
-        torch.tensor([label for _, label, _ in samples]),
-        tuple(name for _, _, names in samples for name in names),
-    )
+    labels = torch.tensor([label for _, label, _ in samples])
+    unreadable = tuple(name for _, _, names in samples for name in names)
+    return ImageBatch(images, labels, unreadable)
 
 
 class NamedImages(Protocol):
-    """What holds pictures that have names."""
+    """A catalogue of images that have names."""
 
     @property
     def name(self) -> Callable[[int], str]:
-        """Returns what to call the picture with an index."""
+        """Returns the name of the image with an index."""
 
 
 C = TypeVar("C", bound=NamedImages)
@@ -89,15 +97,15 @@ R = TypeVar("R")
 
 
 class ReopenedSource(Generic[C]):
-    """A source that is opened anew in every process that gets it.
+    """A source that every process opens for itself.
 
     Args:
-        opened: opens it; travels to other processes.
-        catalogue: what it holds, where it is open already.
+        open_source: Opens it; is sent to other processes.
+        catalogue: Its catalogue, if it is open already.
     """
 
-    def __init__(self, opened: Callable[[], C], catalogue: C | None = None) -> None:
-        self._opened = opened
+    def __init__(self, open_source: Callable[[], C], catalogue: C | None = None) -> None:
+        self._open_source = open_source
         self._catalogue = catalogue
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,30 +113,31 @@ class ReopenedSource(Generic[C]):
 
     @property
     def catalogue(self) -> C:
-        """What the source holds."""
+        """The catalogue of the source."""
         if self._catalogue is None:
-            self._catalogue = self._opened()
+            self._catalogue = self._open_source()
         return self._catalogue
 
-    def trouble(self, row: int, error: Exception) -> str:
-        """Return which picture cannot be read, and why."""
+    def describe_failure(self, row: int, error: Exception) -> str:
+        """Return the name of an image that cannot be read, and the reason."""
         return f"{self.catalogue.name(row)} ({getattr(error, 'strerror', None) or error})"
 
     def first_readable(
         self, row: int, rows: NDArray[np.int64], read: Callable[[int], R]
     ) -> tuple[R | None, tuple[str, ...]]:
-        """Return what ``read`` makes of a row, or of the next of ``rows`` that can be read, and those that cannot.
+        """Return ``read(row)``, or that of the next of ``rows`` that can be read, and the failures.
 
-        Where more cannot than is allowed, nothing is.
+        If more images fail than are tolerated, the result is ``None``.
         """
-        unreadable, place = list[str](), int(np.searchsorted(rows, row))
+        unreadable: list[str] = []
+        position = int(np.searchsorted(rows, row))
         for _ in range(min(most_unreadable(len(rows)) + 1, len(rows))):
             try:
                 return read(row), tuple(unreadable)
             except (Unreadable, TooLarge, OSError) as error:
-                unreadable.append(self.trouble(row, error))
-            place = (place + 1) % len(rows)
-            row = int(rows[place])
+                unreadable.append(self.describe_failure(row, error))
+            position = (position + 1) % len(rows)
+            row = int(rows[position])
         return None, tuple(unreadable)
 
 
@@ -137,9 +146,9 @@ def _open(source: str) -> ImageCatalogue:
 
 
 class TrainDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
-    """Pictures to learn from: a random part, mirrored and changed at random.
+    """Training images: a random crop of each, flipped and augmented at random.
 
-    One that cannot be read is replaced by the next of ``rows`` that can.
+    An image that cannot be read is replaced by the next of ``rows`` that can.
     """
 
     def __init__(
@@ -152,41 +161,47 @@ class TrainDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
         seed: int,
     ) -> None:
         super().__init__(partial(_open, source), catalogue)
-        self._rows, self._images, self._augmentation, self._seed = rows, images, augmentation, seed
+        self._rows = rows
+        self._images = images
+        self._augmentation = augmentation
+        self._seed = seed
 
-    def __getitem__(self, wanted: ImageRequest) -> Sample:
+    def __getitem__(self, request: ImageRequest) -> Sample:
         found, unreadable = self.first_readable(
-            wanted.row, self._rows, lambda row: self._augmented(row, wanted)
+            request.row, self._rows, lambda row: self._augmented(row, request)
         )
-        pixels, label = found or (
-            np.zeros((wanted.px, wanted.px, 3), np.uint8),
-            0,
-        )  # by then too many are
+        if found is None:
+            # The training ends by the number of unreadable images; until then, black serves.
+            return np.zeros((request.px, request.px, 3), np.uint8), 0, unreadable
+        pixels, label = found
         return pixels, label, unreadable
 
-    def _augmented(self, row: int, wanted: ImageRequest) -> tuple[NDArray[np.uint8], int]:
-        how, random = (
-            self._augmentation,
-            generator(RngPurpose.PICTURE, self._seed, wanted.epoch, wanted.position),
-        )
+    def _augmented(self, row: int, request: ImageRequest) -> tuple[NDArray[np.uint8], int]:
+        augmentation = self._augmentation
+        random = generator(RngPurpose.IMAGE, self._seed, request.epoch, request.position)
+        smallest = augmentation.crop_smallest_share
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
-                wanted.px,
-                lambda width, height: random_resized_crop(
-                    width, height, how.crop_smallest_share, random
-                ),
+                self.catalogue.image(row),
+                request.px,
+                lambda width, height: random_resized_crop(width, height, smallest, random),
                 bicubic=self._images.interpolation == "bicubic",
             )
-        image = mirrored(image) if random.uniform() < how.flip_probability else image
-        image = rand_augment(image, how.rand_augment_operations, how.rand_augment_magnitude, random)
+        if random.uniform() < augmentation.flip_probability:
+            image = flip(image)
+        image = rand_augment(
+            image,
+            augmentation.rand_augment_operations,
+            augmentation.rand_augment_magnitude,
+            random,
+        )
         pixels = np.array(image)
-        erase(pixels, how.erase_probability, random)
-        return ordered(pixels, self._images), int(self.catalogue.labels[row])
+        erase(pixels, augmentation.erase_probability, random)
+        return reorder_channels(pixels, self._images), int(self.catalogue.labels[row])
 
 
 class ValidationDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
-    """Pictures to judge by: the middle of each, at the size that the network is used with. One that cannot be read has no label."""
+    """Validation images: the centre crop of each; an image that cannot be read has no label."""
 
     def __init__(self, source: str, catalogue: ImageCatalogue, images: Images) -> None:
         super().__init__(partial(_open, source), catalogue)
@@ -198,27 +213,25 @@ class ValidationDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
         try:
             with strict_warnings():
                 image = decode_part(
-                    self.catalogue.picture(row),
+                    self.catalogue.image(row),
                     images.px,
                     lambda width, height: center_crop(width, height, share),
                     bicubic=images.interpolation == "bicubic",
                 )
         except (Unreadable, TooLarge, OSError) as error:
-            return (
-                np.zeros((images.px, images.px, 3), np.uint8),
-                UNREADABLE,
-                (self.trouble(row, error),),
-            )
-        return ordered(np.asarray(image), images), int(self.catalogue.labels[row]), ()
+            black = np.zeros((images.px, images.px, 3), np.uint8)
+            return black, UNREADABLE, (self.describe_failure(row, error),)
+        pixels = reorder_channels(np.asarray(image), images)
+        return pixels, int(self.catalogue.labels[row]), ()
 
 
-def mirrored(image: Image) -> Image:
-    """Return a picture with left and right changed."""
+def flip(image: Image) -> Image:
+    """Return an image flipped left to right."""
     from PIL import ImageOps
 
     return ImageOps.mirror(image)
 
 
-def ordered(pixels: NDArray[np.uint8], images: Images) -> NDArray[np.uint8]:
-    """Return pixels (H, W, 3) from RGB with the channels in the order that the network takes, and back."""
+def reorder_channels(pixels: NDArray[np.uint8], images: Images) -> NDArray[np.uint8]:
+    """Return RGB pixels (H, W, 3) in the network's channel order, or the other way round."""
     return pixels[..., ::-1] if images.channel_order == "bgr" else pixels

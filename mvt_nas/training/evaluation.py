@@ -1,72 +1,74 @@
-"""How good networks are by the validation pictures: the pass over them, whatever the task counts."""
+"""Evaluation of networks on the validation images, for every task and both kinds of trainings."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mvt_nas.errors import DataError
-from mvt_nas.training.dataset import ImageBatch
+from mvt_nas.training.accelerator import Accelerator
 from mvt_nas.training.history import ValidationMetrics
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
-
-class EvaluationDataset(Protocol):
-    """What a network made of the validation pictures."""
+class InputBatch(Protocol):
+    """A batch of images with their targets."""
 
     @property
-    def scores(self) -> ValidationMetrics:
-        """The figures of it that are written down."""
+    def unreadable(self) -> tuple[str, ...]:
+        """Images that could not be read, each with the reason."""
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """Invalid annotations, each with the reason."""
+
+    def inputs(self, device: torch.device) -> Tensor:
+        """Return the network's input, (B, 3, H, W), float32, on a device."""
 
 
-J = TypeVar("J", bound=EvaluationDataset)
+class Evaluation(Protocol):
+    """The result of an evaluation on the validation images."""
+
+    @property
+    def metrics(self) -> ValidationMetrics:
+        """The figures that are recorded."""
 
 
-class MetricAccumulator(ABC, Generic[J]):
-    """Counts what one network makes of batch after batch."""
+E = TypeVar("E")
+
+
+class MetricAccumulator(ABC, Generic[E]):
+    """Accumulates the metrics of one network, batch after batch."""
 
     @abstractmethod
     def add(self, outputs: Any, batch: Any) -> None:
-        """Count what a network gave for a batch."""
+        """Add the network's outputs for a batch."""
 
     @abstractmethod
-    def result(self, fabric: Fabric) -> J:
-        """Return what all devices counted.
+    def result(self, accelerator: Accelerator) -> E:
+        """Return the metrics over all devices.
 
         Raises:
-            DataError: no picture could be read.
+            DataError: no image could be read.
         """
-
-
-def on_device(images: Tensor, device: torch.device) -> Tensor:
-    """Return images, (B, 3, H, W) in uint8, on a device as float32 from 0 to 1."""
-    return (
-        images.to(device, non_blocking=True)
-        .float()
-        .div_(255)
-        .contiguous(memory_format=torch.channels_last)
-    )
 
 
 @torch.no_grad()
 def evaluate(
     networks: Sequence[nn.Module],
-    batches: Iterable[ImageBatch],
-    tallies: Sequence[MetricAccumulator[J]],
-    fabric: Fabric,
-) -> tuple[list[J], list[str]]:
-    """Return what each of several networks makes of the same pictures, and those that could not be read.
+    batches: Iterable[InputBatch],
+    accumulators: Sequence[MetricAccumulator[E]],
+    accelerator: Accelerator,
+) -> tuple[list[E], list[str]]:
+    """Return each network's metrics on the same images, and the images that could not be read.
 
-    Every device judges its own batches; the counts are of all.
+    Every device evaluates its own batches; the metrics are over all of them.
 
     Raises:
-        DataError: no picture could be read, or an annotation is not allowed.
+        DataError: no image could be read, or an annotation is not allowed.
     """
     modes = [network.training for network in networks]
     unreadable: list[str] = []
@@ -76,19 +78,19 @@ def evaluate(
         for batch in batches:
             unreadable += batch.unreadable
             refuse_wrong(batch)
-            images = on_device(batch.images, fabric.device)
-            for network, tally in zip(networks, tallies, strict=True):
-                with fabric.autocast():
+            images = batch.inputs(accelerator.device)
+            for network, accumulator in zip(networks, accumulators, strict=True):
+                with accelerator.autocast():
                     outputs = network(images)
-                tally.add(outputs, batch)
+                accumulator.add(outputs, batch)
     finally:
         for network, mode in zip(networks, modes, strict=True):
             network.train(mode)
-    return [tally.result(fabric) for tally in tallies], unreadable
+    return [accumulator.result(accelerator) for accumulator in accumulators], unreadable
 
 
-def refuse_wrong(batch: ImageBatch) -> None:
-    """Raise what the process that read a batch found wrong with its annotations.
+def refuse_wrong(batch: InputBatch) -> None:
+    """Raise the first invalid annotation of a batch, which a worker process may have found.
 
     Raises:
         DataError: an annotation is not allowed.
@@ -97,9 +99,9 @@ def refuse_wrong(batch: ImageBatch) -> None:
         raise DataError(batch.wrong[0])
 
 
-def summed(values: Tensor, fabric: Fabric) -> Tensor:
-    """Return the sum of a tensor over all devices, on the processor."""
-    if fabric.world_size == 1:
+def sum_over_devices(values: Tensor, accelerator: Accelerator) -> Tensor:
+    """Return the sum of a tensor over all devices, on the CPU."""
+    if accelerator.world_size == 1:
         return values.cpu()
-    total: Tensor = fabric.all_reduce(values, reduce_op="sum")  # type: ignore[assignment]  # a tensor for a tensor
+    total: Tensor = accelerator.all_reduce(values, reduce_op="sum")
     return total.cpu()

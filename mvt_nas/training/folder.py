@@ -1,17 +1,16 @@
-"""What a training leaves in its folder, and who may write there."""
+"""The files of a training in its folder, and the lock on it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from mvt_nas._io import atomic_write, locked, write_text
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.initial_weights import WEIGHTS
 
@@ -24,7 +23,7 @@ class TrainingFolder:
 
     @property
     def config(self) -> Path:
-        """What was trained, how, and on what."""
+        """The configuration: network, recipe and data."""
         return self.path / "config.yaml"
 
     @property
@@ -34,32 +33,32 @@ class TrainingFolder:
 
     @property
     def metrics(self) -> Path:
-        """A row for every epoch, CSV."""
+        """The training history, a row per epoch, CSV."""
         return self.path / "metrics.csv"
 
     @property
     def weights(self) -> Path:
-        """The best weights, in our own names."""
+        """The best weights, under our own names."""
         return self.path / WEIGHTS
 
     @property
     def confusion(self) -> Path:
-        """Which classes the best weights take for which."""
+        """The plot of the best weights' confusion matrix."""
         return self.path / "confusion.png"
 
     @property
     def detections(self) -> Path:
-        """What the best weights of a detector find in some validation pictures."""
+        """The plot of what the best weights of a detector find in some validation images."""
         return self.path / "detections.png"
 
     @property
     def curves(self) -> Path:
-        """Precision by recall of a detector's best weights."""
+        """The plot of precision by recall of a detector's best weights."""
         return self.path / "precision_recall.png"
 
     @property
     def last(self) -> Path:
-        """The checkpoint that a training goes on from."""
+        """The checkpoint that a training resumes from."""
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
@@ -69,62 +68,42 @@ class TrainingFolder:
 
     @property
     def tensorboard(self) -> Path:
-        """Curves for TensorBoard."""
+        """The folder of the curves for TensorBoard."""
         return self.path / "tensorboard"
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file of the folder in one step.
+        """Write a text file of the folder.
 
         Raises:
             TrainingError: it cannot be written.
         """
-        building = path.with_name(f".{path.name}.new")
-        try:
-            building.write_text(text, encoding="utf-8")
-            os.replace(building, path)
-        except OSError as error:
-            raise TrainingError(f"{path}: cannot be written ({error.strerror or error})") from None
+        write_text(path, text, error=TrainingError)
 
     def write_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Write the best weights in one step.
+        """Write the best weights.
 
         Raises:
             TrainingError: they cannot be written.
         """
-        building = self.weights.with_name(f".{WEIGHTS}.new")
-        try:
-            torch.save(
-                {name: value.detach().cpu().contiguous() for name, value in state.items()}, building
-            )
-            os.replace(building, self.weights)
-        except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
-            raise TrainingError(
-                f"{self.weights}: cannot be written ({getattr(error, 'strerror', None) or error})"
-            ) from None
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        with atomic_write(self.weights, error=TrainingError) as file:
+            torch.save(tensors, file)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let nobody else train into the folder within the block; it is made where it is missing.
+        """Lock the folder for this process within the block; the folder is made if missing.
 
         Raises:
-            TrainingError: another process does, or it cannot be made.
+            TrainingError: another process trains into it, or it cannot be made.
         """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock: Any = FileLock(self.path / ".lock")
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise TrainingError(
-                f"{self.path}: another process is training into it; give another place with --out"
-            ) from None
-        except OSError as error:
-            raise TrainingError(
-                f"{self.path}: cannot be written ({error.strerror or error}); give another place"
-                " with --out"
-            ) from None
-        try:
+        busy = "another process is training into it; choose another folder"
+        with locked(self.path, error=TrainingError, busy=busy):
+            self._remove_temporary_files()
             yield
-        finally:
-            lock.release()
+
+    def _remove_temporary_files(self) -> None:
+        """Remove what a process that was killed while it wrote a file has left."""
+        for folder in (self.path, self.last.parent):
+            for path in folder.glob(".*.tmp"):
+                with suppress(OSError):
+                    path.unlink()

@@ -1,16 +1,16 @@
-"""What is counted of a network beside its loss, by task: names of columns and titles. By the first, the best epoch is chosen.
+"""Training history: one record per epoch (``metrics.csv``), and the metrics of every task.
 
-What every epoch came to, as a table.
+The best epoch is chosen by the first metric of a task.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvt_nas._io import atomic_write
 from mvt_nas.errors import TrainingError
 
 METRIC_TITLES = {
@@ -18,19 +18,16 @@ METRIC_TITLES = {
     "detection": {"ap": "AP", "ap50": "AP50"},
     "segmentation": {"miou": "mIoU", "pixel_accuracy": "pixel accuracy"},
 }
-"""All are shares from 0 to 1."""
-
-
-_OURS = ("epoch", "steps", "learning_rate", "train_loss")
+"""Columns and titles of the metrics of every task; all are shares from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationMetrics:
-    """What weights make of the validation pictures.
+    """The metrics of a network on the validation images.
 
     Attributes:
-        loss: the mean, in nats.
-        shares: by name, 0 to 1, such as ``top1``; by the first, the best epoch is chosen.
+        loss: Mean loss, in nats.
+        shares: Metrics by name, 0 to 1, such as ``top1``; the best epoch is chosen by the first.
     """
 
     loss: float
@@ -38,22 +35,23 @@ class ValidationMetrics:
 
     @property
     def main(self) -> float:
-        """The share that the best epoch is chosen by."""
+        """The metric by which the best epoch is chosen."""
         return next(iter(self.shares.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """One epoch.
+    """The figures of one epoch.
 
     Attributes:
-        epoch: from 1.
-        steps: of the optimiser in it.
-        learning_rate: of its last step.
-        train_loss: mean over what was learnt from, with augmentation and label smoothing, nats.
-        plain: how good the weights are afterwards.
-        average: how good averaged weights are.
-        seconds: of the training so far, over all sittings.
+        epoch: Number of the epoch, from 1.
+        steps: Steps of the optimiser in it.
+        learning_rate: Learning rate of its last step.
+        train_loss: Mean loss over the training images, with augmentation and label smoothing, in
+            nats.
+        plain: Metrics of the weights after the epoch.
+        average: Metrics of the averaged weights.
+        seconds: Wall time of the training so far, in seconds, over all interruptions.
     """
 
     epoch: int
@@ -66,62 +64,63 @@ class EpochRecord:
 
     @property
     def best(self) -> float:
-        """The better of both shares."""
+        """The better main metric of both sets of weights."""
         return max(self.plain.main, self.average.main)
 
     def to_dict(self) -> dict[str, float]:
-        """Return the row by column."""
-        ours = {name: getattr(self, name) for name in _OURS}
-        plain = {"validation_loss": self.plain.loss, **self.plain.shares}
-        average = {
+        """Return the record by column."""
+        return {
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "train_loss": self.train_loss,
+            "validation_loss": self.plain.loss,
+            **self.plain.shares,
             "ema_loss": self.average.loss,
             **{f"ema_{name}": value for name, value in self.average.shares.items()},
+            "seconds": self.seconds,
         }
-        return ours | plain | average | {"seconds": self.seconds}
 
     def to_values(self) -> tuple[float, ...]:
-        """Return the row without the names of its columns."""
+        """Return the record without the names of its columns."""
         return tuple(self.to_dict().values())
 
     @staticmethod
-    def from_values(values: Sequence[float], shares: Sequence[str]) -> EpochRecord:
-        """Return the row of :meth:`to_values`, given the names of its shares.
+    def from_values(values: Sequence[float], names: Sequence[str]) -> EpochRecord:
+        """Return the record of :meth:`to_values`, given the names of its metrics.
 
         Raises:
             ValueError: it has another number of columns.
         """
         epoch, steps, rate, train_loss, *found, seconds = values
-        each = 1 + len(shares)
+        each = 1 + len(names)
         if len(found) != 2 * each:
             raise ValueError(f"a row of {len(values)} values")
         plain, average = (
-            ValidationMetrics(part[0], dict(zip(shares, part[1:], strict=True)))
+            ValidationMetrics(part[0], dict(zip(names, part[1:], strict=True)))
             for part in (found[:each], found[each:])
         )
         return EpochRecord(int(epoch), int(steps), rate, train_loss, plain, average, seconds)
 
 
-def write_history(path: Path, rows: Sequence[EpochRecord]) -> None:
-    """Write all epochs, of which there is one at least, as CSV, in one step.
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord | None:
+    """Return the best epoch, the earliest of equals; ``None`` if there is none."""
+    return max(history, key=lambda record: record.best, default=None)
+
+
+def write_history(path: Path, history: Sequence[EpochRecord]) -> None:
+    """Write all epochs, of which there is at least one, as CSV.
 
     Raises:
         TrainingError: it cannot be written.
     """
-    building = path.with_name(f".{path.name}.new")
-    try:
-        with building.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(rows[0].to_dict())
-            table.writerows(row.to_values() for row in rows)
-        os.replace(building, path)
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written ({error.strerror or error})") from None
+    with atomic_write(path, error=TrainingError, text=True) as file:
+        table = csv.writer(file)
+        table.writerow(history[0].to_dict())
+        table.writerows(record.to_values() for record in history)
 
 
-def scalars(row: EpochRecord) -> dict[str, float]:
-    """Return what of an epoch is worth a curve, by name."""
-    return {
-        name: value
-        for name, value in row.to_dict().items()
-        if name not in ("epoch", "steps", "seconds")
-    }
+def scalars(record: EpochRecord) -> dict[str, float]:
+    """Return the figures of an epoch that are plotted as curves, by name."""
+    left_out = ("epoch", "steps", "seconds")
+    return {name: value for name, value in record.to_dict().items() if name not in left_out}

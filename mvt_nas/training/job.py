@@ -1,4 +1,4 @@
-"""What is to be trained, how, on what: all that decides the weights that come out."""
+"""A training job: network, recipe and data, everything that determines the trained weights."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from mvt_nas.training.recipe import Recipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """A training that is asked for.
+    """A requested training.
 
     Attributes:
-        name: a Python identifier.
-        nearest: the published model that the network is most like.
-        architecture: of the network, or of its backbone; for classification, its resolution is that
-            which the recipe judges at.
-        recipe: how it is trained.
-        data: source of the pictures, see :func:`mvt_nas.data.load_images`; a path becomes absolute.
-        validation_share: of the pictures that are judged by, where the source keeps none for it.
-        seed: of weights, order, augmentation and split.
-        start: weights to begin with.
-        task: what the network is used for; ``None`` for classification. Its resolution is that
-            which the recipe judges at.
-        num_classes: that the pictures have to have; ``None`` for those that they have. A task
-            counts classes as its pictures do.
+        name: Python identifier.
+        nearest: Published model that is most similar to the network.
+        architecture: Architecture of the network, or of its backbone; for classification, it gets
+            the resolution of the recipe's evaluation.
+        recipe: Training recipe.
+        data: Source of the images, see :func:`mvt_nas.data.load_images`; a path becomes absolute.
+        validation_share: Share of images for validation, if the source has no such split.
+        seed: Seed of weights, order, augmentation and split.
+        start: Initial weights.
+        task: Task of the network; ``None`` for classification. It gets the resolution of the
+            recipe's evaluation.
+        num_classes: Number of classes that the images must have; ``None`` for any. It is counted
+            as the task counts classes.
 
     Raises:
-        TrainingError: a share or a seed that is not allowed, or a recipe for another task.
+        TrainingError: a share or a seed is not allowed, or the recipe is for another task.
     """
 
     name: str
@@ -59,15 +59,11 @@ class TrainingJob:
             raise TrainingError(
                 f"seed = {self.seed!r} is not allowed; an integer from 0 to {2**31 - 1}"
             )
-        path = self.start.path
-        object.__setattr__(
-            self,
-            "start",
-            dataclasses.replace(self.start, path=None if path is None else path.resolve()),
-        )
-        object.__setattr__(
-            self, "data", str(Path(self.data).resolve()) if Path(self.data).exists() else self.data
-        )
+        if self.start.path is not None:
+            start = dataclasses.replace(self.start, path=self.start.path.resolve())
+            object.__setattr__(self, "start", start)
+        if Path(self.data).exists():
+            object.__setattr__(self, "data", str(Path(self.data).resolve()))
         if self.recipe.kind != self.kind:
             raise TrainingError(f"the recipe is for {self.recipe.kind}, the task is {self.kind}")
         if self.task is None:
@@ -82,10 +78,14 @@ class TrainingJob:
         return CLASSIFICATION if self.task is None else self.task.kind
 
     def for_classes(self, names: Sequence[str], where: str) -> TrainingJob:
-        """Return the job with the classes of its pictures; ``where`` says which pictures.
+        """Return the job with the classes of its images.
+
+        Args:
+            names: Names of the classes, by label.
+            where: Description of the images, for the message.
 
         Raises:
-            DataError: it asks for another number.
+            DataError: the job demands another number of classes.
         """
         if self.num_classes not in (None, len(names)):
             some = f"{listing(names[:5])}{', …' if len(names) > 5 else ''}"
@@ -96,19 +96,19 @@ class TrainingJob:
         task = None if self.task is None else for_classes(self.task, len(names))
         return dataclasses.replace(self, task=task)
 
-    def identity(self, pictures: str, devices: int, precision: str) -> dict[str, Any]:
-        """Return what has to be equal for a checkpoint to be of the same training.
+    def identity(self, images: str, devices: int, precision: str) -> dict[str, Any]:
+        """Return the values that two checkpoints of the same training have in common.
 
         Args:
-            pictures: hash of the pictures and their split.
-            devices: that take part; order and dropout depend on their number.
-            precision: of the arithmetic.
+            images: Hash of the images and their split.
+            devices: Number of devices; order and dropout depend on it.
+            precision: Fabric's name of the precision.
         """
         own = {
             "architecture": self.architecture.key,
-            "pictures": pictures,
+            "pictures": images,
             "seed": self.seed,
-            "start": self.start.words,
+            "start": self.start.description,
         }
         recipe = {
             f"recipe.{group}.{name}": value

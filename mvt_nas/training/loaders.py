@@ -1,7 +1,8 @@
-"""What hands pictures to the network: processes that decode and augment ahead of it."""
+"""Data loaders of full trainings: worker processes that decode and augment ahead of the network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mvt_nas.training.accelerator import AcceleratorConfig, workers_for
-from mvt_nas.training.batch_sampler import MultiScaleBatchSampler
+from mvt_nas.training.batch_sampler import MultiScaleBatchSampler, StepPlan
 from mvt_nas.training.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -18,43 +19,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataLoaders:
-    """The pictures of a training, for one device.
+    """The images of a training, for one device.
 
     Attributes:
-        sampler: says which pictures ``learnt`` yields.
-        learnt: batches to learn from.
-        judged: batches to judge by; together, the devices have each picture once.
+        sampler: Chooses the images of ``train``.
+        train: Training batches.
+        validation: Validation batches; together, the devices have each image once.
     """
 
     sampler: MultiScaleBatchSampler
-    learnt: DataLoader[Any]
-    judged: DataLoader[Any]
+    train: DataLoader[Any]
+    validation: DataLoader[Any]
+
+    def steps(self, epoch: int) -> Sequence[StepPlan]:
+        """Return the steps of an epoch."""
+        return [StepPlan(len(plan.positions), plan.images) for plan in self.sampler.steps(epoch)]
+
+    def batches(self, epoch: int, step: int) -> Iterator[Any]:
+        """Return the training batches of an epoch from a step on, one for each part of a step."""
+        self.sampler.go_to(epoch, step)
+        return iter(self.train)
 
 
-def build_loaders(task: TrainingTask, machine: AcceleratorConfig, fabric: Fabric) -> DataLoaders:
-    """Return what hands the pictures of a training to one device."""
+def build_loaders(task: TrainingTask, config: AcceleratorConfig, fabric: Fabric) -> DataLoaders:
+    """Return the data loaders of a training for one device."""
     recipe, devices, device = task.job.recipe, fabric.world_size, fabric.global_rank
     sampler = MultiScaleBatchSampler(
         recipe.batches,
         recipe.images.px,
-        task.parts.learnt,
+        task.split.train,
         seed=task.job.seed,
         devices=devices,
         device=device,
     )
-    workers = workers_for(machine, devices, at_hand=task.at_hand)
-    own, at_once = task.parts.judged[device::devices].tolist(), recipe.batches.images_per_device
-    rows = [own[start : start + at_once] for start in range(0, len(own), at_once)]
-    return DataLoaders(
-        sampler,
-        _loader(task, task.learnt, sampler, workers, fabric.device, persistent=workers > 0),
-        _loader(task, task.judged, rows, min(workers, len(rows)), fabric.device, persistent=False),
+    workers = workers_for(config, devices, in_memory=task.in_memory)
+    # Devices take turns, image by image.
+    own = task.split.validation[device::devices].tolist()
+    size = recipe.batches.images_per_device
+    batches = [own[start : start + size] for start in range(0, len(own), size)]
+    train = _loader(
+        task, task.train_dataset, sampler, workers, fabric.device, persistent=workers > 0
     )
+    validation = _loader(
+        task,
+        task.validation_dataset,
+        batches,
+        min(workers, len(batches)),
+        fabric.device,
+        persistent=False,
+    )
+    return DataLoaders(sampler, train, validation)
 
 
 def _loader(
     task: TrainingTask,
-    pictures: Any,
+    dataset: Any,
     batches: Any,
     workers: int,
     device: torch.device,
@@ -62,11 +81,12 @@ def _loader(
     persistent: bool,
 ) -> DataLoader[Any]:
     return DataLoader(
-        pictures,
+        dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=task.collate,
         pin_memory=device.type == "cuda",
         persistent_workers=persistent,
-        generator=torch.Generator(),  # else it draws from torch's global one
+        # Otherwise it draws from torch's global generator.
+        generator=torch.Generator(),
     )

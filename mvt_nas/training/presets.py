@@ -1,4 +1,4 @@
-"""Recipes that ship: one file each, a function of the published model whose recipe is wanted."""
+"""The built-in recipes, as functions of a published model; one file each in ``recipes``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from mvt_nas.space.published import published
 from mvt_nas.training.recipe import Recipe
 
 IMAGENET_IMAGES = 1_281_167
-"""Training pictures of ImageNet-1k, by which iterations become epochs."""
+"""Number of training images of ImageNet-1k, to convert iterations to epochs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecipePreset:
-    """A recipe that ships.
+    """A built-in recipe.
 
     Attributes:
-        name: in the registry, which is the name of the module too.
-        summary: what it is, in one line.
-        source: where its values come from.
-        recipe: returns it for a published model, at 256 px unless it says otherwise.
-        fixed_px: whether its pictures keep their size whatever the network's own is.
-        kind: the task that it is for.
+        name: Name in the registry, which is also the name of the module.
+        summary: Description in one line.
+        source: Source of its values.
+        recipe: Returns the recipe for a published model, at 256 px unless ``fixed_px``.
+        fixed_px: Whether its images keep their size, whatever the network's own is.
+        kind: Task of the recipe.
     """
 
     name: str
@@ -37,16 +37,16 @@ class RecipePreset:
 
 
 RECIPES: Registry[RecipePreset] = Registry("recipe", "mvt_nas.training.recipes")
-"""Recipes that ship, by name."""
+"""The built-in recipes, by name."""
 
 
 def preset(name: str, model: str, px: int) -> Recipe:
-    """Return the recipe that ships under a name, for networks like a published model.
+    """Return a built-in recipe for networks like a published model.
 
     Args:
-        name: of the recipe.
-        model: a published model.
-        px: side of the pictures that the network is used with.
+        name: Name of the recipe.
+        model: Name of the published model.
+        px: Side of the network's input images.
 
     Raises:
         PluginError: there is no such recipe.
@@ -62,15 +62,15 @@ def family(model: str) -> str:
 
 
 def default_recipe(kind: str, model: str) -> str:
-    """Return the name of the recipe for a task and networks like a published model, where none is asked for."""
+    """Return the name of the default recipe for a task and networks like a published model."""
     return {"detection": "ssdlite", "segmentation": "deeplabv3"}.get(kind) or family(model)
 
 
 def check_kind(name: str, kind: str) -> None:
-    """Refuse a recipe that is for another task.
+    """Check that a recipe is for a task.
 
     Raises:
-        TrainingError: it is; the message names those that are not.
+        TrainingError: it is for another one; the message names suitable recipes.
         PluginError: there is no such recipe.
     """
     found = RECIPES.get(name).kind
@@ -82,13 +82,16 @@ def check_kind(name: str, kind: str) -> None:
 
 
 def nearest_published(model: str, others: Iterable[str]) -> str:
-    """Return that of other published models which is nearest to one in parameters."""
+    """Return the one of other published models with the most similar number of parameters."""
     return min(
         others,
         key=lambda other: abs(math.log(published(other).params_m / published(model).params_m)),
     )
 
 
-def as_epochs(iterations: int, images: int, data_set: int = IMAGENET_IMAGES) -> float:
-    """Return iterations, each of so many images, on a data set as epochs, to a tenth: so they fit data sets of any size."""
-    return round(iterations * images / data_set, 1)
+def as_epochs(iterations: int, batch: int, dataset_images: int = IMAGENET_IMAGES) -> float:
+    """Return a number of iterations on a dataset as epochs, to a tenth.
+
+    Epochs suit datasets of any size.
+    """
+    return round(iterations * batch / dataset_images, 1)

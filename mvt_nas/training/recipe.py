@@ -1,30 +1,26 @@
-"""The values that only recipes for detection or segmentation have.
+"""The recipe of a full training: together with network, images and seed it determines the weights.
 
-Source: arXiv 1512.02325, Sections 2.2 and 3.1, for detection; 1706.05587, Section 4.1, and the
-release of MobileViT for segmentation.
+Values are declared with their allowed ranges, so that files and command lines are checked in one
+place.
 
-How a network is trained to its end: all that decides its weights beside the network, the pictures
-and the seed.
-
-The values are declared with the ranges they may have, so that files and command lines are checked
-in one place.
+Source: arXiv 1512.02325, Sections 2.2 and 3.1, for values of detection; 1706.05587, Section 4.1,
+and the release of MobileViT for those of segmentation.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas._fields import choice, complete, flag, integer, number, specs
+from mvt_nas._io import content_hash
 from mvt_nas.errors import ArchitectureError, TrainingError, listing, nearest
 
 OF_TASKS = ("detection", "segmentation")
-"""Groups that only recipes for the task of this name have."""
+"""Groups that only recipes for the task of the same name have."""
 
 WHOLE = {
     "crop_smallest_share": 1.0,
@@ -33,58 +29,67 @@ WHOLE = {
     "mixup_alpha": 0.0,
     "cutmix_alpha": 0.0,
 }
-"""What has no meaning for pictures with boxes or masks, and the values that leave it out."""
+"""Augmentations that do not apply to images with boxes or masks, and their neutral values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionOptions:
-    """What only a training of object detection has."""
+    """The values of object detection."""
 
     crop_probability: float = number(
-        0.0, 1.0, doc="of cutting out a part that holds enough of an object", default=0.85
+        0.0, 1.0, doc="probability of a crop that holds enough of an object", default=0.85
     )
     crop_smallest_side: float = number(
-        0.05, 1.0, doc="smallest side of that part, in sides of the picture", default=0.3
+        0.05, 1.0, doc="smallest side of the crop, in sides of the image", default=0.3
     )
     distortion_probability: float = number(
-        0.0, 1.0, doc="of changing brightness, contrast, saturation and hue, each", default=0.5
+        0.0,
+        1.0,
+        doc="probability of changing each of brightness, contrast, saturation and hue",
+        default=0.5,
     )
     match_iou: float = number(
-        0.05, 0.95, doc="overlap from which on an anchor belongs to an object", default=0.5
+        0.05,
+        0.95,
+        doc="smallest IoU of an anchor and the object that it is matched to",
+        default=0.5,
     )
     negatives_per_positive: int = integer(
         1,
         1000,
-        doc="anchors of the background that are learnt from, per anchor of an object",
+        doc="background anchors in the loss, per anchor of an object",
         default=3,
     )
-    score_threshold: float = number(
-        0.0, 0.99, doc="smallest score of what counts as found", default=0.01
-    )
+    score_threshold: float = number(0.0, 0.99, doc="smallest score of a detection", default=0.01)
     nms_iou: float = number(
         0.05,
         0.95,
-        doc="overlap from which on the weaker of two boxes of a class is dropped",
+        doc="IoU above which the weaker of two boxes of a class is suppressed",
         default=0.5,
     )
     nms_candidates: int = integer(
-        1, 10_000, doc="boxes per class and picture that are looked at for that", default=400
+        1, 10_000, doc="boxes per class and image before suppression", default=400
     )
-    most_detections: int = integer(1, 10_000, doc="boxes per picture that are left", default=200)
+    most_detections: int = integer(
+        1, 10_000, doc="largest number of detections per image", default=200
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentationOptions:
-    """What only a training of semantic segmentation has."""
+    """The values of semantic segmentation."""
 
     smallest_scale: float = number(
-        0.1, 10.0, doc="smallest short side that pictures are brought to, in images.px", default=0.5
+        0.1, 10.0, doc="smallest short side of resized images, in images.px", default=0.5
     )
     largest_scale: float = number(
-        0.1, 10.0, doc="largest such side; images.px of it are cut out", default=1.5
+        0.1, 10.0, doc="largest short side; a crop of images.px is taken", default=1.5
     )
     distortion_probability: float = number(
-        0.0, 1.0, doc="of changing brightness, contrast, saturation and hue, each", default=0.5
+        0.0,
+        1.0,
+        doc="probability of changing each of brightness, contrast, saturation and hue",
+        default=0.5,
     )
 
 
@@ -94,13 +99,13 @@ _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """What pictures look like to the network."""
+    """The network's input images."""
 
-    px: int = integer(16, 2048, doc="side at which the network is judged and used", default=256)
+    px: int = integer(16, 2048, doc="side of images for evaluation and use", default=256)
     validation_resize_px: int = integer(
-        16, 4096, doc="short side of a whole picture, the middle of which is judged", default=288
+        16, 4096, doc="short side of a resized validation image before the centre crop", default=288
     )
-    interpolation: str = choice("bilinear", "bicubic", doc="how pictures are resized")
+    interpolation: str = choice("bilinear", "bicubic", doc="interpolation of resized images")
     channel_order: str = choice(
         "rgb", "bgr", doc="bgr for weights of the first release of MobileViT"
     )
@@ -108,81 +113,93 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """How many pictures a step learns from, and how large they are."""
+    """The number of images per step, and their sizes."""
 
     sampler: str = choice(
-        "fixed", "multi_scale", doc="whether all batches have one size of pictures"
+        "fixed",
+        "multi_scale",
+        doc="fixed: one size of images; multi_scale: a random size for every batch",
     )
     images: int = integer(
         1,
         1_000_000,
-        doc="pictures a step, over all devices, at the size they are judged at",
+        doc="images per step, over all devices, at the size for evaluation",
         default=1024,
     )
     images_per_device: int = integer(
-        1, 100_000, doc="of those the most that a device takes at once", default=128
+        1, 100_000, doc="largest number of images that a device takes at once", default=128
     )
     smallest_px: int | None = integer(
-        16, 4096, doc="smallest side of pictures", default=160, when=_SCALED
+        16, 4096, doc="smallest side of training images", default=160, when=_SCALED
     )
     largest_px: int | None = integer(
-        16, 4096, doc="largest side of pictures", default=320, when=_SCALED
+        16, 4096, doc="largest side of training images", default=320, when=_SCALED
     )
     scales: int | None = integer(
-        1, 64, doc="sizes between smallest and largest, both included", default=5, when=_SCALED
+        1, 64, doc="number of sizes from smallest to largest", default=5, when=_SCALED
     )
     multiple_of_px: int | None = integer(
-        1, 512, doc="what sizes are rounded to", default=32, when=_SCALED
+        1, 512, doc="sizes are rounded to multiples of this", default=32, when=_SCALED
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """What is done to pictures that are learnt from; an alpha, a probability or a count of 0 leaves it out."""
+    """The augmentation of training images; an alpha, a probability or a count of 0 disables it."""
 
     crop_smallest_share: float = number(
-        0.01, 1.0, doc="smallest share of a picture's area that is cut out", default=0.08
+        0.01, 1.0, doc="smallest share of an image's area in a random crop", default=0.08
     )
-    flip_probability: float = number(0.0, 1.0, doc="of mirroring left and right", default=0.5)
+    flip_probability: float = number(0.0, 1.0, doc="probability of a horizontal flip", default=0.5)
     rand_augment_operations: int = integer(
-        0, 14, doc="operations of RandAugment per picture", default=0
+        0, 14, doc="operations of RandAugment per image", default=0
     )
-    rand_augment_magnitude: int = integer(0, 30, doc="their strength", default=9)
-    erase_probability: float = number(0.0, 1.0, doc="of erasing a rectangle", default=0.0)
+    rand_augment_magnitude: int = integer(0, 30, doc="magnitude of those operations", default=9)
+    erase_probability: float = number(
+        0.0, 1.0, doc="probability of erasing a rectangle", default=0.0
+    )
     mixup_alpha: float = number(
-        0.0, 100.0, doc="of the beta distribution of MixUp's shares", default=0.0
+        0.0, 100.0, doc="parameter of MixUp's beta distribution", default=0.0
     )
     cutmix_alpha: float = number(
-        0.0, 100.0, doc="of the beta distribution of CutMix's areas", default=0.0
+        0.0, 100.0, doc="parameter of CutMix's beta distribution", default=0.0
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimisation:
-    """AdamW, and its learning rate over time: a linear rise, then half a cosine."""
+    """AdamW and its learning rate: a linear warm-up, then half a cosine."""
 
-    epochs: int = integer(1, 100_000, doc="passes over the pictures", default=300)
-    warmup_epochs: float = number(0.0, 100_000.0, doc="of the rise", default=2.4)
-    first_learning_rate: float = number(0.0, 10.0, doc="at the start of the rise", default=0.0002)
-    largest_learning_rate: float = number(1e-9, 10.0, doc="at its end", default=0.002)
-    last_learning_rate: float = number(0.0, 10.0, doc="at the end of all", default=0.0002)
-    weight_decay: float = number(0.0, 10.0, doc="of AdamW", default=0.01)
+    epochs: int = integer(1, 100_000, doc="passes over the training images", default=300)
+    warmup_epochs: float = number(0.0, 100_000.0, doc="length of the warm-up", default=2.4)
+    first_learning_rate: float = number(
+        0.0, 10.0, doc="learning rate at the start of the warm-up", default=0.0002
+    )
+    largest_learning_rate: float = number(
+        1e-9, 10.0, doc="learning rate at the end of the warm-up", default=0.002
+    )
+    last_learning_rate: float = number(
+        0.0, 10.0, doc="learning rate at the end of the training", default=0.0002
+    )
+    weight_decay: float = number(0.0, 10.0, doc="weight decay of AdamW", default=0.01)
     decay_norms_and_biases: bool = flag(doc="whether parameters with one dimension decay, too")
-    beta1: float = number(0.0, 0.9999999, doc="of AdamW", default=0.9)
-    beta2: float = number(0.0, 0.9999999, doc="of AdamW", default=0.999)
-    clip_norm: float = number(0.0, 1e9, doc="largest norm of the gradient; 0: any", default=0.0)
+    beta1: float = number(0.0, 0.9999999, doc="first beta of AdamW", default=0.9)
+    beta2: float = number(0.0, 0.9999999, doc="second beta of AdamW", default=0.999)
+    clip_norm: float = number(
+        0.0, 1e9, doc="largest L2 norm of the gradient; 0 for any", default=0.0
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regularisation:
-    """What keeps the network from learning its pictures by heart, beside augmentation."""
+    """Regularisation in addition to augmentation."""
 
     label_smoothing: float = number(
-        0.0, 0.99, doc="share of a target that is spread over all classes", default=0.1
+        0.0, 0.99, doc="share of the target that is spread over all classes", default=0.1
     )
-    dropout: float = number(0.0, 0.95, doc="probability inside transformers", default=0.0)
+    dropout: float = number(0.0, 0.95, doc="dropout probability inside transformers", default=0.0)
     classifier_dropout: float = number(
-        0.0, 0.95, doc="probability before the classifier", default=0.0
+        0.0, 0.95, doc="dropout probability before the classifier", default=0.0
     )
     ema_momentum: float = number(
         1e-9, 1.0, doc="share of the new weights in their moving average, per step", default=0.0005
@@ -194,7 +211,7 @@ class Recipe:
     """A training recipe: for classification, unless it has values for another task.
 
     Raises:
-        TrainingError: values that do not fit together.
+        TrainingError: a value is not allowed, or values contradict each other.
     """
 
     images: Images = Images()
@@ -214,7 +231,7 @@ class Recipe:
 
     @property
     def kind(self) -> str:
-        """The task that it is for."""
+        """The task of the recipe."""
         return next(
             (name for name in OF_TASKS if getattr(self, name) is not None), "classification"
         )
@@ -225,10 +242,10 @@ class Recipe:
     @property
     def key(self) -> str:
         """The content hash, 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        return content_hash(self.to_dict())
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Return all values as plain data, group by group; those without effect are left out."""
+        """Return all values as plain data, group by group, without inactive ones."""
         return {
             name: {
                 field: value
@@ -240,11 +257,11 @@ class Recipe:
 
     @staticmethod
     def from_dict(data: object, where: str = "recipe") -> Recipe:
-        """Return the recipe that plain data describe; what is not named has its default.
+        """Return the recipe that plain data describe; missing fields have their defaults.
 
         Raises:
-            TrainingError: an unknown name, or a value that is not allowed; ``where`` begins the
-                message.
+            TrainingError: a name is unknown, or a value is not allowed; the message starts with
+                ``where``.
         """
         groups = {}
         for name, values in _mapping(data, GROUPS, where).items():
@@ -256,10 +273,10 @@ class Recipe:
             raise TrainingError(f"{where}{str(error).removeprefix('recipe')}") from None
 
     def changed(self, values: Mapping[str, object], where: str = "recipe") -> Recipe:
-        """Return the recipe with other values, each named by group and field: ``optimisation.epochs``.
+        """Return the recipe with other values, named by group and field (``optimisation.epochs``).
 
         Raises:
-            TrainingError: an unknown name, or a value that is not allowed.
+            TrainingError: a name is unknown, or a value is not allowed.
         """
         data: dict[str, dict[str, Any]] = self.to_dict()
         for name, value in values.items():
@@ -282,17 +299,18 @@ class Recipe:
         return Recipe.from_dict(data, where)
 
     def lasting(self, epochs: int) -> Recipe:
-        """Return the recipe for another number of epochs, the rise of the learning rate in proportion.
+        """Return the recipe for another number of epochs, with the warm-up in proportion.
 
         Raises:
-            TrainingError: a number that is not allowed.
+            TrainingError: the number is not allowed.
         """
         warmup = min(self.optimisation.warmup_epochs * epochs / self.optimisation.epochs, epochs)
         return self.changed({"optimisation.epochs": epochs, "optimisation.warmup_epochs": warmup})
 
     def at(self, px: int) -> Recipe:
-        """Return the recipe for pictures of another side, all sizes in proportion."""
-        factor, batches = px / self.images.px, self.batches
+        """Return the recipe for images of another side, with all sizes in proportion."""
+        factor = px / self.images.px
+        batches = self.batches
         images = dataclasses.replace(
             self.images,
             px=px,
@@ -300,9 +318,9 @@ class Recipe:
         )
         if batches.sampler == "multi_scale":
             step = batches.multiple_of_px or 1
-            step = (
-                step if px >= 4 * step else max(1, round(step * factor))
-            )  # else small pictures would all have one size
+            if px < 4 * step:
+                # Otherwise small images would all be rounded to one size.
+                step = max(1, round(step * factor))
             low, high = (
                 round((side or px) * factor / step) * step
                 for side in (batches.smallest_px, batches.largest_px)
@@ -325,7 +343,7 @@ GROUPS: dict[str, type] = {
     "detection": DetectionOptions,
     "segmentation": SegmentationOptions,
 }
-"""The parts of a recipe."""
+"""The groups of a recipe."""
 
 
 def _values(group: Any) -> dict[str, Any]:
@@ -333,7 +351,10 @@ def _values(group: Any) -> dict[str, Any]:
 
 
 def _group(cls: type, data: Mapping[str, object], where: str) -> Any:
-    """Return a part of a recipe out of values, checked; a number that YAML 1.1 takes for a text, such as 2e-3, is one here."""
+    """Return a group of a recipe with checked values.
+
+    A number that YAML 1.1 takes for a text, such as 2e-3, is accepted as a number.
+    """
     numbers = {
         name: float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
         for name, value in data.items()
@@ -364,7 +385,8 @@ def _mapping(data: object, known: Mapping[str, object], where: str) -> Mapping[s
 
 
 def _check(recipe: Recipe) -> None:
-    images, batches, steps = recipe.images, recipe.batches, recipe.optimisation
+    images, batches = recipe.images, recipe.batches
+    optimisation = recipe.optimisation
     if images.validation_resize_px < images.px:
         raise _unfit(
             "images.validation_resize_px",
@@ -380,30 +402,31 @@ def _check(recipe: Recipe) -> None:
             raise _unfit(
                 "batches.largest_px", batches.largest_px, f"at least images.px = {images.px}"
             )
-    if steps.warmup_epochs > steps.epochs:
+    if optimisation.warmup_epochs > optimisation.epochs:
         raise _unfit(
             "optimisation.warmup_epochs",
-            steps.warmup_epochs,
-            f"at most optimisation.epochs = {steps.epochs}",
+            optimisation.warmup_epochs,
+            f"at most optimisation.epochs = {optimisation.epochs}",
         )
     if recipe.kind in OF_TASKS:
         _check_task(recipe)
     for name in ("first_learning_rate", "last_learning_rate"):
-        if getattr(steps, name) > steps.largest_learning_rate:
+        if getattr(optimisation, name) > optimisation.largest_learning_rate:
             raise _unfit(
                 f"optimisation.{name}",
-                getattr(steps, name),
-                f"at most largest_learning_rate = {steps.largest_learning_rate:g}",
+                getattr(optimisation, name),
+                f"at most largest_learning_rate = {optimisation.largest_learning_rate:g}",
             )
 
 
 def _check_task(recipe: Recipe) -> None:
-    """Check what holds for recipes with boxes or masks only."""
+    """Check the constraints of recipes with boxes or masks."""
     if recipe.detection is not None and recipe.segmentation is not None:
         raise TrainingError(
             "recipe: values for detection and for segmentation; a recipe is for one task"
         )
-    kind, images = recipe.kind, recipe.images
+    kind = recipe.kind
+    images = recipe.images
     for name, value in WHOLE.items():
         if getattr(recipe.augmentation, name) != value:
             raise _unfit(
@@ -415,9 +438,10 @@ def _check_task(recipe: Recipe) -> None:
         raise _unfit(
             "images.validation_resize_px",
             images.validation_resize_px,
-            f"images.px = {images.px}: in {kind}, whole pictures are judged",
+            f"images.px = {images.px}: in {kind}, whole images are evaluated",
         )
-    smoothing, scales = recipe.regularisation.label_smoothing, recipe.segmentation
+    smoothing = recipe.regularisation.label_smoothing
+    scales = recipe.segmentation
     if recipe.detection is not None and smoothing:
         raise _unfit("regularisation.label_smoothing", smoothing, "0 in a recipe for detection")
     if scales is not None and scales.smallest_scale > scales.largest_scale:

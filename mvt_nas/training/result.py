@@ -1,4 +1,4 @@
-"""What is left when a training has ended: the best weights, what they make of the validation pictures, and a picture of that."""
+"""The result of a full training, after a final evaluation of the best checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.folder import TrainingFolder
-from mvt_nas.training.history import EpochRecord, write_history
+from mvt_nas.training.history import EpochRecord, best_epoch, write_history
 from mvt_nas.training.job import TrainingJob
 from mvt_nas.training.state import TrainingState
 from mvt_nas.training.trainer import Trainer
@@ -16,65 +16,68 @@ from mvt_nas.training.trainer import Trainer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingResult:
-    """A training that has ended.
+    """The result of a full training.
 
     Attributes:
-        folder: its files.
-        job: what was asked for.
-        rows: its epochs.
-        best: the best epoch, whose weights were kept.
-        averaged: whether those are averaged weights.
-        judged: what the weights that were kept make of the validation pictures; loss and shares as
-            attributes, and what the task counts.
-        last: what the averaged weights of the last epoch make of them.
-        class_names: by label.
-        pictures: that were drawn of what the weights make of the validation pictures.
-        unreadable: pictures that could not be read, each with the reason.
-        first: whether this process is the one that tells and writes.
+        folder: Files of the training.
+        job: Training job.
+        history: Records of its epochs.
+        best: Record of the best epoch, whose weights were kept.
+        averaged: Whether those are averaged weights.
+        evaluation: Evaluation of the kept weights: loss and metrics as attributes, and whatever
+            the task counts.
+        last_evaluation: Evaluation of the averaged weights of the last epoch.
+        class_names: Names of the classes, by label.
+        plots: Files with plots of the evaluation.
+        unreadable: Images that could not be read, each with the reason.
+        is_global_zero: Whether this process has rank 0, which prints and writes.
     """
 
     folder: TrainingFolder
     job: TrainingJob
-    rows: tuple[EpochRecord, ...]
+    history: tuple[EpochRecord, ...]
     best: EpochRecord
     averaged: bool
-    judged: Any
-    last: Any
+    evaluation: Any
+    last_evaluation: Any
     class_names: tuple[str, ...]
-    pictures: tuple[Path, ...]
+    plots: tuple[Path, ...]
     unreadable: tuple[str, ...]
-    first: bool
+    is_global_zero: bool
 
 
-def finalize(sitting: Trainer, now: TrainingState) -> TrainingResult:
-    """Judge the best weights and the averaged ones of the last epoch once more, keep the best; return what came of the training.
+def finalize(trainer: Trainer, state: TrainingState[EpochRecord]) -> TrainingResult:
+    """Evaluate the best weights and the last averaged ones, keep the best; return the result.
 
     Raises:
-        TrainingError: the best checkpoint cannot be read any more, or nothing can be written.
+        TrainingError: the best checkpoint cannot be read any more, or a file cannot be written.
     """
-    rows, best, folder = tuple(now.rows), now.best, sitting.folder
-    assert best is not None  # there is one epoch at least
-    (last,), _ = sitting.judged(now.average)
-    if not sitting.restore(now, folder.best):
+    history, folder = tuple(state.history), trainer.folder
+    best = best_epoch(history)
+    assert best is not None, "there is at least one epoch"
+    (last_evaluation,), _ = trainer.evaluate(state.average)
+    if not trainer.restore(state, folder.best):
         raise TrainingError(
-            f"{folder.best}: is missing; restore it, or delete {folder.last} to begin anew"
+            f"{folder.best}: is missing; restore it, or delete {folder.last} to start again"
         )
     averaged = best.average.main > best.plain.main
-    network = now.average if averaged else now.network
-    (judged,), unreadable = sitting.judged(network)
-    if sitting.fabric.is_global_zero:
+    network = state.average if averaged else state.network
+    (evaluation,), unreadable = trainer.evaluate(network)
+    plots: tuple[Path, ...] = ()
+    if trainer.fabric.is_global_zero:
         folder.write_weights(network.state_dict())
-        write_history(folder.metrics, rows)
+        write_history(folder.metrics, history)
+        plots = trainer.task.plot(evaluation, folder)
     return TrainingResult(
         folder=folder,
-        job=sitting.job,
-        rows=rows,
+        job=trainer.job,
+        history=history,
         best=best,
         averaged=averaged,
-        judged=judged,
-        last=last,
-        class_names=sitting.task.class_names,
-        pictures=sitting.task.draw(judged, folder) if sitting.fabric.is_global_zero else (),
-        unreadable=tuple(dict.fromkeys([*now.unreadable, *unreadable])),
-        first=sitting.fabric.is_global_zero,
+        evaluation=evaluation,
+        last_evaluation=last_evaluation,
+        class_names=trainer.task.class_names,
+        plots=plots,
+        unreadable=tuple(dict.fromkeys([*state.unreadable, *unreadable])),
+        is_global_zero=trainer.fabric.is_global_zero,
     )

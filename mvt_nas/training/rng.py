@@ -1,4 +1,4 @@
-"""Where the random numbers of a training come from: a generator of its own for every purpose and place, so that none depends on another."""
+"""The random numbers of a training: an independent generator for every purpose and position."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 
 class RngPurpose(IntEnum):
-    """What random numbers are for."""
+    """The purpose of random numbers."""
 
     ORDER = 1
     SIZES = 2
-    PICTURE = 3
+    IMAGE = 3
     MIXING = 4
     DROPOUT = 5
 
 
-def generator(purpose: RngPurpose, seed: int, *place: int) -> np.random.Generator:
-    """Return the generator for a purpose at a place in a training, such as an epoch and a position in it.
+def generator(purpose: RngPurpose, seed: int, *position: int) -> np.random.Generator:
+    """Return the generator for a purpose at a position, such as an epoch and an image in it.
 
-    A purpose always has equally many numbers for a place: numpy takes a missing one for a zero.
+    A purpose always has equally many numbers for a position: numpy takes a missing one for a zero.
     """
-    return np.random.default_rng([purpose, seed, *place])
+    return np.random.default_rng([purpose, seed, *position])

@@ -1,4 +1,4 @@
-"""Which pictures of a source are learnt from and which are judged by, told from its labels alone."""
+"""The split of a source into training and validation images, by its labels alone."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mvt_nas.errors import DataError, listing
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSplit:
-    """The parts of a source.
+    """The training and validation images of a source.
 
     Attributes:
-        learnt: rows, ascending, int64.
-        judged: rows, ascending, int64, none of them in ``learnt``.
-        mark: hash of labels, class names and both parts: equal for equal data sets split alike.
+        train: Rows of the training images, ascending, int64.
+        validation: Rows of the validation images, ascending, int64, none of them in ``train``.
+        hash: Hash of labels, class names and both parts: equal for equal datasets split alike.
     """
 
-    learnt: NDArray[np.int64]
-    judged: NDArray[np.int64]
-    mark: str
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    hash: str
 
 
 def split_dataset(catalogue: ImageCatalogue, validation_share: float, seed: int) -> DataSplit:
-    """Return the parts of a source: its own validation pictures, or else a share of every class.
+    """Return the split of a source: its own validation images, or else a share of every class.
 
     Raises:
-        DataError: fewer than two classes, none left to learn from, or none to judge by.
+        DataError: there are fewer than two classes, or no training or validation images.
     """
     names, labels = catalogue.class_names, catalogue.labels
     if len(names) < 2:
@@ -43,56 +43,52 @@ def split_dataset(catalogue: ImageCatalogue, validation_share: float, seed: int)
             " needed"
         )
     if catalogue.held_out.any():
-        learnt, judged = np.flatnonzero(~catalogue.held_out), np.flatnonzero(catalogue.held_out)
+        validation = np.flatnonzero(catalogue.held_out)
     else:
-        judged = _share(catalogue, validation_share, seed)
-        learnt = np.setdiff1d(np.arange(len(labels)), judged)
-    if not len(learnt):
-        raise DataError(
-            f"{catalogue.where}: only pictures for validation; others to learn from are needed"
+        validation = draw(
+            labels,
+            np.arange(len(labels)),
+            max(1, round(validation_share * len(labels))),
+            np.random.default_rng(seed),
+            f"{catalogue.where}: validation",
         )
-    mark = digest(
-        repr(names).encode(),
-        labels.astype(np.int64),
-        learnt.astype(np.int64),
-        judged.astype(np.int64),
-    )
-    return DataSplit(learnt.astype(np.int64), judged.astype(np.int64), mark)
+    train = np.setdiff1d(np.arange(len(labels)), validation)
+    if not len(train):
+        raise DataError(
+            f"{catalogue.where}: only images for validation; others for training are needed"
+        )
+    return _split(train, validation, repr(names).encode(), labels.astype(np.int64))
 
 
 def split_annotated(
     annotated: AnnotatedCatalogue, class_names: Sequence[str], validation_share: float, seed: int
 ) -> DataSplit:
-    """Return the parts of a source of annotated pictures: its own validation pictures, or else a share of all.
+    """Return the split of annotated images: the source's validation images, or a share of all.
 
     Raises:
-        DataError: none left to learn from, or none to judge by.
+        DataError: there are no training or validation images.
     """
     count = len(annotated.held_out)
-    judged = np.flatnonzero(annotated.held_out)
-    if not len(judged):
-        judged = np.sort(
-            np.random.default_rng(seed).permutation(count)[
-                : max(1, round(validation_share * count))
-            ]
-        )
-    learnt = np.setdiff1d(np.arange(count), judged)
-    if not len(learnt):
+    validation = np.flatnonzero(annotated.held_out)
+    if not len(validation):
+        shuffled = np.random.default_rng(seed).permutation(count)
+        validation = np.sort(shuffled[: max(1, round(validation_share * count))])
+    train = np.setdiff1d(np.arange(count), validation)
+    if not len(train):
         raise DataError(
-            f"{annotated.where}: only {len(judged)} pictures for validation; others to learn from"
-            " are needed"
+            f"{annotated.where}: only {len(validation)} images for validation; others for"
+            " training are needed"
         )
     names = repr(tuple(class_names)).encode("utf-8", "surrogatepass")
-    mark = digest(names, annotated.mark.encode(), learnt.astype(np.int64), judged.astype(np.int64))
-    return DataSplit(learnt.astype(np.int64), judged.astype(np.int64), mark)
+    return _split(train, validation, names, annotated.mark.encode())
 
 
-def _share(catalogue: ImageCatalogue, share: float, seed: int) -> NDArray[np.int64]:
-    labels, random = catalogue.labels, np.random.default_rng(seed)
-    return draw(
-        labels,
-        np.arange(len(labels)),
-        max(1, round(share * len(labels))),
-        random,
-        f"{catalogue.where}: validation",
-    )
+def _split(
+    train: NDArray[np.integer],
+    validation: NDArray[np.integer],
+    *content: bytes | NDArray[np.int64],
+) -> DataSplit:
+    """Return a split whose hash is that of the content, the training and the validation rows."""
+    train_rows = train.astype(np.int64)
+    validation_rows = validation.astype(np.int64)
+    return DataSplit(train_rows, validation_rows, digest(*content, train_rows, validation_rows))

@@ -1,4 +1,4 @@
-"""What a training has to know of its task: pictures, network, loss, figures, and what is drawn at the end."""
+"""The interface of a training to its task: images, network, loss, metrics and final plots."""
 
 from __future__ import annotations
 
@@ -22,71 +22,74 @@ from mvt_nas.training.split import DataSplit
 
 
 class TrainingTask(ABC):
-    """What is particular to its task in one training, with the pictures opened.
+    """The task of one training, with its images opened.
 
     Attributes:
-        kind: name of the task.
-        job: what is trained; a task has as many classes as the pictures.
-        class_names: by label.
-        parts: which pictures are for what.
-        where: the pictures' source in words.
-        at_hand: whether pictures cost nothing to read.
-        learnt: the pictures to learn from, indexed by what the sampler wants.
-        judged: the pictures to judge by, indexed by row.
-        collate: makes a batch of some.
+        kind: Name of the task.
+        job: Training job; a task has the number of classes of its images.
+        class_names: Names of the classes, by label.
+        split: Training and validation images.
+        where: Description of the images' source.
+        in_memory: Whether images cost nothing to read.
+        train_dataset: Training images, indexed by :class:`ImageRequest`.
+        validation_dataset: Validation images, indexed by row.
+        collate: Makes a batch of samples.
     """
 
     kind: ClassVar[str]
     job: TrainingJob
     class_names: tuple[str, ...]
-    parts: DataSplit
+    split: DataSplit
     where: str
-    at_hand: bool
-    learnt: Dataset[Any]
-    judged: Dataset[Any]
+    in_memory: bool
+    train_dataset: Dataset[Any]
+    validation_dataset: Dataset[Any]
     collate: Callable[[Any], Any]
 
     @property
-    def shares(self) -> Mapping[str, str]:
-        """What is counted beside the loss: names of columns, and titles; the best epoch is chosen by the first."""
+    def metric_titles(self) -> Mapping[str, str]:
+        """Titles of the metrics by column; the best epoch is chosen by the first."""
         return METRIC_TITLES[self.kind]
 
-    def network(self) -> Backbone:
+    def build_network(self) -> Backbone:
         """Return the network with initial weights."""
-        job, how = self.job, self.job.recipe.regularisation
+        job, regularisation = self.job, self.job.recipe.regularisation
         return build_model(
             job.architecture,
             task=job.task,
             num_classes=len(self.class_names),
-            dropout=how.dropout,
-            head_dropout=how.classifier_dropout,
+            dropout=regularisation.dropout,
+            head_dropout=regularisation.classifier_dropout,
             seed=job.seed,
         )
 
     @abstractmethod
-    def lesson(
+    def training_batch(
         self, batch: Any, device: torch.device, random: np.random.Generator
     ) -> tuple[Tensor, Any]:
-        """Return images (B, 3, H, W), float32 from 0 to 1, and targets on a device, mixed where the recipe says so."""
+        """Return images (B, 3, H, W), float32 from 0 to 1, and targets on a device.
+
+        They are mixed if the recipe says so.
+        """
 
     @abstractmethod
     def loss(self, outputs: Any, targets: Any) -> Tensor:
-        """Return the mean loss of what the network gave."""
+        """Return the mean loss of the network's outputs."""
 
     @abstractmethod
-    def tally(self, device: torch.device) -> MetricAccumulator[Any]:
-        """Return what counts how good one network is."""
+    def new_accumulator(self, device: torch.device) -> MetricAccumulator[Any]:
+        """Return an empty accumulator of one network's metrics."""
 
     @abstractmethod
-    def draw(self, judged: Any, folder: TrainingFolder) -> tuple[Path, ...]:
-        """Draw what the best weights make of the validation pictures into a folder; return the files.
+    def plot(self, evaluation: Any, folder: TrainingFolder) -> tuple[Path, ...]:
+        """Plot the evaluation of the best weights into a folder; return the files.
 
         Raises:
-            TrainingError: a picture cannot be written.
+            TrainingError: a file cannot be written.
         """
 
 
 TRAINING_TASKS: Registry[Callable[[TrainingJob], TrainingTask]] = Registry(
     "task of a training", "mvt_nas.training.tasks"
 )
-"""``job -> TaskFit``, by the task's name; raises ``DataError`` and ``TrainingError``."""
+"""``job -> TrainingTask``, by the task's name; raises ``DataError`` and ``TrainingError``."""

@@ -1,7 +1,7 @@
-"""Curves for TensorBoard, where it is installed, by Fabric's logger.
+"""Curves for TensorBoard, if it is installed, by Fabric's logger.
 
-The CSV is ours: Fabric's begins anew in every sitting, this one is exact across them (see
-``rows.py``).
+The CSV is our own: Fabric's starts again after every interruption, whereas ``history.py`` writes
+the whole history.
 """
 
 from __future__ import annotations
@@ -19,37 +19,34 @@ _PACKAGES = ("tensorboard", "tensorboardX")
 
 
 def tensorboard_writer(
-    folder: TrainingFolder, wanted: bool | None, epochs: int
+    folder: TrainingFolder, requested: bool | None, epochs: int
 ) -> list[TensorBoardLogger]:
     """Return the loggers of a training.
 
     Args:
-        folder: of the training.
-        wanted: whether curves are; ``None``: where TensorBoard is installed.
-        epochs: that are finished; what an earlier sitting wrote of later ones is not shown.
+        folder: Folder of the training.
+        requested: Whether to write curves; ``None``: if TensorBoard is installed.
+        epochs: Number of finished epochs; curves of later ones, from before an interruption, are
+            not shown.
 
     Raises:
-        TrainingError: curves are wanted, but neither TensorBoard nor tensorboardX is installed.
+        TrainingError: curves are requested, but neither TensorBoard nor tensorboardX is installed.
     """
-    there = any(installed(package) for package in _PACKAGES)
-    if wanted and not there:
+    available = any(installed(package) for package in _PACKAGES)
+    if requested and not available:
         raise TrainingError(
             "neither tensorboard nor tensorboardX is installed; pip install tensorboard"
         )
-    if wanted is False or not there:
+    if requested is False or not available:
         return []
     from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
-    began, suffix = (
-        epochs + 1 if epochs else None,
-        f".{epochs}",
-    )  # two sittings within a second would share a file
-    return [
-        TensorBoardLogger(
-            folder.path,
-            name=folder.tensorboard.name,
-            version="",
-            purge_step=began,
-            filename_suffix=suffix,
-        )
-    ]
+    logger = TensorBoardLogger(
+        folder.path,
+        name=folder.tensorboard.name,
+        version="",
+        purge_step=epochs + 1 if epochs else None,
+        # Files of the same second would otherwise have the same name.
+        filename_suffix=f".{epochs}",
+    )
+    return [logger]

@@ -1,4 +1,4 @@
-"""``mvt-nas bench train``: many trainings, one table, whatever happens between."""
+"""``mvt-nas bench train``: many trainings, one table, and interruptions in between."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from mvt_nas.cli.main import main
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
 from mvt_nas.space.search_space import load_space
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.short_training import train_short
+
+pytestmark = pytest.mark.slow
 
 PROTOCOL = ShortRecipe(
     pixels=16,
@@ -54,33 +56,33 @@ def _pairs(trainings: tuple[TrainedNetwork, ...]) -> list[tuple[str, int]]:
 
 
 def test_a_table_grows_and_nothing_is_trained_twice(tmp_path: Path) -> None:
-    path, told = tmp_path / "new" / "table.csv", []
+    path, progress = tmp_path / "new" / "table.csv", []
     first = build_table(
         SMALL,
         path,
         workers=2,
         most=5,
         device="cpu",
-        listener=lambda done, total, one: told.append((done, total)),
+        listener=lambda done, total, one: progress.append((done, total)),
     )
     jobs = SMALL.jobs(10)[0]
     assert len(jobs) == 12 + 2 * 2
-    assert told == [(number, 16) for number in range(1, 6)]
+    assert progress == [(number, 16) for number in range(1, 6)]
     assert len(first.trainings) == 5
     whole = build_table(
-        SMALL, path, device="cpu", listener=lambda done, total, one: told.append((done, total))
+        SMALL, path, device="cpu", listener=lambda done, total, one: progress.append((done, total))
     )
-    assert told[5:] == [(number, 16) for number in range(6, 17)]
+    assert progress[5:] == [(number, 16) for number in range(6, 17)]
     assert whole.trainings[:5] == first.trainings
     assert sorted(_pairs(whole.trainings)) == sorted(
         (job.planned.architecture.key, job.seed) for job in jobs
     )
     before = path.read_bytes()
     again = build_table(
-        SMALL, path, device="cpu", listener=lambda done, total, one: told.append((done, total))
+        SMALL, path, device="cpu", listener=lambda done, total, one: progress.append((done, total))
     )
     assert again.trainings == whole.trainings
-    assert (len(told), path.read_bytes()) == (16, before)
+    assert (len(progress), path.read_bytes()) == (16, before)
     assert list((path.parent / ".table.checkpoints").iterdir()) == []
 
     more = dataclasses.replace(SMALL, repeated=3)
@@ -98,7 +100,7 @@ def test_a_table_grows_and_nothing_is_trained_twice(tmp_path: Path) -> None:
         (
             dataclasses.replace(PROTOCOL, split_seed=1),
             "data_fingerprint",
-        ),  # a limit chooses pictures by it
+        ),  # a limit chooses images by it
     ):
         with pytest.raises(
             AccuracyError,
@@ -114,7 +116,7 @@ def _what_is_in_it(path: Path) -> None:
     assert table.head["protocol"] == PROTOCOL.to_dict()
     assert table.head["num_classes"] == 10
     assert table.head["matched_macs"] == 8e5
-    assert {one.panel for one in table.trainings} == {"spread", "matched", "published"}
+    assert {one.subset for one in table.trainings} == {"spread", "matched", "published"}
     assert all(one.architecture.resolution_px == 16 for one in table.trainings)
     assert all(
         one.status == COMPLETE and len(one.curve) == 1 and one.seconds > 0
@@ -148,8 +150,8 @@ def test_jobs_come_in_an_order_in_which_an_early_end_leaves_some_of_all() -> Non
         len({(job.planned.architecture.key, job.seed) for job in jobs}) == len(jobs) == 28 + 2 * 4
     )
     assert [job.seed for job in jobs] == [0] * 21 + [1] * 4 + [2] * 4 + [0] * 7
-    panels = [job.planned.panel for job in jobs[:7]]
-    assert {panel: panels.count(panel) for panel in ("spread", "matched", "published")} == {
+    subsets = [job.planned.subset for job in jobs[:7]]
+    assert {subset: subsets.count(subset) for subset in ("spread", "matched", "published")} == {
         "spread": 4,
         "matched": 2,
         "published": 1,
@@ -161,14 +163,14 @@ def test_jobs_come_in_an_order_in_which_an_early_end_leaves_some_of_all() -> Non
 
 
 def test_networks_that_shrinking_makes_equal_are_trained_once() -> None:
-    """Two models of one family and different width are the same network when they are shrunk to one size."""
+    """Models of one family and different width are one network when shrunk to one size."""
     all_published = dataclasses.replace(
         SMALL, protocol=ShortRecipe(), published=19, repeated=0, most_macs=None, budget=2.5e6
     )
     jobs, budget = all_published.jobs(10)
     keys = [job.planned.architecture.key for job in jobs]
     assert len(set(keys)) == len(keys)
-    titles = [job.planned.title for job in jobs if job.planned.panel == "published"]
+    titles = [job.planned.title for job in jobs if job.planned.subset == "published"]
     assert 5 <= len(titles) < 19
     assert len(all_published._published(budget, 10)) == 19
 
@@ -277,7 +279,7 @@ def test_interrupted_it_goes_on(tmp_path: Path, how: signal.Signals) -> None:
     end = time.monotonic() + 30
     while any(_alive(pid) for pid in workers) and time.monotonic() < end:
         time.sleep(0.05)
-    assert [pid for pid in workers if _alive(pid)] == []  # nobody is left behind
+    assert [pid for pid in workers if _alive(pid)] == []  # no worker survives
     some = read_table(path).trainings
     assert 1 <= len(some) < 9
 
@@ -307,14 +309,14 @@ def test_the_command_tells_what_it_does(tmp_path: Path, capsys: pytest.CaptureFi
     lines = err.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["1/9"]
     assert all(line.endswith("% (complete)") and " seed 0: " in line for line in lines)
-    assert out == f"{path}: 1 trainings; judge scores by it: mvt-nas proxy validate {path}\n"
+    assert out == f"{path}: 1 trainings; validate proxies with it: mvt-nas proxy validate {path}\n"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--space", "no_space"], "no_space"),
-        (["--data", "no_pictures"], "no_pictures: no such file or folder"),
+        (["--data", "no_images"], "no_images: no such file or folder"),
         (["--protocol", "no_protocol.yaml"], "no_protocol.yaml: cannot be read"),
         (["--most-macs", "10"], "small_images: 0 networks of 20000 drawn are small enough"),
         (["--matched-macs", "nan"], "small_images: 0 of"),
@@ -337,7 +339,7 @@ def test_wrong_input_is_told_in_one_line(
     assert not Path("t.csv").exists()
 
 
-def test_a_foreign_file_is_not_appended_to(
+def test_an_external_file_is_not_appended_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, protocol = tmp_path / "mine.csv", tmp_path / "p.json"

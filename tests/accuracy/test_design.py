@@ -1,4 +1,4 @@
-"""What is trained: features of both ways, panels of the promised sizes, published designs made smaller."""
+"""Planned networks: features, subsets of the promised sizes, shrunk published designs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mvt_nas.cost.counts import count
 from mvt_nas.errors import SpaceError
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import load_space
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 from tests.support.spaces import random_rows
 from tests.support.trained_networks import architectures
 
@@ -67,11 +67,11 @@ def _macs(planned: list[PlannedNetwork]) -> np.ndarray:
     return np.array([count(one.architecture, num_classes=10).macs for one in planned], dtype=float)
 
 
-def test_both_panels_have_the_sizes_that_they_promise() -> None:
+def test_both_subsets_have_the_sizes_that_they_promise() -> None:
     planned, budget = plan_networks(
         SPACE, spread=24, matched=10, num_classes=10, seed=5, draw=ARCHITECTURES
     )
-    assert [one.panel for one in planned] == [SPREAD] * 24 + [MATCHED] * 10
+    assert [one.subset for one in planned] == [SPREAD] * 24 + [MATCHED] * 10
     assert [one.title for one in planned] == [f"spread5.{n}" for n in range(1, 25)] + [
         f"matched5.{n}" for n in range(1, 11)
     ]

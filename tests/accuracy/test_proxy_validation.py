@@ -1,4 +1,4 @@
-"""What scores are worth: scores of which it is known are judged."""
+"""Validation of proxies with known quality."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mvt_nas.accuracy.proxy_validation import (
     BETTER,
     NOT_BETTER,
     WORSE,
-    ProxyVerdict,
+    ProxyValidation,
     counting_scores,
     validate,
 )
@@ -29,7 +29,7 @@ MATCHED = np.arange(0, 48, 3)
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> dict[str, ProxyVerdict]:
+def verdicts() -> dict[str, ProxyValidation]:
     gaps = ACCURACY.copy()
     gaps[[3, 9, 20]] = np.nan
     scores = {
@@ -46,7 +46,7 @@ def verdicts() -> dict[str, ProxyVerdict]:
     return {one.proxy: one for one in validate(NETWORKS, scores)}
 
 
-def test_accuracy_itself_is_better_than_counting(verdicts: dict[str, ProxyVerdict]) -> None:
+def test_accuracy_itself_is_better_than_counting(verdicts: dict[str, ProxyValidation]) -> None:
     found = verdicts["accuracy"]
     assert found.verdict == BETTER == "better than counting"
     assert (
@@ -65,7 +65,7 @@ def test_accuracy_itself_is_better_than_counting(verdicts: dict[str, ProxyVerdic
     assert found.delta == pytest.approx(1 - best, abs=0.1)
 
 
-def test_counting_is_not_better_than_counting(verdicts: dict[str, ProxyVerdict]) -> None:
+def test_counting_is_not_better_than_counting(verdicts: dict[str, ProxyValidation]) -> None:
     found = verdicts["params"]
     assert found.verdict == NOT_BETTER == "not better than counting"
     assert found.tau == pytest.approx(stats.kendalltau(PARAMS, ACCURACY).statistic)
@@ -73,7 +73,9 @@ def test_counting_is_not_better_than_counting(verdicts: dict[str, ProxyVerdict])
     assert found.delta <= 0.05
 
 
-def test_noise_is_not_better_and_the_backward_is_worse(verdicts: dict[str, ProxyVerdict]) -> None:
+def test_noise_is_not_better_and_the_backward_is_worse(
+    verdicts: dict[str, ProxyValidation],
+) -> None:
     assert verdicts["noise"].verdict in (NOT_BETTER, WORSE)
     assert verdicts["noise"].delta_low < 0
     assert verdicts["constant"].tau == 0
@@ -85,7 +87,9 @@ def test_noise_is_not_better_and_the_backward_is_worse(verdicts: dict[str, Proxy
     assert backwards.regret == pytest.approx(np.ptp(ACCURACY))
 
 
-def test_what_counting_does_not_know_survives_given_size(verdicts: dict[str, ProxyVerdict]) -> None:
+def test_what_counting_does_not_know_survives_given_size(
+    verdicts: dict[str, ProxyValidation],
+) -> None:
     own = verdicts["own"]
     assert own.tau_partial > own.tau + 0.1
     assert own.tau_matched == pytest.approx(
@@ -94,7 +98,7 @@ def test_what_counting_does_not_know_survives_given_size(verdicts: dict[str, Pro
     assert own.spearman == pytest.approx(stats.spearmanr(OWN, ACCURACY).statistic)
 
 
-def test_what_is_not_finite_is_left_out_and_counted(verdicts: dict[str, ProxyVerdict]) -> None:
+def test_what_is_not_finite_is_left_out_and_counted(verdicts: dict[str, ProxyValidation]) -> None:
     assert verdicts["accuracy"].n == 48
     assert verdicts["gaps"].n == 45
     assert verdicts["gaps"].tau == pytest.approx(1)
@@ -104,7 +108,7 @@ def test_what_is_not_finite_is_left_out_and_counted(verdicts: dict[str, ProxyVer
 
 
 def test_the_noise_of_seeds_is_a_share_of_what_networks_differ(
-    verdicts: dict[str, ProxyVerdict],
+    verdicts: dict[str, ProxyValidation],
 ) -> None:
     assert verdicts["accuracy"].seed_noise is None
     assert verdicts["gaps"].seed_noise == 0
@@ -114,18 +118,18 @@ def test_the_noise_of_seeds_is_a_share_of_what_networks_differ(
     assert found == pytest.approx(2 / ACCURACY.std(ddof=1), rel=0.05)
 
 
-def test_verdicts_are_sorted_plain_and_reproducible(verdicts: dict[str, ProxyVerdict]) -> None:
+def test_verdicts_are_sorted_plain_and_reproducible(verdicts: dict[str, ProxyValidation]) -> None:
     taus = [one.tau for one in verdicts.values()]
     assert taus == sorted(taus, reverse=True)
     plain = json.loads(json.dumps(verdicts["own"].to_dict()))
-    assert list(plain) == [field.name for field in fields(ProxyVerdict)]
+    assert list(plain) == [field.name for field in fields(ProxyValidation)]
     assert plain["tau"] == pytest.approx(verdicts["own"].tau, abs=1e-5)
     one, two = (validate(NETWORKS, {"own": OWN[None]}, seed=seed)[0] for seed in (3, 3))
     assert one == two
     assert validate(NETWORKS, {"own": OWN[None]}, seed=4)[0].delta_low != one.delta_low
 
 
-def test_panels_that_are_too_small_have_no_figure() -> None:
+def test_subsets_that_are_too_small_have_no_figure() -> None:
     few = networks(ACCURACY[:18])  # six of one size
     assert validate(few, {"own": OWN[None, :18]})[0].tau_matched is None
 

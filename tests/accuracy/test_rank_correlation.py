@@ -1,4 +1,4 @@
-"""The figures by which scores are judged, against scipy, closed forms and simulation."""
+"""Rank correlations and related figures, against scipy, closed forms and simulation."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_control_explains_itself() -> None:
     assert partial_kendall(np.zeros(60), accuracy, size) == 0
 
 
-def test_a_signal_beside_the_controls_survives() -> None:
+def test_a_signal_other_than_the_controls_survives() -> None:
     rng = np.random.default_rng(1)
     size, signal = rng.normal(size=(2, 200))
     accuracy = size + signal
@@ -110,7 +110,7 @@ def test_regret_by_hand() -> None:
 
 
 def test_the_bootstrap_interval_holds_the_difference_as_often_as_it_says() -> None:
-    """Two figures of the same networks: the interval of their difference holds the true one in about 95 of 100 tables."""
+    """The interval of a paired difference contains the true one in about 95 of 100 tables."""
     rng, held, widths = np.random.default_rng(4), 0, []
     for _ in range(200):
         shared = rng.normal(size=40)
@@ -164,7 +164,7 @@ def test_levels_nest_and_draws_repeat() -> None:
 
 @pytest.mark.parametrize("seed_sd", [0.3, 1.0, 2.0])
 def test_the_ceiling_is_that_of_simulated_tables(seed_sd: float) -> None:
-    """From noisy tables alone, the mean ceiling is the tau that the true values really have with them."""
+    """From noisy tables alone, the mean ceiling is the tau of the true values with them."""
     rng = np.random.default_rng(7)
     ceilings, reached = [], []
     for _ in range(60):

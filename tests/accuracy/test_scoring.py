@@ -1,4 +1,4 @@
-"""Scores of the networks of a table: in which direction, at which seeds, and the verb that judges them."""
+"""Scores of a table's networks: direction, seeds, and ``mvt-nas proxy validate``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from mvt_nas.models.network import build_model
 from mvt_nas.proxies.batches import digits_batch
 from mvt_nas.proxies.suite import score_one
 from tests.support.trained_networks import HEAD, networks, smooth, training
+
+pytestmark = pytest.mark.slow
 
 
 def test_scores_are_those_of_the_networks_alone_at_each_seed() -> None:
@@ -44,7 +46,7 @@ def test_scores_are_those_of_the_networks_alone_at_each_seed() -> None:
             assert found["snip"][seed, place] == pytest.approx(alone.value, rel=1e-9)
 
 
-def test_validate_judges_scores_by_a_table(tmp_path: Path) -> None:
+def test_validate_evaluates_proxies_on_a_table(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     start_table(table, HEAD)
     for number in range(12):
@@ -77,11 +79,11 @@ def test_validate_judges_scores_by_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "expected"),
+    ("images", "expected"),
     [(12_000, (10_000, 2_000)), (50_000, (10_000, 2_000)), (1_797, (1_438, 359))],
 )
-def test_the_default_protocol_asks_for_no_more_pictures_than_there_are(
-    pictures: int, expected: tuple[int, int]
+def test_the_default_protocol_needs_no_more_images_than_there_are(
+    images: int, expected: tuple[int, int]
 ) -> None:
-    found = default_protocol(pictures)
+    found = default_protocol(images)
     assert (found.train_images, found.validation_images) == expected

@@ -1,4 +1,4 @@
-"""A space as its networks are trained: the same networks, and the same features, as architecture by architecture."""
+"""Spaces as trained: networks and features equal those of single architectures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mvt_nas.accuracy.features import features
 from mvt_nas.accuracy.predicted import SpaceAsTrained
 from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.space.search_space import SearchSpace, load_space
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 CONDITIONED = {
     "name": "conditioned",

@@ -1,4 +1,4 @@
-"""The surrogate on accuracies by a rule that is known: what it finds, what it promises, and what it must not see."""
+"""The surrogate on accuracies by a known rule: fit, intervals, and no leakage."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from mvt_nas.resources import default_table
 from mvt_nas.space.published import zoo
 from tests.support.trained_networks import architectures, networks, sizes, smooth
 
+pytestmark = pytest.mark.slow
+
 QUADRATIC = RECIPES[0]
 
 
@@ -54,7 +56,7 @@ def test_a_smooth_rule_is_found(found: HeldOutPredictions) -> None:
 def test_the_accuracy_of_a_network_has_no_say_in_its_own_prediction(
     found: HeldOutPredictions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor has that of any network of its fold: all of a fold are changed, the fold's predictions are the same to the last bit."""
+    """Changed accuracies of a whole fold leave its predictions the same to the last bit."""
     monkeypatch.setattr(module, "RECIPES", RECIPES[:2])
     before = cross_validate(networks(_noisy(0.3)))
     fold = cross_validation_splits(48, 10, 0)[3][1]
@@ -73,7 +75,7 @@ def test_neither_choice_nor_fit_nor_interval_is_given_what_is_held_out(
 ) -> None:
     accuracy, seen = _noisy(0.3), []
     monkeypatch.setattr(module, "RECIPES", RECIPES[:2])
-    for name in ("choose", "_fit", "_stretch"):
+    for name in ("select_regressor", "_fit", "_stretch"):
         original = getattr(module, name)
 
         def spy(
@@ -84,7 +86,7 @@ def test_neither_choice_nor_fit_nor_interval_is_given_what_is_held_out(
 
         monkeypatch.setattr(module, name, spy)
     cross_validate(networks(accuracy))
-    for name in ("choose", "_stretch"):
+    for name in ("select_regressor", "_stretch"):
         assert [values for one, values in seen if one == name] == [
             frozenset(accuracy[inside]) for inside, _ in cross_validation_splits(48, 10, 0)
         ]
@@ -148,7 +150,7 @@ def test_every_regression_follows_a_smooth_rule(recipe: RegressorSpec) -> None:
 
 
 def test_the_better_regression_is_chosen() -> None:
-    """Accuracy by size alone, with little noise: the regression on size alone beats a line in everything."""
+    """For accuracy by size alone, with little noise, the regressor on size beats a line."""
     table = features(architectures(48), num_classes=10)
     standard = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
     chosen = select_regressor(standard, smooth())
@@ -218,22 +220,24 @@ NAMES = [
 ]
 
 
-def _judged(monkeypatch: pytest.MonkeyPatch, accuracy: np.ndarray) -> SurrogateEvaluation:
+def _evaluate(monkeypatch: pytest.MonkeyPatch, accuracy: np.ndarray) -> SurrogateEvaluation:
     """Return figures quickly: two of the regressions, few resamples."""
-    from mvt_nas.accuracy import evaluation as judging
+    from mvt_nas.accuracy import evaluation
 
     original = paired_bootstrap
     monkeypatch.setattr(module, "RECIPES", RECIPES[:2])
     monkeypatch.setattr(
-        judging, "paired_bootstrap", lambda figure, n, rng: original(figure, n, rng, resamples=200)
+        evaluation,
+        "paired_bootstrap",
+        lambda figure, n, rng: original(figure, n, rng, resamples=200),
     )
     return evaluate(networks(accuracy))
 
 
 def test_the_figures_are_those_of_the_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracy = _noisy(0.3)
-    judged = _judged(monkeypatch, accuracy)
-    figures, held, matched = judged.figures, judged.held_out, np.arange(0, 48, 3)
+    evaluated = _evaluate(monkeypatch, accuracy)
+    figures, held, matched = evaluated.figures, evaluated.held_out, np.arange(0, 48, 3)
     assert list(figures) == NAMES
     params, macs = sizes(48).T
     ranks = stats.rankdata(params) + stats.rankdata(macs)
@@ -255,8 +259,8 @@ def test_the_figures_are_those_of_the_predictions(monkeypatch: pytest.MonkeyPatc
     assert figures["tau"] < figures["noise_ceiling"] < 1
 
 
-def test_noise_is_not_judged_better_than_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = _judged(monkeypatch, np.random.default_rng(11).normal(50, 2, 48)).figures
+def test_noise_is_not_evaluated_as_better_than_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = _evaluate(monkeypatch, np.random.default_rng(11).normal(50, 2, 48)).figures
     assert figures["delta_low"] < 0
     assert figures["tau"] < 0.2
 

@@ -1,4 +1,4 @@
-"""The table of trained networks: what is written is read, what is damaged is named."""
+"""The accuracy table: round trips, interrupted writes, and errors that name the damage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_what_is_written_is_read(table: Path) -> None:
 
 
 def test_any_csv_reader_reads_it(table: Path) -> None:
-    assert tuple(field.name for field in fields(TrainedNetwork)) == COLUMNS
+    attributes = {"panel": "subset", "pictures_per_second": "images_per_second"}
+    expected = tuple(attributes.get(column, column) for column in COLUMNS)
+    assert tuple(field.name for field in fields(TrainedNetwork)) == expected
     lines = [line for line in table.read_text().splitlines() if not line.startswith("#")]
     rows = list(csv.reader(lines))
     assert tuple(rows[0]) == COLUMNS
@@ -162,8 +164,8 @@ def test_a_missing_column_is_named(table: Path) -> None:
         "\0\0\n",
     ],
 )
-def test_foreign_files_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "foreign.csv"
+def test_external_files_are_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "external.csv"
     path.write_text(text)
     with pytest.raises(
         AccuracyError, match=rf"{re.escape(str(path))}: no table of trained networks \(its head"
@@ -224,13 +226,13 @@ def test_one_seed_counts_once() -> None:
     assert found.seed_sd == pytest.approx(math.sqrt(18))  # of 40 and 46
 
 
-def test_panels_are_told_apart_and_one_seed_has_no_deviation() -> None:
+def test_subsets_are_kept_and_one_seed_has_no_deviation() -> None:
     rows = tuple(
-        training(number, panel="matched" if number in (1, 4) else "spread") for number in range(9)
+        training(number, subset="matched" if number in (1, 4) else "spread") for number in range(9)
     )
     found = AccuracyTable(HEAD, rows).networks()
-    np.testing.assert_array_equal(found.in_panel("matched"), [1, 4])
-    assert len(found.in_panel("published")) == 0
+    np.testing.assert_array_equal(found.in_subset("matched"), [1, 4])
+    assert len(found.in_subset("published")) == 0
     assert found.seed_sd == 0
 
 

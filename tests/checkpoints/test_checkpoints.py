@@ -1,4 +1,6 @@
-"""Foreign names against the authors' state dicts, Hugging Face's models, and names copied by hand from timm; and what is refused.
+"""Loading of checkpoints under the names of other projects, and refusal of unsuitable files.
+
+The names are those of the authors' state dicts, of Hugging Face's models, and copied from timm.
 
 ``data/authors_state_dicts.json`` holds the names and shapes of the state dicts of the authors'
 implementations.
@@ -31,6 +33,9 @@ from mvt_nas.errors import CheckpointError
 from mvt_nas.models.network import Network, build_model
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names, zoo
+from tests.support.architectures import published_params
+
+pytestmark = pytest.mark.slow
 
 AUTHORS: dict[str, dict[str, list[int]]] = json.loads(
     (Path(__file__).parents[1] / "data" / "authors_state_dicts.json").read_text()
@@ -64,7 +69,10 @@ def small(seed: int = 0) -> Network:
 
 
 def shuffled(model: nn.Module, seed: int) -> nn.Module:
-    """Give every parameter and statistic of ``model`` a random value, large enough that attention is far from uniform."""
+    """Give every parameter and statistic of ``model`` a random value.
+
+    The values are so large that attention is far from uniform.
+    """
     generator = torch.Generator().manual_seed(seed)
     for name, value in model.state_dict().items():
         if value.ndim >= 2:
@@ -75,10 +83,10 @@ def shuffled(model: nn.Module, seed: int) -> nn.Module:
     return model.eval()
 
 
-def renamed(model: Network, dialect: str) -> dict[str, Tensor]:
-    """Return the state dict of ``model`` under the names of ``dialect``."""
+def renamed(model: Network, mapping: str) -> dict[str, Tensor]:
+    """Return the state dict of ``model`` under the names of ``mapping``."""
     own = model.state_dict()
-    table = translations(model, dialect)
+    table = translations(model, mapping)
     parts = {
         name: own[name].chunk(len(names)) if len(names) > 1 else (own[name],)
         for name, names in table.items()
@@ -153,21 +161,33 @@ def test_names_of_timm_are_those_in_its_source(name: str) -> None:
     assert len(names) == len(model.state_dict())
 
 
-@pytest.mark.parametrize("dialect", ["cvnets", "mvt-nas", "timm", "transformers"])
-@pytest.mark.parametrize("name", [*published_names(), "small"])
-def test_every_name_comes_back(name: str, dialect: str) -> None:
+@pytest.mark.parametrize("mapping", ["cvnets", "mvt-nas", "timm", "transformers"])
+@pytest.mark.parametrize("name", [*published_params(), "small"])
+def test_every_name_comes_back(name: str, mapping: str) -> None:
     architecture = SMALL if name == "small" else zoo(name)
     saved = shuffled(build_model(architecture, num_classes=2, seed=0), 1)
     assert isinstance(saved, Network)
-    if architecture.stages[-1].to_dict().get("projection") == "none" and dialect in (
+    if architecture.stages[-1].to_dict().get("projection") == "none" and mapping in (
         "timm",
         "transformers",
     ):
-        assert translations(saved, dialect) == {}
+        assert translations(saved, mapping) == {}
         return
     model = build_model(architecture, num_classes=2, seed=2)
-    assert load_checkpoint(model, renamed(saved, dialect)) == dialect
+    assert load_checkpoint(model, renamed(saved, mapping)) == mapping
     assert equal(model, saved)
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_every_parameter_of_a_published_model_has_one_name(name: str) -> None:
+    """Names and shapes alone, of all published models: their weights are not allocated."""
+    model = build_model(zoo(name), num_classes=2, device="meta")
+    assert isinstance(model, Network)
+    for mapping in ("cvnets", "mvt-nas", "timm", "transformers"):
+        table = translations(model, mapping)
+        names = [name for those in table.values() for name in those]
+        assert len({*names}) == len(names)
+        assert not table or table.keys() == model.state_dict().keys()
 
 
 def test_a_second_residual_before_a_block_has_a_name_where_residuals_are_numbered() -> None:
@@ -334,9 +354,9 @@ def test_two_names_for_the_classifier_are_one_too_many() -> None:
     refuse(state, r"names of cvnets, but 1 unexpected: classifier\.1\.weight$")
 
 
-@pytest.mark.parametrize("dialect", ["cvnets", "transformers"])
-def test_a_wrong_shape_is_named_with_the_right_one(dialect: str) -> None:
-    state = renamed(build_model(SMALL, num_classes=4, seed=1), dialect)
+@pytest.mark.parametrize("mapping", ["cvnets", "transformers"])
+def test_a_wrong_shape_is_named_with_the_right_one(mapping: str) -> None:
+    state = renamed(build_model(SMALL, num_classes=4, seed=1), mapping)
     refuse(state, r"classifier\.weight needs classifier\S* of shape \(5, 24\), not \(4, 24\)$")
 
 
@@ -362,7 +382,7 @@ def test_names_of_another_network_are_not_recognised() -> None:
     refuse(state, rf"^state dict: names not recognised, {names}")
 
 
-def test_dialects_without_words_for_the_architecture_are_said() -> None:
+def test_key_mappings_without_names_for_the_architecture_are_listed() -> None:
     model = build_model(zoo("mobilevitv3_050"), num_classes=2, seed=0)
     state = {f"mobilevitv2.encoder.layer.{number}.weight": torch.zeros(1) for number in range(3)}
     refuse(
@@ -455,8 +475,8 @@ def test_a_whole_model_in_a_file_is_refused(tmp_path: Path) -> None:
     torch.save(small(), tmp_path / "model.pt")
     refuse(
         tmp_path / "model.pt",
-        r"refused: it would run mvt_nas\.network\.Network; .* torch\.save\(model\.state_dict\(\),"
-        r" path\) writes$",
+        r"refused: it would run mvt_nas\.models\.network\.Network; .*"
+        r" torch\.save\(model\.state_dict\(\), path\) writes$",
     )
 
 
@@ -468,7 +488,7 @@ def test_safetensors_is_asked_for_where_it_is_missing(
     refuse(tmp_path / "model.safetensors", "safetensors is not installed; pip install safetensors$")
 
 
-def test_all_dialects_are_found() -> None:
+def test_all_key_mappings_are_found() -> None:
     assert KEY_MAPPINGS.names() == ["cvnets", "mvt-nas", "timm", "transformers"]
 
 

@@ -1,4 +1,4 @@
-"""``mvt-nas accuracy``: what it prints for scripts and people, and one line for wrong input."""
+"""``mvt-nas accuracy``: output as JSON and text, and one-line errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvt_nas.accuracy import evaluation as judging
-from mvt_nas.accuracy import quality, surrogate
+from mvt_nas.accuracy import evaluation, quality, surrogate
 from mvt_nas.accuracy.imagenet import imagenet_top1
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import quality_file
@@ -31,13 +30,15 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     original = paired_bootstrap
     monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
     monkeypatch.setattr(
-        judging, "paired_bootstrap", lambda figure, n, rng: original(figure, n, rng, resamples=100)
+        evaluation,
+        "paired_bootstrap",
+        lambda figure, n, rng: original(figure, n, rng, resamples=100),
     )
     start_table(Path("t.csv"), HEAD)
     for number, accuracy in enumerate(smooth(12)):
         append(
             Path("t.csv"),
-            training(number, float(accuracy), panel="matched" if number % 3 == 0 else "spread"),
+            training(number, float(accuracy), subset="matched" if number % 3 == 0 else "spread"),
         )
     append(Path("t.csv"), training(0, float(smooth(12)[0]) + 1, seed=1))
     return "t.csv"
@@ -80,7 +81,7 @@ def test_the_figures_for_scripts(table: str, capsys: pytest.CaptureFixture[str])
         12,
     )
     assert found["seed_sd"] == pytest.approx(1 / np.sqrt(2), abs=1e-4)
-    expected = judging.evaluate(read_table(table).networks(), seed=3).figures
+    expected = evaluation.evaluate(read_table(table).networks(), seed=3).figures
     assert {name: found[name] for name in expected} == expected
     assert run_json("evaluate", table, "--seed", "3", capsys=capsys) == found
 
@@ -99,7 +100,7 @@ def test_the_figures_for_people(table: str, capsys: pytest.CaptureFixture[str]) 
         "noise_ceiling_matched",
     ):
         assert f"{figures[name]:.3f}" in out
-    assert f"{100 * figures['coverage90']:.0f} % of 12 networks lie in their 90 % intervals" in out
+    assert f"{100 * figures['coverage90']:.0f} % of 12 networks are in their 90 % intervals" in out
 
 
 def test_predictions_for_scripts(table: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +145,7 @@ def test_predictions_for_people_mark_what_lies_outside(
     ("arguments", "message"),
     [
         (["evaluate", "none.csv"], "none.csv: cannot be read (No such file or directory)"),
-        (["evaluate", "foreign.csv"], "foreign.csv: no table of trained networks"),
+        (["evaluate", "external.csv"], "external.csv: no table of trained networks"),
         (["evaluate", "few.csv"], "few.csv: 7 trained networks are too few; at least 8"),
         (["evaluate", "damaged.csv"], "damaged.csv: training 8 is damaged"),
         (["predict", "mobilevit_s", "--table", "none.csv"], "none.csv: cannot be read"),
@@ -157,7 +158,7 @@ def test_predictions_for_people_mark_what_lies_outside(
 def test_wrong_input_is_told_in_one_line(
     table: str, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    Path("foreign.csv").write_text("a,b\n1,2\n")
+    Path("external.csv").write_text("a,b\n1,2\n")
     whole = Path(table).read_text()
     start = whole.index("\nkey,") + 1
     lines = whole[start:].splitlines(keepends=True)
@@ -173,10 +174,10 @@ def test_wrong_input_is_told_in_one_line(
 
 def test_the_helpers_of_these_tests_are_what_they_say() -> None:
     assert len({one.key for one in architectures(48)}) == 48
-    assert len(networks(smooth(48)).in_panel("matched")) == 16
+    assert len(networks(smooth(48)).in_subset("matched")) == 16
 
 
-def test_figures_are_kept_beside_the_table(
+def test_figures_are_kept_next_to_the_table(
     table: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = run_json("evaluate", table, "--save", capsys=capsys)
@@ -188,7 +189,7 @@ def test_figures_are_kept_beside_the_table(
     assert kept.recipe in [recipe.name for recipe in RECIPES[:2]]
 
 
-def test_the_surrogate_is_judged_by_networks_of_another_table(
+def test_the_surrogate_is_evaluated_on_networks_of_another_table(
     table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = run("evaluate", table, "--on", table, capsys=capsys)

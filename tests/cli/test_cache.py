@@ -224,7 +224,7 @@ def said(out: str) -> str:
 
 
 def test_a_search_says_how_it_ended_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    go_on = "Go on with:  mvt-nas search --resume --out r"
+    go_on = "Resume with:  mvt-nas search --resume --out r"
     assert (
         said(run(*COSTS, "--trials", "4", capsys=capsys)[0])
         == f"All 4 trials are done. {go_on} --trials 8"
@@ -272,7 +272,7 @@ def test_an_exhausted_space_is_said_to_be(capsys: pytest.CaptureFixture[str]) ->
         (
             ("--stop-when", "stalled"),
             (
-                "--stop-when 'stalled' is not allowed; stalled:N with a number of candidates from"
+                "--stop-when: 'stalled' is not allowed; stalled:N with a number of candidates from"
                 " 1, or never"
             ),
         ),

@@ -176,11 +176,11 @@ def test_space_check_tells_size_costs_and_tightest_budgets(
         ),
         (
             ["search", "small.yaml", "--objective", "macs:up"],
-            r"the direction 'up' is not allowed; min or max",
+            r"error: --objective: macs:up: the direction 'up' is not allowed; min or max",
         ),
         (
             ["search", "small.yaml", "--budget", "macs=3"],
-            r"cannot be read; write for example 'macs<=1\.2G'",
+            r"error: --budget: 'macs=3' cannot be read; write for example 'macs<=1\.2G'",
         ),
         (
             ["search", "small.yaml", "--budget", "macs<=1"],
@@ -193,7 +193,7 @@ def test_space_check_tells_size_costs_and_tightest_budgets(
         (["search", "small.yaml", "--trials", "0"], r"0 is not in the range x>=1"),
         (
             ["search", "small.yaml", "--fix", "patch"],
-            r"--fix 'patch' cannot be read; write for example",
+            r"--fix: 'patch' cannot be read; write for example",
         ),
         (
             ["search", "small.yaml", "--fix", "patch=7"],
@@ -217,7 +217,7 @@ def test_space_check_tells_size_costs_and_tightest_budgets(
         (["dashboard", "nowhere"], r"no run here"),
         (
             ["space", "check", "small.yaml", "--budget", "snip<=3"],
-            r"only what is counted or predicted is known before a search",
+            r"error: --budget: snip<=3: only what is counted or predicted is known before a search",
         ),
     ],
 )
@@ -238,7 +238,7 @@ def test_existing_run_is_not_overwritten(space: str, capsys: pytest.CaptureFixtu
     before = Path("r/candidates.jsonl").read_bytes()
     code, _, err = run(*arguments, capsys=capsys)
     assert code == 2
-    assert "--resume goes on with it" in err
+    assert "mvt-nas: error: --out: r: there is a run already; resume it" in err
     code, _, err = run(*arguments, "--resume", "--seed", "5", capsys=capsys)
     assert code == 2
     assert "seed is 0 there, 5 here" in err

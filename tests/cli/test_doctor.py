@@ -282,11 +282,15 @@ def test_the_latency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     default = "x86-onnxruntime-1t"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))  # no profile that another test has made
-    monkeypatch.setattr("mvt_nas.latency.profile.this_device", lambda: dict(load_profile(default).device))
+    monkeypatch.setattr(
+        "mvt_nas.latency.profile.this_device", lambda: dict(load_profile(default).device)
+    )
     assert machine.device_part() == Check(
         "latency model", "device", True, f"of this machine: {default} (default)"
     )
-    monkeypatch.setattr("mvt_nas.latency.profile.this_device", lambda: {"cpu": "another", "flags": []})
+    monkeypatch.setattr(
+        "mvt_nas.latency.profile.this_device", lambda: {"cpu": "another", "flags": []}
+    )
     part = machine.device_part()
     assert (part.ok, part.remedy) == (False, "mvt-nas latency profile --name this-machine")
     assert part.detail == f"none is of this machine; latency_ms without @NAME is that of {default}"

@@ -1,4 +1,4 @@
-"""``mvt-nas export`` and ``mvt-nas import`` as people and scripts meet them: table, JSON, one line and exit code 2 for wrong input."""
+"""``mvt-nas export`` and ``mvt-nas import``: tables, JSON, and one line for invalid input."""
 
 from __future__ import annotations
 
@@ -306,8 +306,8 @@ class Code:
                 "detection,num_classes=4",
             ),
             (
-                "--task 'detection,num_classes=4' and --num-classes 3 contradict each other; say"
-                " the number of classes once"
+                "--task: 'detection,num_classes=4' contradicts num_classes = 3; give the number of"
+                " classes once"
             ),
         ),
         (
@@ -316,11 +316,11 @@ class Code:
         ),
         (
             ("net.json", "--to", "python", "--task", "segment"),
-            "--task = 'segment' is not allowed; one of classification, detection, seg",
+            "--task: 'segment' is not allowed; one of classification, detection, seg",
         ),
         (
             ("net.json", "--to", "python", "--task", "detection,rate=3"),
-            "--task detection: unknown field 'rate'",
+            "--task: detection: unknown field 'rate'",
         ),
         (
             ("net.json", "--to", "timm", "--task", "detection"),
@@ -366,7 +366,7 @@ def test_wrong_input_is_one_line(
         ),
         ("half.onnx", b"\x08\x08\x12", "half.onnx is no ONNX model: it cannot be parsed"),
         ("half.json", b'{"stages": [', "half.json: truncated, or no JSON"),
-        ("net.txt", b"hello", "net.txt: of no known form; one of "),
+        ("net.txt", b"hello", "net.txt: of no known format; one of "),
     ],
 )
 def test_files_that_cannot_be_imported_are_one_line(

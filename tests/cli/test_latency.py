@@ -14,6 +14,8 @@ from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "network",
     "key",
@@ -119,7 +121,7 @@ def test_int8_is_measured_and_said(files: Path, capsys: pytest.CaptureFixture[st
     assert [line for line in err.splitlines() if not line.startswith("warning: small.onnx: ")] == []
 
 
-def test_what_a_device_predicts_stands_beside_it(
+def test_the_prediction_of_a_device_is_shown_too(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     device = ("--device", "x86-onnxruntime-1t", "--seconds", "0.2")
@@ -180,8 +182,8 @@ def test_what_a_device_predicts_stands_beside_it(
     assert lines[3].split()[5:8] == ["-", "-", "-"]
     assert lines[-1].startswith("predicted for x86-onnxruntime-1t: onnxruntime, fp32; ")
     assert (
-        "warning: x86-onnxruntime-1t is of another runtime, data type or number of threads than was"
-        " measured with\n" in err
+        "warning: x86-onnxruntime-1t is for another runtime, data type or number of threads than"
+        " the measurement\n" in err
     )
 
 

@@ -16,6 +16,8 @@ from mvt_nas.latency.profile_lookup import SHIPPED, default_profile_name
 from tests.support.device_profiles import install, profile
 from tests.support.latency_devices import Machine, other_device, registered, without_weights
 
+pytestmark = pytest.mark.slow
+
 DEVICE = other_device()
 QUICK = ("--space", "tiny", "--minutes", "0.001")
 MADE_UP = (

@@ -26,6 +26,8 @@ from mvt_nas.report.plots import draw_plot, front_plot
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
+pytestmark = pytest.mark.slow
+
 HERE = profile("here", 1, here=True, reference_ms=5.0)
 QUICK = (
     "--objective",
@@ -194,7 +196,7 @@ def test_ctrl_c_while_measuring_keeps_the_search(
     code, out, err = run(*SEARCH, capsys=capsys)
     assert code == 130
     assert "30 candidates (0 failed, 0 infeasible)" in out
-    assert "Go on with:  mvt-nas pareto r --measure" in err
+    assert "Resume with:  mvt-nas pareto r --measure" in err
     assert Path("r/front.csv").exists()
     assert Path("r", NAME).read_bytes() == b""
 
@@ -268,9 +270,7 @@ def test_show_says_what_lies_outside_the_calibration(
     )
     install(folder / "devices", profile("narrow", predictor=model))
     _, out, _ = run("show", "mobilevit_xxs", "--device", "narrow", capsys=capsys)
-    assert (
-        "% of it is outside the calibrated range (depthwise): the interval may not hold" in out
-    )
+    assert "% of it is outside the calibrated range (depthwise): the interval may not hold" in out
 
 
 def test_space_check_tells_how_quick_networks_can_be(capsys: pytest.CaptureFixture[str]) -> None:

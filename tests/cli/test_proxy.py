@@ -1,4 +1,4 @@
-"""``mvt-nas proxy``: what it lists and what it prints for scripts."""
+"""``mvt-nas proxy``: output as JSON and text."""
 
 from __future__ import annotations
 

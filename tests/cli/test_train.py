@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from mvt_nas.cli.main import main
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.model import export_model
-from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
@@ -203,7 +203,7 @@ def test_help_names_what_may_be_given(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_mistakes_are_one_line(network: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "CONFIG is missing: a file of mvt-nas export --to trainer" in refused(capsys=capsys)
-    assert "--data is missing: digits, a folder of pictures by class" in refused(
+    assert "--data is missing: digits, a folder of images by class" in refused(
         network, capsys=capsys
     )
     assert "--resume needs --out, the folder of the training" in refused("--resume", capsys=capsys)
@@ -259,7 +259,7 @@ def test_configurations_with_mistakes_are_one_line(
         " epochs, warmup_epochs" in told
     )
     Path("net.yaml").write_text("name: x\n")
-    assert "net.yaml: no configuration of a training (no key mvt_nas_trainer)" in refused(
+    assert "net.yaml: not a configuration of a training (no key mvt_nas_trainer)" in refused(
         "net.yaml", "--data", data(), capsys=capsys
     )
 
@@ -307,7 +307,7 @@ def test_what_is_exported_for_training_is_the_same_network(
     )
     again = read_architecture(made.files[0])
     assert again.architecture.key == architecture.key
-    assert (again.form, again.settings["num_classes"], again.settings["nearest"]) == (
+    assert (again.format, again.settings["num_classes"], again.settings["nearest"]) == (
         "a configuration for mvt-nas train",
         5,
         found.nearest,
@@ -320,7 +320,7 @@ def test_the_folder_of_a_training_is_read_like_its_configuration(tmp_path: Path)
     assert read_architecture(tmp_path).architecture == SMALL
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_digits_are_learnt(tmp_path: Path) -> None:
     """From the command line, as a reader of the documentation would, with a third of the recipe's epochs."""
     command = [

@@ -94,7 +94,13 @@ def test_counts_hold_for_batches_and_maps_that_patches_do_not_divide(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 200, 20))
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(first, marks=pytest.mark.soak if first >= 60 else ())
+        for first in range(0, 200, 20)
+    ],
+)
 def test_random_architectures_count_what_runs(first: int) -> None:
     for seed in range(first, first + 20):
         assert_random_counts_are_what_runs(seed)

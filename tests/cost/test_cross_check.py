@@ -19,7 +19,9 @@ from mvt_nas.cost.reductions import total
 from mvt_nas.models.lowering import lower
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
-from tests.support.architectures import random_architecture
+from tests.support.architectures import published_params, random_architecture
+
+pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parents[1] / "data" / "published_models.csv"
 
@@ -58,7 +60,7 @@ def published_column(column: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", published_names())
+@pytest.mark.parametrize("name", published_params())
 def test_fvcore_counts_ours_and_norms(name: str) -> None:
     counted = count_with_fvcore(zoo(name))
     assert counted.macs == expected_of_fvcore(zoo(name)) > count(zoo(name)).macs

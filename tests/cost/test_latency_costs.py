@@ -19,6 +19,8 @@ from tests.cost.test_cost_table import TRAITS
 from tests.support.device_profiles import predictor
 from tests.support.spaces import SPACES, random_rows
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = predictor(1), predictor(2)
 KERNEL_COSTS = (
     KernelCost("first", vectorized_ms(FIRST), FIRST.fixed_ms),

@@ -244,11 +244,11 @@ def test_a_resumed_search_for_tasks_gives_the_same_result(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"tasks": ["segmentaton"]}, ArchitectureError, "--task = 'segmentaton' is not allowed"),
+        ({"tasks": ["segmentaton"]}, ArchitectureError, "task: 'segmentaton' is not allowed"),
         (
             {"tasks": ["detection", "detection,num_classes=4"]},
             ArchitectureError,
-            "--task detection is given twice",
+            "tasks: detection is given twice",
         ),
         ({"aims": ["segmentation.accuracy"]}, MetricError, "of a task its costs are known"),
     ],

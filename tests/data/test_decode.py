@@ -1,4 +1,4 @@
-"""Every way a picture may lie on a disk, against pixels that are known."""
+"""Decoding of all kinds of image files, against known pixels."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_palettes_become_rgb_and_their_transparent_entry_white() -> None:
     assert tuple(decode(encoded(image, "PNG", transparency=1), 8)[0, 0]) == (255, 255, 255)
 
 
-def test_a_picture_of_the_right_size_is_left_alone() -> None:
+def test_an_image_of_the_right_size_is_left_alone() -> None:
     pixels = noise(0, 8, 8)
     assert (decode(encoded(Image.fromarray(pixels), "PNG"), 8) == pixels).all()
     assert (decode(pixels, 8) == pixels).all()
@@ -89,14 +89,14 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no picture", encoded(Image.fromarray(noise(0)), "PNG")[:200]]
+    "data", [b"", b"no image", encoded(Image.fromarray(noise(0)), "PNG")[:200]]
 )
-def test_what_is_no_picture_is_told(data: bytes) -> None:
+def test_data_that_is_no_image_is_refused(data: bytes) -> None:
     with pytest.raises(Unreadable, match=r"cannot identify|truncated|broken"):
         decode(data, 8)
 
 
-def test_bombs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decompression_bombs_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(Image.new("RGB", (100, 100)), "PNG")
     for most in (6000, 400):  # above once, pillow warns; above twice, it refuses
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)

@@ -1,4 +1,4 @@
-"""Sources to image sets: folders, archives of arrays, Parquet, digits; the cache; mistakes one by one."""
+"""Loading of datasets: folders, archives of arrays, Parquet, digits; the cache; invalid sources."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
     assert images.class_names == tuple("0123456789")
 
 
-def test_a_folder_is_its_pictures_in_order(tmp_path: Path) -> None:
+def test_a_folder_is_its_images_in_order(tmp_path: Path) -> None:
     images = load(folder(tmp_path, {"two words": 2, "bär": 3}))
     assert images.class_names == ("bär", "two words")
     assert images.labels.tolist() == [0, 0, 0, 1, 1]
@@ -57,7 +57,7 @@ def test_folders_around_are_passed_through_and_folders_inside_belong_to_the_clas
 
 
 @pytest.mark.parametrize("pattern", ["{part}/{name}", "{name}/{part}", "set/{part}/{name}"])
-def test_parts_are_kept_and_test_pictures_never_read(tmp_path: Path, pattern: str) -> None:
+def test_parts_are_kept_and_test_images_never_read(tmp_path: Path, pattern: str) -> None:
     parts = [("train", 3), ("val", 2), ("test", 1)]
     folder(
         tmp_path,
@@ -94,7 +94,7 @@ def test_a_limit_chooses_by_seed_and_class(tmp_path: Path) -> None:
     assert first.fingerprint == again.fingerprint != other.fingerprint
 
 
-def test_a_few_unreadable_pictures_are_named_and_many_refused(tmp_path: Path) -> None:
+def test_a_few_unreadable_images_are_named_and_many_refused(tmp_path: Path) -> None:
     folder(tmp_path, {"cat": 3, "dog": 3})
     bad = tmp_path / "cat" / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff broken")
@@ -105,7 +105,7 @@ def test_a_few_unreadable_pictures_are_named_and_many_refused(tmp_path: Path) ->
     (tmp_path / "dog" / "gone.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(
         DataError,
-        match=r"2 of 8 pictures are unreadable .*bad.jpg \(cannot identify.*; at most 1 may be$",
+        match=r"2 of 8 images are unreadable .*bad.jpg \(cannot identify.*; at most 1 may be$",
     ):
         load(tmp_path)
 
@@ -127,13 +127,11 @@ def test_wrong_folders_are_refused(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"digit: no such file or folder; did you mean 'digits'\?"):
         load("digit")
-    with pytest.raises(
-        DataError, match=r"no pictures in folders; folders named by class are needed"
-    ):
+    with pytest.raises(DataError, match=r"no images in folders; folders named by class are needed"):
         load(tmp_path)
     write(tmp_path / "loose.png", noise(0))
     with pytest.raises(
-        DataError, match=r"pictures, but none in folders; folders named by class are needed"
+        DataError, match=r"images, but none in folders; folders named by class are needed"
     ):
         load(tmp_path)
     folder(tmp_path, {"cat": 2})
@@ -143,15 +141,16 @@ def test_wrong_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cat").rename(tmp_path / "set" / "cat")
     write(tmp_path / "set" / "stray.png", noise(0))
     with pytest.raises(
-        DataError, match=r"set/stray.png: beside the folders of the classes; it has to be in one$"
+        DataError,
+        match=r"set/stray.png: next to the folders of the classes; it has to be in one of them$",
     ):
         load(tmp_path)
 
 
-def test_a_class_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
+def test_a_class_without_a_readable_image_is_refused(tmp_path: Path) -> None:
     folder(tmp_path, {"cat": 2, "dog": 1})
     (tmp_path / "dog" / "0.png").write_bytes(b"broken")
-    with pytest.raises(DataError, match=r": no picture of class dog can be read$"):
+    with pytest.raises(DataError, match=r": no image of class dog can be read$"):
         load(tmp_path)
 
 
@@ -160,7 +159,7 @@ def test_a_class_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
     [
         ({"pixels": 4}, r"^pixels = 4 is not allowed; an integer from 8 to 1024$"),
         ({"pixels": 8.0}, r"^pixels = 8.0 is not allowed"),
-        ({"limit": 0}, r"^limit = 0 is not allowed; pictures per class, 1 or more"),
+        ({"limit": 0}, r"^limit = 0 is not allowed; images per class, 1 or more"),
     ],
 )
 def test_wrong_choices_are_refused(choices: dict[str, Any], message: str) -> None:
@@ -190,7 +189,7 @@ def test_the_cache_spares_decoding_and_notices_changes(
     assert load(tmp_path).class_names == ("cat", "cow", "dog")
 
 
-def test_a_damaged_cache_is_built_anew_and_a_missing_one_is_no_trouble(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_built_again_and_a_missing_one_is_no_trouble(tmp_path: Path) -> None:
     folder(tmp_path / "set", {"cat": 2, "dog": 2})
     first = load(tmp_path / "set", cache=tmp_path / "cache")
     (entry,) = (tmp_path / "cache").iterdir()
@@ -316,7 +315,7 @@ def test_wrong_tables_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(
         DataError,
-        match=r"2 of 2 pictures are unreadable .*row 0 \(no bytes; pictures that lie elsewhere",
+        match=r"2 of 2 images are unreadable .*row 0 \(no bytes; images stored elsewhere",
     ):
         load(path)
 

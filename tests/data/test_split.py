@@ -76,8 +76,8 @@ def test_a_split_is_recorded() -> None:
         (
             (4, 11),
             (
-                r"^here: validation = 11 is not allowed; an integer from 1 to 10, the pictures that"
-                r" are left for it$"
+                r"^here: validation = 11 is not allowed; an integer from 1 to 10, the number"
+                r" of images left for it$"
             ),
         ),
         ((4, 0), r"^here: validation = 0 is not allowed"),
@@ -95,13 +95,13 @@ def test_what_is_not_there_cannot_be_drawn(sizes: tuple[Any, int], message: str)
     [
         (
             {"images": np.zeros((10, 8, 9, 3), np.uint8)},
-            r"here: images \(10, 8, 9, 3\) in uint8; square pictures",
+            r"here: images \(10, 8, 9, 3\) in uint8; square images",
         ),
         (
             {"images": np.zeros((10, 8, 8, 3))},
-            r"here: images \(10, 8, 8, 3\) in float64; square pictures",
+            r"here: images \(10, 8, 8, 3\) in float64; square images",
         ),
-        ({"labels": np.zeros(9, int)}, r"here: 9 labels for 10 pictures; one each is needed$"),
+        ({"labels": np.zeros(9, int)}, r"here: 9 labels for 10 images; one each is needed$"),
         ({"labels": np.full(10, 2)}, r"here: labels from 2 to 2; 2 classes are named$"),
         ({"class_names": ("a",)}, r"here: the only class is a; two or more are needed$"),
     ],

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 from mvt_nas import load_space
+from mvt_nas.report.diagnostics import runtime_smoke_test
+from tests.support.cli import modules_of, run_block, run_line
+from tests.support.searches import search_less
+from tests.support.trained_networks import evaluate_less
+
+_said_by_process = runtime_smoke_test._said_by_process
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _ELSEWHERE = [ROOT / "docs" / "loop.md"]
-"""Run by a test of its own, which looks at what comes out (``test_loop.py``)."""
+"""Run by a test of its own, which checks the results (``test_loop_page.py``)."""
+_IN_PROCESSES = ("README.md", "docs/file-formats.md")
+"""Pages whose commands and scripts run as a reader's do, each in a process of its own.
+
+Those of the other pages run in the process of the tests: starting Python and torch takes longer than
+most of them.
+"""
 _BLOCK = re.compile(r"^```(csv|python|sh|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.(?:csv|py|yaml))\n")
 
@@ -38,34 +52,53 @@ def _commands(block: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if _blocks(page, "sh", "python") and page not in _ELSEWHERE],
     ids=_name,
 )
-def test_examples_run(page: Path, tmp_path: Path) -> None:
-    """From top to bottom in one folder, as a reader would; a block that begins with the name of a file is that file."""
-    for language, block in _blocks(page, "csv", "python", "sh", "yaml"):
-        named = _FILE.match(block)
-        if language == "sh":
-            for command in _commands(block):
-                _run(
-                    command.replace("mvt-nas ", f"{shlex.quote(sys.executable)} -m mvt_nas ", 1),
-                    tmp_path,
-                    command,
-                )
-        elif language == "python" and not named:
-            (tmp_path / "example.py").write_text(block)
-            _run(f"{shlex.quote(sys.executable)} example.py", tmp_path, block)
-        elif named:
-            (tmp_path / named[1]).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / named[1]).write_text(block)
+def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a page from top to bottom in one folder, as a reader would.
+
+    A block that begins with the name of a file is that file.
+    """
+    monkeypatch.chdir(tmp_path)
+    search_less(monkeypatch)
+    evaluate_less(monkeypatch)
+    monkeypatch.setattr(runtime_smoke_test, "_said_by_process", _smoke_test)
+    in_processes = _name(page) in _IN_PROCESSES
+    with contextlib.nullcontext() if in_processes else modules_of(tmp_path):
+        for language, block in _blocks(page, "csv", "python", "sh", "yaml"):
+            named = _FILE.match(block)
+            if named:
+                (tmp_path / named[1]).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / named[1]).write_text(block)
+            elif language == "sh":
+                for command in _commands(block):
+                    (_run_as_a_process if in_processes else run_line)(command)
+            elif language == "python":
+                (_run_script if in_processes else run_block)(block)
 
 
-def _run(shell: str, folder: Path, example: str) -> None:
-    result = subprocess.run(
-        shell, shell=True, cwd=folder, capture_output=True, text=True, check=False
-    )
+@cache
+def _smoke_test(name: str, most_seconds: float) -> str:
+    """Open a runtime in a process of its own once for all pages that call the doctor."""
+    return _said_by_process(name, most_seconds)
+
+
+def _run_as_a_process(command: str) -> None:
+    program = f"{shlex.quote(sys.executable)} -m mvt_nas "
+    _shell(command.replace("mvt-nas ", program, 1), command)
+
+
+def _run_script(block: str) -> None:
+    Path("example.py").write_text(block)
+    _shell(f"{shlex.quote(sys.executable)} example.py", block)
+
+
+def _shell(line: str, example: str) -> None:
+    result = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{example}\n{result.stderr}"
 
 

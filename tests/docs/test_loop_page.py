@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,12 +17,13 @@ import onnxruntime
 import pytest
 
 from mvt_nas import Run
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.training.config import TrainingConfig
 from mvt_nas.training.dataset import ValidationDataset
 from mvt_nas.training.split import split_dataset
+from tests.support.cli import run_line
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "loop.md").read_text()
 COMMANDS = [
@@ -34,11 +35,9 @@ TRAINED = "trained/digits_knee"
 ONNX = f"{TRAINED}/exported/onnx/digits_knee.onnx"
 
 
-def _run(command: str, folder: Path, *more: str) -> str:
-    words = [sys.executable, "-m", "mvt_nas", *shlex.split(command.removeprefix("mvt-nas ")), *more]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return done.stdout
+def _run(command: str, folder: Path) -> str:
+    with contextlib.chdir(folder):
+        return run_line(command)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +58,9 @@ def _judged(folder: Path) -> tuple[Any, Any]:
     config = TrainingConfig.load(folder / TRAINED / "config.yaml")
     assert config.training is not None
     catalogue = find_source("digits").catalogue("digits")
-    rows = split_dataset(catalogue, config.training.validation_share, config.training.seed).judged
+    rows = split_dataset(
+        catalogue, config.training.validation_share, config.training.seed
+    ).validation
     pictures = ValidationDataset("digits", catalogue, config.recipe.images)
     images = (
         np.stack([pictures[int(row)][0] for row in rows]).transpose(0, 3, 1, 2).astype(np.float32)

@@ -187,11 +187,11 @@ def test_the_command_line_reference_has_types_and_defaults(site: Site) -> None:
         name: " ".join(text.split()) for name, text in _sections(site.pages()["cli.html"]).items()
     }
     assert (
-        "--trials N integer from 1 Candidates to evaluate, published models included. 200 "
+        "--trials N integer from 1 Number of candidates to evaluate, published models included. 200 "
         in sections["mvt-nas-search"]
     )
-    assert "--stop-when stalled:N text End when" in sections["mvt-nas-search"]
-    assert "--resume flag Go on with the run in --out" in sections["mvt-nas-search"]
+    assert "--stop-when stalled:N text Stop early when" in sections["mvt-nas-search"]
+    assert "--resume flag Resume the run in --out" in sections["mvt-nas-search"]
     assert (
         "--out TABLE.csv file The table; it is appended to. required"
         in sections["mvt-nas-bench-train"]

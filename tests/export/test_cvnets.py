@@ -17,8 +17,7 @@ from torch import nn
 from mvt_nas._fields import integer
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import TARGETS, ExportModel
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import TARGETS, ExportModel, read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture, Block, Stage
@@ -29,7 +28,7 @@ from tests.support.export_networks import (
     architectures,
     difference,
     images,
-    subject,
+    random_export_model,
 )
 
 pytestmark = pytest.mark.slow
@@ -55,19 +54,19 @@ def standin() -> Iterator[Any]:
             del sys.modules[name]
 
 
-def write(found: ExportModel, folder: Path) -> str:
+def write(model: ExportModel, folder: Path) -> str:
     """Export into a folder as where ml-cvnets is missing, and return the model's name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mvt_nas.export.targets.cvnets.installed", lambda name: False)
-        written = TARGETS.get("cvnets").write(found, folder)
+        written = TARGETS.get("cvnets").write(model, folder)
     assert (written.params, written.run, len(written.notes)) == (None, None, 1)
-    return f"mvt_{found.name}"
+    return f"mvt_{model.name}"
 
 
 def built(
     standin: Any, folder: Path, name: str, changes: dict[str, Any] | None = None, **kwargs: Any
 ) -> Any:
-    """Return the exported model, as ml-cvnets builds it from model file and settings; ``kwargs`` go to its class."""
+    """Return the model that ml-cvnets builds from model file and settings, and ``kwargs``."""
     from cvnets.models import MODEL_REGISTRY
 
     MODEL_REGISTRY.classes.pop(f"classification:{name}", None)
@@ -95,9 +94,9 @@ def with_weights(model: nn.Module, folder: Path, name: str) -> nn.Module:
 @pytest.mark.parametrize("what", ARCHITECTURES)
 def test_the_exported_model_is_the_same_network(what: str, standin: Any, tmp_path: Path) -> None:
     architecture = ARCHITECTURES[what]
-    found = subject(architecture)
-    name = write(found, tmp_path)
-    theirs, ours = with_weights(built(standin, tmp_path, name), tmp_path, name), found.module
+    model = random_export_model(architecture)
+    name = write(model, tmp_path)
+    theirs, ours = with_weights(built(standin, tmp_path, name), tmp_path, name), model.module
     assert sum(weight.numel() for weight in theirs.parameters()) == sum(
         weight.numel() for weight in ours.parameters()
     )
@@ -138,7 +137,9 @@ def test_names_and_shapes_are_those_of_the_authors_state_dicts(
 def test_blocks_are_ml_cvnets_own_where_they_compute_the_same(
     what: str, block: str, standin: Any, tmp_path: Path
 ) -> None:
-    model = built(standin, tmp_path, write(subject(architecture_with(BLOCKS[what])), tmp_path))
+    model = built(
+        standin, tmp_path, write(random_export_model(architecture_with(BLOCKS[what])), tmp_path)
+    )
     assert type(model.layer_3[-1]).__name__ == block
     assert [type(layer).__name__ for layer in (*model.layer_1, *model.layer_2)] == [
         "PlainResidual",
@@ -182,15 +183,15 @@ def test_every_other_choice_needs_a_block_of_its_own(
     what: str, changed: dict[str, Any], standin: Any, tmp_path: Path
 ) -> None:
     # Patches of 3 do not divide a map of 16.
-    found = subject(architecture_with(replace(BLOCKS[what], patch=3, **changed)))
-    name = write(found, tmp_path)
+    model = random_export_model(architecture_with(replace(BLOCKS[what], patch=3, **changed)))
+    name = write(model, tmp_path)
     theirs, x = (
         with_weights(built(standin, tmp_path, name), tmp_path, name),
-        torch.from_numpy(images(found.architecture, batch=1)),
+        torch.from_numpy(images(model.architecture, batch=1)),
     )
     assert type(theirs.layer_3[-1]).__name__ == "MixedBlock"
     with torch.inference_mode():
-        assert difference(theirs(x), found.module(x)) < 1e-5
+        assert difference(theirs(x), model.module(x)) < 1e-5
 
 
 def test_the_norm_of_tokens_does_not_mistake_patches_for_channels(
@@ -200,31 +201,31 @@ def test_the_norm_of_tokens_does_not_mistake_patches_for_channels(
     architecture = architecture_with(
         MobileViT(dim=16, ffn_dim=32, fusion="input", fusion_kernel=3), resolution_px=32
     )
-    found = subject(
+    model = random_export_model(
         replace(
             architecture,
             stages=(*architecture.stages[:2], replace(architecture.stages[2], stride=1)),
         )
     )
-    name = write(found, tmp_path)
+    name = write(model, tmp_path)
     theirs, x = (
         with_weights(built(standin, tmp_path, name), tmp_path, name),
-        torch.from_numpy(images(found.architecture)),
+        torch.from_numpy(images(model.architecture)),
     )
     with torch.inference_mode():
-        assert difference(theirs(x), found.module(x)) < 1e-5
+        assert difference(theirs(x), model.module(x)) < 1e-5
         for layer in theirs.modules():  # what ml-cvnets' own norm makes of the same tokens
             layer.forward = (
                 super(type(layer), layer).forward
                 if type(layer).__name__ == "TokenLayerNorm"
                 else layer.forward
             )
-        assert difference(theirs(x), found.module(x)) > 1e-2
+        assert difference(theirs(x), model.module(x)) > 1e-2
 
 
 def test_end_points_are_those_of_the_stages(standin: Any, tmp_path: Path) -> None:
     for what, sides in (("v1", [32, 16, 8, 8, 8]), ("seven stages", [32, 16, 8, 4, 2])):
-        model = built(standin, tmp_path, write(subject(ARCHITECTURES[what]), tmp_path))
+        model = built(standin, tmp_path, write(random_export_model(ARCHITECTURES[what]), tmp_path))
         points = model.extract_end_points_all(torch.zeros(1, 3, 64, 64))
         assert [points[f"out_l{number}"].shape[-1] for number in range(1, 6)] == sides
         widths = [model.model_conf_dict[f"layer{number}"]["out"] for number in range(1, 6)]
@@ -249,7 +250,9 @@ def test_stages_are_dilated_for_segmentation(
 
 
 def test_options_reach_the_model(standin: Any, tmp_path: Path) -> None:
-    name = write(subject(architecture_with(BLOCKS["v3 on v1"], BLOCKS["v3 on v2"])), tmp_path)
+    name = write(
+        random_export_model(architecture_with(BLOCKS["v3 on v1"], BLOCKS["v3 on v2"])), tmp_path
+    )
     changes = {"model.classification.n_classes": 7, "model.classification.classifier_dropout": 0.25}
     changes |= {
         "model.classification.mit.ffn_dropout": 0.3,
@@ -278,8 +281,8 @@ def test_where_ml_cvnets_is_installed_it_builds_the_model(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(STANDIN))
     monkeypatch.syspath_prepend(STANDIN)
-    found = subject(architecture_with(BLOCKS["v3 on v1"]))
-    written = TARGETS.get("cvnets").write(found, tmp_path)
+    model = random_export_model(architecture_with(BLOCKS["v3 on v1"]))
+    written = TARGETS.get("cvnets").write(model, tmp_path)
     assert [file.name for file in written.files] == [
         "mvt_found_7.yaml",
         "mvt_found_7.py",
@@ -287,12 +290,12 @@ def test_where_ml_cvnets_is_installed_it_builds_the_model(
         "README.md",
     ]
     assert (written.params, written.notes) == (
-        sum(weight.numel() for weight in found.module.parameters()),
+        sum(weight.numel() for weight in model.module.parameters()),
         (),
     )
     assert written.run is not None
-    x = images(found.architecture)
-    assert difference(torch.from_numpy(written.run(x)), found.module(torch.from_numpy(x))) < 1e-5
+    x = images(model.architecture)
+    assert difference(torch.from_numpy(written.run(x)), model.module(torch.from_numpy(x))) < 1e-5
 
 
 def test_an_installed_ml_cvnets_that_fails_is_told_of(
@@ -308,7 +311,7 @@ def test_an_installed_ml_cvnets_that_fails_is_told_of(
     with pytest.raises(
         ExportError, match="does not build mvt_found_7: ImportError: no module named wonders"
     ):
-        export(subject(architecture_with(None)), "cvnets", tmp_path / "out")
+        export(random_export_model(architecture_with(None)), "cvnets", tmp_path / "out")
 
 
 def test_a_block_that_the_file_has_no_code_for_is_refused(tmp_path: Path) -> None:
@@ -321,9 +324,9 @@ def test_a_block_that_the_file_has_no_code_for_is_refused(tmp_path: Path) -> Non
     strange = Architecture(
         stem_width=8, stages=(*architecture.stages, Stage(width=16, block=Strange(size=3)))
     )
-    found = replace(subject(architecture), architecture=strange)
+    model = replace(random_export_model(architecture), architecture=strange)
     with pytest.raises(
         ExportError,
         match="target cvnets cannot express stage 4: block = 'strange'; one of conv, mobilevit",
     ):
-        export(found, "cvnets", tmp_path)
+        export(model, "cvnets", tmp_path)

@@ -1,4 +1,4 @@
-"""Settings for ml-cvnets: those that are exported are the papers' with ml-cvnets' names, and stock ones are read."""
+"""Settings for ml-cvnets: exported ones are the papers', and published ones are read."""
 
 from __future__ import annotations
 
@@ -10,37 +10,47 @@ import pytest
 import yaml
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import TARGETS
+from mvt_nas.export.base import TARGETS, read_architecture
 from mvt_nas.export.cvnets.yaml_file import settings
-from mvt_nas.export.reading import read_architecture
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
-from tests.support.export_networks import BLOCKS, NUM_CLASSES, architecture_with, subject
+from tests.support.export_networks import (
+    BLOCKS,
+    NUM_CLASSES,
+    architecture_with,
+    random_export_model,
+)
 
 pytestmark = pytest.mark.slow
 
 # Names of options in ml-cvnets' tag cvnets-v0.4, of those that exported settings give.
 _NAMES = """
-taskname common.run_label common.log_freq common.auto_resume common.mixed_precision common.grad_clip dataset.root_train
-dataset.root_val dataset.name dataset.category dataset.train_batch_size0 dataset.val_batch_size0 dataset.eval_batch_size0
-dataset.workers dataset.persistent_workers dataset.pin_memory image_augmentation.random_resized_crop.enable
-image_augmentation.random_resized_crop.interpolation image_augmentation.random_horizontal_flip.enable
-image_augmentation.rand_augment.enable image_augmentation.random_erase.enable image_augmentation.random_erase.p
-image_augmentation.mixup.enable image_augmentation.mixup.alpha image_augmentation.cutmix.enable image_augmentation.cutmix.alpha
-image_augmentation.resize.enable image_augmentation.resize.size image_augmentation.resize.interpolation
-image_augmentation.center_crop.enable image_augmentation.center_crop.size sampler.name sampler.bs.crop_size_width
-sampler.bs.crop_size_height sampler.vbs.crop_size_width sampler.vbs.crop_size_height sampler.vbs.max_n_scales
-sampler.vbs.min_crop_size_width sampler.vbs.max_crop_size_width sampler.vbs.min_crop_size_height
-sampler.vbs.max_crop_size_height sampler.vbs.check_scale loss.category loss.classification.name
-loss.classification.cross_entropy.label_smoothing optim.name optim.weight_decay optim.no_decay_bn_filter_bias optim.adamw.beta1
-optim.adamw.beta2 scheduler.name scheduler.is_iteration_based scheduler.max_epochs scheduler.warmup_iterations
+taskname common.run_label common.log_freq common.auto_resume common.mixed_precision
+common.grad_clip dataset.root_train dataset.root_val dataset.name dataset.category
+dataset.train_batch_size0 dataset.val_batch_size0 dataset.eval_batch_size0 dataset.workers
+dataset.persistent_workers dataset.pin_memory image_augmentation.random_resized_crop.enable
+image_augmentation.random_resized_crop.interpolation
+image_augmentation.random_horizontal_flip.enable image_augmentation.rand_augment.enable
+image_augmentation.random_erase.enable image_augmentation.random_erase.p
+image_augmentation.mixup.enable image_augmentation.mixup.alpha image_augmentation.cutmix.enable
+image_augmentation.cutmix.alpha image_augmentation.resize.enable image_augmentation.resize.size
+image_augmentation.resize.interpolation image_augmentation.center_crop.enable
+image_augmentation.center_crop.size sampler.name sampler.bs.crop_size_width
+sampler.bs.crop_size_height sampler.vbs.crop_size_width sampler.vbs.crop_size_height
+sampler.vbs.max_n_scales sampler.vbs.min_crop_size_width sampler.vbs.max_crop_size_width
+sampler.vbs.min_crop_size_height sampler.vbs.max_crop_size_height sampler.vbs.check_scale
+loss.category loss.classification.name loss.classification.cross_entropy.label_smoothing
+optim.name optim.weight_decay optim.no_decay_bn_filter_bias optim.adamw.beta1 optim.adamw.beta2
+scheduler.name scheduler.is_iteration_based scheduler.max_epochs scheduler.warmup_iterations
 scheduler.warmup_init_lr scheduler.cosine.max_lr scheduler.cosine.min_lr model.classification.name
-model.classification.n_classes model.classification.classifier_dropout model.classification.mit.dropout
-model.classification.mit.ffn_dropout model.classification.mit.attn_dropout model.classification.mitv2.dropout
-model.classification.mitv2.ffn_dropout model.classification.mitv2.attn_dropout model.classification.activation.name
-model.normalization.name model.normalization.momentum model.activation.name model.layer.global_pool model.layer.conv_init
-model.layer.linear_init model.layer.linear_init_std_dev ema.enable ema.momentum stats.val stats.train stats.checkpoint_metric
-stats.checkpoint_metric_max
+model.classification.n_classes model.classification.classifier_dropout
+model.classification.mit.dropout model.classification.mit.ffn_dropout
+model.classification.mit.attn_dropout model.classification.mitv2.dropout
+model.classification.mitv2.ffn_dropout model.classification.mitv2.attn_dropout
+model.classification.activation.name model.normalization.name model.normalization.momentum
+model.activation.name model.layer.global_pool model.layer.conv_init model.layer.linear_init
+model.layer.linear_init_std_dev ema.enable ema.momentum stats.val stats.train
+stats.checkpoint_metric stats.checkpoint_metric_max
 """
 OPTIONS = set(_NAMES.split())
 
@@ -50,14 +60,14 @@ def write(nearest: str, folder: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mvt_nas.export.targets.cvnets.installed", lambda name: False)
         TARGETS.get("cvnets").write(
-            subject(architecture_with(BLOCKS["v1"]), nearest=nearest), folder
+            random_export_model(architecture_with(BLOCKS["v1"]), nearest=nearest), folder
         )
     return "mvt_found_7"
 
 
 def of(nearest: str, architecture: Architecture | None = None) -> dict[str, Any]:
-    found = subject(architecture or architecture_with(BLOCKS["v1"], BLOCKS["v2"]))
-    return settings(replace(found, nearest=nearest), "mvt_x")
+    model = random_export_model(architecture or architecture_with(BLOCKS["v1"], BLOCKS["v2"]))
+    return settings(replace(model, nearest=nearest), "mvt_x")
 
 
 def flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -258,7 +268,7 @@ STOCK: dict[str, Any] = {
 
 
 def stock(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings published for MobileViT-S with changes, by their whole names; ``None`` takes a setting away."""
+    """Return the settings of MobileViT-S with changes, by full names; ``None`` removes one."""
     found = flat(STOCK) | changes
     return {name: value for name, value in found.items() if value is not None}
 
@@ -435,7 +445,7 @@ def test_the_model_file_stands_in_for_a_lost_architecture(tmp_path: Path) -> Non
     with pytest.raises(
         ExportError,
         match=(
-            f"one of mobilevit, mobilevit_v2, mobilevit_v3, or with {name}.py of mvt-nas beside it"
+            f"one of mobilevit, mobilevit_v2, mobilevit_v3, or with {name}.py of mvt-nas next to it"
         ),
     ):
         read_architecture(path)
@@ -461,5 +471,5 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
 )
 def test_other_yaml_is_left_to_other_readers(text: str, tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(text)
-    with pytest.raises(ExportError, match="of no known form"):
+    with pytest.raises(ExportError, match="of no known format"):
         read_architecture(tmp_path / "other.yaml")

@@ -1,4 +1,4 @@
-"""Detectors and segmenters for ml-cvnets: its encoder gives the maps of the network, its settings are the papers'."""
+"""Detectors and segmenters for ml-cvnets: maps of its encoder, and the papers' settings."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import torch
 import yaml
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import ExportModel
+from mvt_nas.export.base import ExportModel, read_architecture
 from mvt_nas.export.cvnets.yaml_file import settings
-from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import TaskNetwork
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
 from tests.export.test_cvnets import built, standin, with_weights, write
 from tests.export.test_cvnets_settings import OPTIONS, flat
-from tests.support.export_networks import BLOCKS, architecture_with, difference
-from tests.support.synthetic_table import subject_like
+from tests.support.export_networks import (
+    BLOCKS,
+    architecture_with,
+    difference,
+    realistic_export_model,
+)
 
 __all__ = ["standin"]  # a fixture
 
@@ -34,22 +37,29 @@ NETWORKS = {name: zoo(name) for name in ("mobilevit_xxs", "mobilevitv2_050", "mo
     "mixed": MIXED
 }
 
-# Names of options in ml-cvnets' tag cvnets-v0.4, of those that exported settings of these tasks
-# give beside those of classification.
+# Names of options in ml-cvnets' tag cvnets-v0.4, which exported settings of these tasks
+# have in addition to those of classification.
 _NAMES = """
-loss.detection.name loss.detection.ssd_multibox_loss.neg_pos_ratio anchor_generator.name anchor_generator.ssd.output_strides
-anchor_generator.ssd.aspect_ratios anchor_generator.ssd.min_scale_ratio anchor_generator.ssd.max_scale_ratio matcher.name
-matcher.ssd.center_variance matcher.ssd.size_variance matcher.ssd.iou_threshold model.detection.name model.detection.n_classes
-model.detection.ssd.proj_channels model.detection.ssd.nms_iou_threshold image_augmentation.random_crop.enable
-image_augmentation.random_crop.seg_class_max_ratio image_augmentation.random_crop.pad_if_needed image_augmentation.random_crop.mask_fill
-image_augmentation.random_short_size_resize.enable image_augmentation.random_short_size_resize.interpolation
-image_augmentation.random_short_size_resize.short_side_min image_augmentation.random_short_size_resize.short_side_max
-image_augmentation.random_short_size_resize.max_img_dim image_augmentation.photo_metric_distort.enable
-image_augmentation.random_rotate.enable image_augmentation.random_rotate.angle image_augmentation.random_rotate.mask_fill
-image_augmentation.random_gaussian_noise.enable loss.segmentation.name loss.segmentation.cross_entropy.aux_weight
-loss.segmentation.cross_entropy.ignore_index model.segmentation.name model.segmentation.n_classes model.segmentation.lr_multiplier
-model.segmentation.seg_head model.segmentation.output_stride model.segmentation.use_aux_head model.segmentation.activation.name
-model.segmentation.deeplabv3.aspp_rates model.segmentation.deeplabv3.aspp_out_channels model.segmentation.deeplabv3.aspp_dropout
+loss.detection.name loss.detection.ssd_multibox_loss.neg_pos_ratio anchor_generator.name
+anchor_generator.ssd.output_strides anchor_generator.ssd.aspect_ratios
+anchor_generator.ssd.min_scale_ratio anchor_generator.ssd.max_scale_ratio matcher.name
+matcher.ssd.center_variance matcher.ssd.size_variance matcher.ssd.iou_threshold
+model.detection.name model.detection.n_classes model.detection.ssd.proj_channels
+model.detection.ssd.nms_iou_threshold image_augmentation.random_crop.enable
+image_augmentation.random_crop.seg_class_max_ratio image_augmentation.random_crop.pad_if_needed
+image_augmentation.random_crop.mask_fill image_augmentation.random_short_size_resize.enable
+image_augmentation.random_short_size_resize.interpolation
+image_augmentation.random_short_size_resize.short_side_min
+image_augmentation.random_short_size_resize.short_side_max
+image_augmentation.random_short_size_resize.max_img_dim
+image_augmentation.photo_metric_distort.enable image_augmentation.random_rotate.enable
+image_augmentation.random_rotate.angle image_augmentation.random_rotate.mask_fill
+image_augmentation.random_gaussian_noise.enable loss.segmentation.name
+loss.segmentation.cross_entropy.aux_weight loss.segmentation.cross_entropy.ignore_index
+model.segmentation.name model.segmentation.n_classes model.segmentation.lr_multiplier
+model.segmentation.seg_head model.segmentation.output_stride model.segmentation.use_aux_head
+model.segmentation.activation.name model.segmentation.deeplabv3.aspp_rates
+model.segmentation.deeplabv3.aspp_out_channels model.segmentation.deeplabv3.aspp_dropout
 """
 
 
@@ -58,7 +68,7 @@ def of(name: str, text: str) -> dict[str, Any]:
 
 
 def like(architecture: Architecture, text: str, nearest: str = "mobilevit_xxs") -> ExportModel:
-    return replace(subject_like("net", architecture, task=text), nearest=nearest)
+    return replace(realistic_export_model("net", architecture, task=text), nearest=nearest)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,7 @@ def test_segmenters_are_trained_as_in_the_papers(
 def test_other_layouts_are_refused(tmp_path: Path) -> None:
     flat = architecture_with(BLOCKS["v2"], BLOCKS["v2"])
     layout = (
-        r"it takes maps of 1/2, 4, 8, 16, 32 of the picture from five stages, this backbone has"
+        r"it takes maps of 1/2, 4, 8, 16, 32 of the image from five stages, this backbone has"
         r" 1/2, 4, 8, 16$"
     )
     with pytest.raises(

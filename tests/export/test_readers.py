@@ -1,4 +1,4 @@
-"""What is read from files: architectures as they were; damaged and hostile files are one line, and nothing in them is run."""
+"""Reading of architectures: damaged and hostile files give one line, and no code is run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ import pytest
 import torch
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import READERS, ExportModel
-from mvt_nas.export.metadata import KEY, metadata
-from mvt_nas.export.python_constants import python_constants
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import READERS, ExportModel, read_architecture
+from mvt_nas.export.metadata import KEY, metadata, python_constants
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import task_from_text
 from tests.support.export_networks import architectures
 
 NETWORK = architectures()["seven stages"]
-STAMP = metadata(
+METADATA = metadata(
     ExportModel("net", NETWORK, build_model(NETWORK, num_classes=5, device="meta"), 5, "", "")
 )
 IR = (
@@ -66,21 +64,21 @@ def write_zip(path: Path, files: dict[str, bytes | str], before: bytes = b"") ->
 
 
 def written(folder: Path) -> dict[str, Path]:
-    """Write a file of each form and return them by reader."""
+    """Write a file of each format and return the paths by reader."""
     package = folder / "net.mlpackage"
     (package / "Data" / "com.apple.CoreML").mkdir(parents=True)
     (package / "Data" / "com.apple.CoreML" / "model.mlmodel").write_bytes(
-        b"\x08\x07" + STAMP.encode() + b"\x00\xff"
+        b"\x08\x07" + METADATA.encode() + b"\x00\xff"
     )
     text = NETWORK.to_json()
     contents: dict[str, bytes] = {
         "net.json": text.encode(),
         "document.json": json.dumps({"name": "n", "architecture": NETWORK.to_dict()}).encode(),
-        "net.onnx": onnx_model({KEY: STAMP, "other": "1"}),
-        "net.xml": IR.format("", escaped(STAMP)).encode(),
+        "net.onnx": onnx_model({KEY: METADATA, "other": "1"}),
+        "net.xml": IR.format("", escaped(METADATA)).encode(),
         "net.py": f"NUM_CLASSES = 5\nARCHITECTURE = '''\n{text}'''\nraise SystemExit\n".encode(),
         "net.pte": (
-            b"\x10\x00ET12" + struct.pack("<I", len(STAMP)) + STAMP.encode() + b"\x00\x80\xff"
+            b"\x10\x00ET12" + struct.pack("<I", len(METADATA)) + METADATA.encode() + b"\x00\x80\xff"
         ),
     }
     for name, content in contents.items():
@@ -89,12 +87,14 @@ def written(folder: Path) -> dict[str, Path]:
         folder / "net.pt2",
         {
             "net/archive_format": "pt2",
-            "net/extra/mvt_nas.json": STAMP,
+            "net/extra/mvt_nas.json": METADATA,
             "net/models/model.json": "{}",
         },
     )
     write_zip(
-        folder / "net.tflite", {"mvt_nas.json": STAMP}, before=b"\x1c\x00\x00\x00TFL3" + bytes(100)
+        folder / "net.tflite",
+        {"mvt_nas.json": METADATA},
+        before=b"\x1c\x00\x00\x00TFL3" + bytes(100),
     )
     readers = {
         "net.json": "json",
@@ -111,7 +111,7 @@ def written(folder: Path) -> dict[str, Path]:
     return found | {"torch": folder / "net.pt2", "litert": folder / "net.tflite", "coreml": package}
 
 
-def test_an_architecture_is_found_in_every_form(tmp_path: Path) -> None:
+def test_an_architecture_is_found_in_every_format(tmp_path: Path) -> None:
     files = written(tmp_path)
     assert (
         set(files)
@@ -124,7 +124,7 @@ def test_an_architecture_is_found_in_every_form(tmp_path: Path) -> None:
         assert found.architecture.key == NETWORK.key
         assert read_architecture(path) == found
         assert found.settings.get("num_classes", 5) == 5
-        assert found.form
+        assert found.format
 
 
 def test_readers_leave_the_files_of_others_alone(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_files_of_others_are_told_from_damaged_ones(tmp_path: Path) -> None:
     (tmp_path / "other.xml").write_text('<net version="11"><layers/></net>')
     refused(tmp_path / "other.xml", "a model of OpenVINO without an architecture in it")
     (tmp_path / "page.xml").write_text("<html/>")
-    refused(tmp_path / "page.xml", r"page\.xml: of no known form; one of ")
+    refused(tmp_path / "page.xml", r"page\.xml: of no known format; one of ")
     write_zip(tmp_path / "other.pt2", {"net/models/model.json": "{}"})
     refused(
         tmp_path / "other.pt2",
@@ -194,9 +194,9 @@ def test_files_of_others_are_told_from_damaged_ones(tmp_path: Path) -> None:
     (tmp_path / "other.mlpackage").mkdir()
     refused(tmp_path / "other.mlpackage", "incomplete, or a package without an architecture in it")
     (tmp_path / "other.py").write_text("ARCHITECTURE = 7")
-    refused(tmp_path / "other.py", "of no known form")
+    refused(tmp_path / "other.py", "of no known format")
     (tmp_path / "other.json").write_text('{"stages": 3}')
-    refused(tmp_path / "other.json", "of no known form")
+    refused(tmp_path / "other.json", "of no known format")
     refused(tmp_path / "missing.onnx", r"missing\.onnx: there is no such file")
 
 
@@ -218,8 +218,10 @@ def test_pickles_are_refused_and_not_run(tmp_path: Path) -> None:
     refused(tmp_path / "net.pt2", "truncated, or no program of torch.export")
     (tmp_path / "net.onnx").write_bytes(content)
     refused(tmp_path / "net.onnx", "no ONNX model")
-    write_zip(tmp_path / "beside.pt2", {"n/data.pkl": content, "n/extra/mvt_nas.json": STAMP})
-    assert read_architecture(tmp_path / "beside.pt2").architecture.key == NETWORK.key
+    write_zip(
+        tmp_path / "with_pickle.pt2", {"n/data.pkl": content, "n/extra/mvt_nas.json": METADATA}
+    )
+    assert read_architecture(tmp_path / "with_pickle.pt2").architecture.key == NETWORK.key
     assert not ran.exists()
     pickle.loads(content)
     assert ran.exists()
@@ -240,7 +242,7 @@ def test_xml_with_declarations_is_refused(declaration: str, value: str, tmp_path
 
 
 def test_archives_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
-    write_zip(tmp_path / "net.pt2", {"net/extra/mvt_nas.json": STAMP + " " * 20_000_000})
+    write_zip(tmp_path / "net.pt2", {"net/extra/mvt_nas.json": METADATA + " " * 20_000_000})
     assert (tmp_path / "net.pt2").stat().st_size < 100_000
     refused(tmp_path / "net.pt2", r"net\.pt2: damaged; mvt_nas\.json in it cannot be read")
     (tmp_path / "net.py").write_text(f"ARCHITECTURE = '''{' ' * 2_000_000}'''")
@@ -281,14 +283,14 @@ def test_a_later_version_may_say_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["detection,num_classes=3", "segmentation,output_stride=8,rate=12"]
 )
-def test_the_task_of_a_network_is_found_in_every_form(
+def test_the_task_of_a_network_is_found_in_every_format(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = task_from_text(text)
     found = ExportModel(
         "net", NETWORK, build_model(NETWORK, task=task, device="meta"), 3, "", "", task
     )
-    monkeypatch.setitem(globals(), "STAMP", metadata(found))
+    monkeypatch.setitem(globals(), "METADATA", metadata(found))
     files = written(tmp_path)
     files["python"].write_text(f"{python_constants(found)}\nraise SystemExit\n")
     for name, path in files.items():
@@ -298,7 +300,7 @@ def test_the_task_of_a_network_is_found_in_every_form(
 
 
 def test_a_task_that_is_damaged_is_named(tmp_path: Path) -> None:
-    entries = json.loads(STAMP)
+    entries = json.loads(METADATA)
     for task, message in (
         (
             {"task": "detection", "num_classes": -1},
@@ -326,8 +328,8 @@ def test_a_task_that_is_damaged_is_named(tmp_path: Path) -> None:
         refused(tmp_path / "net.py", r"net\.py: TASK: a mapping with the key task is expected")
 
 
-def test_a_stamp_without_a_task_is_one_of_a_classifier(tmp_path: Path) -> None:
-    entries = json.loads(STAMP)
+def test_metadata_without_a_task_is_that_of_a_classifier(tmp_path: Path) -> None:
+    entries = json.loads(METADATA)
     assert "task" not in entries
     for more in ({}, {"task": None}, {"task": {"task": "classification"}}):
         (tmp_path / "net.onnx").write_bytes(onnx_model({KEY: json.dumps(entries | more)}))

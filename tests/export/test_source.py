@@ -1,4 +1,4 @@
-"""Networks as Python files: they need torch alone, compute the same, hold nothing superfluous, and say what they cannot express."""
+"""Networks as Python files: they need only torch, compute the same, and hold nothing unused."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ from mvt_nas._fields import integer, specs
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.checkpoints.load import load_checkpoint
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import ExportModel
+from mvt_nas.export.base import ExportModel, read_architecture
 from mvt_nas.export.model import identifier
 from mvt_nas.export.python_source.file import source
 from mvt_nas.export.python_source.templates import TEMPLATES
-from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture, Block, Stage
 from mvt_nas.space.published import published_names, zoo
 from tests.support.architectures import random_architecture
-from tests.support.export_networks import ALONE, BLOCKS, architecture_with, architectures
-from tests.support.synthetic_table import subject_like, trained_like
+from tests.support.export_networks import (
+    ALONE,
+    BLOCKS,
+    architecture_with,
+    architectures,
+    realistic_export_model,
+    realistic_network,
+)
 
 NETWORKS = architectures()
 RANDOM = {
@@ -38,12 +43,12 @@ RANDOM = {
 }
 
 
-def made(subject: ExportModel) -> torch.nn.Module:
-    """Return the network of a source, with the subject's weights."""
+def made(original: ExportModel) -> torch.nn.Module:
+    """Return the network of a source, with the original's weights."""
     space: dict[str, Any] = {}
-    exec(compile(source(subject), "source", "exec"), space)
-    model: torch.nn.Module = space[subject.name](pretrained=False)
-    model.load_state_dict(subject.module.state_dict())
+    exec(compile(source(original), "source", "exec"), space)
+    model: torch.nn.Module = space[original.name](pretrained=False)
+    model.load_state_dict(original.module.state_dict())
     return model.eval()
 
 
@@ -51,13 +56,13 @@ def made(subject: ExportModel) -> torch.nn.Module:
 @pytest.mark.parametrize("name", [*NETWORKS, *RANDOM])
 def test_a_source_is_the_same_network(name: str) -> None:
     architecture = (NETWORKS | RANDOM)[name]
-    subject = subject_like("net", architecture, num_classes=5)
-    model = made(subject)
+    original = realistic_export_model("net", architecture, num_classes=5)
+    model = made(original)
     side = architecture.resolution_px
     for size in (side, side + 8):  # another one, which other patches do not divide
         images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
-            expected, found = subject.module(images), model(images)
+            expected, found = original.module(images), model(images)
         assert expected.std() > 0.05
         torch.testing.assert_close(
             found, expected, rtol=0, atol=2e-5 * max(1.0, float(expected.abs().max()))
@@ -68,28 +73,28 @@ def test_a_source_is_the_same_network(name: str) -> None:
 def test_published_sources_have_the_published_parameters() -> None:
     for name in published_names():
         with torch.device("meta"):
-            subject = ExportModel(
+            original = ExportModel(
                 name, zoo(name), build_model(zoo(name), device="meta"), 1000, "", name
             )
             space: dict[str, Any] = {}
-            exec(compile(source(subject), name, "exec"), space)
+            exec(compile(source(original), name, "exec"), space)
             state = space["Network"]().state_dict()
         assert {key: value.shape for key, value in state.items()} == {
-            k: v.shape for k, v in subject.module.state_dict().items()
+            k: v.shape for k, v in original.module.state_dict().items()
         }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["seven stages", "mixed norms", "all convolutions"])
 def test_a_source_needs_torch_alone(name: str, tmp_path: Path) -> None:
-    subject = subject_like("alone", NETWORKS[name], num_classes=5)
-    exported = export(subject, "python", tmp_path / "there")
+    original = realistic_export_model("alone", NETWORKS[name], num_classes=5)
+    exported = export(original, "python", tmp_path / "there")
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["alone.pt", "alone.py"]
     here = tmp_path / "here"
     here.mkdir()
     for path in exported.files:
         shutil.copy(path, here)
-    images = torch.randn(2, *subject.input_shape[1:], generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, *original.input_shape[1:], generator=torch.Generator().manual_seed(0))
     torch.save(images, here / "images.pt")
     command = [sys.executable, "-c", ALONE.replace("NAME", "alone")]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
@@ -97,7 +102,7 @@ def test_a_source_needs_torch_alone(name: str, tmp_path: Path) -> None:
     assert int(done.stdout) == exported.params
     with torch.no_grad():
         torch.testing.assert_close(
-            torch.load(here / "outputs.pt"), subject.module(images), rtol=0, atol=2e-5
+            torch.load(here / "outputs.pt"), original.module(images), rtol=0, atol=2e-5
         )
 
 
@@ -169,12 +174,12 @@ def test_a_source_is_formatted_and_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_its_weights_are_a_checkpoint_here_too(tmp_path: Path) -> None:
-    subject = subject_like("net", NETWORKS["v2"], num_classes=5)
-    export(subject, "python", tmp_path)
-    model = build_model(subject.architecture, num_classes=5, seed=3)
+    original = realistic_export_model("net", NETWORKS["v2"], num_classes=5)
+    export(original, "python", tmp_path)
+    model = build_model(original.architecture, num_classes=5, seed=3)
     assert load_checkpoint(model, tmp_path / "net.pt") == "mvt-nas"
     assert all(
-        torch.equal(value, subject.module.state_dict()[name])
+        torch.equal(value, original.module.state_dict()[name])
         for name, value in model.state_dict().items()
     )
 
@@ -257,7 +262,7 @@ def test_titles_become_identifiers(title: str, name: str) -> None:
 
 
 def test_statistics_of_the_networks_in_these_tests_are_those_of_their_activations() -> None:
-    model = trained_like(NETWORKS["seven stages"], num_classes=5)
+    model = realistic_network(NETWORKS["seven stages"], num_classes=5)
     fresh = build_model(NETWORKS["seven stages"], num_classes=5, seed=0).state_dict()
     for name, value in model.state_dict().items():
         assert name.endswith("num_batches_tracked") or not torch.equal(value, fresh[name]), name

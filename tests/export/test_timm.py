@@ -1,4 +1,4 @@
-"""Exports for timm, on a stand-in of its interfaces: the model is the same network and keeps timm's conventions."""
+"""Exports for timm, on a stand-in of its interfaces: the same network, with its conventions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from mvt_nas.checkpoints import load_checkpoint
-from mvt_nas.export.base import TARGETS
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import TARGETS, read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
@@ -27,7 +26,7 @@ from tests.support.export_networks import (
     architectures,
     difference,
     images,
-    subject,
+    random_export_model,
 )
 
 pytestmark = pytest.mark.slow
@@ -36,8 +35,11 @@ STANDIN = Path(__file__).parents[1] / "support" / "timm_standin"
 ARCHITECTURES = architectures()
 NAME = "mvt_found_7"
 # Options of timm's train.py, of those that the command gives.
-_NAMES = """model data-dir num-classes input-size epochs batch-size opt opt-betas weight-decay sched lr min-lr warmup-lr warmup-epochs
-smoothing model-ema model-ema-decay amp train-interpolation aa reprob mixup cutmix clip-grad drop"""
+_NAMES = """
+model data-dir num-classes input-size epochs batch-size opt opt-betas weight-decay sched lr min-lr
+warmup-lr warmup-epochs smoothing model-ema model-ema-decay amp train-interpolation aa reprob
+mixup cutmix clip-grad drop
+"""
 OPTIONS = set(_NAMES.split())
 
 
@@ -51,14 +53,14 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def exported(architecture: Architecture, folder: Path, nearest: str = "mobilevit_xxs") -> Any:
-    """Return our network, after an export that timm's stand-in has checked."""
-    found = subject(architecture, nearest=nearest)
-    done = export(found, "timm", folder)
+    """Return our network, after an export that the stand-in for timm has checked."""
+    model = random_export_model(architecture, nearest=nearest)
+    done = export(model, "timm", folder)
     assert [file.name for file in done.files] == [f"{NAME}.py", f"{NAME}.pth", "README.md"]
     assert done.params_equal
     assert done.max_abs_diff is not None
     assert done.max_abs_diff <= 1e-5 * done.largest
-    return found.module
+    return model.module
 
 
 def created(*args: Any, **kwargs: Any) -> Any:
@@ -152,7 +154,7 @@ def test_layers_are_grouped_by_depth(tmp_path: Path) -> None:
             )  # timm makes numbers of them
 
 
-def test_the_configuration_tells_how_pictures_are_prepared(tmp_path: Path) -> None:
+def test_the_configuration_has_the_image_transform(tmp_path: Path) -> None:
     exported(architecture_with(BLOCKS["v2"], resolution_px=96), tmp_path, nearest="mobilevitv2_100")
     cfg = created().default_cfg
     assert (cfg["input_size"], cfg["pool_size"], cfg["num_classes"]) == (
@@ -246,7 +248,7 @@ def test_without_timm_the_model_is_not_built(
 ) -> None:
     monkeypatch.setattr("mvt_nas.export.targets.timm.installed", lambda name: False)
     written = TARGETS.get("timm").write(
-        replace(subject(architecture_with(None)), name="mvt_own"), tmp_path
+        replace(random_export_model(architecture_with(None)), name="mvt_own"), tmp_path
     )
     assert (written.params, written.run) == (None, None)
     assert written.files[0].name == "mvt_own.py"

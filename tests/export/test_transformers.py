@@ -1,4 +1,4 @@
-"""Folders for transformers: loaded by transformers itself, they are the same network; and its configurations are read."""
+"""Folders for transformers: the same network in its classes, and its configurations read."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from transformers import (
 from mvt_nas._optional import silence_output
 from mvt_nas.checkpoints import load_checkpoint
 from mvt_nas.errors import ExportError
+from mvt_nas.export.base import read_architecture
 from mvt_nas.export.huggingface.architecture_to_config import configuration_for
 from mvt_nas.export.huggingface.config_to_architecture import DEFAULTS
-from mvt_nas.export.reading import read_architecture
 from mvt_nas.export.verification import ExportResult, export
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
@@ -38,8 +38,8 @@ from tests.support.export_networks import (
     architectures,
     difference,
     images,
+    random_export_model,
     shuffle,
-    subject,
 )
 
 pytestmark = pytest.mark.slow
@@ -118,12 +118,12 @@ def loaded(folder: Path) -> Any:
 
 def exported(architecture: Architecture, folder: Path) -> tuple[ExportResult, Any]:
     """Return what the export says, and our network with the weights that it wrote."""
-    found = subject(architecture)
-    done = export(found, "transformers", folder)
+    model = random_export_model(architecture)
+    done = export(model, "transformers", folder)
     assert done.params_equal
     assert done.max_abs_diff is not None
     assert done.max_abs_diff <= 1e-5 * done.largest
-    return done, found.module
+    return done, model.module
 
 
 def compare(folder: Path, ours: Any, architecture: Architecture) -> Any:
@@ -204,7 +204,7 @@ def test_a_new_model_of_a_package_begins_with_the_papers_weights(tmp_path: Path)
     assert torch.equal(tuned.head_conv[1].weight, ours.head_conv[1].weight)
 
 
-def test_pictures_are_prepared_as_the_authors_do(tmp_path: Path) -> None:
+def test_images_are_preprocessed_as_by_the_authors(tmp_path: Path) -> None:
     architecture = architecture_with(BLOCKS["v1"], resolution_px=64)
     exported(architecture, tmp_path)
     with silence_output():
@@ -338,7 +338,7 @@ def test_defaults_are_those_of_the_library() -> None:
             {"model_type": "mvt_nas"},
             "config.json: architecture: a mapping of names to values is expected, not NoneType",
         ),
-        ({"model_type": "vit"}, "of no known form"),
+        ({"model_type": "vit"}, "of no known format"),
     ],
 )
 def test_configurations_that_cannot_be_read_are_told_of(

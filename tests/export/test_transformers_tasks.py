@@ -1,4 +1,4 @@
-"""Segmenters for transformers: its own classes give the same logits, and what they cannot express is refused."""
+"""Segmenters for transformers: the same logits in its classes, and refusals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from torch.nn import functional
 from transformers import AutoModelForSemanticSegmentation, MobileViTConfig, MobileViTV2Config
 
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import ExportModel
-from mvt_nas.export.reading import read_architecture
+from mvt_nas.export.base import ExportModel, read_architecture
 from mvt_nas.export.verification import export
 from mvt_nas.models.lowering import fitted
 from mvt_nas.space.published import zoo
 from mvt_nas.tasks.base import task_from_text
-from tests.support.export_networks import BLOCKS, architecture_with
-from tests.support.synthetic_table import subject_like
+from tests.support.export_networks import BLOCKS, architecture_with, realistic_export_model
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +24,7 @@ TEXT = "segmentation,num_classes=4,resolution_px=128"
 
 
 def like(name: str, text: str) -> ExportModel:
-    return subject_like("net", zoo(name), task=text)
+    return realistic_export_model("net", zoo(name), task=text)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +74,7 @@ def test_what_transformers_cannot_express_is_refused(tmp_path: Path) -> None:
         match=r"^target transformers cannot express the network: 3 stages with 1 blocks, where",
     ):
         export(
-            subject_like("net", architecture_with(BLOCKS["v1"]), task=TEXT),
+            realistic_export_model("net", architecture_with(BLOCKS["v1"]), task=TEXT),
             "transformers",
             tmp_path,
         )

@@ -36,6 +36,8 @@ from mvt_nas.space.search_space import load_space
 from tests.support.device_profiles import install, profile
 from tests.support.latency_devices import Machine, other_device, registered, without_weights
 
+pytestmark = pytest.mark.slow
+
 TINY = load_space("tiny")
 DEVICE = other_device()
 SPEEDS = (1.0, 1.4, 1.0, 1.2, 1.0, 1.0, 1.3)

@@ -12,7 +12,7 @@ import pytest
 from mvt_nas.errors import LatencyError, PluginError
 from mvt_nas.latency.calibration.evaluate import (
     HOLDS_MAPE,
-    Evaluation,
+    ProfileEvaluation,
     compare,
     evaluate_profile,
     fresh_networks,
@@ -62,7 +62,7 @@ def profile_of(model: Predictor, **changes: object) -> DeviceProfile:
     return replace(one, **changes)  # type: ignore[arg-type]  # names of fields
 
 
-def evaluated(profile: DeviceProfile, machine: Machine) -> Evaluation:
+def evaluated(profile: DeviceProfile, machine: Machine) -> ProfileEvaluation:
     return evaluate_profile(profile, TINY, n=N, minutes=0.001, clock=machine.clock)
 
 

@@ -29,6 +29,8 @@ from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.models.synthetic import random_images, realistic_network
 from mvt_nas.space.architecture import Architecture, Stage
 
+pytestmark = pytest.mark.slow
+
 V1 = MobileViT(attention="multi_head", dim=16, ffn_dim=32, transformer_depth=1)
 V2 = MobileViT(attention="separable", dim=16, ffn_dim=32, transformer_depth=1)
 SMALL = Architecture(

@@ -1,4 +1,4 @@
-"""Predicted accuracy in searches: known before anything is evaluated, from a table that the run keeps, never without its error."""
+"""Predicted accuracy in searches: known in advance, from the run's copy of a table, with error."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvt_nas.accuracy import evaluation as judging
 from mvt_nas.accuracy import quality as qualities
-from mvt_nas.accuracy import surrogate
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import quality_file
-from mvt_nas.accuracy.rank_correlation import paired_bootstrap
-from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.render import format_accuracy_model
 from mvt_nas.errors import AccuracyError, MetricError, RunError, SpaceError
 from mvt_nas.metrics.names import PREDICTED
-from mvt_nas.nas.api import DEFAULT_OBJECTIVES, SearchResult, search
+from mvt_nas.nas.api import SearchResult, search
+from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.plots import front_plot
 from mvt_nas.report.tables import candidates_frame
-from tests.support.searches import facts
-from tests.support.trained_networks import write_table
+from tests.support.searches import facts, search_less
+from tests.support.trained_networks import evaluate_less, write_table
+
+pytestmark = pytest.mark.slow
 
 OBJECTIVES = ("accuracy:max", "macs:min")
 
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the table of twelve networks that ships, as far as these tests know; two regressions and few resamples are quick."""
-    original = paired_bootstrap
-    monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
-    monkeypatch.setattr(
-        judging, "paired_bootstrap", lambda figure, n, rng: original(figure, n, rng, resamples=50)
-    )
+    """Return a table of twelve networks in place of the shipped one, with a quick surrogate."""
+    search_less(monkeypatch)
+    evaluate_less(monkeypatch)
     path = write_table(tmp_path / "twelve.csv")
     monkeypatch.setattr("mvt_nas.nas.problem.accuracy_model.default_table", lambda: path)
     return path
@@ -220,7 +216,9 @@ def test_damaged_figures_are_found_out_again(
 def test_pictures_are_of_no_use_to_a_prediction(table: Path, tmp_path: Path) -> None:
     from mvt_nas.nas.request import TrainingImages
 
-    with pytest.raises(MetricError, match="of use to --objective trained_accuracy only"):
+    with pytest.raises(
+        MetricError, match=r"pictures\.data: of use with the objective trained_accuracy only"
+    ):
         run_search(tmp_path / "a", pictures=TrainingImages(data="digits"))
 
 
@@ -229,7 +227,7 @@ def test_what_is_known_of_a_row_does_not_depend_on_the_others(tmp_path: Path) ->
     from mvt_nas.nas.problem.inputs import SearchInputs
 
     space = run_space()
-    known = SearchInputs(accuracy=load_accuracy_model()).known(space, 10)
+    known = SearchInputs(accuracy=load_accuracy_model()).predictors(space, 10)
     rows = space.sample(300, 5)
     together = known.of(rows)
     for start, end in ((0, 1), (1, 5), (5, 68), (68, 300)):

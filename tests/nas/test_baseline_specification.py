@@ -73,11 +73,11 @@ def test_what_is_told_is_read(text: str, expected: BaselineSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"^--baseline '': no network is named; write for example today\.onnx,"),
+        ("", r"^baseline: '': no network is named; write for example today\.onnx,"),
         (
             "x.onnx,resolution_px=0",
             (
-                r"^--baseline x\.onnx,resolution_px=0: resolution_px=0 is not allowed; an integer"
+                r"^baseline: x\.onnx,resolution_px=0: resolution_px=0 is not allowed; an integer"
                 r" from 1 to 4096$"
             ),
         ),
@@ -86,7 +86,7 @@ def test_what_is_told_is_read(text: str, expected: BaselineSpec) -> None:
         (
             "x.onnx,accurac=61",
             (
-                r"unknown metric 'accurac'; did you mean 'accuracy'\? .*; metrics,"
+                r"unknown metric 'accurac'; did you mean 'accuracy'\? .*; apart from metrics,"
                 r" resolution_px=, task= and name= are"
             ),
         ),
@@ -133,10 +133,10 @@ def test_what_is_told_is_counted_and_what_is_given_is_marked(
         ),
         (
             ["own.onnx,macs=5"],
-            r"^--baseline own\.onnx,macs=5: macs is not allowed here; it was counted \(221264\)$",
+            r"^baseline: own\.onnx,macs=5: macs is not allowed here; it was counted \(221264\)$",
         ),
-        (["gone.onnx"], r"^--baseline gone\.onnx: there is no such file$"),
-        (["own_module:gone"], r"^--baseline own_module:gone: own_module has no function 'gone'"),
+        (["gone.onnx"], r"^baseline: gone\.onnx: there is no such file$"),
+        (["own_module:gone"], r"^baseline: own_module:gone: own_module has no function 'gone'"),
     ],
 )
 def test_what_does_not_fit_is_refused(texts: list[str], message: str, own: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_damaged_file_is_refused_in_one_line(
     document = json.loads((tmp_path / NAME).read_text())
     change(document["baselines"][0])
     (tmp_path / NAME).write_text(json.dumps(document))
-    mend = r"remove the file \(baselines\.json\) and give --baseline again$"
+    mend = r"remove the file \(baselines\.json\) and add the baselines again$"
     with pytest.raises(RunError, match=rf"^.*baselines\.json: damaged \([^\n]*\); {mend}"):
         read_baselines(tmp_path)
     for text in ("", "[]", "{", '{"format": 1}', "\x00"):
@@ -224,7 +224,7 @@ def test_what_is_wrong_is_found_before_there_is_a_folder(
         code=2,
     )
     error = capsys.readouterr().err
-    assert error.startswith(f"mvt-nas: error: --baseline {text}: ")
+    assert error.startswith(f"mvt-nas: error: --baseline: {text}: ")
     assert error.count("\n") == 1
     assert not Path("r").exists()
 

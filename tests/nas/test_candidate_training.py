@@ -1,4 +1,7 @@
-"""Trainings inside a search: what each reaches is what the training alone gives, whatever interrupts it and however many work at it."""
+"""Trainings inside a search reach the accuracy of the training alone.
+
+Neither interruptions nor the number of workers matter.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,10 @@ from mvt_nas.nas.problem.short_training import FOLDER, CandidateTraining, train_
 from mvt_nas.nas.request import TrainingImages
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training.short import train as training_module
-from mvt_nas.training.short.protocol import ShortRecipe
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training import short_training as training_module
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.short_training import train_short
+from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import facts
 from tests.support.short_training_processes import QUICK
 
@@ -68,6 +72,7 @@ def test_the_protocol_is_in_the_configuration(tmp_path: Path) -> None:
     assert "256 pictures of 16 px from digits, 2 epochs" in sentence
 
 
+@pytest.mark.slow
 def test_workers_and_interruptions_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +147,7 @@ def test_a_run_goes_on_with_its_own_pictures_only(tmp_path: Path) -> None:
     )  # it knows the new place
     for file in (moved / "cat").iterdir():
         file.write_bytes((others / "cat" / file.name).read_bytes())
-    with pytest.raises(RunError, match="these are not the pictures that the run was started with"):
+    with pytest.raises(RunError, match="these are not the images that the run was started with"):
         run_search(tmp_path / "a", TrainingImages(), trials=9, resume=True)
 
 
@@ -156,12 +161,17 @@ def test_what_cannot_be_trained_is_refused_before_there_is_a_folder(tmp_path: Pa
         )
     with pytest.raises(TrainingError, match=r"missing\.yaml"):
         run_search(tmp_path / "a", TrainingImages(protocol=tmp_path / "missing.yaml"))
-    with pytest.raises(MetricError, match="of use to --objective trained_accuracy only"):
+    with pytest.raises(
+        MetricError, match=r"pictures\.protocol: of use with the objective trained_accuracy only"
+    ):
         run_search(tmp_path / "a", objectives=["macs"])
     assert not (tmp_path / "a").exists()
 
 
-def test_budgets_on_trained_accuracy_are_checked_after_the_training(tmp_path: Path) -> None:
+def test_budgets_on_trained_accuracy_are_checked_after_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_fake_trainer(monkeypatch)
     free = run_search(tmp_path / "free").run
     bound = float(np.median([c.scores["trained_accuracy"] for c in free.complete()]))
     run = run_search(

@@ -13,8 +13,8 @@ from mvt_nas.errors import LatencyError, MetricError, MvtNasError, RunError, Spa
 from mvt_nas.latency.profile_lookup import default_profile_name
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import SearchResult, resume_folder, search
-from mvt_nas.nas.problem.config import versions
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
+from mvt_nas.nas.problem.environment import versions
 from mvt_nas.nas.problem.objectives import Budget, Objective, parse_budgets, parse_objectives
 from mvt_nas.nas.runs.folder import CONFIG
 from mvt_nas.nas.runs.run import Run
@@ -94,7 +94,7 @@ def test_a_latency_that_cannot_be_is_refused(
 
 
 def test_one_device_under_two_names_is_one(devices: Path) -> None:
-    with pytest.raises(MetricError, match="--objective latency_ms@slow is given twice"):
+    with pytest.raises(MetricError, match="objectives: latency_ms@slow is given twice"):
         parse_objectives(
             ["latency_ms@slow", f"latency_ms@{devices / 'slow.json'}"], DeviceProfiles().resolve
         )
@@ -266,7 +266,7 @@ def test_a_configuration_that_names_no_device_of_its_own_is_damaged(tmp_path: Pa
         )
         with pytest.raises(
             RunError,
-            match=r"run\.yaml: damaged \(MetricError: latency_ms\S* is none of the devices",
+            match=r"run\.yaml: damaged \(unknown device in 'latency_ms\S*' \(known: \w+\)",
         ):
             Run.load(tmp_path)
 

@@ -76,6 +76,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_search_whatever_they_compute(
     throwaway: Path, tmp_path: Path
 ) -> None:
@@ -131,7 +132,7 @@ RUNNERS = ("local", "ray")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_a_killed_search_goes_on_where_it_was(
     seed: int, runner: str, throwaway: Path, tmp_path: Path
 ) -> None:
@@ -147,25 +148,16 @@ def test_a_killed_search_goes_on_where_it_was(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_a_search_goes_on_when_a_worker_is_killed(
     seed: int, runner: str, throwaway: Path, tmp_path: Path
 ) -> None:
     kill_worker(random.Random(seed), tmp_path / "run", throwaway, runner)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("throwaway")
-@pytest.mark.parametrize("seed", range(3))
-def test_a_search_goes_on_when_a_node_is_killed(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kill_node(random.Random(seed), tmp_path / "run", monkeypatch)
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("seed", range(3, 23))
+@pytest.mark.parametrize("seed", range(1, 23))
 def test_a_search_killed_at_many_moments_goes_on_where_it_was(
     seed: int, runner: str, throwaway: Path, tmp_path: Path
 ) -> None:
@@ -178,7 +170,7 @@ def test_a_search_killed_at_many_moments_goes_on_where_it_was(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("seed", range(3, 23))
+@pytest.mark.parametrize("seed", range(1, 23))
 def test_a_search_goes_on_when_workers_are_killed_at_many_moments(
     seed: int, runner: str, throwaway: Path, tmp_path: Path
 ) -> None:
@@ -187,7 +179,7 @@ def test_a_search_goes_on_when_workers_are_killed_at_many_moments(
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("throwaway")
-@pytest.mark.parametrize("seed", range(3, 23))
+@pytest.mark.parametrize("seed", range(23))
 def test_a_search_goes_on_when_nodes_are_killed_at_many_moments(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,9 +67,9 @@ def test_objectives_are_named_once_and_there_is_one() -> None:
         "macs:min",
         "params:min",
     ]
-    with pytest.raises(MetricError, match="--objective macs is given twice"):
+    with pytest.raises(MetricError, match="objectives: macs is given twice"):
         parse_objectives(["macs", "params", "macs:min"])
-    with pytest.raises(MetricError, match="at least one --objective is needed"):
+    with pytest.raises(MetricError, match="objectives: at least one is needed"):
         parse_objectives([])
 
 

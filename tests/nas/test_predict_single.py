@@ -27,7 +27,10 @@ def test_single_architectures_are_known_as_their_space_is() -> None:
         dict.fromkeys(map(Metric.parse, metrics), profile), load_accuracy_model(), tasks
     )
     rows = space.sample(12, 5)
-    expected, found = inputs.known(space, 10), predict_single(inputs, space.decode_many(rows), 10)
+    expected, found = (
+        inputs.predictors(space, 10),
+        predict_single(inputs, space.decode_many(rows), 10),
+    )
     assert list(found) == list(expected.names)
     values = expected.of(rows)
     for name in expected.names:

@@ -15,6 +15,9 @@ from mvt_nas.nas.runners import ray as ray_runner
 from mvt_nas.nas.runners.base import Resources
 from mvt_nas.nas.runners.evaluation import DIED_TWICE, EvaluationTask
 from mvt_nas.nas.runners.ray import RayRunner
+from mvt_nas.nas.runs.candidate import Candidate
+from mvt_nas.nas.runs.run import Run
+from tests.nas import test_rungs
 from tests.nas.test_candidate_training import run_search
 from tests.support.ray_nodes import cluster
 from tests.support.searches import SCORING, facts, install_throwaway_proxies, small_space
@@ -72,6 +75,42 @@ def test_trainings_get_their_pictures_from_the_driver(address: str, tmp_path: Pa
     assert len(whole.complete()) == 6
 
 
+@pytest.fixture(scope="module")
+def climbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The facts of a search with rungs in this process."""
+    return facts(test_rungs.run_search(tmp_path_factory.mktemp("climbed") / "run").run)
+
+
+def test_ray_tune_changes_nothing(climbed: dict[str, Any], address: str, tmp_path: Path) -> None:
+    found = test_rungs.run_search(tmp_path / "a", ray_address=address).run
+    assert facts(found) == climbed
+    assert not (tmp_path / "a" / "training").exists()
+
+
+def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
+    climbed: dict[str, Any], address: str, tmp_path: Path
+) -> None:
+    def interrupts(run: Run, _: Candidate) -> None:
+        if run.promotion_begun:
+            raise KeyboardInterrupt
+
+    settings: dict[str, Any] = {"ray_address": address, "listener": interrupts}
+    assert test_rungs.run_search(tmp_path / "a", **settings).interrupted
+    assert facts(test_rungs.run_search(tmp_path / "a", resume=True).run) == climbed
+
+
+@pytest.mark.soak
+def test_ray_tune_goes_on_when_a_node_is_killed(climbed: dict[str, Any], tmp_path: Path) -> None:
+    with cluster() as made:
+
+        def kills_a_node(run: Run, _: Candidate) -> None:
+            if run.promotion_begun and made.worker_nodes:
+                made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
+
+        settings: dict[str, Any] = {"ray_address": made.address, "listener": kills_a_node}
+        assert facts(test_rungs.run_search(tmp_path / "a", **settings).run) == climbed
+
+
 def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"trials": 8, "batch": 4, "scoring": SCORING, "sampler": "random"}
     run = search(
@@ -87,7 +126,7 @@ def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: P
 def test_a_node_with_other_software_is_refused(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_runner, "_software", lambda: {"torch": "0.1", "gone": "1"})
+    monkeypatch.setattr(ray_runner, "software_versions", lambda: {"torch": "0.1", "gone": "1"})
     with (
         contextlib.closing(RayRunner(Resources(address=address))) as made,
         pytest.raises(RunError, match=r"has torch .*, not 0\.1; gone missing, not 1: "),
@@ -100,15 +139,15 @@ def test_a_node_with_other_software_is_refused(
     [
         (
             Resources(address="auto:"),
-            r"--ray-address auto: cannot be read; auto, or HOST:PORT such as",
+            r"ray_address: auto: cannot be read; auto, or HOST:PORT such as",
         ),
         (
             Resources(address="127.0.0.1:1"),
-            r"--ray-address 127\.0\.0\.1:1: no cluster can be reached there \(.*refused",
+            r"ray_address: 127\.0\.0\.1:1: no cluster can be reached there \(.*refused",
         ),
         (
             Resources(address="127.0.0.1:99999"),
-            r"--ray-address 127\.0\.0\.1:99999: no cluster can be reached there",
+            r"ray_address: 127\.0\.0\.1:99999: no cluster can be reached there",
         ),
     ],
 )
@@ -119,7 +158,7 @@ def test_a_cluster_that_is_not_there_is_a_clear_error(resources: Resources, mess
 
 def test_an_evaluation_that_fits_no_node_is_refused_before_it_waits(address: str) -> None:
     message = (
-        r"--ray-address .*: no node has 3 CPUs and 0\.5 GPUs for an evaluation \(there are 1 and 0;"
+        r"Ray at .*: no node has 3 CPUs and 0\.5 GPUs for an evaluation \(there are 1 and 0;"
         r" 1 and 0\)"
     )
     with pytest.raises(RunError, match=message):
@@ -140,7 +179,7 @@ def test_resources_are_checked(values: dict[str, Any], message: str) -> None:
 
 
 def test_an_address_is_of_no_use_to_the_local_runner(tmp_path: Path) -> None:
-    with pytest.raises(MetricError, match="--ray-address auto is of no use to --runner local"):
+    with pytest.raises(MetricError, match="ray_address: auto is of no use with the runner 'local'"):
         search("tiny", objectives=["macs"], runner="local", ray_address="auto", out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
@@ -151,7 +190,7 @@ def test_without_ray_it_says_how_to_get_it_before_there_is_a_folder(
     monkeypatch.setattr("mvt_nas.nas.runners.ray_cluster.installed", lambda name: False)
     with pytest.raises(
         RunError,
-        match=r"--runner ray needs Ray, which is not installed: pip install 'mvt-nas\[ray\]'",
+        match=r"runner: Ray is not installed: pip install 'mvt-nas\[ray\]'",
     ):
         search(small_space(), objectives=["log_synflow"], runner="ray", out=tmp_path / "a")
     assert not (tmp_path / "a").exists()

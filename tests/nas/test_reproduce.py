@@ -154,7 +154,7 @@ def test_pictures_that_were_changed_are_named(tmp_path: Path) -> None:
     config["training"]["fingerprint"] = "0123"
     (tmp_path / "run" / "run.yaml").write_text(yaml.safe_dump(config))
     (difference,) = again(tmp_path / "run").differences
-    assert "these are not the pictures that the run was started with (hash " in difference
+    assert "these are not the images that the run was started with (hash " in difference
 
 
 def test_where_there_is_no_run_it_says_so(tmp_path: Path) -> None:

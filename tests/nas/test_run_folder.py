@@ -70,7 +70,7 @@ def test_a_folder_with_a_run_is_left_alone_unless_it_is_resumed(tmp_path: Path) 
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(
         RunError,
-        match="there is a run already; --resume goes on with it, another --out starts a new one",
+        match=r"out: .*: there is a run already; resume it, or choose another folder",
     ):
         run_small(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
@@ -95,7 +95,7 @@ def test_other_settings_are_named_when_a_run_is_resumed(tmp_path: Path) -> None:
         "budgets is macs<=1000000000 there, none here",
     ):
         assert text in str(refused.value)
-    with pytest.raises(RunError, match=r"\(seed is 0 there, 3 here\); leave them out to go on"):
+    with pytest.raises(RunError, match=r"\(seed is 0 there, 3 here\); leave them out to resume"):
         run_small(tmp_path, resume=True, seed=3, budgets=["macs<=1G"])
 
 
@@ -153,7 +153,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
         assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(
-            RunError, match="in use by another search; wait for it, or choose another --out"
+            RunError, match="in use by another search; wait for it, or choose another folder"
         ):
             run_small(tmp_path, resume=True, trials=20)
         holder.kill()
@@ -170,7 +170,7 @@ def test_a_run_that_appears_while_another_is_prepared_is_left_alone(
         run_small(folder, seed=1)
         make_folder(folder)
 
-    monkeypatch.setattr("mvt_nas.nas.api.make_folder", slow)
+    monkeypatch.setattr("mvt_nas.nas.execution.make_folder", slow)
     with pytest.raises(RunError, match="there is a run already"):
         run_small(out, seed=2)
     assert Run.load(out).config.seed == 1
@@ -196,12 +196,12 @@ def test_a_folder_that_cannot_be_made_or_written_is_a_run_error(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trials": 0}, "--trials 0 is not allowed; an integer from 1"),
-        ({"trials": 2.5}, "--trials 2.5 is not allowed"),
-        ({"batch": 0}, "--batch 0 is not allowed"),
-        ({"workers": 0}, "--workers 0 is not allowed"),
-        ({"seed": -1}, "--seed -1 is not allowed; an integer from 0"),
-        ({"num_classes": True}, "--num-classes True is not allowed"),
+        ({"trials": 0}, "trials: 0 is not allowed; an integer from 1"),
+        ({"trials": 2.5}, "trials: 2.5 is not allowed"),
+        ({"batch": 0}, "batch: 0 is not allowed"),
+        ({"workers": 0}, "workers: 0 is not allowed"),
+        ({"seed": -1}, "seed: -1 is not allowed; an integer from 0 to 4294967295"),
+        ({"num_classes": True}, "num_classes: True is not allowed"),
         (
             {"sampler": "nsga"},
             (
@@ -209,11 +209,11 @@ def test_a_folder_that_cannot_be_made_or_written_is_a_run_error(tmp_path: Path) 
                 " 'nsga2"
             ),
         ),
-        ({"objectives": []}, "at least one --objective"),
+        ({"objectives": []}, "objectives: at least one is needed"),
         ({"budgets": ["macs"]}, "cannot be read"),
         (
             {"sampler": "exhaustive", "space": "mobilevit"},
-            r"--sampler exhaustive: \d+ architectures are too many; at most 200000",
+            r"sampler: exhaustive: \d+ architectures are too many; at most 200000",
         ),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,10 +25,10 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.runs.rungs import Rung, RungResult, apply_rungs
 from mvt_nas.nas.runs.store import read
-from mvt_nas.training.short import train as training_module
-from mvt_nas.training.short.train import train_short
+from mvt_nas.training import short_training as training_module
+from mvt_nas.training.short_training import train_short
 from tests.nas.test_candidate_training import little_space
-from tests.support.ray_nodes import cluster
+from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import facts
 from tests.support.short_training_processes import QUICK, SMALL, digits
 
@@ -47,8 +48,37 @@ def run_search(out: Path, pictures: TrainingImages = PICTURES, **settings: Any) 
 
 
 @pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search whose candidates are trained."""
+    return run_search(tmp_path_factory.mktemp("trained") / "run").run
+
+
+@pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_search(tmp_path_factory.mktemp("whole") / "run").run
+    """The same search with the fake trainer."""
+    with pytest.MonkeyPatch.context() as patch:
+        install_fake_trainer(patch)
+        return run_search(tmp_path_factory.mktemp("whole") / "run").run
+
+
+@pytest.fixture
+def fake_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_fake_trainer(monkeypatch)
+
+
+def interrupt_epoch(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Let Ctrl-C end an epoch, counted over all trainings; return a list that grows by one each."""
+    epochs: list[int] = []
+    original = training_module.train_one_epoch
+
+    def stops(*arguments: Any) -> float:
+        epochs.append(1)
+        if len(epochs) == number:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(training_module, "train_one_epoch", stops)
+    return epochs
 
 
 def test_a_training_that_pauses_and_goes_on_is_the_training_without_a_pause(tmp_path: Path) -> None:
@@ -156,52 +186,41 @@ def test_candidates_count_by_the_highest_rung() -> None:
 
 
 @pytest.mark.slow
-def test_few_are_trained_to_the_end_and_as_they_would_be_alone(whole: Run) -> None:
-    epochs = Counter(c.scores["trained_epochs"] for c in whole.candidates.values())
+def test_few_are_trained_to_the_end_and_as_they_would_be_alone(trained: Run) -> None:
+    epochs = Counter(c.scores["trained_epochs"] for c in trained.candidates.values())
     assert epochs == {1.0: 6, 3.0: 3, 6.0: 3}
-    assert {c.status for c in whole.candidates.values() if c.scores["trained_epochs"] < 6} == {
+    assert {c.status for c in trained.candidates.values() if c.scores["trained_epochs"] < 6} == {
         "stopped"
     }
     images = digits()
-    for c in whole.candidates.values():
+    for c in trained.candidates.values():
         curve = train_short(
-            whole.architecture(c.number), images, PROTOCOL, seed=0, device="cpu"
+            trained.architecture(c.number), images, PROTOCOL, seed=0, device="cpu"
         ).curve
         assert (
             c.scores["trained_accuracy"]
             == 100 * curve[int(c.scores["trained_epochs"]) - 1].accuracy
         )
-    assert {c.number for c in whole.front()} <= {
-        c.number for c in whole.candidates.values() if c.scores["trained_epochs"] == 6
+    assert {c.number for c in trained.front()} <= {
+        c.number for c in trained.candidates.values() if c.scores["trained_epochs"] == 6
     }
-    assert not (whole.folder / "training").exists()
-    assert facts(Run.load(whole.folder)) == facts(whole)
+    assert not (trained.folder / "training").exists()
+    assert facts(Run.load(trained.folder)) == facts(trained)
 
 
 @pytest.mark.slow
-def test_workers_change_nothing(whole: Run, tmp_path: Path) -> None:
-    assert facts(run_search(tmp_path / "a", workers=2).run) == facts(whole)
+def test_workers_change_nothing(trained: Run, tmp_path: Path) -> None:
+    assert facts(run_search(tmp_path / "a", workers=2).run) == facts(trained)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 @pytest.mark.parametrize("after", [3, 14, 17, 26, 33])
 def test_an_interruption_changes_nothing_and_costs_an_epoch_at_most(
     after: int, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    epochs: list[int] = []
-    original = training_module.train_one_epoch
-
-    def stops(*arguments: Any) -> float:
-        epochs.append(1)
-        if len(epochs) == after:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    monkeypatch.setattr(training_module, "train_one_epoch", stops)
+    epochs = interrupt_epoch(monkeypatch, after)
     assert run_search(tmp_path / "a").interrupted
-    before = {
-        number: read(tmp_path / "a").results[number] for number in read(tmp_path / "a").results
-    }
+    before = read(tmp_path / "a").results
     again = run_search(tmp_path / "a", resume=True)
     assert again.reason == "trials"
     assert facts(again.run) == facts(whole)
@@ -212,19 +231,29 @@ def test_an_interruption_changes_nothing_and_costs_an_epoch_at_most(
 
 
 @pytest.mark.slow
+def test_an_interrupted_search_with_real_trainings_ends_the_same(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = interrupt_epoch(monkeypatch, 17)
+    assert run_search(tmp_path / "a").interrupted
+    assert facts(run_search(tmp_path / "a", resume=True).run) == facts(trained)
+    assert len(epochs) == 12 * 1 + 6 * 2 + 3 * 3 + 1
+
+
+@pytest.mark.usefixtures("fake_trainer")
 def test_more_trials_climb_anew_with_what_is_there(whole: Run, tmp_path: Path) -> None:
     run_search(tmp_path / "a", trials=8)
     assert facts(run_search(tmp_path / "a", trials=12, resume=True).run) == facts(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 def test_time_that_is_over_ends_a_climb_between_batches(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings = iter([0.0, math.inf])
     monkeypatch.setattr(climbing, "time", SimpleNamespace(monotonic=lambda: next(readings)))
     ended = run_search(tmp_path / "a", minutes=1e6)
-    monkeypatch.undo()
+    monkeypatch.setattr(climbing, "time", time)
     assert ended.reason == "minutes"
     assert Counter(c.scores["trained_epochs"] for c in ended.run.candidates.values()) == {
         1.0: 6,
@@ -233,14 +262,14 @@ def test_time_that_is_over_ends_a_climb_between_batches(
     assert facts(run_search(tmp_path / "a", resume=True).run) == facts(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = training_module.train_one_epoch
 
     def diverges(now: Any, *arguments: Any) -> float:
-        if len(now.curve) == 2 and sum(p.numel() for p in now.network.parameters()) % 3 == 0:
+        if len(now.history) == 2 and int(now.network.key, 16) % 3 == 0:
             raise training_module.DivergenceError("the loss is nan")
         return original(now, *arguments)
 
@@ -256,48 +285,16 @@ def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
     assert max(c.scores.get("trained_epochs", 0) for c in run.candidates.values()) == 6.0
 
 
-@pytest.mark.slow
-def test_ray_tune_changes_nothing(whole: Run, tmp_path: Path) -> None:
-    found = run_search(tmp_path / "a", runner="ray", workers=2).run
-    assert facts(found) == facts(whole)
-    assert not (tmp_path / "a" / "training").exists()
-
-
-@pytest.mark.slow
-def test_ray_tune_goes_on_when_a_node_is_killed(whole: Run, tmp_path: Path) -> None:
-    with cluster() as made:
-
-        def kills_a_node(run: Run, _: Candidate) -> None:
-            if run.promotion_begun and made.worker_nodes:
-                made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
-
-        assert facts(
-            run_search(tmp_path / "a", ray_address=made.address, listener=kills_a_node).run
-        ) == facts(whole)
-
-
-@pytest.mark.slow
-def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
-    whole: Run, tmp_path: Path
-) -> None:
-    def interrupts(run: Run, _: Candidate) -> None:
-        if run.promotion_begun:
-            raise KeyboardInterrupt
-
-    assert run_search(tmp_path / "a", runner="ray", workers=2, listener=interrupts).interrupted
-    assert facts(run_search(tmp_path / "a", resume=True).run) == facts(whole)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rungs": (3, 1)}, "--rung 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
+        ({"rungs": (3, 1)}, "rungs: 3, 1 is not allowed; rising numbers of epochs from 1 to 5"),
         (
             {"rungs": (1, 6)},
-            r"--rung 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
+            r"rungs: 1, 6 is not allowed; rising numbers of epochs from 1 to 5 \(6 is the last\)",
         ),
-        ({"rungs": (), "keep": 0.5}, "--keep 0.5 is of no use without --rung"),
-        ({"rungs": (2,), "keep": 1.0}, "--keep 1.0 is not allowed; a share above 0 and below 1"),
+        ({"rungs": (), "keep": 0.5}, "keep: 0.5 is of no use without rungs"),
+        ({"rungs": (2,), "keep": 1.0}, "keep: 1.0 is not allowed; a share above 0 and below 1"),
     ],
 )
 def test_rungs_are_checked_before_there_is_a_folder(
@@ -347,7 +344,7 @@ def test_the_command_says_how_far_each_candidate_came(
     assert "2 stopped" in said.out
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 def test_more_trials_after_a_climb_are_told_as_they_come(whole: Run, tmp_path: Path) -> None:
     run_search(tmp_path / "a", trials=8)
     heard: list[tuple[int, bool, bool]] = []
@@ -361,7 +358,7 @@ def test_more_trials_after_a_climb_are_told_as_they_come(whole: Run, tmp_path: P
     assert heard[4][2]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 def test_what_an_interruption_left_of_a_batch_does_not_climb(tmp_path: Path) -> None:
     expected = run_search(tmp_path / "whole", trials=4).run
     run_search(tmp_path / "a", trials=12)
@@ -397,7 +394,7 @@ def test_where_all_fail_on_a_rung_the_one_below_counts() -> None:
     assert found[2].seconds == 2.0
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 def test_budgets_on_accuracy_are_for_the_end_and_others_for_the_beginning(
     whole: Run, tmp_path: Path
 ) -> None:
@@ -413,7 +410,7 @@ def test_budgets_on_accuracy_are_for_the_end_and_others_for_the_beginning(
     }
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("fake_trainer")
 def test_trouble_with_checkpoints_fails_no_candidate(whole: Run, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "training").write_text("in the way")

@@ -30,6 +30,8 @@ from tests.support.searches import (
     small_space,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def run_tiny(out: Path, sampler: str, **changes: Any) -> SearchResult:
     settings: dict[str, Any] = {
@@ -211,7 +213,7 @@ def test_hypervolume_counts_from_the_tightest_budget_or_the_largest_cost(
     assert run.config.reference["macs"] == 8e6
     assert run.config.reference["log_synflow"] == PROXIES.get("log_synflow").worst
     assert np.quantile(allowed, 0.99) <= run.config.reference["params"] <= allowed.max()
-    monkeypatch.setattr("mvt_nas.nas.problem.reference_point._DRAWN", 1)
+    monkeypatch.setattr("mvt_nas.nas.problem.reference_point._SAMPLES", 1)
     published = search(
         "mobilevit_v2",
         objectives=COSTS,

@@ -145,6 +145,7 @@ def first_stalled(run: Run, within: int) -> int | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_search_ends_where_the_definition_says(tmp_path: Path) -> None:
     ends = set()
     for seed in range(3):
@@ -205,6 +206,7 @@ def test_a_stalled_search_stays_so_until_more_is_asked(tmp_path: Path) -> None:
     assert (tighter.reason, len(tighter.run.candidates)) == ("stalled", 200)
 
 
+@pytest.mark.slow
 def test_two_workers_stop_where_one_stops(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "objectives": ["log_synflow", "macs"],
@@ -221,15 +223,17 @@ def test_two_workers_stop_where_one_stops(tmp_path: Path) -> None:
 
 
 def stall_of(costs: list[float | None], within: int) -> list[int]:
-    """Return after which numbers of candidates a search for one cost has stalled; ``None`` is a candidate that failed."""
+    """Return the numbers of candidates after which a search for one cost has stalled.
+
+    ``None`` stands for a failed candidate.
+    """
     config = RunConfig(
-        {},
-        "",
-        (Objective.parse("macs:min"),),
-        (),
-        100,
-        "random",
-        0,
+        space={},
+        space_hash="",
+        objectives=(Objective.parse("macs:min"),),
+        budgets=(),
+        trials=100,
+        sampler="random",
         reference={"macs": 1e9},
         stop_when=StoppingRule(within),
     )
@@ -278,7 +282,7 @@ def test_rules_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(
         MetricError,
         match=(
-            r"--stop-when '.*' is not allowed; stalled:N with a number of candidates from 1, or"
+            r"stop_when: '.*' is not allowed; stalled:N with a number of candidates from 1, or"
             r" never"
         ),
     ):
@@ -288,7 +292,7 @@ def test_rules_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
     run_costs(tmp_path / "b", trials=8)
     data = yaml.safe_load((tmp_path / "b" / CONFIG).read_text())
     (tmp_path / "b" / CONFIG).write_text(yaml.safe_dump(data | {"stop_when": text}))
-    with pytest.raises(RunError, match=r"run\.yaml: damaged \(MetricError: --stop-when"):
+    with pytest.raises(RunError, match=r"run\.yaml: damaged \(stop_when: "):
         read_config(tmp_path / "b")
     del data["stop_when"]  # a run from before there were rules
     (tmp_path / "b" / CONFIG).write_text(yaml.safe_dump(data))
@@ -297,7 +301,7 @@ def test_rules_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf"), True, "3"])
 def test_minutes_that_cannot_be_are_refused(minutes: Any, tmp_path: Path) -> None:
-    with pytest.raises(MetricError, match=r"--minutes .* is not allowed; a number above 0"):
+    with pytest.raises(MetricError, match=r"minutes: .* is not allowed; a number above 0"):
         run_costs(tmp_path / "a", minutes=minutes)
     assert not (tmp_path / "a").exists()
 

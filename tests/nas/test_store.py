@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path) -> None:
                 RunError,
                 match=(
                     r"candidates.jsonl: cannot be written \(.+\); nothing finished is lost,"
-                    r" --resume continues"
+                    r" resume the run"
                 ),
             ):
                 store.add(candidate(3))

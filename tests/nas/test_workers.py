@@ -73,7 +73,13 @@ def _shared_pool(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_shared_pool")
-@pytest.mark.parametrize("sampler", SAMPLERS.names())
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        pytest.param(name, marks=() if name in ("mvt", "nsga2") else pytest.mark.soak)
+        for name in SAMPLERS.names()
+    ],
+)
 def test_two_workers_find_what_one_finds(
     sampler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,8 +161,8 @@ def test_processes_that_the_system_refuses_are_an_error(monkeypatch: pytest.Monk
     with pytest.raises(
         RunError,
         match=(
-            r"no worker process could be started \(Resource temporarily unavailable\); fewer"
-            r" --workers may do"
+            r"workers: no worker process could be started \(Resource temporarily unavailable\);"
+            r" try fewer"
         ),
     ):
         WorkerPool(2)
@@ -242,7 +248,14 @@ def test_ctrl_c_does_not_reach_workers_while_they_start(throwaway: Path, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("lines", "seconds"), [(0, 0.05), (9, 0.05), (0, 3600.0)])
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        pytest.param(0, 0.05, marks=pytest.mark.soak),
+        (9, 0.05),
+        (0, 3600.0),
+    ],
+)
 def test_ctrl_c_ends_a_search_with_workers_cleanly(
     lines: int, seconds: float, throwaway: Path, tmp_path: Path
 ) -> None:

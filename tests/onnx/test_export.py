@@ -73,7 +73,13 @@ def test_a_traced_graph_computes_the_same_logits(name: str, side: int, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name.startswith("mixed") else pytest.mark.soak)
+        for name in NETWORKS
+    ],
+)
 def test_an_exported_program_computes_the_same_logits(name: str, tmp_path: Path) -> None:
     assert_same_logits(name, 72, tmp_path / "network.onnx", dynamo=True)
 

@@ -1,4 +1,4 @@
-"""Scores that are read from activations, and whether all activations are seen."""
+"""Proxies of activations, and the detection of activations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mvt_nas.models.network import build_model
 from mvt_nas.proxies import Batch
 from mvt_nas.proxies.batches import digits_batch, noise_batch
 from mvt_nas.proxies.entropic import entropic, mean_entropy
-from mvt_nas.proxies.forward_pass import run_forward
 from mvt_nas.proxies.naswot import PatternAgreement, log_determinant, naswot
+from mvt_nas.proxies.passes import run_forward
 from mvt_nas.proxies.suite import score_one
-from mvt_nas.proxies.swap import different, pattern_keys, swap
+from mvt_nas.proxies.swap import pattern_keys, swap
 from mvt_nas.space.architecture import Architecture
 from tests.support.architectures import random_architecture
 from tests.support.external_networks import mobilevit, small_cnn, token_net
@@ -49,7 +49,7 @@ def test_naswot_counts_agreeing_units(activation: nn.Module) -> None:
     batch = labelled([[1.0, 2.0, -1.0, 3.0], [1.0, -2.0, -1.0, -3.0], [-1.0, 2.0, 1.0, 3.0]])
     # On and off: 1101, 1000, 0111. A zero is off.
     kernel = np.array([[4, 2, 2], [2, 4, 0], [2, 0, 4]])
-    assert naswot(passing(4, activation), batch) == pytest.approx(
+    assert naswot.score(passing(4, activation), batch) == pytest.approx(
         math.log(np.linalg.det(kernel)), rel=1e-12
     )
 
@@ -67,7 +67,7 @@ def test_naswot_of_a_whole_network() -> None:
     network(batch.images)
     bits = torch.cat(codes, dim=1).double()
     kernel = bits @ bits.T + (1 - bits) @ (1 - bits).T
-    assert naswot(small_cnn(), batch) == pytest.approx(
+    assert naswot.score(small_cnn(), batch) == pytest.approx(
         float(torch.linalg.slogdet(kernel).logabsdet), rel=1e-9
     )
 
@@ -112,23 +112,23 @@ def test_patterns_are_told_apart(images: int) -> None:
     values[-1, 2000:] = -values[-1, :1000]
     values[:-1, 2000:] = values[:-1, :1000]
     expected = len(np.unique((values > 0).numpy(), axis=1).T)
-    assert len(different(pattern_keys(values))) == expected
+    assert len(torch.unique(pattern_keys(values))) == expected
     assert expected == (2 if images == 1 else 32 if images == 5 else expected)
 
 
 def test_swap_counts_patterns_over_all_layers() -> None:
     batch = labelled([[1.0, 1.0, -1.0, 2.0], [1.0, -1.0, 1.0, -2.0]])
-    assert swap(passing(4, nn.SiLU()), batch) == 3.0
+    assert swap.score(passing(4, nn.SiLU()), batch) == 3.0
     twice = nn.Sequential(passing(4, nn.SiLU()), nn.SiLU())
     # The second sees the same signs.
-    assert swap(twice, batch) == 3.0
+    assert swap.score(twice, batch) == 3.0
 
 
 def test_swap_does_not_saturate_within_a_layer_at_32_images() -> None:
     network = build_model(zoo("mobilevitv2_050"), num_classes=10, seed=0)
     units = activation_units(replace(zoo("mobilevitv2_050"), resolution_px=64))
     assert units < 2**32 // 1000
-    assert 0.5 * units < swap(network, digits_batch(32, 64, seed=0)) < units
+    assert 0.5 * units < swap.score(network, digits_batch(32, 64, seed=0)) < units
 
 
 # ---- entropic score
@@ -147,7 +147,7 @@ def test_entropies_of_responses() -> None:
 
 def test_entropic_score_adds_activations() -> None:
     batch = labelled([[1.0, 2.0], [1.0, 0.0], [1.0, 0.0]])
-    assert entropic(nn.Sequential(passing(2, nn.ReLU()), nn.ReLU()), batch) == pytest.approx(
+    assert entropic.score(nn.Sequential(passing(2, nn.ReLU()), nn.ReLU()), batch) == pytest.approx(
         2 * math.log(3) / 2, rel=1e-6
     )
 
@@ -185,7 +185,7 @@ def check_units(architecture: Architecture) -> None:
     assert seen.units == activation_units(architecture)
 
 
-def test_activations_of_strangers_are_seen() -> None:
+def test_activations_of_external_networks_are_seen() -> None:
     modules = sum("SiLU" in type(module).__name__ for module in mobilevit().modules())
     for network, activations in ((small_cnn(), 2), (token_net(), 2), (mobilevit(), modules)):
         batch = digits_batch(4, 32, seed=0)

@@ -1,4 +1,4 @@
-"""Scores that are read from gradients, against closed forms: GradNorm, ZiCo, the Jacobian covariance, trainability."""
+"""GradNorm, ZiCo, the Jacobian covariance and trainability, against closed forms."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_grad_norm_of_softmax_regression() -> None:
     network, layer = regression()
     batch = noise_batch(7, 2, seed=3, classes=5)
     expected = np.linalg.norm(regression_gradient(layer, batch, slice(0, 7)))
-    assert grad_norm(network, batch) == pytest.approx(expected, rel=1e-5)
+    assert grad_norm.score(network, batch) == pytest.approx(expected, rel=1e-5)
 
 
 def test_grad_norm_adds_lengths_and_not_squares() -> None:
@@ -62,7 +62,7 @@ def test_grad_norm_adds_lengths_and_not_squares() -> None:
         if parameter.ndim > 1 and parameter.grad is not None
     ]
     assert len(gradients) == 10
-    assert grad_norm(token_net(), batch) == pytest.approx(
+    assert grad_norm.score(token_net(), batch) == pytest.approx(
         sum(float(gradient.norm()) for gradient in gradients), rel=1e-5
     )
 
@@ -76,10 +76,10 @@ def test_zico_of_softmax_regression() -> None:
     first, second = (regression_gradient(layer, batch, rows) for rows in (slice(0, 4), slice(4, 9)))
     halves = np.stack([first, second])
     expected = math.log((np.abs(halves).mean(axis=0) / halves.std(axis=0)).sum())
-    assert zico(network, batch) == pytest.approx(expected, rel=1e-4)
-    assert zico(network.double(), Batch(batch.images.double(), batch.labels)) == pytest.approx(
-        expected, rel=1e-9
-    )
+    assert zico.score(network, batch) == pytest.approx(expected, rel=1e-4)
+    assert zico.score(
+        network.double(), Batch(batch.images.double(), batch.labels)
+    ) == pytest.approx(expected, rel=1e-9)
 
 
 def test_zico_gives_each_half_its_own_statistics() -> None:
@@ -102,7 +102,7 @@ def test_zico_gives_each_half_its_own_statistics() -> None:
     for layer in zip(*gradients, strict=True):
         halves = np.stack(layer)
         expected += math.log((np.abs(halves).mean(axis=0) / halves.std(axis=0)).sum())
-    assert zico(small_cnn(), batch) == pytest.approx(expected, rel=1e-3)
+    assert zico.score(small_cnn(), batch) == pytest.approx(expected, rel=1e-3)
 
 
 def test_equal_gradients_add_nothing_to_zico() -> None:
@@ -128,7 +128,9 @@ def test_equal_gradients_add_nothing_to_zico() -> None:
 
 def test_jacob_cov_of_a_linear_network() -> None:
     # All images have the same gradient: the correlation is all ones, with eigenvalues B and 0.
-    value = jacob_cov(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), noise_batch(6, 2, seed=0))
+    value = jacob_cov.score(
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), noise_batch(6, 2, seed=0)
+    )
     k = 1e-5
     expected = -(math.log(6 + k) + 1 / (6 + k) + 5 * (math.log(k) + 1 / k)) / 6
     assert value == pytest.approx(expected, rel=1e-4)
@@ -146,9 +148,9 @@ def test_jacob_cov_of_one_hidden_layer() -> None:
     jacobians = (active * last.weight.detach().double().numpy().sum(axis=0)) @ weights
     shifted = np.linalg.eigvalsh(np.corrcoef(jacobians)) + 1e-5
     expected = -float((np.log(shifted) + 1 / shifted).mean())
-    assert jacob_cov(nn.Sequential(nn.Flatten(), first, nn.ReLU(), last), batch) == pytest.approx(
-        expected, rel=1e-5
-    )
+    assert jacob_cov.score(
+        nn.Sequential(nn.Flatten(), first, nn.ReLU(), last), batch
+    ) == pytest.approx(expected, rel=1e-5)
 
 
 def test_images_do_not_depend_on_each_other_through_batch_norm() -> None:
@@ -193,7 +195,7 @@ def scaling(factor: float) -> nn.Conv2d:
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
 def test_trainability_of_blocks_that_scale(factor: float) -> None:
-    value = trainability(Blocks(scaling(factor), scaling(1.0)), noise_batch(16, 32, seed=0))
+    value = trainability.score(Blocks(scaling(factor), scaling(1.0)), noise_batch(16, 32, seed=0))
     assert value == pytest.approx((2.0 - factor - 1.0 / factor) / 2, abs=0.02)
 
 
@@ -264,9 +266,9 @@ def test_trainability_is_the_same_where_features_are_overwritten() -> None:
             return features.mean(dim=(2, 3))
 
     batch = noise_batch(16, 16, seed=0)
-    expected = trainability(Blocks(scaling(2.0)), batch)
-    assert trainability(Blocks(InPlace()), batch) == pytest.approx(expected, rel=1e-5)
-    assert trainability(After(scaling(2.0)), batch) == expected
+    expected = trainability.score(Blocks(scaling(2.0)), batch)
+    assert trainability.score(Blocks(InPlace()), batch) == pytest.approx(expected, rel=1e-5)
+    assert trainability.score(After(scaling(2.0)), batch) == expected
 
 
 def test_trainability_tells_of_blocks_that_it_could_not_measure() -> None:

@@ -1,4 +1,4 @@
-"""DSS and the Zen-score, and the roles that they are about: attention matrices and convolutional parts."""
+"""DSS and the Zen-score, with attention matrices and convolutional parts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_published_models_have_four_matrices_per_transformer_layer(name: str, la
     )
 
 
-def test_matrices_of_strangers() -> None:
+def test_matrices_of_external_networks() -> None:
     assert matrices(nn.MultiheadAttention(4, 2)) == [
         ("in_proj_weight", 0, 4),
         ("in_proj_weight", 4, 8),
@@ -167,7 +167,7 @@ def test_dss_of_both_attentions_is_that_of_a_network_rebuilt_in_float64(name: st
                 )
         else:
             saliency += float(np.abs(weight * gradient).sum())
-    assert dss(network, noise_batch(2, 64, seed=0)) == pytest.approx(
+    assert dss.score(network, noise_batch(2, 64, seed=0)) == pytest.approx(
         math.log1p(diversity) + math.log1p(saliency), rel=1e-7
     )
 
@@ -176,7 +176,7 @@ def test_dss_without_attention_is_the_saliency() -> None:
     layer = nn.Linear(2, 2, bias=False)
     layer.weight = nn.Parameter(torch.tensor([[1.0, -2.0], [0.5, 0.0]]))
     network = nn.Sequential(nn.Flatten(), layer)
-    assert dss(network, noise_batch(1, 1, seed=0, in_channels=2)) == pytest.approx(
+    assert dss.score(network, noise_batch(1, 1, seed=0, in_channels=2)) == pytest.approx(
         math.log1p(3.5), rel=1e-12
     )
 
@@ -211,7 +211,7 @@ def test_attention_is_no_convolutional_part() -> None:
     assert convolutional_parts(attention) == []
     plain = nn.Sequential(convolution)
     assert convolutional_parts(nn.Sequential(nn.Sequential(attention), plain)) == [plain]
-    # What lies beside an attention belongs to a transformer layer.
+    # The siblings of an attention belong to a transformer layer.
     assert convolutional_parts(nn.Sequential(convolution, attention)) == []
 
 
@@ -234,7 +234,7 @@ def test_parts_of_our_networks() -> None:
     assert parts == expected
 
 
-def test_parts_of_strangers() -> None:
+def test_parts_of_external_networks() -> None:
     network = small_cnn()
     assert convolutional_parts(network) == [network[0], network[3]]
     trunk = network[:4]
@@ -270,7 +270,7 @@ class Classifier(nn.Module):
 
 
 def test_zen_of_a_chain_is_the_published_score() -> None:
-    """As published: log of the mean change of the features by the change of the images, plus log of the scales of the batch norms."""
+    """As published: log of the features' mean change, plus log of the batch norms' scales."""
     batch = noise_batch(64, 32, seed=0)
     trunk, published = chain(), []
     generator = torch.Generator().manual_seed(5)
@@ -294,7 +294,7 @@ def test_zen_of_a_chain_is_the_published_score() -> None:
         change = float((after - before).abs().mean()) / (0.01 * math.sqrt(2 / math.pi))
         published.append(math.log(change) + sum(0.5 * math.log(scale) for scale in scales[:3]))
     # Each draw of the kernels gives another score; ours is one more of them.
-    found = zen(Classifier(chain()), batch)
+    found = zen.score(Classifier(chain()), batch)
     assert np.std(published) < 0.4
     assert found == pytest.approx(float(np.mean(published)), abs=4 * float(np.std(published)))
 
@@ -311,7 +311,7 @@ def test_zen_of_linear_convolutions_is_their_gain() -> None:
 
     # Of normal changes in three channels, the mean length is 2 sqrt(2 / pi) times what one normal
     # weight makes of one channel.
-    assert zen(Scaled(), noise_batch(8, 16, seed=0)) == pytest.approx(
+    assert zen.score(Scaled(), noise_batch(8, 16, seed=0)) == pytest.approx(
         math.log(2 * math.sqrt(2 / math.pi)), abs=0.02
     )
 
@@ -340,14 +340,14 @@ def test_parts_in_a_row_add_up_to_the_whole() -> None:
     assert len(both.variances) == 3
     assert gains.variances == []
     relu = 3 * math.log(0.5)
-    assert sum(gains.logarithms) + relu == pytest.approx(zen(whole, batch), abs=0.6)
+    assert sum(gains.logarithms) + relu == pytest.approx(zen.score(whole, batch), abs=0.6)
 
 
 def test_zen_does_not_read_the_weights_of_the_parts() -> None:
     batch = noise_batch(4, 32, seed=0)
     network = small_cnn(3)
     next(network.parameters()).data.fill_(math.nan)
-    assert zen(network, batch) == pytest.approx(zen(small_cnn(1), batch), abs=1e-6)
+    assert zen.score(network, batch) == pytest.approx(zen.score(small_cnn(1), batch), abs=1e-6)
 
 
 def test_zen_of_a_network_without_convolutions_is_reported() -> None:

@@ -1,4 +1,4 @@
-"""The contract that every registered score keeps, and what the scores share: roles of modules, and leaving a network as found."""
+"""The contract of every registered proxy, and what they share: roles, preserved state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Seam(nn.Module):
 
 
 def state_of(network: nn.Module) -> list[object]:
-    """Return all that a score has to leave as it was, in a form that ``==`` compares to the last bit."""
+    """Return the state that a score has to preserve, comparable with ``==`` to the last bit."""
     state: list[object] = [torch.get_rng_state().numpy().tobytes()]
     for module_name, module in network.named_modules():
         state.append(
@@ -72,7 +72,7 @@ def bytes_of(tensor: Tensor | None) -> bytes:
 
 
 def make_unusual(network: nn.Module) -> None:
-    """Give a network mixed modes, frozen weights, gradients, negative zeros and running statistics of its own."""
+    """Give a network mixed modes, frozen weights, gradients, -0.0 and running statistics."""
     for index, module in enumerate(network.modules()):
         module.training = index % 2 == 0
     for index, parameter in enumerate(network.parameters()):
@@ -213,7 +213,7 @@ def test_weights_are_those_of_convolutions_linear_maps_and_attention() -> None:
     assert weight_names(tied) == ["0.weight"]
 
 
-def test_blocks_of_strangers() -> None:
+def test_blocks_of_external_networks() -> None:
     network = mobilevit()
     assert [type(block).__name__ for block in primary_blocks(network)] == [
         "MobileViTMobileNetLayer"
@@ -292,7 +292,7 @@ def test_one_image_cannot_be_compared() -> None:
 # ---- the preserving context
 
 
-def test_whatever_is_done_inside_is_undone() -> None:
+def test_all_changes_inside_are_undone() -> None:
     network = small_cnn()
     make_unusual(network)
     before = state_of(network)

@@ -49,7 +49,7 @@ def test_log_synflow_of_two_linear_layers() -> None:
     # Magnitudes: hidden (1 + 2 + 4, 0.5 + 1) = (7, 1.5), which are dR/dw of the second layer; those
     # of the first are (3, 3), (1, 1).
     expected = (1 + 2) * math.log(4) + 0.5 * math.log(2) + 3 * math.log(8) + 1 * math.log(2.5)
-    assert log_synflow(network, noise_batch(5, 1, seed=0, in_channels=2)) == pytest.approx(
+    assert log_synflow.score(network, noise_batch(5, 1, seed=0, in_channels=2)) == pytest.approx(
         expected, rel=1e-12
     )
 
@@ -61,7 +61,7 @@ def test_log_synflow_of_a_convolution_bypasses_batch_norm() -> None:
     nn.init.constant_(norm.weight, 9.0)
     network = nn.Sequential(convolution, norm, nn.Flatten())
     # On 3 x 3 ones, each of the four weights adds to four outputs.
-    assert log_synflow(network, noise_batch(1, 3, seed=0, in_channels=1)) == pytest.approx(
+    assert log_synflow.score(network, noise_batch(1, 3, seed=0, in_channels=1)) == pytest.approx(
         6 * math.log(5), rel=1e-12
     )
 
@@ -84,7 +84,9 @@ def test_log_synflow_is_that_of_a_network_rebuilt_in_float64(build: Build) -> No
         gradient = parameter.grad
         if counted and gradient is not None:
             expected += float((parameter * (gradient.abs() + 1).log()).detach().abs().sum())
-    assert log_synflow(network, noise_batch(2, 32, seed=0)) == pytest.approx(expected, rel=1e-7)
+    assert log_synflow.score(network, noise_batch(2, 32, seed=0)) == pytest.approx(
+        expected, rel=1e-7
+    )
 
 
 def test_log_synflow_keeps_the_norm_of_tokens() -> None:
@@ -97,10 +99,12 @@ def test_log_synflow_keeps_the_norm_of_tokens() -> None:
         nn.Flatten(), linear([[1.0, 0.0], [0.0, 3.0]]), norm, linear([[5.0, -7.0]])
     )
     batch = noise_batch(1, 1, seed=0, in_channels=2)
-    assert math.isnan(log_synflow(network, batch))  # equal values have no spread, and eps is 0
+    assert math.isnan(
+        log_synflow.score(network, batch)
+    )  # equal values have no spread, and eps is 0
     # LayerNorm of two values is (-1, 1) whatever they are: times 2 it reaches the last layer and
     # nothing flows back through it.
-    assert log_synflow(spread, batch) == pytest.approx((5 + 7) * math.log(3), rel=1e-12)
+    assert log_synflow.score(spread, batch) == pytest.approx((5 + 7) * math.log(3), rel=1e-12)
 
 
 def test_log_synflow_of_deep_networks_is_finite() -> None:
@@ -111,8 +115,8 @@ def test_log_synflow_of_deep_networks_is_finite() -> None:
         nn.Flatten(),
         nn.Linear(32 * 16, 10),
     )
-    assert math.isfinite(log_synflow(chain, noise_batch(1, 4, seed=0)))
-    assert math.isfinite(log_synflow(TokenNet(depth=60), noise_batch(1, 16, seed=0)))
+    assert math.isfinite(log_synflow.score(chain, noise_batch(1, 4, seed=0)))
+    assert math.isfinite(log_synflow.score(TokenNet(depth=60), noise_batch(1, 16, seed=0)))
 
 
 # ---- SNIP
@@ -129,8 +133,10 @@ def test_snip_of_softmax_regression() -> None:
         exponentials / exponentials.sum(axis=1, keepdims=True) - np.eye(5)[batch.labels.numpy()]
     )
     expected = float(np.abs(weights * (errors.T @ inputs) / 7).sum())
-    assert snip(nn.Sequential(nn.Flatten(), layer), batch) == pytest.approx(expected, rel=1e-5)
-    assert snip(
+    assert snip.score(nn.Sequential(nn.Flatten(), layer), batch) == pytest.approx(
+        expected, rel=1e-5
+    )
+    assert snip.score(
         nn.Sequential(nn.Flatten(), layer).double(), Batch(batch.images.double(), batch.labels)
     ) == pytest.approx(expected, rel=1e-12)
 
@@ -152,7 +158,7 @@ def test_snip_is_that_of_a_training_step_without_dropout(build: Build) -> None:
         for name, parameter in stepped.named_parameters()
         if parameter.grad is not None and parameter.ndim > 1
     )
-    assert snip(network, batch) == pytest.approx(expected, rel=1e-5)
+    assert snip.score(network, batch) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("labels", [[0, 5], [-1, 0]])
@@ -165,14 +171,14 @@ def test_snip_refuses_labels_beyond_the_outputs(labels: list[int]) -> None:
             " allowed"
         ),
     ):
-        snip(nn.Sequential(nn.Flatten(), nn.Linear(4, 5)), batch)
+        snip.score(nn.Sequential(nn.Flatten(), nn.Linear(4, 5)), batch)
 
 
 # ---- channel entropy
 
 
 def one_block(block: nn.Module) -> nn.Sequential:
-    """Return a network whose only primary block starts with a unit convolution that passes three channels on."""
+    """Return a network whose only primary block starts with an identity convolution."""
     convolution = nn.Conv2d(3, 3, 1, bias=False)
     convolution.weight = nn.Parameter(torch.eye(3)[:, :, None, None])
 
@@ -192,7 +198,9 @@ def test_channel_entropy_of_isotropic_features_is_log_channels() -> None:
     # The rows are plus and minus the unit vectors: their covariance is a multiple of the identity.
     images = torch.cat([torch.eye(3), -torch.eye(3)]).reshape(6, 3, 1, 1)
     batch = Batch(images, torch.zeros(6, dtype=torch.long))
-    assert channel_entropy(one_block(nn.Identity()), batch) == pytest.approx(math.log(3), abs=1e-12)
+    assert channel_entropy.score(one_block(nn.Identity()), batch) == pytest.approx(
+        math.log(3), abs=1e-12
+    )
 
 
 def test_channel_entropy_of_features_on_a_line_is_zero() -> None:
@@ -200,12 +208,14 @@ def test_channel_entropy_of_features_on_a_line_is_zero() -> None:
         [1.0, 2.0, -3.0]
     ).reshape(1, 3, 1, 1)
     batch = Batch(images, torch.zeros(4, dtype=torch.long))
-    assert channel_entropy(one_block(nn.Identity()), batch) == pytest.approx(0.0, abs=1e-9)
+    assert channel_entropy.score(one_block(nn.Identity()), batch) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_channel_entropy_of_equal_rows_is_zero() -> None:
     assert spectral_entropy(torch.ones(4, 2)) == 0.0
-    assert channel_entropy(one_block(nn.Threshold(100.0, 0.1)), noise_batch(4, 2, seed=0)) == 0.0
+    assert (
+        channel_entropy.score(one_block(nn.Threshold(100.0, 0.1)), noise_batch(4, 2, seed=0)) == 0.0
+    )
 
 
 def test_channel_entropy_of_two_spreads() -> None:
@@ -264,7 +274,7 @@ def test_channel_entropy_adds_up_the_blocks(build: Build) -> None:
         shares = variances[variances > 1e-12 * variances.max()] / variances.sum()
         expected -= float((shares * np.log(shares)).sum())
     assert len(seen) == {small_cnn: 2, token_net: 2, mobilevit: 5}[build]
-    assert channel_entropy(build(), batch) == pytest.approx(expected, rel=1e-6)
+    assert channel_entropy.score(build(), batch) == pytest.approx(expected, rel=1e-6)
 
 
 def test_channel_entropy_of_features_that_are_overwritten_later() -> None:
@@ -272,7 +282,9 @@ def test_channel_entropy_of_features_that_are_overwritten_later() -> None:
     overwriting = nn.Sequential(
         one_block(nn.Identity())[0], nn.Threshold(0.5, 0.0, inplace=True), nn.Flatten()
     )
-    assert channel_entropy(overwriting, batch) == channel_entropy(one_block(nn.Identity()), batch)
+    assert channel_entropy.score(overwriting, batch) == channel_entropy.score(
+        one_block(nn.Identity()), batch
+    )
 
 
 def test_replaced_tensors_are_put_back() -> None:
@@ -292,4 +304,4 @@ def test_channel_entropy_without_features_is_refused() -> None:
             r"none of the 2 primary blocks of Sequential gave features: tokens \(B, N, C\) or maps"
         ),
     ):
-        channel_entropy(network, noise_batch(4, 2, seed=0))
+        channel_entropy.score(network, noise_batch(4, 2, seed=0))

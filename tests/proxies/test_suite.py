@@ -1,4 +1,4 @@
-"""All scores at once: the same numbers as alone, passes shared, and every network gets a number or a reason."""
+"""All proxies at once: the same numbers as alone, shared passes, a number or a reason."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from mvt_nas import load_space, published_names, zoo
+from mvt_nas import load_space, zoo
 from mvt_nas.errors import PluginError
 from mvt_nas.models.network import build_model
 from mvt_nas.proxies import PROXIES, Batch, Proxy
-from mvt_nas.proxies.base import Coverage, ProxyReading, Score
 from mvt_nas.proxies.batches import digits_batch, noise_batch
 from mvt_nas.proxies.suite import score_all, score_one
+from mvt_nas.proxies.types import Coverage, ProxyReading, Score
 from tests.proxies.test_proxies import make_unusual, state_of
-from tests.support.architectures import random_architecture
+from tests.support.architectures import published_params, random_architecture
 from tests.support.external_networks import NETWORKS, Build, small_cnn, token_net
 
 
@@ -217,10 +217,10 @@ def test_weights_and_blocks_without_use_are_reported() -> None:
 def test_a_score_that_shares_nothing_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PROXIES, "_entries", {name: PROXIES.get(name) for name in PROXIES})
     PROXIES.register("odd")(
-        Proxy("odd", lambda network, batch: math.inf, "max", "none", "nobody", False, 0.0)
+        Proxy("odd", lambda network, batch: math.inf, "max", "none", "no source", False, 0.0)
     )
     PROXIES.register("torn")(
-        Proxy("torn", lambda network, batch: [][0], "max", "none", "nobody", False, 0.0)
+        Proxy("torn", lambda network, batch: [][0], "max", "none", "no source", False, 0.0)
     )
     scores = score_all(small_cnn(), noise_batch(4, 32, seed=0), ["odd", "torn", "snip"])
     assert scores["odd"] == Score(math.inf, "not finite (inf)")
@@ -231,7 +231,7 @@ def test_a_score_that_shares_nothing_goes_along(monkeypatch: pytest.MonkeyPatch)
 # ---- all models
 
 
-def tiny_strangers() -> list[nn.Module]:
+def tiny_external_networks() -> list[nn.Module]:
     torch.manual_seed(0)
     vit = ViTConfig(
         hidden_size=16,
@@ -254,7 +254,7 @@ def tiny_strangers() -> list[nn.Module]:
 
 @pytest.mark.parametrize("index", range(3))
 def test_other_peoples_networks_are_scored(index: int) -> None:
-    network = tiny_strangers()[index]
+    network = tiny_external_networks()[index]
     scores = check_all(network, digits_batch(16, 64 if index == 2 else 32, seed=0))
     assert {name for name, score in scores.items() if not score.finite} == set()
 
@@ -269,7 +269,7 @@ def test_transformers_own_mobilevit_is_scored() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", published_names())
+@pytest.mark.parametrize("name", published_params())
 def test_every_published_model_is_scored(name: str) -> None:
     scores = check_all(build_model(zoo(name), num_classes=10, seed=0), digits_batch(16, 64, seed=0))
     assert {

@@ -40,13 +40,12 @@ def run_of(
     rows = SPACE.sample(len(points), 0) if rows is None else rows
     objectives = (Objective.parse("trained_accuracy:max"), Objective.parse("macs:min"))
     config = RunConfig(
-        SPACE.document,
-        SPACE.hash,
-        objectives,
-        (),
-        len(points),
-        "random",
-        0,
+        space=SPACE.document,
+        space_hash=SPACE.hash,
+        objectives=objectives,
+        budgets=(),
+        trials=len(points),
+        sampler="random",
         reference={"trained_accuracy": 0.0, "macs": 100.0},
     )
     candidates = {

@@ -56,7 +56,7 @@ def feasibility() -> Feasibility:
 def by_hand(run: Run, count: int) -> dict[int, Candidate]:
     """Return so many candidates of the run's space, drawn with their scores from its tables."""
     rows = run.space.sample(count, 5)
-    known = run.inputs.known(run.space, run.config.num_classes).of(rows)
+    known = run.inputs.predictors(run.space, run.config.num_classes).of(rows)
     costs = {name: np.asarray(known[name], dtype=float).tolist() for name in ("macs", "params")}
     return {
         number: Candidate(

@@ -51,8 +51,15 @@ def drawn_whole(page: Page) -> Page:
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1400),
+        ("dark", 390),
+        pytest.param("light", 390, marks=pytest.mark.soak),
+        pytest.param("dark", 1400, marks=pytest.mark.soak),
+    ],
+)
 def test_an_accessibility_checker_finds_nothing(
     browser: Browser, path: Path, scheme: str, width: int
 ) -> None:
@@ -96,7 +103,14 @@ def test_the_theme_follows_the_system_and_the_reader(browser: Browser, path: Pat
     page.close()
 
 
-@pytest.mark.parametrize("width", [320, 390, 768])
+@pytest.mark.parametrize(
+    "width",
+    [
+        320,
+        pytest.param(390, marks=pytest.mark.soak),
+        pytest.param(768, marks=pytest.mark.soak),
+    ],
+)
 def test_nothing_runs_out_of_a_small_screen(browser: Browser, path: Path, width: int) -> None:
     page = drawn_whole(opened(browser, path, viewport={"width": width, "height": 800}))
     assert page.evaluate("document.documentElement.scrollWidth") <= width

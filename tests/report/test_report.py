@@ -16,6 +16,8 @@ from mvt_nas.nas.optuna_dashboard import write_storage
 from mvt_nas.report.plots import draw_plot, front_plot
 from mvt_nas.report.tables import candidates_frame, front_frame
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:

@@ -33,7 +33,14 @@ def run_of(
         *(Objective.parse(f"{metric}:min") for metric in metrics),
     )
     rows = SPACE.sample(len(points), 0)
-    config = RunConfig(SPACE.document, SPACE.hash, objectives, (), len(points), "random", 0)
+    config = RunConfig(
+        space=SPACE.document,
+        space_hash=SPACE.hash,
+        objectives=objectives,
+        budgets=(),
+        trials=len(points),
+        sampler="random",
+    )
     candidates = {
         number: Candidate(
             number,

@@ -27,7 +27,7 @@ from mvt_nas.report.watch.hypervolume import HypervolumeCurve, area_chart
 from mvt_nas.report.watch.rate import Rate
 from mvt_nas.report.watch.tail import RunTail, in_use
 from mvt_nas.report.watch.view import RungView, RunWatcher
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 from tests.support.searches import small_space
 
 TRIALS = 60

@@ -45,7 +45,7 @@ def _letters(line: str) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("# " + "x" * 10_000_000, r"more than 256000 bytes; a search space has at most that many$"),
+        ("# " + "x" * 10_000_000, r"more than 256000 bytes; a file has at most that many$"),
         (
             "stem: !!python/object:os.system {}",
             (

@@ -202,11 +202,11 @@ def task_job(kind: str, data: str = "shapes", **changes: Any) -> TrainingJob:
 def task_run(
     folder: Path,
     kind: str,
-    heard: Callbacks | None = None,
-    machine: AcceleratorConfig = MACHINE,
+    callbacks: Callbacks | None = None,
+    accelerator: AcceleratorConfig = MACHINE,
     **changes: Any,
 ) -> TrainingResult:
-    return train(task_job(kind, **changes), folder, machine, heard)
+    return train(task_job(kind, **changes), folder, accelerator, callbacks)
 
 
 def small_voc(root: Path, count: int = 24, judged: int = 6) -> Path:
@@ -234,7 +234,7 @@ def train_task_and_tell(folder: str, told: str, workers: int, kind: str, data: s
         task_run(
             Path(folder),
             kind,
-            Callbacks(step=step),
+            Callbacks(on_step=step),
             dataclasses.replace(MACHINE, workers=workers),
             data=data,
         )

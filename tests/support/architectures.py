@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import pytest
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.space.architecture import Architecture, Stage
+from mvt_nas.space.published import published_names
 
 T = TypeVar("T")
+
+SOME_PUBLISHED = (
+    "mobilevit_xxs",
+    "mobilevit_s",
+    "mobilevitv2_050",
+    "mobilevitv3_050",
+    "mobilevitv3_xxs_l2",
+)
+"""Published models of every version that are tested with weights in ``make test``."""
+
+
+def published_params() -> list[Any]:
+    """Return all published names as parameters of a test; those that are not among some are soak."""
+    return [
+        pytest.param(name, marks=() if name in SOME_PUBLISHED else pytest.mark.soak)
+        for name in published_names()
+    ]
 
 
 def random_architecture(rng: np.random.Generator) -> Architecture:

@@ -1,4 +1,7 @@
-"""Small networks to export: the published blocks, mixtures of their choices, and random ones; with weights that make a difference."""
+"""Networks to export: published blocks, mixtures of their choices, and random architectures.
+
+No tensor of their weights is constant, so that none can be lost unnoticed.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.export.base import ExportModel
-from mvt_nas.models.network import build_model
+from mvt_nas.export.model import nearest_published
+from mvt_nas.models.network import Network, TaskNetwork, build_model
 from mvt_nas.space.architecture import Architecture, Stage
+from mvt_nas.tasks.base import Task, task_from_text
 from tests.support.architectures import random_architecture
 
 NUM_CLASSES = 5
+
+# With fewer images, channels of a single pixel would hardly vary.
+_IMAGES = 3
 
 _MULTI = {"attention": "multi_head", "dim": 24, "ffn_dim": 48, "heads": 4}
 _SEPARABLE = {"attention": "separable", "dim": 24, "ffn_dim": 48}
@@ -45,7 +53,7 @@ BLOCKS: dict[str, MobileViT] = {
         fusion="input",
     ),
 }
-"""Blocks by what they are."""
+"""Blocks by their names in tests."""
 
 
 ALONE = """
@@ -84,14 +92,19 @@ with torch.no_grad():
     torch.save(NAME().eval()(torch.load("images.pt")), "outputs.pt")
 print(sum(p.numel() for p in NAME(pretrained=False).parameters()))
 """
-"""A program that runs the Python file NAME on images.pt with nothing but torch to import, and
-prints its parameters."""
+"""A program that runs the Python file NAME on images.pt, and prints the number of its parameters.
+
+Nothing but torch can be imported.
+"""
 
 
 def architecture_with(
     *blocks: MobileViT | None, resolution_px: int = 64, head_width: int | None = 24
 ) -> Architecture:
-    """Return an architecture whose last stages hold the blocks, after one of convolutions with channels that are no multiple of 8."""
+    """Return an architecture whose last stages hold the blocks.
+
+    Two stages of convolutions precede them, with widths that are no multiples of 8.
+    """
     first = (Stage(width=12, stride=1, expansion=1.0), Stage(width=20, depth=2, expansion=3.0))
     stages = tuple(
         Stage(width=16 + 8 * number, stride=2 if number < 3 else 1, block=block)
@@ -103,7 +116,7 @@ def architecture_with(
 
 
 def architectures() -> dict[str, Architecture]:
-    """Return 20 architectures by what they are: one for each block, some of several, random ones."""
+    """Return 20 named architectures: one for each block, some with several, and random ones."""
     found = {name: architecture_with(block) for name, block in BLOCKS.items()}
     found["all convolutions"] = architecture_with(None, head_width=None)
     found["seven stages"] = architecture_with(
@@ -120,10 +133,10 @@ def architectures() -> dict[str, Architecture]:
     return found
 
 
-def subject(
+def random_export_model(
     architecture: Architecture, name: str = "found_7", nearest: str = "mobilevit_xxs"
 ) -> ExportModel:
-    """Return a network with random weights and statistics, large enough that attention is far from uniform."""
+    """Return a model with random weights, so large that attention is far from uniform."""
     module = build_model(architecture, num_classes=NUM_CLASSES, seed=0).eval()
     shuffle(module)
     return ExportModel(name, architecture, module, NUM_CLASSES, "random weights", nearest)
@@ -138,6 +151,77 @@ def shuffle(module: nn.Module) -> None:
         elif value.is_floating_point():
             value.uniform_(0.5, 1.5, generator=generator)
             value.sub_(1 if name.endswith(("running_mean", "bias")) else 0)
+
+
+def realistic_export_model(
+    name: str,
+    architecture: Architecture,
+    *,
+    num_classes: int = 1000,
+    seed: int = 0,
+    task: str | None = None,
+) -> ExportModel:
+    """Return a model with the weights of :func:`realistic_network`.
+
+    Args:
+        name: Name of the model.
+        architecture: Its architecture.
+        num_classes: Outputs of the classifier, unless there is a task.
+        seed: Random seed of the weights.
+        task: Task as on the command line, such as ``"detection,num_classes=3"``.
+    """
+    parsed = None if task is None else task_from_text(task)
+    return ExportModel(
+        name=name,
+        architecture=architecture,
+        module=realistic_network(architecture, num_classes=num_classes, seed=seed, task=parsed),
+        num_classes=num_classes if parsed is None else parsed.num_classes,
+        weights="random weights like trained ones",
+        nearest=nearest_published(architecture),
+        task=parsed,
+    )
+
+
+def realistic_network(
+    architecture: Architecture, *, num_classes: int = 1000, seed: int = 0, task: Task | None = None
+) -> Network | TaskNetwork:
+    """Return a network, in evaluation mode, whose activations are of order one.
+
+    Batch norms have the statistics of random images of the network's resolution. Every weight, bias
+    and statistic differs from its initial value.
+    """
+    network = build_model(architecture, num_classes=num_classes, seed=seed, task=task)
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        _randomise(module, generator)
+    side = architecture.resolution_px if task is None else task.resolution_px
+    _set_statistics(network, torch.randn(_IMAGES, 3, side, side, generator=generator))
+    return network.eval()
+
+
+def _randomise(module: nn.Module, generator: torch.Generator) -> None:
+    """Give a layer random weights that keep the scale of its input."""
+    weight = getattr(module, "weight", None)
+    bias = getattr(module, "bias", None)
+    if isinstance(weight, Tensor) and weight.ndim >= 2:
+        nn.init.normal_(weight, std=weight[0].numel() ** -0.5, generator=generator)
+    elif isinstance(weight, Tensor):  # that of a normalization
+        nn.init.uniform_(weight, 0.5, 1.5, generator=generator)
+    if isinstance(bias, Tensor):
+        nn.init.normal_(bias, std=0.2, generator=generator)
+
+
+def _set_statistics(network: nn.Module, images: Tensor) -> None:
+    """Set the statistics of all batch norms to those of the images."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # a cumulative average, not a moving one
+    network.train()  # there is no dropout in these networks
+    with torch.no_grad():
+        network(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def images(architecture: Architecture, batch: int = 2) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Small sets of pictures for the tests of data and training."""
+"""Small image datasets for the tests of data and training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write(path: Path, pixels: NDArray[np.uint8]) -> Path:
 
 
 def folder(root: Path, classes: dict[str, int], suffix: str = ".png") -> Path:
-    """Write so many pictures of noise into a folder for each class."""
+    """Write a number of noise images into a folder for each class."""
     for number, (name, count) in enumerate(classes.items()):
         for index in range(count):
             write(root / name / f"{index}{suffix}", noise(100 * number + index))

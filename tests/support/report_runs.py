@@ -32,7 +32,7 @@ def large_run(folder: Path, count: int, seed: int = 0) -> Run:
         out=folder,
     ).run
     rows = run.space.sample(count - len(run.candidates), seed)
-    known = run.inputs.known(run.space, run.config.num_classes).of(rows)
+    known = run.inputs.predictors(run.space, run.config.num_classes).of(rows)
     names = list(run.candidates[0].scores)
     columns = [np.asarray(known[name]).tolist() for name in names]
     candidates = dict(run.candidates)
@@ -47,7 +47,7 @@ def large_run(folder: Path, count: int, seed: int = 0) -> Run:
 
 def _leave_chance(run: Run, count: int) -> None:
     """Write what a search of so many candidates would leave behind for the report."""
-    known = run.inputs.known(run.space, run.config.num_classes)
+    known = run.inputs.predictors(run.space, run.config.num_classes)
     found = sample_random_baseline(
         Feasibility(known, run.config.known_budgets), run.config.objectives, count
     )

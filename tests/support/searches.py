@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mvt_nas.cost.table import CostTable
+from mvt_nas.nas.mvt import pareto_search
 from mvt_nas.nas.problem.config import Scoring
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
@@ -76,6 +77,17 @@ def breed_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use generations of eight, so that a few dozen trials contain several."""
     for module in ("nsga2", "nsga3"):
         monkeypatch.setattr(f"mvt_nas.nas.samplers.{module}.POPULATION", 8)
+
+
+def search_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the mvt sampler look at thousands of architectures of a large space, not half a million.
+
+    For tests in which it does not matter how good the candidates are.
+    """
+    monkeypatch.setattr(pareto_search, "GENERATIONS", 3)
+    monkeypatch.setattr(pareto_search, "_BRED", 1024)
+    monkeypatch.setattr(pareto_search, "_STARTS", 20)
+    monkeypatch.setattr(pareto_search, "_NEIGHBOURS", 5_000)
 
 
 class Interrupting:

@@ -8,7 +8,7 @@ from typing import Any
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.data import ImageDataset, load_images
 from mvt_nas.space.architecture import Architecture, Stage
-from mvt_nas.training.short.protocol import ShortRecipe
+from mvt_nas.training.short_recipe import ShortRecipe
 
 BLOCK = MobileViT(
     attention="multi_head",

@@ -1,4 +1,4 @@
-"""Tables of networks that nobody trained: real architectures, accuracies by a rule that is known."""
+"""Synthetic accuracy tables: real architectures, accuracies by a known rule."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from mvt_nas.accuracy import evaluation, surrogate
+from mvt_nas.accuracy.rank_correlation import paired_bootstrap
+from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.table import TrainedNetwork, append, start_table
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
 from mvt_nas.cost.counts import count
@@ -42,10 +46,10 @@ def smooth(n: int = 48, seed: int = 0) -> NDArray[np.float64]:
 def networks(
     accuracy: Sequence[float] | NDArray[np.float64], seed: int = 0, seed_sd: float = 0.3
 ) -> DistinctNetworks:
-    """Return networks with these accuracies; every third is of the matched panel."""
+    """Return networks with these accuracies; every third is of the matched subset."""
     values = np.asarray(accuracy, dtype=float)
-    panels = tuple("matched" if place % 3 == 0 else "spread" for place in range(len(values)))
-    return DistinctNetworks(architectures(len(values), seed), panels, values, values, seed_sd, 10)
+    subsets = tuple("matched" if place % 3 == 0 else "spread" for place in range(len(values)))
+    return DistinctNetworks(architectures(len(values), seed), subsets, values, values, seed_sd, 10)
 
 
 def training(
@@ -53,7 +57,7 @@ def training(
     accuracy: float = 50.0,
     seed: int = 0,
     status: str = "complete",
-    panel: str = "spread",
+    subset: str = "spread",
 ) -> TrainedNetwork:
     """Return a training of one of twelve networks."""
     architecture = architectures(12)[number]
@@ -61,7 +65,7 @@ def training(
     return TrainedNetwork(
         key=architecture.key,
         title=f'net {number}, "quoted"',
-        panel=panel,
+        subset=subset,
         seed=seed,
         status=status,
         accuracy=accuracy,
@@ -70,7 +74,7 @@ def training(
         params=int(counts.params),
         macs=int(counts.macs),
         seconds=1.5,
-        pictures_per_second=100.0,
+        images_per_second=100.0,
         hardware="cpu, a name with, commas",
         curve=(10.0, 12.5),
         architecture=architecture,
@@ -78,14 +82,24 @@ def training(
 
 
 def write_table(path: Path, shift: float = 0.0) -> Path:
-    """Write a table of twelve networks whose accuracies are a smooth function of size, and return its path."""
+    """Write a table of twelve networks with accuracies that are smooth in size; return its path."""
     start_table(path, HEAD)
     for number, accuracy in enumerate(smooth(12)):
         append(
             path,
             training(
-                number, float(accuracy) + shift, panel="matched" if number % 3 == 0 else "spread"
+                number, float(accuracy) + shift, subset="matched" if number % 3 == 0 else "spread"
             ),
         )
     append(path, training(0, float(smooth(12)[0]) + shift + 1, seed=1))
     return path
+
+
+def evaluate_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let surrogates try two regressions, and evaluations of them draw few resamples."""
+    monkeypatch.setattr(surrogate, "RECIPES", RECIPES[:2])
+    monkeypatch.setattr(
+        evaluation,
+        "paired_bootstrap",
+        lambda figure, n, rng: paired_bootstrap(figure, n, rng, resamples=50),
+    )

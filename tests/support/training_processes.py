@@ -107,11 +107,11 @@ def plain(**changes: Any) -> Recipe:
 def run(
     folder: Path,
     recipe: Recipe = ALL_RANDOM,
-    heard: Callbacks | None = None,
-    machine: AcceleratorConfig = MACHINE,
+    callbacks: Callbacks | None = None,
+    accelerator: AcceleratorConfig = MACHINE,
     **changes: Any,
 ) -> TrainingResult:
-    return train(job(recipe, **changes), folder, machine, heard)
+    return train(job(recipe, **changes), folder, accelerator, callbacks)
 
 
 def left(folder: Path) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def train_and_tell(folder: str, told: str, workers: int, pictures: str) -> None:
 
         run(
             Path(folder),
-            heard=Callbacks(step=step),
-            machine=dataclasses.replace(MACHINE, workers=workers),
+            callbacks=Callbacks(on_step=step),
+            accelerator=dataclasses.replace(MACHINE, workers=workers),
             data=pictures,
         )

@@ -22,7 +22,7 @@ from mvt_nas.training.segmentation.dataset import (
     SegmentationTrainDataset,
     SegmentationValidationDataset,
 )
-from mvt_nas.training.transforms.box_crop import box_part, boxes_in, mirrored_boxes
+from mvt_nas.training.transforms.box_crop import boxes_in, flip_boxes, random_box_crop
 from mvt_nas.training.transforms.crop import random_crop_window
 from mvt_nas.training.transforms.photometric_distortion import distort
 from tests.support.annotated_training_processes import RECIPES, pairs, voc
@@ -146,7 +146,7 @@ def test_random_parts_hold_an_object_and_keep_to_their_ranges(seed: int) -> None
         np.random.default_rng(seed),
         ObjectBoxes(CORNERS, np.arange(3), np.array([False, False, True])),
     )
-    left, top, right, bottom = box_part(100, 80, boxes, 0.3, random)
+    left, top, right, bottom = random_box_crop(100, 80, boxes, 0.3, random)
     assert 0 <= left < right <= 100
     assert 0 <= top < bottom <= 80
     assert min((right - left) / 100, (bottom - top) / 80) >= 0.3
@@ -159,16 +159,16 @@ def test_random_parts_hold_an_object_and_keep_to_their_ranges(seed: int) -> None
 
 def test_where_no_part_suits_the_whole_is_taken() -> None:
     flat = ObjectBoxes(np.array([[0, 0, 1000.0, 1.0]]), np.zeros(1, np.int64), np.zeros(1, bool))
-    assert {box_part(1000, 10, flat, 0.9, np.random.default_rng(seed)) for seed in range(5)} == {
-        (0.0, 0.0, 1000.0, 10.0)
-    }
+    assert {
+        random_box_crop(1000, 10, flat, 0.9, np.random.default_rng(seed)) for seed in range(5)
+    } == {(0.0, 0.0, 1000.0, 10.0)}
 
 
 def test_mirrored_twice_is_as_before() -> None:
     boxes = ObjectBoxes(CORNERS, np.arange(3), np.zeros(3, bool))
-    once = mirrored_boxes(boxes, 100)
+    once = flip_boxes(boxes, 100)
     assert once.corners[0].tolist() == [60, 5, 90, 35]
-    assert (mirrored_boxes(once, 100).corners == CORNERS).all()
+    assert (flip_boxes(once, 100).corners == CORNERS).all()
 
 
 @pytest.mark.parametrize(("width", "height"), [(100, 80), (30, 90), (64, 64), (500, 20)])
@@ -176,7 +176,7 @@ def test_windows_have_the_sizes_that_are_asked_for(width: int, height: int) -> N
     scales = []
     for seed in range(200):
         window = random_crop_window(width, height, 64, (0.5, 1.5), np.random.default_rng(seed))
-        (left, top, right, bottom), (across, down) = window.view.part, window.view.size
+        (left, top, right, bottom), (across, down) = window.region.part, window.region.size
         assert 0 <= left < right <= width + 1e-9
         assert 0 <= top < bottom <= height + 1e-9
         assert window.left + across <= 64

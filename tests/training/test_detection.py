@@ -278,11 +278,13 @@ def test_offsets_survive_the_way_there_and_back() -> None:
 
 def test_without_pycocotools_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     check_installed()
-    monkeypatch.setattr("mvt_nas.training.detection.average_precision.installed", lambda name: False)
+    monkeypatch.setattr(
+        "mvt_nas.training.detection.average_precision.installed", lambda name: False
+    )
     with pytest.raises(
         TrainingError,
         match=(
-            r"^pycocotools is not installed, which judges detectors; pip install"
+            r"^pycocotools is not installed, which evaluates detectors; pip install"
             r" 'mvt-nas\[train\]'$"
         ),
     ):

@@ -55,7 +55,7 @@ def kill_and_go_on(seed: int, folder: Path, times: int, longest_s: float = 0.1) 
         )
     run(folder)
     assert left(folder) == uninterrupted()
-    assert not list(folder.rglob("*.new"))
+    assert not list(folder.rglob(".*.tmp"))
     return killed
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mvt_nas.checkpoints import load_checkpoint
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import CheckpointError, DataError, TrainingError
 from mvt_nas.models.network import build_model
 from mvt_nas.space.published import zoo
@@ -39,9 +39,9 @@ from mvt_nas.training.history import EpochRecord, ValidationMetrics
 from mvt_nas.training.initial_weights import Initialization, load_initial_weights
 from mvt_nas.training.recipe import Recipe
 from mvt_nas.training.rng import RngPurpose, generator
+from mvt_nas.training.schedule import learning_rate_at_epoch
 from mvt_nas.training.split import split_dataset
-from mvt_nas.training.tasks.classification import ClassificationMetrics
-from mvt_nas.training.train_epoch import learning_rate
+from mvt_nas.training.tasks.classification import ClassificationAccumulator
 from tests.support.images import folder
 from tests.support.short_training_processes import SMALL
 from tests.support.training_processes import ALL_RANDOM
@@ -62,16 +62,16 @@ def test_the_learning_rate_rises_in_a_line_and_falls_along_torchs_cosine() -> No
         .changed({f"optimisation.{name}": value for name, value in values.items()})
         .optimisation
     )
-    assert [learning_rate(epoch, how) for epoch in (0, 2.5, 5, 10)] == pytest.approx(
+    assert [learning_rate_at_epoch(epoch, how) for epoch in (0, 2.5, 5, 10)] == pytest.approx(
         [0.1, 0.35, 0.6, 1.1]
     )
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.1)
     theirs = CosineAnnealingLR(optimiser, 20, eta_min=0.3)
     for epoch in range(10, 31):
-        assert learning_rate(epoch, how) == pytest.approx(optimiser.param_groups[0]["lr"])
+        assert learning_rate_at_epoch(epoch, how) == pytest.approx(optimiser.param_groups[0]["lr"])
         optimiser.step()
         theirs.step()
-    assert learning_rate(31, how) == pytest.approx(0.3)
+    assert learning_rate_at_epoch(31, how) == pytest.approx(0.3)
 
 
 def test_random_numbers_differ_by_purpose_and_place() -> None:
@@ -79,8 +79,8 @@ def test_random_numbers_differ_by_purpose_and_place() -> None:
         (RngPurpose.ORDER, 0, 1),
         (RngPurpose.SIZES, 0, 1),
         (RngPurpose.ORDER, 1, 0),
-        (RngPurpose.PICTURE, 0, 1, 0),
-        (RngPurpose.PICTURE, 0, 0, 1),
+        (RngPurpose.IMAGE, 0, 1, 0),
+        (RngPurpose.IMAGE, 0, 0, 1),
     ]
     assert len({float(generator(*place).random()) for place in places}) == len(places)
     assert generator(*places[0]).random() == generator(*places[0]).random()
@@ -89,13 +89,13 @@ def test_random_numbers_differ_by_purpose_and_place() -> None:
 def test_a_split_gives_every_class_its_share() -> None:
     catalogue = find_source("digits").catalogue("digits")
     found = split_dataset(catalogue, 0.2, 0)
-    assert (len(found.learnt), len(found.judged)) == (1438, 359)
-    assert sorted([*found.learnt, *found.judged]) == list(range(1797))
-    whole, share = np.bincount(catalogue.labels), np.bincount(catalogue.labels[found.judged])
+    assert (len(found.train), len(found.validation)) == (1438, 359)
+    assert sorted([*found.train, *found.validation]) == list(range(1797))
+    whole, share = np.bincount(catalogue.labels), np.bincount(catalogue.labels[found.validation])
     assert (np.abs(share - 0.2 * whole) < 1).all()
-    assert split_dataset(catalogue, 0.2, 0).mark == found.mark
+    assert split_dataset(catalogue, 0.2, 0).hash == found.hash
     assert (
-        split_dataset(catalogue, 0.2, 1).mark != found.mark != split_dataset(catalogue, 0.3, 0).mark
+        split_dataset(catalogue, 0.2, 1).hash != found.hash != split_dataset(catalogue, 0.3, 0).hash
     )
 
 
@@ -104,8 +104,8 @@ def test_a_source_with_validation_pictures_keeps_them(tmp_path: Path) -> None:
     folder(tmp_path / "val", {"a": 2, "b": 1})
     catalogue = find_source(str(tmp_path)).catalogue(str(tmp_path))
     found = split_dataset(catalogue, 0.2, 0)
-    assert (len(found.learnt), len(found.judged)) == (7, 3)
-    assert all("/val/" in catalogue.name(int(row)) for row in found.judged)
+    assert (len(found.train), len(found.validation)) == (7, 3)
+    assert all("/val/" in catalogue.name(int(row)) for row in found.validation)
 
 
 def test_sources_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_sources_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
     folder(tmp_path / "judged" / "test", {"a": 1, "b": 1})
     catalogue = find_source(str(judged.parent)).catalogue(str(judged.parent))
     with pytest.raises(
-        DataError, match=r"judged: only pictures for validation; others to learn from are needed$"
+        DataError, match=r"judged: only images for validation; others for training are needed$"
     ):
         split_dataset(catalogue, 0.2, 0)
 
@@ -143,7 +143,10 @@ def test_figures_are_those_of_scikit_learn() -> None:
         for part in unreadable.split(17)
     ]
     (found,), _ = evaluate(
-        [given.train()], batches, [ClassificationMetrics(8, torch.device("cpu"))], fabric_for(CPU)
+        [given.train()],
+        batches,
+        [ClassificationAccumulator(8, torch.device("cpu"))],
+        fabric_for(CPU),
     )
     truth, shares = labels.numpy(), logits.softmax(1).numpy()
     assert found.top1 == pytest.approx(accuracy_score(truth, shares.argmax(1)))
@@ -157,11 +160,11 @@ def test_nothing_to_judge_by_is_an_error() -> None:
     batch = ImageBatch(
         torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.tensor([UNREADABLE]), ("x",)
     )
-    with pytest.raises(DataError, match=r"^none of the validation pictures can be read$"):
+    with pytest.raises(DataError, match=r"^none of the validation images can be read$"):
         evaluate(
             [Fixed(torch.zeros(1, 2))],
             [batch],
-            [ClassificationMetrics(2, torch.device("cpu"))],
+            [ClassificationAccumulator(2, torch.device("cpu"))],
             fabric_for(CPU),
         )
 
@@ -191,7 +194,7 @@ def test_pictures_do_not_depend_on_who_reads_them_and_travel_to_other_processes(
 def test_channels_come_in_the_order_asked_for() -> None:
     catalogue = find_source("digits").catalogue("digits")
     pixels = np.dstack([np.full((8, 8), value, np.uint8) for value in (10, 20, 30)])
-    object.__setattr__(catalogue, "picture", lambda row: pixels)
+    object.__setattr__(catalogue, "image", lambda row: pixels)
     for order, expected in (("rgb", [10, 20, 30]), ("bgr", [30, 20, 10])):
         images = Recipe().changed({"images.channel_order": order, "images.px": 16}).images
         assert ValidationDataset("digits", catalogue, images)[0][0][0, 0].tolist() == expected
@@ -222,7 +225,7 @@ def test_checkpoints_come_back_and_others_are_refused(tmp_path: Path) -> None:
     assert found["network"]["w"].tolist() == [1, 1]
     with pytest.raises(
         TrainingError,
-        match=r"last.ckpt: of another training \(seed = 0, not 1\); give another place with --out$",
+        match=r"last.ckpt: checkpoint of another training \(seed = 0, not 1\); choose another path$",
     ):
         checkpoint.load(path, {"seed": 1})
     whole = path.read_bytes()
@@ -231,16 +234,14 @@ def test_checkpoints_come_back_and_others_are_refused(tmp_path: Path) -> None:
         with pytest.raises(
             TrainingError,
             match=(
-                r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to begin anew$"
+                r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to start again$"
             ),
         ):
             checkpoint.load(path, {})
     torch.save({"state_dict": {}}, path)
     with pytest.raises(
         TrainingError,
-        match=(
-            r"last.ckpt: no checkpoint of a training; delete it or give another place with --out$"
-        ),
+        match=(r"last.ckpt: not a checkpoint of a training; delete it or choose another path$"),
     ):
         checkpoint.load(path, {})
     torch.save({"mvt_nas_training": 2, "identity": {}}, path)
@@ -303,7 +304,7 @@ def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
         TrainingFolder(tmp_path / "x").held(),
         pytest.raises(
             TrainingError,
-            match=r"x: another process is training into it; give another place with --out$",
+            match=r"x: another process is training into it; choose another folder$",
         ),
         TrainingFolder(tmp_path / "x").held(),
     ):
@@ -362,10 +363,9 @@ def test_confusion_is_drawn_for_few_classes_and_many(tmp_path: Path, count: int)
 
 
 def test_confusion_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    with pytest.raises(
-        TrainingError, match=r"c.png: cannot be written \(No such file or directory\)$"
-    ):
-        plot_confusion_matrix(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "none" / "c.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"c.png: cannot be written \(File exists\)$"):
+        plot_confusion_matrix(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "file" / "c.png")
 
 
 def weights_of(classes: int, seed: int, path: Path, width: int = 24) -> Path:
@@ -513,7 +513,7 @@ def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_workers_are_as_many_as_cores_but_none_for_what_is_at_hand() -> None:
-    assert workers_for(AcceleratorConfig(workers=3), 1, at_hand=True) == 3
-    assert workers_for(AcceleratorConfig(), 1, at_hand=True) == 0
-    assert 1 <= workers_for(AcceleratorConfig(), 1, at_hand=False) <= 8
-    assert math.isclose(workers_for(AcceleratorConfig(workers=0), 2, at_hand=False), 0)
+    assert workers_for(AcceleratorConfig(workers=3), 1, in_memory=True) == 3
+    assert workers_for(AcceleratorConfig(), 1, in_memory=True) == 0
+    assert 1 <= workers_for(AcceleratorConfig(), 1, in_memory=False) <= 8
+    assert math.isclose(workers_for(AcceleratorConfig(workers=0), 2, in_memory=False), 0)

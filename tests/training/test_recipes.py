@@ -469,7 +469,7 @@ def test_other_files_are_no_configurations(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError,
         match=(
-            r"c.yaml: no configuration of a training \(no key mvt_nas_trainer\); mvt-nas export"
+            r"c.yaml: not a configuration of a training \(no key mvt_nas_trainer\); mvt-nas export"
             r" NETWORK"
         ),
     ):

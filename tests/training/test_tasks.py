@@ -36,7 +36,7 @@ from mvt_nas.training.presets import RECIPES as PRESETS
 from mvt_nas.training.presets import check_kind, default_recipe, preset
 from mvt_nas.training.recipe import DetectionOptions, Recipe, SegmentationOptions
 from mvt_nas.training.result import TrainingResult
-from mvt_nas.training.tasks.segmentation import SegmentationMetrics, mean_iou
+from mvt_nas.training.tasks.segmentation import SegmentationAccumulator, mean_iou
 from tests.support.annotated_training_processes import (
     RECIPES,
     TINY,
@@ -95,7 +95,7 @@ def test_what_a_training_leaves_belongs_together(kind: str) -> None:
     assert config.training.class_names == (
         ("cat", "dog") if kind == "detection" else ("background", "cat", "dog")
     )
-    assert fitted.judged.scores.main == max(row.best for row in fitted.rows)
+    assert fitted.evaluation.metrics.main == max(row.best for row in fitted.history)
     network = build_model(TINY, task=config.task, seed=1)
     network.load_state_dict(torch.load(files.weights, weights_only=True))
     pictures = {
@@ -133,13 +133,13 @@ def test_a_training_killed_at_three_moments_ends_with_the_same_weights(
     task_run(folder, kind, data=data())
     assert sum(killed) >= 2
     assert left(folder) == whole(kind)[1]
-    assert not list(folder.rglob("*.new"))
+    assert not list(folder.rglob(".*.tmp"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_processes_read_the_same_pictures(kind: str, tmp_path: Path) -> None:
     before = torch.get_rng_state()
-    task_run(tmp_path, kind, machine=dataclasses.replace(MACHINE, workers=1), data=data())
+    task_run(tmp_path, kind, accelerator=dataclasses.replace(MACHINE, workers=1), data=data())
     assert torch.equal(torch.get_rng_state(), before)
     assert left(tmp_path) == whole(kind)[1]
 
@@ -149,9 +149,9 @@ def test_a_step_against_the_gradient_lowers_the_loss(kind: str) -> None:
     from mvt_nas.training.task import TRAINING_TASKS
 
     task = TRAINING_TASKS.get(kind)(task_job(kind, data()))
-    network = task.network().eval()
-    batch = task.collate([task.judged[int(row)] for row in task.parts.judged])
-    images, targets = task.lesson(batch, torch.device("cpu"), np.random.default_rng(0))
+    network = task.build_network().eval()
+    batch = task.collate([task.validation_dataset[int(row)] for row in task.split.validation])
+    images, targets = task.training_batch(batch, torch.device("cpu"), np.random.default_rng(0))
     assert images.shape == (6, 3, 32, 32)
     first = task.loss(network(images), targets)
     first.backward()  # type: ignore[no-untyped-call]
@@ -185,7 +185,10 @@ def test_figures_of_segmentation_are_those_of_scikit_learn() -> None:
         for part in masks.split(2)
     ]
     (found,), _ = evaluate(
-        [Fixed(logits)], batches, [SegmentationMetrics(4, torch.device("cpu"))], fabric_for(MACHINE)
+        [Fixed(logits)],
+        batches,
+        [SegmentationAccumulator(4, torch.device("cpu"))],
+        fabric_for(MACHINE),
     )
     known = masks != 255
     truth, taken = masks[known].numpy(), logits.argmax(1)[known].numpy()
@@ -216,14 +219,14 @@ def test_without_a_pixel_to_judge_by_it_is_refused() -> None:
     with pytest.raises(
         DataError,
         match=(
-            r"^none of the validation pictures can be read, or all of their pixels are to be"
+            r"^none of the validation images can be read, or all of their pixels are to be"
             r" ignored$"
         ),
     ):
         evaluate(
             [Fixed(torch.zeros(1, 2, 4, 4))],
             [batch],
-            [SegmentationMetrics(2, torch.device("cpu"))],
+            [SegmentationAccumulator(2, torch.device("cpu"))],
             fabric_for(MACHINE),
         )
 
@@ -240,7 +243,7 @@ def test_trainings_begin_with_the_backbone_of_a_classifier(kind: str, tmp_path: 
         task_run(
             tmp_path / "t",
             kind,
-            Callbacks(begun=told.append, step=stop),
+            Callbacks(on_start=told.append, on_step=stop),
             data=data(),
             start=Initialization(tmp_path / "w.pt", same=False),
         )
@@ -271,7 +274,7 @@ def test_trained_weights_are_taken_whole(tmp_path: Path) -> None:
         task_run(
             tmp_path / "t",
             "detection",
-            Callbacks(begun=told.append, step=stop),
+            Callbacks(on_start=told.append, on_step=stop),
             data=data(),
             start=Initialization(tmp_path / "w.pt"),
         )
@@ -287,7 +290,7 @@ def test_classes_that_disagree_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
         match=(
-            r"p: classes.txt is missing, which names .*; or say how many there are: --task"
+            r"p: classes.txt is missing, which names .*; or give their number: --task"
             r" segmentation,num_c"
         ),
     ):
@@ -305,7 +308,7 @@ def test_classes_that_disagree_are_refused(tmp_path: Path) -> None:
             "segmentation",
             data=str(place),
             num_classes=2,
-            machine=dataclasses.replace(MACHINE, workers=1),
+            accelerator=dataclasses.replace(MACHINE, workers=1),
         )
     assert "\n" not in str(told.value)
     fitted = task_run(tmp_path / "w", "segmentation", data=str(place), num_classes=3)
@@ -316,7 +319,7 @@ def test_other_tasks_do_not_go_on_in_a_folder(tmp_path: Path) -> None:
     run_classification(tmp_path)
     with pytest.raises(
         TrainingError,
-        match=r"last.ckpt: of another training \(.*\); give another place with --out$",
+        match=r"last.ckpt: checkpoint of another training \(.*\); choose another path$",
     ):
         task_run(tmp_path, "segmentation", data=data())
 
@@ -372,7 +375,7 @@ UNFIT: list[tuple[str, dict[str, Any], str]] = [
     (
         "detection",
         {"images.validation_resize_px": 40},
-        r"resize_px = 40 is not allowed; images.px = 32: in detection, whole pictures are judged$",
+        r"resize_px = 40 is not allowed; images.px = 32: in detection, whole images are evaluated$",
     ),
     (
         "segmentation",
@@ -488,7 +491,7 @@ def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
 
     job = task_job("detection", recipe=recipe, architecture=zoo("mobilevit_xxs"), name="shapes")
     fitted = train(job, tmp_path, MACHINE)
-    assert fitted.judged.ap50 > 0.4
+    assert fitted.evaluation.ap50 > 0.4
     assert fitted.job.task is not None
     assert recipe.detection is not None
     network = build_model(fitted.job.architecture, task=fitted.job.task, seed=0).eval()
@@ -515,7 +518,7 @@ def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("epochs", "miou"),
     [
-        pytest.param(2, 0.28, marks=pytest.mark.slow),
+        pytest.param(2, 0.28, marks=pytest.mark.soak),
         pytest.param(None, 0.55, marks=pytest.mark.soak),
     ],
 )
@@ -531,26 +534,27 @@ def test_a_segmenter_finds_what_it_has_learnt(
     )
     job = task_job("segmentation", recipe=recipe, architecture=zoo("mobilevit_xxs"), name="shapes")
     fitted = train(job, tmp_path, MACHINE)
-    assert fitted.judged.miou > miou
+    assert fitted.evaluation.miou > miou
 
 
 def test_pictures_of_another_size_than_their_annotations_are_refused(tmp_path: Path) -> None:
     place = small_voc(tmp_path / "v")
     write(place / "JPEGImages" / "03.png", noise(0, height=16, width=12))
     with pytest.raises(
-        DataError, match=r"03.png: the picture has 12 x 16 pixels, its annotation says 16 x 12$"
+        DataError, match=r"03.png: the image has 12 x 16 pixels, its annotation says 16 x 12$"
     ):
         task_run(tmp_path / "t", "detection", data=str(place))
 
 
 def test_unannotated_folders_are_refused(tmp_path: Path) -> None:
     voc(tmp_path / "v", {"a": [], "b": []}, ("b",))
-    with pytest.raises(DataError, match=r"v: no objects to learn from$"):
+    with pytest.raises(DataError, match=r"v: no objects to train on$"):
         task_run(tmp_path / "t", "detection", data=str(tmp_path / "v"))
     with (
         TemporaryDirectory() as empty,
         pytest.raises(
-            DataError, match=r": cannot be used for detection \(sources: a folder in the form"
+            DataError,
+            match=r": cannot be used for detection \(sources: a folder in the COCO format",
         ),
     ):
         task_run(tmp_path / "t", "detection", data=empty)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mvt_nas.data.load import find_source
+from mvt_nas.data.source import find_source
 from mvt_nas.errors import CheckpointError, DataError, TrainingError
 from mvt_nas.export.model import export_model
 from mvt_nas.models.network import build_model
@@ -25,9 +25,9 @@ from mvt_nas.training.folder import TrainingFolder
 from mvt_nas.training.history import EpochRecord
 from mvt_nas.training.initial_weights import Initialization
 from mvt_nas.training.result import TrainingResult
+from mvt_nas.training.schedule import learning_rate_at_epoch
 from mvt_nas.training.split import split_dataset
 from mvt_nas.training.state import TrainingState
-from mvt_nas.training.train_epoch import learning_rate
 from tests.support.images import folder
 from tests.support.short_training_processes import SMALL
 from tests.support.training_processes import (
@@ -55,7 +55,7 @@ def breaking(after: int) -> Callbacks:
         if next(steps) == after:
             raise Broken
 
-    return Callbacks(step=step)
+    return Callbacks(on_step=step)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_what_a_training_leaves_belongs_together(
 ) -> None:
     fitted, _ = whole
     files = fitted.folder
-    assert [row.epoch for row in fitted.rows] == [1, 2, 3]
-    assert fitted.rows[1].train_loss < fitted.rows[0].train_loss
-    assert fitted.best in fitted.rows
+    assert [row.epoch for row in fitted.history] == [1, 2, 3]
+    assert fitted.history[1].train_loss < fitted.history[0].train_loss
+    assert fitted.best in fitted.history
     config = TrainingConfig.load(files.config)
     assert config.training is not None
     assert (config.recipe, config.training.class_names, config.training.data) == (
@@ -85,11 +85,11 @@ def test_what_a_training_leaves_belongs_together(
     network = export_model("x", architecture, num_classes=10, weights=files.weights).module
     assert judged_alike(network, fitted)
     assert files.confusion.stat().st_size > 1000
-    assert int(fitted.judged.confusion.sum()) == PICTURES - LEARNT
-    assert fitted.judged.top1 == pytest.approx(
-        float(fitted.judged.confusion.trace()) / (PICTURES - LEARNT)
+    assert int(fitted.evaluation.confusion.sum()) == PICTURES - LEARNT
+    assert fitted.evaluation.top1 == pytest.approx(
+        float(fitted.evaluation.confusion.trace()) / (PICTURES - LEARNT)
     )
-    assert fitted.judged.top1 == max(row.best for row in fitted.rows)
+    assert fitted.evaluation.top1 == max(row.best for row in fitted.history)
     assert fitted.averaged is (fitted.best.average.main > fitted.best.plain.main)
     best, weights = (torch.load(path, weights_only=True) for path in (files.best, files.weights))
     assert all(
@@ -101,16 +101,16 @@ def test_what_a_training_leaves_belongs_together(
 def judged_alike(network: torch.nn.Module, fitted: TrainingResult) -> bool:
     """Return whether a network is right as often as was told, on digits resized by torch instead of pillow."""
     catalogue = find_source(data()).catalogue(data())
-    judged = split_dataset(catalogue, 0.2, 0).judged
+    judged = split_dataset(catalogue, 0.2, 0).validation
     digits = (
-        torch.from_numpy(np.stack([catalogue.picture(int(row)) for row in judged]))
+        torch.from_numpy(np.stack([catalogue.image(int(row)) for row in judged]))
         .float()
         .permute(0, 3, 1, 2)
     )
     images = functional.interpolate(digits, size=(16, 16), mode="bilinear").round() / 255
     with torch.inference_mode():
         right = (network(images).argmax(1).numpy() == catalogue.labels[judged]).mean()
-    return abs(float(right) - fitted.judged.top1) < 0.03
+    return abs(float(right) - fitted.evaluation.top1) < 0.03
 
 
 def test_equal_jobs_leave_equal_bits_whoever_reads_the_pictures(
@@ -119,7 +119,7 @@ def test_equal_jobs_leave_equal_bits_whoever_reads_the_pictures(
     before = torch.get_rng_state()
     torch.rand(3)
     during = torch.get_rng_state()
-    run(tmp_path, machine=dataclasses.replace(MACHINE, workers=2))
+    run(tmp_path, accelerator=dataclasses.replace(MACHINE, workers=2))
     assert torch.equal(torch.get_rng_state(), during)
     assert not torch.equal(before, during)
     assert left(tmp_path) == whole[1]
@@ -130,11 +130,11 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not(
     whole: tuple[TrainingResult, dict[str, Any]], tmp_path: Path, after: int
 ) -> None:
     with pytest.raises(Broken):
-        run(tmp_path, heard=breaking(after))
+        run(tmp_path, callbacks=breaking(after))
     told: list[str] = []
-    run(tmp_path, heard=Callbacks(begun=told.append))
+    run(tmp_path, callbacks=Callbacks(on_start=told.append))
     assert left(tmp_path) == whole[1]
-    assert told[0].startswith("goes on in epoch ")
+    assert told[0].startswith("resumes in epoch ")
 
 
 def test_seeds_make_a_difference(
@@ -185,8 +185,8 @@ def by_hand(recipe: Any) -> tuple[dict[str, Any], dict[str, Any], float]:
             {"params": vectors, "weight_decay": 0.0},
         ]
     )
-    pictures = TrainDataset(data(), catalogue, split.learnt, recipe.images, recipe.augmentation, 0)
-    sampler, seen, losses = MultiScaleBatchSampler(recipe.batches, 16, split.learnt, seed=0), 0, []
+    pictures = TrainDataset(data(), catalogue, split.train, recipe.images, recipe.augmentation, 0)
+    sampler, seen, losses = MultiScaleBatchSampler(recipe.batches, 16, split.train, seed=0), 0, []
     halves = list(sampler)
     for step, (first, second) in enumerate(zip(halves[::2], halves[1::2], strict=True)):
         optimiser.zero_grad()
@@ -203,7 +203,7 @@ def by_hand(recipe: Any) -> tuple[dict[str, Any], dict[str, Any], float]:
             (losses[-1] / 2).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), how.clip_norm)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(min(1.0, seen / len(split.learnt)), how)
+            group["lr"] = learning_rate_at_epoch(min(1.0, seen / len(split.train)), how)
         optimiser.step()
         seen += 64
         keep = min(0.95, (1 + step) / (10 + step))
@@ -224,7 +224,7 @@ def test_every_step_is_told(tmp_path: Path) -> None:
         told.append((now.epoch, now.step, steps))
         assert loss > 0 < rate
 
-    run(tmp_path, plain(), heard=Callbacks(step=step, epoch=rows.append))
+    run(tmp_path, plain(), callbacks=Callbacks(on_step=step, on_epoch_end=rows.append))
     assert told == [(epoch, step, 5) for epoch in range(3) for step in range(1, 6)]
     assert [row.steps for row in rows] == [5, 5, 5]
 
@@ -245,17 +245,17 @@ def test_other_trainings_do_not_go_on_in_a_folder(
     tmp_path: Path, changes: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(Broken):
-        run(tmp_path, heard=breaking(1))
+        run(tmp_path, callbacks=breaking(1))
     with pytest.raises(
         TrainingError,
-        match=rf"last.ckpt: of another training \({name}\); give another place with --out$",
+        match=rf"last.ckpt: checkpoint of another training \({name}\); choose another path$",
     ):
         run(tmp_path, **changes)
 
 
 def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Broken):
-        run(tmp_path, heard=breaking(1))
+        run(tmp_path, callbacks=breaking(1))
     last = TrainingFolder(tmp_path).last
     content = torch.load(last, weights_only=True)
     for part, damage in (("network", {}), ("rows", [(1,)]), ("loss_sum", 3), ("step", None)):
@@ -268,13 +268,13 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
             last,
         )
         with pytest.raises(
-            TrainingError, match=r"last.ckpt: damaged \(.*\); delete it to begin anew$"
+            TrainingError, match=r"last.ckpt: damaged \(.*\); delete it to start again$"
         ):
             run(tmp_path)
     last.write_bytes(last.read_bytes()[:100])
     with pytest.raises(
         TrainingError,
-        match=r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to begin anew$",
+        match=r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to start again$",
     ):
         run(tmp_path)
 
@@ -285,7 +285,7 @@ def test_a_training_begins_with_the_weights_that_it_is_given(tmp_path: Path) -> 
     with pytest.raises(Broken):
         run(
             tmp_path / "t",
-            heard=dataclasses.replace(breaking(1), begun=told.append),
+            callbacks=dataclasses.replace(breaking(1), on_start=told.append),
             start=Initialization(tmp_path / "w.pt"),
         )
     assert told == [f"{tmp_path}/w.pt, in the names of mvt-nas"]
@@ -326,8 +326,8 @@ def test_more_pictures_a_step_than_there_are_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError,
         match=(
-            r"^recipe.batches.images = 2000 is not allowed; at most 320, the pictures to learn"
-            r" from in "
+            r"^recipe.batches.images = 2000 is not allowed; at most 320, the training"
+            r" images in "
         ),
     ):
         run(tmp_path, plain(**{"batches.images": 2000}))
@@ -360,7 +360,7 @@ def test_a_few_unreadable_pictures_are_named_and_many_are_refused(tmp_path: Path
     with pytest.raises(
         DataError,
         match=(
-            r"^\d+ pictures are unreadable, such as .*.png \(cannot identify image file\); at most"
+            r"^\d+ images are unreadable, such as .*.png \(cannot identify image file\); at most"
             r" 1 may be$"
         ),
     ):
@@ -378,14 +378,16 @@ def test_pictures_in_folders_are_read_by_other_processes(tmp_path: Path) -> None
     )
     place = str(pictures(tmp_path / "p", 0))
     run(tmp_path / "here", recipe, data=place)
-    run(tmp_path / "there", recipe, data=place, machine=dataclasses.replace(MACHINE, workers=1))
+    run(tmp_path / "there", recipe, data=place, accelerator=dataclasses.replace(MACHINE, workers=1))
     assert left(tmp_path / "here") == left(tmp_path / "there")
 
 
 def test_bfloat16_learns_too(tmp_path: Path) -> None:
-    fitted = run(tmp_path / "bf16", plain(), machine=dataclasses.replace(MACHINE, precision="bf16"))
+    fitted = run(
+        tmp_path / "bf16", plain(), accelerator=dataclasses.replace(MACHINE, precision="bf16")
+    )
     exact = run(tmp_path / "fp32", plain())
-    losses, others = ([row.train_loss for row in one.rows] for one in (fitted, exact))
+    losses, others = ([row.train_loss for row in one.history] for one in (fitted, exact))
     assert losses == pytest.approx(others, rel=0.05)
     assert losses != others
     assert losses[-1] < 0.8 * losses[0]
@@ -393,10 +395,10 @@ def test_bfloat16_learns_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_curves_are_written_for_tensorboard_and_go_on(tmp_path: Path) -> None:
-    machine = dataclasses.replace(MACHINE, tensorboard=True)
+    accelerator = dataclasses.replace(MACHINE, tensorboard=True)
     with pytest.raises(Broken):
-        run(tmp_path, heard=breaking(12), machine=machine)
-    run(tmp_path, machine=machine)
+        run(tmp_path, callbacks=breaking(12), accelerator=accelerator)
+    run(tmp_path, accelerator=accelerator)
     files = sorted((tmp_path / "tensorboard").glob("events*"))
     assert len(files) == 2
     assert all(b"ema_top1" in file.read_bytes() for file in files)

@@ -1,1 +1,1 @@
-"""Naming dialects of state dicts, one file each."""
+"""Key mappings of state dicts, one file per project."""

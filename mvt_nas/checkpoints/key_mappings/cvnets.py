@@ -1,7 +1,7 @@
-"""The authors' names: ml-cvnets for v1 and v2, and what MobileViTv3 adds to it.
+"""The authors' names: ml-cvnets for MobileViT v1 and v2, and its fork for MobileViTv3.
 
-The authors have one inverted residual before a block; where there are more, the block follows the
-last of them.
+The authors have one inverted residual before each block. With more of them, the block has the
+number after the last.
 
 Source: the state dicts of apple/ml-cvnets and micronDLA/MobileViTv3.
 """
@@ -12,6 +12,7 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping
 from mvt_nas.space.architecture import Architecture, Stage
 
+# Children of our sequence of convolution, normalization and activation.
 _PARTS = {"0": "block.conv", "1": "block.norm"}
 _RESIDUAL = {"expand": "exp_1x1", "depthwise": "conv_3x3", "project": "red_1x1"}
 _LOCAL = {
@@ -39,12 +40,14 @@ _LAYER = {
 
 
 def _names(name: str, architecture: Architecture) -> tuple[str, ...]:
+    """Return the project's names of our tensor ``name``; none if there is no such tensor."""
     module, leaf = name.rsplit(".", 1)
-    theirs = _module(module.split("."), architecture)
-    return (f"{theirs}.{leaf}",) if theirs else ()
+    translated = _module(module.split("."), architecture)
+    return (f"{translated}.{leaf}",) if translated else ()
 
 
 def _module(path: list[str], architecture: Architecture) -> str:
+    """Return the project's name of a module, given the parts of our name, or an empty string."""
     match path:
         case ["stem", part]:
             return f"conv_1.{_PARTS[part]}"
@@ -55,7 +58,7 @@ def _module(path: list[str], architecture: Architecture) -> str:
             return f"conv_1x1_exp.{_PARTS[part]}"
         case ["classifier"]:
             return "classifier.1" if architecture.head_width is None else "classifier.fc"
-        case _:  # of the head of a task
+        case _:  # the head of a task, which the project names differently
             return ""
 
 

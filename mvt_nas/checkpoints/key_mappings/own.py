@@ -1,4 +1,4 @@
-"""Our own names."""
+"""The names of this package."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The names of timm, whose MobileViTs are assembled of "bring your own blocks".
+"""The names of timm, which builds MobileViTs from its "bring your own blocks" network.
 
-timm has v1's and v2's blocks; a network whose fusion replaces the projection has no names there.
+timm has the blocks of v1 and v2. A network whose fusion replaces the projection has no names there.
 
 Source: ``timm/models/mobilevit.py`` and ``timm/models/byobnet.py`` of
 huggingface/pytorch-image-models.
@@ -12,6 +12,7 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping
 from mvt_nas.space.architecture import Architecture, Stage
 
+# Children of our sequence of convolution, normalization and activation.
 _PARTS = {"0": "conv", "1": "bn"}
 _RESIDUAL = {"expand": "conv1_1x1", "depthwise": "conv2_kxk", "project": "conv3_1x1"}
 _BLOCK = {"local_conv": "conv_kxk", "project": "conv_proj", "fuse": "conv_fusion"}
@@ -23,12 +24,14 @@ _LAYER = {"norm_attention": "norm1", "norm_ffn": "norm2", "widen": "mlp.fc1", "n
 
 
 def _names(name: str, architecture: Architecture) -> tuple[str, ...]:
+    """Return the project's names of our tensor ``name``; none if there is no such tensor."""
     module, leaf = name.rsplit(".", 1)
-    theirs = _module(module.split("."), architecture)
-    return (f"{theirs}.{leaf}",) if theirs else ()
+    translated = _module(module.split("."), architecture)
+    return (f"{translated}.{leaf}",) if translated else ()
 
 
 def _module(path: list[str], architecture: Architecture) -> str:
+    """Return the project's name of a module, given the parts of our name, or an empty string."""
     match path:
         case ["stem", part]:
             return f"stem.{_PARTS[part]}"
@@ -39,7 +42,7 @@ def _module(path: list[str], architecture: Architecture) -> str:
             return f"final_conv.{_PARTS[part]}"
         case ["classifier"]:
             return "head.fc"
-        case _:  # of the head of a task
+        case _:  # the head of a task, which the project names differently
             return ""
 
 

@@ -1,7 +1,7 @@
 """The names of Hugging Face's transformers, for ``MobileViT`` and ``MobileViTV2``.
 
-They have v1's and v2's blocks, after one inverted residual with stride 2; other networks have no
-names there.
+transformers has the blocks of v1 and v2, each after one inverted residual with stride 2. Other
+networks have no names there.
 
 Source: the state dicts of ``MobileViTForImageClassification`` and
 ``MobileViTV2ForImageClassification``.
@@ -13,6 +13,7 @@ from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping
 from mvt_nas.space.architecture import Architecture, Stage
 
+# Children of our sequence of convolution, normalization and activation.
 _PARTS = {"0": "convolution", "1": "normalization"}
 _RESIDUAL = {"expand": "expand_1x1", "depthwise": "conv_3x3", "project": "reduce_1x1"}
 _BLOCK = {
@@ -46,11 +47,13 @@ _LAYER: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def _names(name: str, architecture: Architecture) -> tuple[str, ...]:
+    """Return the project's names of our tensor ``name``; none if there is no such tensor."""
     module, leaf = name.rsplit(".", 1)
-    return tuple(f"{theirs}.{leaf}" for theirs in _modules(module.split("."), architecture))
+    return tuple(f"{translated}.{leaf}" for translated in _modules(module.split("."), architecture))
 
 
 def _modules(path: list[str], architecture: Architecture) -> tuple[str, ...]:
+    """Return the project's names of a module, given the parts of our name."""
     match path:
         case ["stem", part]:
             return (f"conv_stem.{_PARTS[part]}",)
@@ -63,7 +66,7 @@ def _modules(path: list[str], architecture: Architecture) -> tuple[str, ...]:
             return (f"conv_1x1_exp.{_PARTS[part]}",)
         case ["classifier"]:
             return ("classifier",)
-        case _:  # of the head of a task
+        case _:  # the head of a task, which the project names differently
             return ()
 
 
@@ -85,8 +88,8 @@ def _in_block(path: list[str], block: MobileViT) -> tuple[str, ...]:
     match path:
         case ["tokens", "layers", index, *rest]:
             return tuple(
-                f"transformer.layer.{index}.{theirs}"
-                for theirs in _LAYER[block.attention][".".join(rest)]
+                f"transformer.layer.{index}.{translated}"
+                for translated in _LAYER[block.attention][".".join(rest)]
             )
         case ["tokens", *_]:
             return ("layernorm",)

@@ -1,1 +1,1 @@
-"""Pictures with boxes around objects, or with a class for every pixel: one file per kind of source."""
+"""Sources of images with boxes or masks: one file per kind of source."""

@@ -1,4 +1,4 @@
-"""``classes.txt`` in a folder of annotated pictures: the names of its classes, one a line, in the order of their labels."""
+"""``classes.txt`` in a folder of annotated images: class names by label, one per line."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _MOST_BYTES = 16 * 2**20
 
 
 def named_classes(folder: Path) -> tuple[str, ...]:
-    """Return the names in a folder's file, none where there is no file.
+    """Return the names in a folder's file, or an empty tuple if there is no file.
 
     Raises:
-        DataError: it cannot be read, or a name is missing or there twice.
+        DataError: the file cannot be read or is empty, or a name is duplicated.
     """
     path = folder / NAME
     if not path.exists():
         return ()
     names = read_lines(path)
     if not names:
-        raise DataError(f"{path}: empty; the names of the classes are needed, one a line")
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twice is not None:
-        raise DataError(f"{path}: {twice!r} is there twice; every class needs a name of its own")
+        raise DataError(f"{path}: empty; the names of the classes are needed, one per line")
+    duplicate = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if duplicate is not None:
+        raise DataError(f"{path}: {duplicate!r} is duplicated; every class needs a unique name")
     return tuple(names)
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return what the lines of a small text file say, without those that are empty.
+    """Return the lines of a small text file, stripped, without empty ones.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read, or is too large for a list of names.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -45,4 +45,4 @@ def read_lines(path: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: no text in UTF-8") from None
+        raise DataError(f"{path}: not UTF-8 text") from None

@@ -1,10 +1,13 @@
-"""Outlines of objects, as COCO has them, to the class of every pixel: polygons, or runs of pixels for crowds.
+"""Folders in the COCO format, with boxes, or masks drawn from the outlines of the objects.
 
-Folders in the form of COCO: ``annotations/instances_train2017.json`` and
-``instances_val2017.json``, pictures in folders beside.
+The annotations are ``annotations/instances_train2017.json`` and ``instances_val2017.json``; the
+images are in folders next to ``annotations``.
 
-Objects have boxes; their outlines become masks where those are asked for. Source: Lin et al., arXiv
-1405.0312.
+Outlines are polygons, or runs of pixels for crowds. They are drawn with pillow, not with
+``pycocotools.mask``: that leaves out pixels that a polygon covers only in part (about a tenth of
+the pixels of an object 30 px wide), so masks, and all figures that rest on them, would change.
+
+Source: Lin et al., "Microsoft COCO: common objects in context", arXiv 1405.0312.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.data.annotated_source import (
     ANNOTATIONS,
     DETECTION,
@@ -32,31 +36,34 @@ from mvt_nas.data.annotations.coco_file import CocoFile, read_coco
 from mvt_nas.data.dataset import digest
 from mvt_nas.errors import DataError, listing
 
+BACKGROUND = "background"
+
 
 def draw_outlines(
     size: tuple[int, int], outlines: Sequence[Any], boxes: ObjectBoxes, where: str
 ) -> NDArray[np.uint8]:
-    """Return the class of every pixel, (H, W), uint8: 0 for the background, labels from 1; small objects lie over large ones.
+    """Return the class of every pixel, (H, W), uint8: 0 for the background, labels from 1.
+
+    Small objects are drawn over large ones.
 
     Args:
-        size: width and height of the picture.
-        outlines: by object; a list of polygons, or ``counts`` and ``size`` of runs.
-        boxes: the same objects.
-        where: begins messages.
+        size: Width and height of the image.
+        outlines: Outlines by object: a list of polygons, or ``counts`` and ``size`` of runs.
+        boxes: Boxes of the same objects.
+        where: Beginning of messages.
 
     Raises:
-        DataError: an outline is neither.
+        DataError: an outline is neither of them.
     """
     from PIL import Image, ImageDraw
 
     mask = Image.new("L", size)
     pen = ImageDraw.Draw(mask)
     sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
+    # The largest box first, so that smaller objects stay visible.
     for number in np.argsort(-sides.prod(1), kind="stable").tolist():
-        outline, value = (
-            outlines[number],
-            IGNORED if boxes.ignored[number] else int(boxes.labels[number]) + 1,
-        )
+        outline = outlines[number]
+        value = IGNORED if boxes.ignored[number] else int(boxes.labels[number]) + 1
         if isinstance(outline, list):
             for polygon in outline:
                 pen.polygon(_points(polygon, where), fill=value)
@@ -66,8 +73,9 @@ def draw_outlines(
 
 
 def _points(polygon: Any, where: str) -> list[float]:
-    good = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
-    if not good or any(
+    pairs = isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+    # "not abs(value) < 1e6" refuses NaN too.
+    if not pairs or any(
         type(value) not in (int, float) or not abs(value) < 1e6 for value in polygon
     ):
         raise DataError(
@@ -77,7 +85,7 @@ def _points(polygon: Any, where: str) -> list[float]:
 
 
 def _runs(outline: Any, size: tuple[int, int], where: str) -> NDArray[np.uint8]:
-    """Return runs of pixels outside and inside by turns, column by column, as (H, W), 0 and 255."""
+    """Return a mask (H, W) of 0 and 255 from the lengths of alternating runs, outside first."""
     counts = outline.get("counts") if isinstance(outline, dict) else None
     total = size[0] * size[1]
     if (
@@ -89,71 +97,81 @@ def _runs(outline: Any, size: tuple[int, int], where: str) -> NDArray[np.uint8]:
             f"{where} = {str(outline)[:60]} is not allowed; polygons, or counts of pixels that add"
             f" up to {total}"
         )
+    # Runs go down the columns: with (width, height) as the shape, transposed.
     inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(size)
     return np.ascontiguousarray(inside.T).astype(np.uint8) * 255
 
 
-BACKGROUND = "background"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Objects:
-    """All objects of a source, those of a picture beside each other.
+    """All objects of a source, sorted by image.
 
     Attributes:
-        corners: (n, 4), float64.
-        labels: (n,), int64, from 0.
-        crowds: (n,), bool.
-        starts: (N + 1,), int64, where each picture's begin and end.
-        sizes: width and height of each picture.
-        outlines: by object, as in the file; empty where no masks are asked for.
+        corners: Left, top, right and bottom of the boxes, (n, 4), float64.
+        labels: Labels (n,), int64, from 0.
+        crowds: Whether the objects are crowds, (n,), bool.
+        starts: Index of each image's first object, and n at the end, (N + 1,), int64.
+        sizes: Width and height of each image.
+        outlines: Outlines by object, as in the file; empty unless masks are requested.
     """
 
-    corners: NDArray[np.float64]
+    corners: FloatArray
     labels: NDArray[np.int64]
-    crowds: NDArray[np.bool_]
+    crowds: BoolArray
     starts: NDArray[np.int64]
     sizes: list[tuple[int, int]]
     outlines: list[Any]
 
-    def of(self, row: int) -> ObjectBoxes:
-        own = slice(int(self.starts[row]), int(self.starts[row + 1]))
-        return ObjectBoxes(self.corners[own], self.labels[own], self.crowds[own], self.sizes[row])
+    def rows(self, image: int) -> slice:
+        """Return the rows of an image's objects."""
+        return slice(int(self.starts[image]), int(self.starts[image + 1]))
+
+    def of(self, image: int) -> ObjectBoxes:
+        """Return the objects of an image."""
+        own = self.rows(image)
+        return ObjectBoxes(self.corners[own], self.labels[own], self.crowds[own], self.sizes[image])
 
 
 def annotated(source: str, kind: str) -> AnnotatedCatalogue:
-    """Return what a folder holds; pictures without objects are not learnt from.
+    """Return the content of a folder, without training images that have no objects.
 
     Raises:
-        DataError: a file cannot be read, or an annotation cannot be.
+        DataError: a file cannot be read, or an annotation is not valid.
     """
     parts = [read_coco(path) for path in _files(Path(source))]
     if len(parts) == 2 and parts[0].categories != parts[1].categories:
         raise DataError(f"{parts[1].path}: categories differ from those of {parts[0].path.name}")
-    places, held_out, objects = _gathered(parts, Path(source), kind)
+    paths, held_out, objects = _gather(parts, Path(source), kind)
     names = tuple(name for _, name in parts[0].categories)
-    content = (objects.corners, objects.labels, objects.crowds, objects.starts)
+    relative = [os.path.relpath(path, source) for path in paths]
     mark = digest(
-        repr((names, [os.path.relpath(place, source) for place in places])).encode(
-            "utf-8", "surrogatepass"
-        ),
-        *content,
+        repr((names, relative)).encode("utf-8", "surrogatepass"),
+        objects.corners,
+        objects.labels,
+        objects.crowds,
+        objects.starts,
     )
-    rest = (lambda row: places[row].read_bytes(), lambda row: str(places[row]))
-    if kind == DETECTION:
-        return AnnotatedCatalogue(source, names, held_out, mark, *rest, boxes=objects.of)
 
     def mask(row: int) -> NDArray[np.uint8]:
-        own, found = slice(int(objects.starts[row]), int(objects.starts[row + 1])), objects.of(row)
-        return draw_outlines(
-            objects.sizes[row], objects.outlines[own], found, f"{places[row]}: segmentation"
-        )
+        outlines = objects.outlines[objects.rows(row)]
+        where = f"{paths[row]}: segmentation"
+        return draw_outlines(objects.sizes[row], outlines, objects.of(row), where)
 
-    return AnnotatedCatalogue(source, (BACKGROUND, *names), held_out, mark, *rest, mask=mask)
+    detection = kind == DETECTION
+    return AnnotatedCatalogue(
+        where=source,
+        class_names=names if detection else (BACKGROUND, *names),
+        held_out=held_out,
+        mark=mark,
+        image=lambda row: paths[row].read_bytes(),
+        name=lambda row: str(paths[row]),
+        boxes=objects.of if detection else None,
+        mask=None if detection else mask,
+    )
 
 
 def _files(root: Path) -> list[Path]:
-    """Return the file of the part that is learnt from, and that of the part for validation if there is one."""
+    """Return the annotation files of the training part and, if any, of the validation part."""
     result = []
     for part in ("train", "val"):
         found = sorted((root / "annotations").glob(f"instances_{part}*.json"))
@@ -164,66 +182,67 @@ def _files(root: Path) -> list[Path]:
         result += found
     if not result or not result[0].name.startswith("instances_train"):
         raise DataError(
-            f"{root / 'annotations'}: instances_train*.json is missing, which is learnt from"
+            f"{root / 'annotations'}: instances_train*.json with the training images is missing"
         )
     return result
 
 
 def _folder(root: Path, path: Path) -> Path:
-    """Return where the pictures of a file lie: ``train2017``, ``train``, or one of these in ``images``."""
+    """Return the folder of a file's images: ``train2017`` or ``train``, here or in ``images``."""
     name = path.stem.removeprefix("instances_")
     part = "train" if name.startswith("train") else "val"
     places = [root / name, root / part, root / "images" / name, root / "images" / part]
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         raise DataError(
-            f"{path}: no folder of its pictures; one of"
-            f" {listing(str(place.relative_to(root)) for place in places)} beside it"
+            f"{path}: no folder with its images; one of"
+            f" {listing(str(place.relative_to(root)) for place in places)} is needed"
         )
     return found
 
 
-def _gathered(
-    parts: list[CocoFile], root: Path, kind: str
-) -> tuple[list[Path], NDArray[np.bool_], _Objects]:
-    places, sizes, held_out, corners, labels, crowds, counts, outlines = (
-        [],
-        [],
-        [],
-        [],
-        [],
-        [],
-        [0],
-        list[Any](),
-    )
-    for judged, part in enumerate(parts):
-        folder, codes = (
-            _folder(root, part.path),
-            {number: label for label, (number, _) in enumerate(part.categories)},
-        )
-        for image, own in part.images:
-            if not own and not judged:
+def _gather(parts: list[CocoFile], root: Path, kind: str) -> tuple[list[Path], BoolArray, _Objects]:
+    """Return the paths of the images, which of them are for validation, and their objects.
+
+    Args:
+        parts: Annotation files of the training part and, if there is one, of the validation part.
+        root: Folder of the source.
+        kind: Requested annotation.
+    """
+    paths: list[Path] = []
+    sizes: list[tuple[int, int]] = []
+    held_out: list[bool] = []
+    corners: list[tuple[float, float, float, float]] = []
+    labels: list[int] = []
+    crowds: list[bool] = []
+    outlines: list[Any] = []
+    counts = [0]
+    for is_validation, part in zip((False, True), parts, strict=False):
+        folder = _folder(root, part.path)
+        # Ids of categories may have gaps; labels are numbered from 0.
+        label_of = {number: label for label, (number, _) in enumerate(part.categories)}
+        for image, objects in part.images:
+            if not objects and not is_validation:
                 continue
-            for found in own:
-                corners.append(_corners(found, image, part.path))
-                labels.append(codes[found["category_id"]])
-                crowds.append(bool(found.get("iscrowd", 0)))
+            for entry in objects:
+                corners.append(_corners(entry, image, part.path))
+                labels.append(label_of[entry["category_id"]])
+                crowds.append(bool(entry.get("iscrowd", 0)))
                 if kind == SEGMENTATION:
-                    outlines.append(found.get("segmentation"))
-            places.append(folder / image["file_name"])
+                    outlines.append(entry.get("segmentation"))
+            paths.append(folder / image["file_name"])
             sizes.append((image["width"], image["height"]))
-            held_out.append(bool(judged))
-            counts.append(len(own))
-    found_corners = np.array(corners, np.float64).reshape(-1, 4)
-    objects = _Objects(
-        found_corners,
-        np.array(labels, np.int64),
-        np.array(crowds, bool),
-        np.cumsum(counts, dtype=np.int64),
-        sizes,
-        outlines,
+            held_out.append(is_validation)
+            counts.append(len(objects))
+    gathered = _Objects(
+        corners=np.array(corners, np.float64).reshape(-1, 4),
+        labels=np.array(labels, np.int64),
+        crowds=np.array(crowds, bool),
+        starts=np.cumsum(counts, dtype=np.int64),
+        sizes=sizes,
+        outlines=outlines,
     )
-    return places, np.array(held_out, bool), objects
+    return paths, np.array(held_out, bool), gathered
 
 
 def _corners(
@@ -238,7 +257,7 @@ def _corners(
 
 ANNOTATIONS.register("coco")(
     AnnotatedSource(
-        "a folder in the form of COCO (annotations/instances_train*.json)",
+        "a folder in the COCO format (annotations/instances_train*.json)",
         (DETECTION, SEGMENTATION),
         lambda source: (
             (Path(source) / "annotations").is_dir()

@@ -1,4 +1,4 @@
-"""A file of COCO's, checked: pictures with their objects, and categories."""
+"""Validated annotation file of COCO: images with their objects, and categories."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NUMBER = (int, float)
 
 @dataclass(frozen=True, slots=True)
 class CocoFile:
-    """What a file says.
+    """Content of an annotation file.
 
     Attributes:
-        path: of the file.
-        images: each with ``file_name``, ``width`` and ``height``, and its objects, each with
-            ``id``, ``category_id``, ``bbox``; boxes without an area are left out, of which COCO
-            itself has some.
-        categories: number and name, by number.
+        path: Path of the file.
+        images: Images, each with ``file_name``, ``width`` and ``height``, and its objects, each
+            with ``id``, ``category_id`` and ``bbox``. Boxes without an area, of which COCO itself
+            has some, are left out.
+        categories: Ids and names of the categories, sorted by id.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class CocoFile:
 
 
 def read_coco(path: Path) -> CocoFile:
-    """Return what a file says.
+    """Return the content of an annotation file.
 
     Raises:
         DataError: it cannot be read, or a part of it is missing or not allowed; the message names
@@ -39,33 +39,30 @@ def read_coco(path: Path) -> CocoFile:
     """
     data = _json(path)
     categories = sorted(
-        (_field(found, "id", int, place), _field(found, "name", str, place))
-        for place, found in _list(data, "categories", path)
+        (_field(entry, "id", int, where), _field(entry, "name", str, where))
+        for where, entry in _list(data, "categories", path)
     )
     known = {number for number, _ in categories}
     if len(known) < len(categories) or not categories:
-        raise DataError(
-            f"{path}: categories: every one needs an id of its own, and there has to be one"
-        )
+        raise DataError(f"{path}: categories: at least one is needed, each with a unique id")
     images: dict[int, tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = {}
-    for place, found in _list(data, "images", path):
-        images[_field(found, "id", int, place)] = (_image(found, place), [])
-    for place, found in _list(data, "annotations", path):
-        number, category = (
-            _field(found, "image_id", int, place),
-            _field(found, "category_id", int, place),
-        )
-        if number not in images:
+    for where, entry in _list(data, "images", path):
+        images[_field(entry, "id", int, where)] = (_image(entry, where), [])
+    for where, entry in _list(data, "annotations", path):
+        image_id = _field(entry, "image_id", int, where)
+        category_id = _field(entry, "category_id", int, where)
+        if image_id not in images:
             raise DataError(
-                f"{place}: image_id = {number} is not allowed; one of the images in the file"
+                f"{where}: image_id = {image_id} is not allowed; one of the images in the file"
             )
-        if category not in known:
+        if category_id not in known:
             raise DataError(
-                f"{place}: category_id = {category} is not allowed; one of {listing(sorted(known))}"
+                f"{where}: category_id = {category_id} is not allowed; one of"
+                f" {listing(sorted(known))}"
             )
-        box = _box(found, place)
+        box = _box(entry, where)
         if box[2] and box[3]:
-            images[number][1].append({**found, "id": found.get("id", "?"), "bbox": box})
+            images[image_id][1].append({**entry, "id": entry.get("id", "?"), "bbox": box})
     return CocoFile(path, [images[number] for number in sorted(images)], categories)
 
 
@@ -75,14 +72,14 @@ def _json(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no JSON ({' '.join(str(error).split())})") from None
+        raise DataError(f"{path}: not valid JSON ({' '.join(str(error).split())})") from None
     if not isinstance(data, Mapping):
         raise DataError(f"{path}: a mapping with images, annotations and categories is expected")
     return data
 
 
 def _list(data: Mapping[str, Any], key: str, path: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the entries under a key, each with what to call it in messages."""
+    """Return the entries under a key, each with its name in messages."""
     entries = data.get(key)
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise DataError(f"{path}: {key}: a list of mappings is expected")
@@ -91,21 +88,19 @@ def _list(data: Mapping[str, Any], key: str, path: Path) -> list[tuple[str, Mapp
 
 def _field(entry: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
     value = entry.get(name)
+    # Not isinstance: True is no integer here.
     if type(value) is not kind:
-        raise DataError(
-            f"{where}: {name} = {value!r} is not allowed;"
-            f" {'an integer' if kind is int else 'a text'}"
-        )
+        allowed = "an integer" if kind is int else "a text"
+        raise DataError(f"{where}: {name} = {value!r} is not allowed; {allowed}")
     return value
 
 
 def _image(entry: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     name = _field(entry, "file_name", str, where)
-    place = PurePosixPath(name)
-    if not place.parts or place.is_absolute() or ".." in place.parts or "\0" in name:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
         raise DataError(
-            f"{where}: file_name = {name!r} is not allowed; a path within the folder of the"
-            " pictures"
+            f"{where}: file_name = {name!r} is not allowed; a path within the folder of the images"
         )
     for side in ("width", "height"):
         if _field(entry, side, int, where) < 1:

@@ -1,11 +1,14 @@
-"""XML that may come from anywhere: read without document types and entities, which could make a small file a huge one or read others.
+"""Folders in the Pascal VOC format: ``JPEGImages`` with ``Annotations`` or ``SegmentationClass``.
 
-Folders in the form of Pascal VOC: ``JPEGImages`` with ``Annotations`` (boxes) or
-``SegmentationClass`` (masks), lists in ``ImageSets``.
+``Annotations`` holds boxes, ``SegmentationClass`` masks, and ``ImageSets`` lists of images.
+``train.txt`` lists the training images and ``val.txt`` the validation images. With
+``trainval.txt`` alone, or without lists, a share of the images is for validation. Lists called test
+are never read.
 
-``train.txt`` is learnt from and ``val.txt`` judged by; of ``trainval.txt`` alone, or without lists,
-a share is. Lists called test are never read. Source: Everingham et al., "The PASCAL visual object
-classes challenge" (2010).
+Annotations may come from anywhere, so XML is parsed by ``defusedxml``, which refuses document types
+and entities: they could make a small file a huge one, or read other files.
+
+Source: Everingham et al., "The PASCAL visual object classes challenge" (2010).
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
 
+from mvt_nas._typing import BoolArray
 from mvt_nas.data.annotated_source import (
     ANNOTATIONS,
     DETECTION,
@@ -37,39 +41,68 @@ from mvt_nas.errors import DataError, listing, nearest
 _MOST_BYTES = 4 * 2**20
 _DEEPEST = 50
 
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+"""The classes of VOC's own images. In masks the background comes first, whether ``classes.txt``
+names it or not."""
 
-class _Deep(Exception):
-    """Elements within elements beyond all reason."""
+_IMAGES, _BOXES, _MASKS = "JPEGImages", "Annotations", "SegmentationClass"
+_BACKGROUND = "background"
+_LISTS = {DETECTION: "Main", SEGMENTATION: "Segmentation"}
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+_Object = tuple[tuple[float, float, float, float], str, bool]
+"""Corners, class name, and whether the object is difficult."""
 
 
-class _Typed(Exception):
-    """A document type, or entities."""
+class _TooDeep(Exception):
+    """More nested elements than an annotation can have."""
 
 
-class _Builder:
-    """Builds the tree of a document, and stops where it gets deep."""
+class _ShallowTreeBuilder(TreeBuilder):
+    """Builds the tree of a document, and stops at too many nested elements."""
 
     def __init__(self) -> None:
-        self.tree = TreeBuilder()
+        super().__init__()
         self._depth = 0
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise _Deep
-        self.tree.start(name, attributes)
+            raise _TooDeep
+        return super().start(tag, attrs)
 
-    def end(self, name: str) -> None:
+    def end(self, tag: str, /) -> Element:
         self._depth -= 1
-        self.tree.end(name)
+        return super().end(tag)
 
 
 def read_xml(path: Path) -> Element:
-    """Return the root of a document.
+    """Return the root of an XML document.
 
     Raises:
-        DataError: it cannot be read, is no XML, is larger than 4 MB, or has a document type or
-            entities.
+        DataError: it cannot be read, is not valid XML, is larger than 4 MB, or has a document type
+            or entities.
     """
     try:
         data = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
@@ -77,123 +110,90 @@ def read_xml(path: Path) -> Element:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if data is None:
         raise DataError(
-            f"{path}: larger than {_MOST_BYTES // 2**20} MB; the annotation of one picture is"
+            f"{path}: larger than {_MOST_BYTES // 2**20} MB; the annotation of one image is"
             " expected"
         )
-    builder = _Builder()
+    parser = DefusedXMLParser(target=_ShallowTreeBuilder(), forbid_dtd=True)
     try:
-        _parser(builder).Parse(data, True)
-        return builder.tree.close()
-    except _Typed:
+        parser.feed(data)
+        root: Element = parser.close()
+    except DefusedXmlException:
         raise DataError(
-            f"{path}: refused: it has a document type or entities, which annotations have no"
-            " need of"
+            f"{path}: refused: document types and entities are not allowed in annotations"
         ) from None
-    except _Deep:
-        raise DataError(
-            f"{path}: refused: more than {_DEEPEST} elements within each other"
-        ) from None
-    except (expat.ExpatError, AssertionError, ValueError, LookupError) as error:
-        raise DataError(
-            f"{path}: no XML ({' '.join(str(error).split()) or 'nothing in it'})"
-        ) from None
-
-
-def _parser(builder: _Builder) -> expat.XMLParserType:
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
-    parser.CharacterDataHandler = builder.tree.data
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
-    return parser
-
-
-def _refuse(*_: object) -> NoReturn:
-    raise _Typed
-
-
-OBJECTS = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *(
-        "diningtable",
-        "dog",
-        "horse",
-        "motorbike",
-        "person",
-        "pottedplant",
-        "sheep",
-        "sofa",
-        "train",
-        "tvmonitor",
-    ),
-)
-"""The classes of VOC's own pictures. In masks, the background comes first, whether ``classes.txt``
-names it or not."""
-
-_PICTURES, _BOXES, _MASKS = "JPEGImages", "Annotations", "SegmentationClass"
-_BACKGROUND = "background"
-_LISTS = {DETECTION: "Main", SEGMENTATION: "Segmentation"}
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-_Object = tuple[tuple[float, float, float, float], str, bool]
+    except _TooDeep:
+        raise DataError(f"{path}: refused: more than {_DEEPEST} nested elements") from None
+    except (ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{path}: not valid XML ({' '.join(str(error).split())})") from None
+    return root
 
 
 def annotated(source: str, kind: str) -> AnnotatedCatalogue:
-    """Return what a folder holds.
+    """Return the content of a folder.
 
     Raises:
-        DataError: it cannot be read, a picture is missing, or an annotation cannot be.
+        DataError: it cannot be read, an image is missing, or an annotation is not valid.
     """
     root = Path(source)
     stems, held_out = _listed(root, kind)
-    paths = _pictures(root, stems)
+    paths = _image_paths(root, stems)
     classes = tuple(name for name in named_classes(root) if name != _BACKGROUND)
-    rest = (lambda row: paths[row].read_bytes(), lambda row: str(paths[row]))
+
+    def image(row: int) -> bytes:
+        return paths[row].read_bytes()
+
+    def image_name(row: int) -> str:
+        return str(paths[row])
+
     if kind == SEGMENTATION:
-        classes = (_BACKGROUND, *(classes or OBJECTS))
         masks = [root / _MASKS / f"{stem}.png" for stem in stems]
         return AnnotatedCatalogue(
-            source,
-            classes,
-            held_out,
-            digest(repr(stems).encode("utf-8", "surrogatepass")),
-            *rest,
+            where=source,
+            class_names=(_BACKGROUND, *(classes or VOC_CLASSES)),
+            held_out=held_out,
+            mark=digest(repr(stems).encode("utf-8", "surrogatepass")),
+            image=image,
+            name=image_name,
             mask=lambda row: read_mask(masks[row]),
         )
     files = [root / _BOXES / f"{stem}.xml" for stem in stems]
     sizes, objects = zip(*(_objects(file, classes) for file in files), strict=True)
-    classes = classes or tuple(sorted({name for found in objects for _, name, _ in found}))
-    boxes = [_boxes(found, classes, size) for found, size in zip(objects, sizes, strict=True)]
+    classes = classes or tuple(sorted({name for own in objects for _, name, _ in own}))
+    boxes = [_boxes(own, classes, size) for own, size in zip(objects, sizes, strict=True)]
     return AnnotatedCatalogue(
-        source,
-        classes,
-        held_out,
-        digest(repr((stems, sizes, objects)).encode("utf-8", "surrogatepass")),
-        *rest,
+        where=source,
+        class_names=classes,
+        held_out=held_out,
+        mark=digest(repr((stems, sizes, objects)).encode("utf-8", "surrogatepass")),
+        image=image,
+        name=image_name,
         boxes=boxes.__getitem__,
     )
 
 
-def _listed(root: Path, kind: str) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Return the names of the pictures, and which of them are for validation."""
+def _listed(root: Path, kind: str) -> tuple[list[str], BoolArray]:
+    """Return the names of the images, and which of them are for validation."""
     folder = root / "ImageSets" / _LISTS[kind]
-    learnt, judged = (_list(folder / f"{part}.txt") for part in ("train", "val"))
-    if not learnt:
-        learnt = [stem for stem in _list(folder / "trainval.txt") if stem not in set(judged)]
-    if not learnt and not judged:
+    train = _list(folder / "train.txt")
+    validation = _list(folder / "val.txt")
+    if not train:
+        train = [stem for stem in _list(folder / "trainval.txt") if stem not in set(validation)]
+    if not train and not validation:
+        # No lists: all annotated images.
         place = root / (_BOXES if kind == DETECTION else _MASKS)
-        learnt = sorted(
+        train = sorted(
             entry.stem
             for entry in place.glob("*.xml" if kind == DETECTION else "*.png")
             if not entry.name.startswith(".")
         )
-    if not learnt:
+    if not train:
         raise DataError(
-            f"{root}: nothing to learn from; {folder / 'train.txt'} names pictures, one a line"
+            f"{root}: no training images; {folder / 'train.txt'} lists images, one per line"
         )
-    both = sorted(set(learnt) & set(judged))
+    both = sorted(set(train) & set(validation))
     if both:
         raise DataError(f"{folder}: {both[0]} is in train.txt and in val.txt; it can be in one")
-    return [*learnt, *judged], np.array([False] * len(learnt) + [True] * len(judged))
+    return [*train, *validation], np.array([False] * len(train) + [True] * len(validation))
 
 
 def _list(path: Path) -> list[str]:
@@ -201,33 +201,33 @@ def _list(path: Path) -> list[str]:
     wrong = next((stem for stem in stems if os.sep in stem or stem.startswith(".")), None)
     if wrong is not None:
         raise DataError(
-            f"{path}: {wrong!r} is not allowed; the name of a picture in {_PICTURES}, without"
-            " suffix"
+            f"{path}: {wrong!r} is not allowed; the name of an image in {_IMAGES}, without suffix"
         )
     return list(dict.fromkeys(stems))
 
 
-def _pictures(root: Path, stems: Sequence[str]) -> list[Path]:
+def _image_paths(root: Path, stems: Sequence[str]) -> list[Path]:
+    folder = root / _IMAGES
     try:
-        there = {
+        name_of = {
             os.path.splitext(name)[0]: name
-            for name in sorted(os.listdir(root / _PICTURES))
+            for name in sorted(os.listdir(folder))
             if os.path.splitext(name)[1].lower() in SUFFIXES
         }
     except OSError as error:
-        raise DataError(f"{root / _PICTURES}: cannot be read ({error.strerror})") from None
-    missing = next((stem for stem in stems if stem not in there), None)
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+    missing = next((stem for stem in stems if stem not in name_of), None)
     if missing is not None:
-        raise DataError(f"{root / _PICTURES}: no picture {missing!r}, which is listed or annotated")
-    return [root / _PICTURES / there[stem] for stem in stems]
+        raise DataError(f"{folder}: no image {missing!r}, which is listed or annotated")
+    return [folder / name_of[stem] for stem in stems]
 
 
 def _objects(path: Path, classes: tuple[str, ...]) -> tuple[tuple[int, int], list[_Object]]:
-    """Return width and height of a picture; corners, class and whether it is difficult, of its objects."""
+    """Return width and height of an image, and its objects."""
     root = read_xml(path)
-    width, height = (
-        int(_number(root.find("size"), side, f"{path}: size")) for side in ("width", "height")
-    )
+    size = root.find("size")
+    width = int(_number(size, "width", f"{path}: size"))
+    height = int(_number(size, "height", f"{path}: size"))
     result = []
     for number, found in enumerate(root.findall("object"), start=1):
         where = f"{path}: object {number}"
@@ -242,16 +242,12 @@ def _objects(path: Path, classes: tuple[str, ...]) -> tuple[tuple[int, int], lis
         left, top, right, bottom = (
             _number(found.find("bndbox"), side, f"{where}: bndbox") for side in _CORNERS
         )
-        corners = (
-            max(left - 1, min(left, 0.0)),
-            max(top - 1, min(top, 0.0)),
-            right,
-            bottom,
-        )  # pixels count from 1, the last one inside
+        # VOC counts pixels from 1, and the last one is inside the box: only left and top move.
+        # Tools that count from 0 write 0 there, which stays.
+        corners = (max(left - 1, min(left, 0.0)), max(top - 1, min(top, 0.0)), right, bottom)
+        checked = checked_corners(corners, width, height, f"{where}: bndbox")
         difficult = (found.findtext("difficult") or "0").strip() == "1"
-        result.append(
-            (checked_corners(corners, width, height, f"{where}: bndbox"), name, difficult)
-        )
+        result.append((checked, name, difficult))
     return (width, height), result
 
 
@@ -266,6 +262,7 @@ def _number(element: Element | None, name: str, where: str) -> float:
 def _boxes(
     objects: Sequence[_Object], classes: tuple[str, ...], size: tuple[int, int]
 ) -> ObjectBoxes:
+    # Boxes without an area are left out.
     kept = [
         (corners, name, difficult)
         for corners, name, difficult in objects
@@ -281,9 +278,9 @@ def _boxes(
 
 ANNOTATIONS.register("voc")(
     AnnotatedSource(
-        "a folder in the form of Pascal VOC (JPEGImages beside Annotations or SegmentationClass)",
+        "a folder in the Pascal VOC format (JPEGImages next to Annotations or SegmentationClass)",
         (DETECTION, SEGMENTATION),
-        lambda source: (Path(source) / _PICTURES).is_dir(),
+        lambda source: (Path(source) / _IMAGES).is_dir(),
         annotated,
     )
 )

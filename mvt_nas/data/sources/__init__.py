@@ -1,1 +1,1 @@
-"""Where pictures come from: one file per kind of source."""
+"""Sources of labelled images: one file per kind of source."""

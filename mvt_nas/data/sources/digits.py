@@ -1,8 +1,9 @@
-"""The 1797 handwritten digits of 8 x 8 pixels that scikit-learn brings along: pictures with nothing to download.
+"""The 1797 handwritten digits of scikit-learn, 8 x 8 pixels, which need no download.
 
-The file is read directly, since importing ``sklearn.datasets`` takes over a second. Source:
-Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI machine learning repository
-(1998).
+The file is read directly, since importing ``sklearn.datasets`` takes over a second.
+
+Source: Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI machine learning
+repository (1998).
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _LARGEST = 16
 
 
 def catalogue(source: str) -> ImageCatalogue:
-    """Return the digits, grey values stretched to 0 to 255.
+    """Return the digits, with grey values scaled to 0 to 255.
 
     Raises:
-        DataError: scikit-learn is not installed, or without its data.
+        DataError: scikit-learn or its data is not installed.
     """
     spec = find_spec("sklearn")
     try:
@@ -35,14 +36,14 @@ def catalogue(source: str) -> ImageCatalogue:
     except OSError as error:
         raise DataError(f"digits: scikit-learn's file cannot be read ({error})") from None
     labels = table[:, -1].copy()
-    pictures = (table[:, :-1].reshape(-1, _SIDE, _SIDE) * 255 // _LARGEST).astype(np.uint8)
+    images = (table[:, :-1].reshape(-1, _SIDE, _SIDE) * 255 // _LARGEST).astype(np.uint8)
     return ImageCatalogue(
         where="digits",
         labels=labels,
         class_names=tuple("0123456789"),
         held_out=np.zeros(len(labels), bool),
         stamp="digits",
-        picture=pictures.__getitem__,
+        image=images.__getitem__,
         name=lambda index: f"digit {index}",
         cached=False,
     )

@@ -1,7 +1,7 @@
-"""A folder of pictures by class: ``cat/1.jpg``, also ``train/cat/1.jpg`` beside ``val/cat/2.jpg``, or ``cat/train/1.jpg``.
+"""A folder of images by class: ``cat/1.jpg``, ``train/cat/1.jpg`` or ``cat/train/1.jpg``.
 
-Folders around all others are passed through, folders inside a class belong to it, hidden files and
-those that are no pictures by their suffix are passed over. A part called test is never read.
+Folders that contain all others are passed through, and folders inside a class belong to it. Hidden
+files and files without an image suffix are ignored. A part called test is never read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A picture: the folders between the root and it, its name, and what tells whether it has changed."""
+    """An image file.
+
+    Attributes:
+        folders: Names of the folders between the root and the file.
+        name: Name of the file.
+        mark: Size in bytes and modification time, by which a change is noticed.
+    """
 
     folders: tuple[str, ...]
     name: str
@@ -33,25 +39,22 @@ class _File:
 
 
 def catalogue(source: str) -> ImageCatalogue:
-    """Return what a folder holds.
+    """Return the content of a folder.
 
     Raises:
-        DataError: it cannot be read, or has no pictures in folders by class.
+        DataError: it cannot be read, or has no images in folders by class.
     """
     files = sorted(_files(source, (), set()), key=lambda file: (file.folders, file.name))
-    sorted_in = [file for file in files if file.folders]
-    if not sorted_in:
-        wanted = (
-            f"folders named by class are needed, such as {os.path.join(source, 'cat', '1.jpg')}"
-        )
+    in_folders = [file for file in files if file.folders]
+    if not in_folders:
+        example = os.path.join(source, "cat", "1.jpg")
         raise DataError(
-            f"{source}: {'pictures, but none' if files else 'no pictures'} in folders; {wanted}"
+            f"{source}: {'images, but none' if files else 'no images'} in folders; folders named"
+            f" by class are needed, such as {example}"
         )
-    rows = [row for row in _rows(sorted_in, source) if row[1].lower() not in TEST]
+    rows = [row for row in _rows(in_folders, source) if row[1].lower() not in TEST]
     if not rows:
-        raise DataError(
-            f"{source}: only test pictures; folders of pictures to learn from are needed"
-        )
+        raise DataError(f"{source}: only test images; folders of training images are needed")
     names = sorted({row[0] for row in rows})
     code = {name: label for label, name in enumerate(names)}
     paths = [os.path.join(source, *file.folders, file.name) for *_, file in rows]
@@ -66,15 +69,22 @@ def catalogue(source: str) -> ImageCatalogue:
         class_names=tuple(names),
         held_out=np.array([row[1].lower() in HELD_OUT for row in rows], bool),
         stamp=f"{os.path.abspath(source)} {marks.hexdigest()}",
-        picture=lambda index: Path(paths[index]).read_bytes(),
+        image=lambda index: Path(paths[index]).read_bytes(),
         name=paths.__getitem__,
     )
 
 
 def _files(folder: str, inside: tuple[str, ...], seen: set[tuple[int, int]]) -> Iterator[_File]:
+    """Yield the image files in a folder and below.
+
+    Args:
+        folder: Path of the folder.
+        inside: Names of the folders between the root and it, itself included.
+        seen: Device and inode of the folders around it, by which loops of links are noticed.
+    """
     try:
         own = os.stat(folder)
-        if (own.st_dev, own.st_ino) in seen:  # a link back to where it lies
+        if (own.st_dev, own.st_ino) in seen:  # a link back to a folder around it
             return
         with os.scandir(folder) as found:
             entries = list(found)
@@ -94,25 +104,26 @@ def _mark(entry: os.DirEntry[str]) -> tuple[int, int]:
     try:
         found = entry.stat()
         return found.st_size, found.st_mtime_ns
-    except OSError:  # a link to nothing; it will be counted as unreadable
+    except OSError:  # a dangling link; the file will count as unreadable
         return -1, 0
 
 
 def _rows(files: Sequence[_File], source: str) -> list[tuple[str, str, _File]]:
-    """Return class, part and file of every picture; the part is ``""`` where there is none."""
-    first, last = min(file.folders for file in files), max(file.folders for file in files)
-    shared = next(
-        (depth for depth, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-        min(len(first), len(last)),
-    )
+    """Return class, part and file of every image; the part is ``""`` if there is none."""
+    first = min(file.folders for file in files)
+    last = max(file.folders for file in files)
+    # The folders that the first and the last file share are shared by all files between them.
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
     if all(len(file.folders) == shared for file in files):
-        shared -= 1  # one class
+        shared -= 1  # all images are of one class, whose folder must not be passed through
     inner = [file.folders[shared:] for file in files]
     loose = next((file for file, folders in zip(files, inner, strict=True) if not folders), None)
     if loose is not None:
         raise DataError(
-            f"{os.path.join(source, *loose.folders, loose.name)}: beside the folders of the"
-            " classes; it has to be in one"
+            f"{os.path.join(source, *loose.folders, loose.name)}: next to the folders of the"
+            " classes; it has to be in one of them"
         )
     if all(len(folders) > 1 and folders[0].lower() in PARTS for folders in inner):
         return [(folders[1], folders[0], file) for folders, file in zip(inner, files, strict=True)]
@@ -121,4 +132,4 @@ def _rows(files: Sequence[_File], source: str) -> list[tuple[str, str, _File]]:
     return [(folders[0], "", file) for folders, file in zip(inner, files, strict=True)]
 
 
-SOURCES.register("folder")(ImageSource("a folder of pictures by class", os.path.isdir, catalogue))
+SOURCES.register("folder")(ImageSource("a folder of images by class", os.path.isdir, catalogue))

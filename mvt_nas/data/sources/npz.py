@@ -1,4 +1,7 @@
-"""Arrays in an ``.npz`` file: ``images`` in uint8, (N, H, W), (N, H, W, 1) or (N, H, W, 3), ``labels``, perhaps ``class_names``."""
+"""An ``.npz`` file with the arrays ``images``, ``labels`` and possibly ``class_names``.
+
+Images are (N, H, W), (N, H, W, 1) or (N, H, W, 3), uint8.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from mvt_nas.errors import DataError, listing
 
 
 def catalogue(source: str) -> ImageCatalogue:
-    """Return what an ``.npz`` file holds.
+    """Return the content of an ``.npz`` file.
 
     Raises:
-        DataError: it cannot be read, or does not hold what is needed.
+        DataError: it cannot be read, or an array is missing or of the wrong shape or type.
     """
     arrays = _arrays(source)
-    images, labels = arrays["images"], arrays["labels"]
+    images = arrays["images"]
+    labels = arrays["labels"]
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
-    if images.dtype != np.uint8 or not (
-        images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
-    ):
+    has_colours = images.ndim == 4 and images.shape[3] == 3
+    if images.dtype != np.uint8 or not (images.ndim == 3 or has_colours):
         raise DataError(
             f"{source}: images {images.shape} in {images.dtype}; (N, H, W) or (N, H, W, 3) in uint8"
             " is needed"
@@ -37,16 +40,14 @@ def catalogue(source: str) -> ImageCatalogue:
             " least, is needed"
         )
     codes, names = named(labels, arrays.get("class_names"), source)
-    held_out = np.zeros(len(codes), bool)
     return ImageCatalogue(
-        source,
-        codes,
-        names,
-        held_out,
-        stamp([Path(source)]),
-        images.__getitem__,
-        lambda index: f"{source}: picture {index}",
-        cached=True,
+        where=source,
+        labels=codes,
+        class_names=names,
+        held_out=np.zeros(len(codes), bool),
+        stamp=stamp([Path(source)]),
+        image=images.__getitem__,
+        name=lambda index: f"{source}: image {index}",
     )
 
 

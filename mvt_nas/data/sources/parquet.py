@@ -1,8 +1,8 @@
-"""Pictures in Parquet files, or in a folder of Parquet or Arrow files as Hugging Face's ``datasets`` leaves them on a disk.
+"""Images in Parquet files, or in a folder of Parquet or Arrow files of Hugging Face's ``datasets``.
 
-A column holds the picture's file (bytes, or a record with ``bytes``), another the class (integers
-or text); names of classes are read from the notes that ``datasets`` keeps in the schema. Which part
-a file belongs to is told by its name (``train-00000.parquet``) or its folder.
+One column holds the image files (bytes, or a record with ``bytes``), another one the classes
+(integers or text). Class names are read from the metadata that ``datasets`` keeps in the schema.
+The part of a file is recognised by its name (``train-00000.parquet``) or its folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LABELS = ("label", "labels", "fine_label", "class", "target", "cls")
 
 
 def claims(source: str) -> bool:
-    """Return whether a path is a file of such pictures, or a folder of some."""
+    """Return True if a path is a Parquet or Arrow file, or a folder of some."""
     path = Path(source)
     return (path.suffix in (".parquet", ".arrow") and path.is_file()) or (
         path.is_dir() and bool(_files(path))
@@ -31,10 +31,10 @@ def claims(source: str) -> bool:
 
 
 def catalogue(source: str) -> ImageCatalogue:
-    """Return what the files hold; those of a test part are left out.
+    """Return the content of the files, without those of a test part.
 
     Raises:
-        DataError: pyarrow is not installed, a file cannot be read, or lacks pictures or labels.
+        DataError: pyarrow is not installed, a file cannot be read, or has no images or labels.
     """
     files = [
         file
@@ -42,57 +42,59 @@ def catalogue(source: str) -> ImageCatalogue:
         if _part(file, source) not in TEST
     ]
     if not files:
-        raise DataError(f"{source}: only test pictures; a part to learn from is needed")
+        raise DataError(f"{source}: only test images; a training part is needed")
     tables = [_table(file) for file in files]
-    pictures, codes, names = [], [], []
+    columns = []
+    codes = []
+    names = []
     for file, table in zip(files, tables, strict=True):
-        image, label = (_column(table, names_, file) for names_ in (_IMAGES, _LABELS))
-        pictures.append(table.column(image))
+        columns.append(table.column(_column(table, _IMAGES, file)))
+        label = _column(table, _LABELS, file)
         codes.append(np.asarray(table.column(label).to_numpy(zero_copy_only=False)))
         names.append(_class_names(table, label))
     labels, class_names = named(_joined(codes), names[0], source)
-    ends = np.cumsum([len(part) for part in pictures])
-    held_out = np.repeat(
-        [_part(file, source) in HELD_OUT for file in files], [len(part) for part in pictures]
-    )
+    lengths = [len(column) for column in columns]
+    # The index behind the last row of each file.
+    ends = np.cumsum(lengths)
+    held_out = np.repeat([_part(file, source) in HELD_OUT for file in files], lengths)
 
-    def picture(index: int) -> bytes:
-        part = int(np.searchsorted(ends, index, side="right"))
-        value = pictures[part][index - int(ends[part])].as_py()
+    def image(index: int) -> bytes:
+        number = int(np.searchsorted(ends, index, side="right"))
+        # Negative: counted from the end of the file's column.
+        value = columns[number][index - int(ends[number])].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
-            raise OSError("no bytes; pictures that lie elsewhere cannot be followed")
+            raise OSError("no bytes; images stored elsewhere cannot be followed")
         return data
 
     return ImageCatalogue(
-        source,
-        labels,
-        class_names,
-        held_out,
-        stamp(files),
-        picture,
-        lambda index: f"{source}: row {index}",
+        where=source,
+        labels=labels,
+        class_names=class_names,
+        held_out=held_out,
+        stamp=stamp(files),
+        image=image,
+        name=lambda index: f"{source}: row {index}",
     )
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files of a folder, of its folder ``data``, and of the folders of parts."""
-    inner = [folder, folder / "data", *(folder / part for part in PARTS)]
+    """Return the files in a folder, in its folder ``data``, and in the folders of parts."""
+    places = [folder, folder / "data", *(folder / part for part in PARTS)]
     return sorted(
         file
-        for place in inner
+        for place in places
         for pattern in ("*.parquet", "*.arrow")
         for file in place.glob(pattern)
     )
 
 
 def _part(file: Path, source: str) -> str:
-    words = (
-        [file.stem, *file.relative_to(source).parts[:-1][::-1]]
-        if Path(source).is_dir()
-        else [file.stem]
-    )
-    leading = (re.split(r"[-_.]", word.lower())[0] for word in words)
+    """Return the part in the name of a file or of its folders; ``""`` if there is none."""
+    names = [file.stem]
+    if Path(source).is_dir():
+        names += reversed(file.relative_to(source).parts[:-1])
+    leading = (re.split(r"[-_.]", name.lower())[0] for name in names)
     return next((word for word in leading if word in PARTS), "")
 
 
@@ -130,7 +132,7 @@ def _joined(parts: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
 
 
 def _class_names(table: Any, label: str) -> list[str] | None:
-    """Return the names that ``datasets`` noted in the schema, ``None`` without any."""
+    """Return the class names that ``datasets`` keeps in the schema, or ``None``."""
     try:
         notes = json.loads((table.schema.metadata or {})[b"huggingface"])
         names = notes["info"]["features"][label]["names"]

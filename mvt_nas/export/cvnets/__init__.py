@@ -1,1 +1,1 @@
-"""What apple/ml-cvnets needs to train a network: its settings, its model file, and the proof where ml-cvnets is installed."""
+"""Files with which apple/ml-cvnets trains a network, and their check in an installed ml-cvnets."""

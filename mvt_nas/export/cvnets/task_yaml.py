@@ -1,4 +1,4 @@
-"""What settings for ml-cvnets say of detection and segmentation: SSDLite and DeepLabv3 around the exported model as the encoder.
+"""Settings of ml-cvnets for detection and segmentation: SSDLite and DeepLabv3 with our encoder.
 
 Source: the options of tag cvnets-v0.4, with the values of the release's configurations of MobileViT
 and MobileViTv2.
@@ -27,44 +27,71 @@ from mvt_nas.training.recipe import Recipe
 from mvt_nas.training.recipes.ssdlite import linear
 
 WARMUP_ITERATIONS = 500
-_STRIDES = [16, 32, 64, 128, 256, -1]
-_UNLABELLED = 255
-_WHOLE_STRIDE = 32
+"""Steps of the warm-up, for both tasks."""
+
+# Ratios of the image's side to those of SSD's feature maps; -1 is global pooling.
+_SSD_STRIDES = [16, 32, 64, 128, 256, -1]
+# Label of pixels without a class in masks.
+_IGNORE_INDEX = 255
+# Output stride of an encoder without dilation.
+_FULL_STRIDE = 32
+
+TaskSettings = dict[str, dict[str, Any]]
+"""Groups of settings."""
 
 
-def task_settings(subject: ExportModel, recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """Return the groups of settings that only a training of the subject's task has, or has otherwise; the model's without its encoder."""
-    assert subject.task is not None
-    return _SETTINGS[subject.task.kind](subject, subject.task, recipe)
+def task_settings(model: ExportModel, recipe: Recipe) -> TaskSettings:
+    """Return the groups of settings that depend on the task; ``model`` without its encoder."""
+    assert model.task is not None
+    return _SETTINGS[model.task.kind](model, model.task, recipe)
 
 
-def _detection(subject: ExportModel, task: Detection, recipe: Recipe) -> dict[str, dict[str, Any]]:
+def _detection(model: ExportModel, task: Detection, recipe: Recipe) -> TaskSettings:
     assert recipe.detection is not None
-    side, values = task.resolution_px, recipe.detection
-    anchors = {"output_strides": _STRIDES, "aspect_ratios": [list(ratios) for ratios in RATIOS]}
-    matcher = {
-        "center_variance": CENTRE_VARIANCE,
-        "size_variance": SIZE_VARIANCE,
-        "iou_threshold": values.match_iou,
-    }
-    negatives = {"ssd_multibox_loss": {"neg_pos_ratio": values.negatives_per_positive}}
-    head = {"proj_channels": [*PROJECTED, *SMALLER, POOLED], "nms_iou_threshold": values.nms_iou}
+    values = recipe.detection
     return {
         "dataset": {"name": "coco_ssd", "category": "detection"},
         "image_augmentation": {
             "resize": {
                 "enable": True,
-                "size": [side, side],
+                "size": [task.resolution_px, task.resolution_px],
                 "interpolation": recipe.images.interpolation,
             }
         },
-        "loss": {"category": "detection", "detection": {"name": "ssd_multibox_loss", **negatives}},
+        "loss": {
+            "category": "detection",
+            "detection": {
+                "name": "ssd_multibox_loss",
+                "ssd_multibox_loss": {"neg_pos_ratio": values.negatives_per_positive},
+            },
+        },
         "anchor_generator": {
             "name": "ssd",
-            "ssd": {**anchors, "min_scale_ratio": SMALLEST, "max_scale_ratio": LARGEST},
+            "ssd": {
+                "output_strides": _SSD_STRIDES,
+                "aspect_ratios": [list(ratios) for ratios in RATIOS],
+                "min_scale_ratio": SMALLEST,
+                "max_scale_ratio": LARGEST,
+            },
         },
-        "matcher": {"name": "ssd", "ssd": matcher},
-        "model": {"detection": {"name": "ssd", "n_classes": task.num_classes + 1, "ssd": head}},
+        "matcher": {
+            "name": "ssd",
+            "ssd": {
+                "center_variance": CENTRE_VARIANCE,
+                "size_variance": SIZE_VARIANCE,
+                "iou_threshold": values.match_iou,
+            },
+        },
+        "model": {
+            "detection": {
+                "name": "ssd",
+                "n_classes": task.num_classes + 1,  # the background is a class
+                "ssd": {
+                    "proj_channels": [*PROJECTED, *SMALLER, POOLED],
+                    "nms_iou_threshold": values.nms_iou,
+                },
+            }
+        },
         "stats": {
             "val": ["loss", "coco_map"],
             "train": ["loss"],
@@ -74,35 +101,33 @@ def _detection(subject: ExportModel, task: Detection, recipe: Recipe) -> dict[st
     }
 
 
-def _segmentation(
-    subject: ExportModel, task: Segmentation, recipe: Recipe
-) -> dict[str, dict[str, Any]]:
-    width = getattr(fitted(task, subject.architecture), "pyramid_width", 0)
-    head = {
-        "aspp_rates": [task.rate * times for times in RATES],
-        "aspp_out_channels": width,
-        "aspp_dropout": recipe.regularisation.classifier_dropout,
-    }
+def _segmentation(model: ExportModel, task: Segmentation, recipe: Recipe) -> TaskSettings:
     return {
         "dataset": {"name": "pascal", "category": "segmentation"},
-        "image_augmentation": _changed_pictures(task, recipe),
+        "image_augmentation": _segmentation_augmentation(task, recipe),
         "loss": {
             "category": "segmentation",
             "segmentation": {
                 "name": "cross_entropy",
-                "cross_entropy": {"aux_weight": 0.4, "ignore_index": _UNLABELLED},
+                "cross_entropy": {"aux_weight": 0.4, "ignore_index": _IGNORE_INDEX},
             },
         },
         "model": {
             "segmentation": {
                 "name": "encoder_decoder",
                 "n_classes": task.num_classes,
-                "lr_multiplier": 1 if linear(subject.nearest) else 10,
+                "lr_multiplier": 1 if linear(model.nearest) else 10,
                 "seg_head": "deeplabv3",
-                "output_stride": min(task.output_stride, _WHOLE_STRIDE),
+                "output_stride": min(task.output_stride, _FULL_STRIDE),
                 "use_aux_head": True,
                 "activation": {"name": "relu"},
-                "deeplabv3": head,
+                "deeplabv3": {
+                    "aspp_rates": [task.rate * factor for factor in RATES],
+                    "aspp_out_channels": getattr(
+                        fitted(task, model.architecture), "pyramid_width", 0
+                    ),
+                    "aspp_dropout": recipe.regularisation.classifier_dropout,
+                },
             }
         },
         "stats": {
@@ -114,35 +139,36 @@ def _segmentation(
     }
 
 
-def _changed_pictures(task: Segmentation, recipe: Recipe) -> dict[str, Any]:
+def _segmentation_augmentation(task: Segmentation, recipe: Recipe) -> dict[str, Any]:
     assert recipe.segmentation is not None
-    side, scales, how = task.resolution_px, recipe.segmentation, recipe.images.interpolation
-    sides = [round(side * scale) for scale in (scales.smallest_scale, scales.largest_scale)]
+    side = task.resolution_px
+    scales = recipe.segmentation
+    interpolation = recipe.images.interpolation
     return {
         "random_crop": {
             "enable": True,
             "seg_class_max_ratio": 0.75,
             "pad_if_needed": True,
-            "mask_fill": _UNLABELLED,
+            "mask_fill": _IGNORE_INDEX,
         },
         "random_horizontal_flip": {"enable": True},
-        "resize": {"enable": True, "size": [side, side], "interpolation": how},
+        "resize": {"enable": True, "size": [side, side], "interpolation": interpolation},
         "random_short_size_resize": {
             "enable": True,
-            "interpolation": how,
-            "short_side_min": sides[0],
-            "short_side_max": sides[1],
+            "interpolation": interpolation,
+            "short_side_min": round(side * scales.smallest_scale),
+            "short_side_max": round(side * scales.largest_scale),
             "max_img_dim": 2 * side,
         },
         "photo_metric_distort": {"enable": True},
-        "random_rotate": {"enable": True, "angle": 10, "mask_fill": _UNLABELLED},
+        "random_rotate": {"enable": True, "angle": 10, "mask_fill": _IGNORE_INDEX},
         "random_gaussian_noise": {"enable": True},
     }
 
 
-_SETTINGS: dict[str, Callable[[ExportModel, Any, Recipe], dict[str, dict[str, Any]]]] = {
+_SETTINGS: dict[str, Callable[[ExportModel, Any, Recipe], TaskSettings]] = {
     "detection": _detection,
     "segmentation": _segmentation,
 }
-KINDS = tuple(_SETTINGS)
-"""Tasks that ml-cvnets has a model for."""
+TASK_KINDS = tuple(_SETTINGS)
+"""Tasks for which ml-cvnets has a model."""

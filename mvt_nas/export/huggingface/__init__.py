@@ -1,1 +1,1 @@
-"""Networks as folders that transformers loads: its own classes where they can express a network, else a package that says it."""
+"""Networks as folders for transformers: for its own classes, or as a package with a class."""

@@ -1,4 +1,4 @@
-"""The architecture that a configuration of transformers' ``MobileViT`` or ``MobileViTV2`` stands for.
+"""The architecture that a configuration of transformers' MobileViT or MobileViTV2 describes.
 
 Source: the classes ``MobileViTConfig`` and ``MobileViTV2Config`` and the modules that they
 configure, in Hugging Face's transformers.
@@ -12,18 +12,20 @@ from typing import Any
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.errors import ExportError
-from mvt_nas.export.published_configs import MobileViTV2Config, second_family
+from mvt_nas.export.published_configs import MobileViTV2Config, mobilevit_v2
 from mvt_nas.space.architecture import Architecture, Stage
 
 Configuration = Mapping[str, Any]
 """The content of a ``config.json``."""
 
-FIRST, SECOND = "mobilevit", "mobilevitv2"
-"""Their ``model_type``."""
+V1 = "mobilevit"
+"""``model_type`` of MobileViT."""
 
-# What a configuration means that leaves a setting out.
+V2 = "mobilevitv2"
+"""``model_type`` of MobileViTV2."""
+
 DEFAULTS: dict[str, dict[str, Any]] = {
-    FIRST: {
+    V1: {
         "num_channels": 3,
         "image_size": 256,
         "patch_size": 2,
@@ -38,7 +40,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "layer_norm_eps": 1e-5,
         "qkv_bias": True,
     },
-    SECOND: {
+    V2: {
         "num_channels": 3,
         "image_size": 256,
         "patch_size": 2,
@@ -53,10 +55,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "ffn_multiplier": 2,
     },
 }
-FIRST_DEPTHS = (2, 4, 3)
-"""Transformer layers of the three blocks of ``MobileViT``."""
+"""Defaults of the settings, by ``model_type``."""
 
-# What all networks here have, if a configuration says it at all.
+# Transformer layers of the three blocks of MobileViT, which has no setting for them.
+_V1_DEPTHS = (2, 4, 3)
+
+# Settings that are the same in all networks of this package, with the allowed values.
 _FIXED: dict[str, tuple[Any, ...]] = {
     "hidden_act": ("silu", "swish"),
     "output_stride": (32,),
@@ -66,20 +70,24 @@ _FIXED: dict[str, tuple[Any, ...]] = {
 
 
 def architecture_of(configuration: Configuration, where: str) -> Architecture:
-    """Return the architecture; ``where`` begins the messages.
+    """Return the architecture of a configuration.
+
+    Args:
+        configuration: The configuration; absent settings have the defaults of transformers.
+        where: Beginning of messages, such as the path of the file.
 
     Raises:
-        ExportError: another type of model, or a setting that no network here can have.
-        ArchitectureError: a number that is not allowed.
+        ExportError: The type of the model, or a setting, is not supported by this package.
+        ArchitectureError: A number is not allowed.
     """
     kind = configuration.get("model_type")
     if kind not in DEFAULTS:
         raise ExportError(
             f"{where}: model_type = {kind!r} is not allowed; one of {', '.join(DEFAULTS)}"
         )
-    complete = DEFAULTS[kind] | {
-        name: value for name, value in configuration.items() if name in DEFAULTS[kind]
-    }
+    defaults = DEFAULTS[kind]
+    given = {name: value for name, value in configuration.items() if name in defaults}
+    complete = defaults | given
     for name, allowed in _FIXED.items():
         if name in complete and complete[name] not in allowed:
             raise ExportError(
@@ -91,76 +99,73 @@ def architecture_of(configuration: Configuration, where: str) -> Architecture:
             f"{where}: expand_ratio = 1 still has an expanding convolution in transformers, here it"
             " has none"
         )
-    return _first(complete, where) if kind == FIRST else _second(complete, where)
+    return _mobilevit(complete, where) if kind == V1 else _mobilevit_v2(complete, where)
 
 
-def _first(found: Configuration, where: str) -> Architecture:
-    dims, widths = (
-        _integers(found, "hidden_sizes", 3, where),
-        _integers(found, "neck_hidden_sizes", 7, where),
-    )
-    expansion, kernel = (
-        _number(found, "expand_ratio", where),
-        _integer(found, "conv_kernel_size", where),
-    )
+def _mobilevit(configuration: Configuration, where: str) -> Architecture:
+    dims = _integers(configuration, "hidden_sizes", 3, where)
+    # Stem, five stages, and the convolution in front of the classifier.
+    widths = _integers(configuration, "neck_hidden_sizes", 7, where)
+    expansion = _number(configuration, "expand_ratio", where)
+    kernel = _integer(configuration, "conv_kernel_size", where)
     stages = [
         Stage(width=widths[1], stride=1, expansion=expansion),
         Stage(width=widths[2], depth=3, expansion=expansion),
     ]
-    for dim, width, depth in zip(dims, widths[3:6], FIRST_DEPTHS, strict=True):
+    for dim, width, depth in zip(dims, widths[3:6], _V1_DEPTHS, strict=True):
         block = MobileViT(
             attention="multi_head",
             dim=dim,
             transformer_depth=depth,
-            ffn_dim=int(dim * _number(found, "mlp_ratio", where)),
-            heads=_integer(found, "num_attention_heads", where),
-            patch=_square(found, "patch_size", where),
+            ffn_dim=int(dim * _number(configuration, "mlp_ratio", where)),
+            heads=_integer(configuration, "num_attention_heads", where),
+            patch=_square(configuration, "patch_size", where),
             local_kernel=kernel,
             fusion="input",
             fusion_kernel=kernel,
         )
         stages.append(Stage(width=width, expansion=expansion, block=block))
-    side = _square(found, "image_size", where)
+    side = _square(configuration, "image_size", where)
     return Architecture(
         resolution_px=side, stem_width=widths[0], head_width=widths[6], stages=tuple(stages)
     )
 
 
-def _second(found: Configuration, where: str) -> Architecture:
-    return second_family(
+def _mobilevit_v2(configuration: Configuration, where: str) -> Architecture:
+    return mobilevit_v2(
         MobileViTV2Config(
-            resolution_px=_square(found, "image_size", where),
-            width_multiplier=_number(found, "width_multiplier", where),
-            dims=tuple(_integers(found, "base_attn_unit_dims", 3, where)),
-            depths=tuple(_integers(found, "n_attn_blocks", 3, where)),
-            ffn_multiplier=_number(found, "ffn_multiplier", where),
-            expansion=_number(found, "expand_ratio", where),
-            patch=_square(found, "patch_size", where),
-            kernel=_integer(found, "conv_kernel_size", where),
+            resolution_px=_square(configuration, "image_size", where),
+            width_multiplier=_number(configuration, "width_multiplier", where),
+            dims=tuple(_integers(configuration, "base_attn_unit_dims", 3, where)),
+            depths=tuple(_integers(configuration, "n_attn_blocks", 3, where)),
+            ffn_multiplier=_number(configuration, "ffn_multiplier", where),
+            expansion=_number(configuration, "expand_ratio", where),
+            patch=_square(configuration, "patch_size", where),
+            kernel=_integer(configuration, "conv_kernel_size", where),
         )
     )
 
 
-def _integer(found: Configuration, name: str, where: str) -> int:
-    value = found[name]
+def _integer(configuration: Configuration, name: str, where: str) -> int:
+    value = configuration[name]
     if type(value) is not int:
         raise ExportError(f"{where}: {name} = {value!r} is not allowed; an integer")
     return value
 
 
-def _integers(found: Configuration, name: str, count: int, where: str) -> list[int]:
-    value = found[name]
+def _integers(configuration: Configuration, name: str, count: int, where: str) -> list[int]:
+    value = configuration[name]
     if (
         not isinstance(value, list | tuple)
         or len(value) != count
-        or any(type(one) is not int for one in value)
+        or any(type(item) is not int for item in value)
     ):
         raise ExportError(f"{where}: {name} = {value!r} is not allowed; a list of {count} integers")
     return list(value)
 
 
-def _number(found: Configuration, name: str, where: str) -> float:
-    value = found[name]
+def _number(configuration: Configuration, name: str, where: str) -> float:
+    value = configuration[name]
     if type(value) not in (int, float) or not math.isfinite(value) or not 0 < value <= 64:
         raise ExportError(
             f"{where}: {name} = {value!r} is not allowed; a number above 0, at most 64"
@@ -168,9 +173,9 @@ def _number(found: Configuration, name: str, where: str) -> float:
     return float(value)
 
 
-def _square(found: Configuration, name: str, where: str) -> int:
-    """Return the side, which may be given twice: as height and width."""
-    value = found[name]
+def _square(configuration: Configuration, name: str, where: str) -> int:
+    """Return a side, which may be given as a pair of equal height and width."""
+    value = configuration[name]
     sides = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
     if any(type(side) is not int for side in sides) or len(set(sides)) != 1:
         raise ExportError(

@@ -1,1 +1,1 @@
-"""A network as one file of plain PyTorch: templates of its parts, and what puts them together."""
+"""Networks as one file of plain PyTorch: templates of the parts, and their assembly."""

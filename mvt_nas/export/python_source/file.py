@@ -1,83 +1,104 @@
-"""The whole file: what it is, imports, constants, classes, function."""
+"""The whole Python file of a network, and the execution of generated files."""
 
 from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
 
 from mvt_nas._version import __version__
 from mvt_nas.cost.counts import count
 from mvt_nas.export.base import ExportModel
-from mvt_nas.export.python_constants import python_constants
-from mvt_nas.export.python_source.code_piece import COLUMNS
-from mvt_nas.export.python_source.model_classes import classes
-from mvt_nas.export.python_source.network import maker
-from mvt_nas.export.python_source.task_network import head_text
-from mvt_nas.export.python_source.templates import template
+from mvt_nas.export.metadata import python_constants
+from mvt_nas.export.python_source.network import classes, model_function
+from mvt_nas.export.python_source.templates import COLUMNS, block_template, head_source
 
-_ALWAYS = "MobileNetV2, arXiv 1801.04381"
+_MOBILENET_V2 = "MobileNetV2, arXiv 1801.04381"
 
 
-def source(subject: ExportModel) -> str:
-    """Return the network as a Python file that needs torch alone; its weights are expected in ``NAME.pt`` beside it.
+def source(model: ExportModel) -> str:
+    """Return the network as a Python file that needs only torch.
+
+    The file expects the weights in ``NAME.pt`` next to it.
 
     Raises:
-        ExportError: it has a block, or the head of a task, that no template expresses.
+        ExportError: There is no template for a block or for the head.
     """
-    text = classes(subject)
-    return f"{_docstring(subject)}\n{_imports(text)}\n{python_constants(subject, COLUMNS)}\n\n\n{text}\n\n\n{maker(subject.name)}\n"
+    code = classes(model)
+    header = f"{_docstring(model)}\n{_imports(code)}\n"
+    parts = (python_constants(model, COLUMNS), code, model_function(model.name))
+    return header + "\n\n\n".join(parts) + "\n"
 
 
-def _docstring(subject: ExportModel) -> str:
-    name, side = subject.name, subject.resolution_px
-    counts = count(subject.architecture, num_classes=subject.num_classes, task=subject.task)
-    constants = "ARCHITECTURE" if subject.task is None else "ARCHITECTURE and TASK"
+def execute_file(path: Path, name: str, *, register: bool = False) -> ModuleType:
+    """Return the module of a generated file.
+
+    An import would leave compiled code next to the file, so it is compiled here.
+
+    Args:
+        path: Path of a file that this process has written.
+        name: Name of the module.
+        register: Whether the module is added to ``sys.modules`` before it is executed.
+    """
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    if register:
+        sys.modules[name] = module
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(module))
+    return module
+
+
+def _docstring(model: ExportModel) -> str:
+    name = model.name
+    side = model.resolution_px
+    counts = count(model.architecture, num_classes=model.num_classes, task=model.task)
+    classes_text = f"{model.num_classes} classes"
+    constants = "ARCHITECTURE" if model.task is None else "ARCHITECTURE and TASK"
     return f'''\
 """{name}: a network for images of {side} x {side} pixels, in PyTorch alone.
 
-{counts.params:,} parameters, {counts.macs:,} multiply-adds for one image, {subject.num_classes} classes.
+{counts.params:,} parameters, {counts.macs:,} multiply-adds for one image, {classes_text}.
 
-    from {name} import {", ".join(_taken(subject))}
+    from {name} import {", ".join(_public_names(model))}
 
-    model = {name}().eval()  # with the weights of {name}.pt, beside this file
-{_indented(_usage(subject))}
+    model = {name}().eval()  # with the weights of {name}.pt, next to this file
+{_indented(_usage(model))}
 
 Sources:
-{_indented(_sources(subject))}
+{_indented(_sources(model))}
 
-Written by mvt-nas {__version__} from {constants}, by which it also reads this file again.
+Written by mvt-nas {__version__} from {constants}, from which it also reads this file again.
 """
 '''
 
 
-def _taken(subject: ExportModel) -> list[str]:
+def _public_names(model: ExportModel) -> list[str]:
     """Return the names to import from the file."""
-    return sorted(
-        [
-            subject.name,
-            *(
-                ()
-                if subject.task is None
-                else head_text(subject.architecture, subject.task).functions
-            ),
-        ]
-    )
+    functions: tuple[str, ...] = ()
+    if model.task is not None:
+        functions = head_source(model.architecture, model.task).functions
+    return sorted([model.name, *functions])
 
 
-def _usage(subject: ExportModel) -> list[str]:
-    if subject.task is not None:
-        return list(head_text(subject.architecture, subject.task).usage)
-    side = subject.resolution_px
-    return [
-        f"logits = model(images)  # (B, {subject.num_classes}) for images (B, 3, {side}, {side})"
-    ]
+def _usage(model: ExportModel) -> list[str]:
+    """Return the lines of an example that calls the network."""
+    if model.task is not None:
+        return list(head_source(model.architecture, model.task).usage)
+    side = model.resolution_px
+    return [f"logits = model(images)  # (B, {model.num_classes}) for images (B, 3, {side}, {side})"]
 
 
-def _sources(subject: ExportModel) -> list[str]:
-    found = [_ALWAYS]
-    for number, stage in enumerate(subject.architecture.stages, start=1):
+def _sources(model: ExportModel) -> list[str]:
+    """Return the papers of all parts of the network, each once."""
+    papers = [_MOBILENET_V2]
+    for number, stage in enumerate(model.architecture.stages, start=1):
         if stage.block is not None:
-            found += template(number, stage.block).sources(stage.block)
-    if subject.task is not None:
-        found += head_text(subject.architecture, subject.task).sources
-    return list(dict.fromkeys(found))
+            papers += block_template(number, stage.block).sources(stage.block)
+    if model.task is not None:
+        papers += head_source(model.architecture, model.task).sources
+    return list(dict.fromkeys(papers))
 
 
 def _indented(lines: list[str]) -> str:

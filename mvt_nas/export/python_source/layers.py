@@ -1,8 +1,8 @@
-"""Templates of what all networks are made of: convolutions, inverted residuals, stages."""
+"""Templates of the layers of all networks: convolutions, inverted residuals, stages."""
 
 from __future__ import annotations
 
-from mvt_nas.export.python_source.code_piece import CodePiece
+from mvt_nas.export.python_source.templates import CodePiece
 from mvt_nas.space.architecture import Stage
 from mvt_nas.space.widths import hidden_width
 from mvt_nas.tasks.strides import StageStride
@@ -11,7 +11,7 @@ CONV_NORM = CodePiece(
     "ConvNorm",
     '''\
 class ConvNorm(nn.Sequential):
-    """A convolution that keeps the size but for its stride, batch norm and, unless linear, SiLU."""
+    """A convolution with padding, batch norm and, unless linear, SiLU."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class InvertedResidual(nn.Module):
     (CONV_NORM,),
 )
 
-_NOT_EXPANDED = CodePiece(
+_DEPTHWISE_SEPARABLE = CodePiece(
     "DepthwiseSeparable",
     '''\
 class DepthwiseSeparable(nn.Module):
@@ -74,7 +74,7 @@ STAGE = CodePiece(
     "Stage",
     '''\
 class Stage(nn.Module):
-    """Inverted residuals, and the block that follows them."""
+    """Inverted residuals, and the block after them."""
 
     def __init__(self, *convolutions: nn.Module, block: nn.Module | None = None) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ CONV_NORM_RELU = CodePiece(
     "ConvNormReLU",
     '''\
 class ConvNormReLU(nn.Sequential):
-    """A convolution that keeps the size, batch norm and ReLU."""
+    """A convolution that keeps the size of the map, batch norm and ReLU."""
 
     def __init__(self, in_channels: int, width: int, kernel: int = 1, *, dilation: int = 1) -> None:
         padding = kernel // 2 * dilation
@@ -105,7 +105,7 @@ DILATED = CodePiece(
     "_dilated",
     '''\
 def _dilated(part: nn.Module, dilation: int) -> nn.Module:
-    """Return a part whose convolutions skip positions, for larger maps than a classifier has."""
+    """Dilate the convolutions of a part, for larger maps than in a classifier, and return it."""
     for layer in part.modules():
         if isinstance(layer, nn.Conv2d) and layer.kernel_size > (1, 1):
             layer.dilation = (dilation, dilation)
@@ -117,43 +117,51 @@ RESIZED = CodePiece(
     "_resized",
     '''\
 def _resized(x: Tensor, side: tuple[int, int], align_corners: bool) -> Tensor:
-    """Return maps (B, C, H, W) in another size, if they do not have it."""
+    """Return maps (B, C, H, W) resized to the given size, unless they have it."""
     if tuple(x.shape[2:]) == side:
         return x
     return F.interpolate(x, size=side, mode="bilinear", align_corners=align_corners)
 
 
 def _divisible(x: Tensor, patch: int) -> tuple[int, int]:
-    """Return the smallest size not below that of the maps that patches of this side divide."""
+    """Return the smallest size, at least that of the maps, that the patch divides."""
     height, width = ((side + patch - 1) // patch * patch for side in x.shape[2:])
     return height, width''',
 )
 
 
 def residuals(in_width: int, stage: Stage, step: StageStride) -> list[str]:
-    """Return the calls of a stage's inverted residuals; ``step`` says what they do to the map."""
-    widths = [in_width, *[stage.width] * (stage.depth - 1)]
-    moves = [(step.stride, step.dilation_before), *[(1, step.dilation)] * (stage.depth - 1)]
+    """Return the calls that construct the inverted residuals of a stage.
+
+    Args:
+        in_width: Channels of the input of the stage.
+        stage: The stage.
+        step: Stride and dilations of the stage, which depend on the task.
+    """
+    first = _residual(in_width, stage, step.stride)
+    other = _residual(stage.width, stage, stride=1)
     return [
-        dilated(_residual(width, stage, stride), dilation)
-        for width, (stride, dilation) in zip(widths, moves, strict=True)
+        dilated(first, step.dilation_before),
+        *[dilated(other, step.dilation)] * (stage.depth - 1),
     ]
 
 
 def dilated(call: str, dilation: int) -> str:
-    """Return the call of a part with dilated convolutions."""
+    """Return a call that constructs a part, with its convolutions dilated."""
     return call if dilation == 1 else f"_dilated({call}, {dilation})"
 
 
 def residual_piece(stage: Stage) -> CodePiece:
-    """Return the class of a stage's inverted residuals."""
-    return _NOT_EXPANDED if stage.expansion == 1 else _INVERTED_RESIDUAL
+    """Return the class of the inverted residuals of a stage."""
+    return _DEPTHWISE_SEPARABLE if stage.expansion == 1 else _INVERTED_RESIDUAL
 
 
 def _residual(in_width: int, stage: Stage, stride: int) -> str:
-    hidden = [] if stage.expansion == 1 else [hidden_width(stage.expansion, in_width)]
-    numbers = [
-        *map(str, (in_width, *hidden, stage.width)),
-        *([f"stride={stride}"] if stride > 1 else []),
-    ]
-    return f"{residual_piece(stage).name}({', '.join(numbers)})"
+    """Return the call that constructs one inverted residual."""
+    arguments = [str(in_width)]
+    if stage.expansion != 1:
+        arguments.append(str(hidden_width(stage.expansion, in_width)))
+    arguments.append(str(stage.width))
+    if stride > 1:
+        arguments.append(f"stride={stride}")
+    return f"{residual_piece(stage).name}({', '.join(arguments)})"

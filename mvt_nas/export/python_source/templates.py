@@ -1,29 +1,91 @@
-"""What a template of a block is, and one of the head of a task."""
+"""Pieces of generated code, and the registries of block and head templates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mvt_nas._fields import specs
 from mvt_nas.errors import ExportError, listing
-from mvt_nas.export.python_source.code_piece import CodePiece
-from mvt_nas.models.lowering import backbone_steps
+from mvt_nas.models.lowering import backbone_steps, fitted, tapped
 from mvt_nas.registry import Registry
 from mvt_nas.space.architecture import Architecture, Block
 from mvt_nas.tasks.base import Task
 
+COLUMNS = 100
+"""Largest length of a line in a generated file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodePiece:
+    """A class or function of a generated file.
+
+    Attributes:
+        name: Name of the class or function.
+        code: Text without indentation and without a final newline.
+        needs: Pieces that must precede it.
+    """
+
+    name: str
+    code: str
+    needs: tuple[CodePiece, ...] = ()
+
+
+def in_order(pieces: Iterable[CodePiece]) -> list[CodePiece]:
+    """Return the pieces and all that they need, each once, and after the pieces that it needs."""
+    ordered: dict[str, CodePiece] = {}
+    for piece in pieces:
+        for item in (*in_order(piece.needs), piece):
+            known = ordered.setdefault(item.name, item)
+            assert known.code == item.code, f"two pieces are called {item.name}"
+    return list(ordered.values())
+
+
+def variant_names(base: str, stages: Iterable[int]) -> dict[int, str]:
+    """Return names for the variants of a class.
+
+    Args:
+        base: Name of the only variant; several get a number at the end.
+        stages: For each variant, the number of the first stage that has it.
+
+    Returns:
+        Names by these numbers.
+    """
+    numbers = list(stages)
+    return {number: base if len(numbers) == 1 else f"{base}{number}" for number in numbers}
+
+
+def init_signature(parameters: Iterable[str]) -> list[str]:
+    """Return the lines of the signature of an ``__init__``, wrapped if one line is too long."""
+    inner = ", ".join(["self", *parameters])
+    line = f"    def __init__({inner}) -> None:"
+    if len(line) <= COLUMNS:
+        return [line]
+    return ["    def __init__(", f"        {inner}", "    ) -> None:"]
+
+
+def class_name(name: str) -> str:
+    """Return the name of a model's class, such as ``MvtMobilevitS`` for ``mvt_mobilevit_s``."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with placeholders such as ``@NAME@`` replaced, one after the other."""
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
+
 
 @dataclass(frozen=True, slots=True)
 class BlockPlacement:
-    """A block where it stands.
+    """A block and its place in the network.
 
     Attributes:
-        width: channels of its stage.
-        block: its configuration.
-        dilation: of its convolutions, where stages in front of it have lost their strides (see
-            :mod:`mvt_nas.tasks.strides`).
+        width: Channels of its stage.
+        block: Configuration of the block.
+        dilation: Dilation of its convolutions, if stages in front of it lose their strides for a
+            task (see :mod:`mvt_nas.tasks.strides`).
     """
 
     width: int
@@ -33,11 +95,11 @@ class BlockPlacement:
 
 @dataclass(frozen=True, slots=True)
 class BlockCall:
-    """How a block is made in the file.
+    """The code that constructs a block.
 
     Attributes:
-        text: the call, such as ``MobileViTBlock(128, dim=64)``.
-        piece: the class that it calls.
+        text: Call of the class, such as ``MobileViTBlock(128, dim=64)``.
+        piece: The class.
     """
 
     text: str
@@ -46,13 +108,13 @@ class BlockCall:
 
 @dataclass(frozen=True, slots=True)
 class BlockTemplate:
-    """How the blocks of one kind are written.
+    """An entry of :data:`TEMPLATES`: the generator of code for one kind of block.
 
     Attributes:
-        fields: that it expresses; a block that has others is refused.
-        write: returns the calls of a network's blocks, by the number of their stage; gets all that
-            are of this kind.
-        sources: returns the papers of a block, such as ``MobileViT v1, arXiv 2110.02178``.
+        fields: Supported fields of the block; a block with other fields is refused.
+        write: Returns the calls that construct all blocks of this kind in a network, by the number
+            of their stage.
+        sources: Returns the papers of a block, such as ``MobileViT, arXiv 2110.02178``.
     """
 
     fields: tuple[str, ...]
@@ -63,42 +125,21 @@ class BlockTemplate:
 TEMPLATES: Registry[BlockTemplate] = Registry(
     "template of a block", "mvt_nas.export.python_source.blocks"
 )
-"""Templates by the name of the block."""
-
-
-def template(number: int, block: Block) -> BlockTemplate:
-    """Return the template of a stage's block.
-
-    Raises:
-        ExportError: there is none, or the block has fields that it does not know.
-    """
-    if block.kind not in TEMPLATES:
-        raise ExportError(
-            f"stage {number} cannot be written in PyTorch: no template of block {block.kind!r}"
-            f" (known: {listing(TEMPLATES)})"
-        )
-    found = TEMPLATES.get(block.kind)
-    unknown = [name for name in specs(type(block)) if name not in found.fields]
-    if unknown:
-        raise ExportError(
-            f"stage {number} cannot be written in PyTorch: the template of {block.kind} does not"
-            f" know {listing(unknown)}"
-        )
-    return found
+"""Block templates by the name of the block."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSource:
-    """How the head of a task is written.
+    """The code of the head of a task.
 
     Attributes:
-        call: how it is made, with the name ``num_classes`` in it, such as ``DeepLab(160,
-            num_classes)``.
-        pieces: classes and functions that the network needs for it.
-        methods: lines of the network's methods, ``forward`` the last of them.
-        usage: lines that show how the network is called.
-        sources: papers, as those of blocks.
-        functions: names of pieces that whoever calls the network may want.
+        call: Call that constructs the head from a variable ``num_classes``, such as
+            ``DeepLab(160, num_classes)``.
+        pieces: Classes and functions that the network needs for it.
+        methods: Lines of the methods of the network, ``forward`` the last of them.
+        usage: Lines of an example that calls the network.
+        sources: Papers of the head.
+        functions: Names of functions in ``pieces`` for users of the network.
     """
 
     call: str
@@ -112,26 +153,65 @@ class HeadSource:
 HEAD_TEMPLATES: Registry[Callable[[Any, Sequence[int], Sequence[int]], HeadSource]] = Registry(
     "template of the head of a task", "mvt_nas.export.python_source.heads"
 )
-"""``(task, widths of the maps, numbers of the stages that they leave)`` to text, by the name of the
-task."""
+"""Head templates by the name of the task.
+
+A template is a function of the task, the widths of the feature maps that the head takes, and the
+indices of the stages that return these, from 0.
+"""
 
 
-def calls(architecture: Architecture, task: Task | None = None) -> dict[int, BlockCall]:
-    """Return the calls of all blocks, by the number of their stage, from 1.
+def block_template(number: int, block: Block) -> BlockTemplate:
+    """Return the template of a block.
+
+    Args:
+        number: Number of its stage, from 1, for messages.
+        block: The block.
 
     Raises:
-        ExportError: a block that no template expresses.
+        ExportError: There is no template, or it does not support a field of the block.
     """
-    places: dict[str, dict[int, BlockPlacement]] = {}
-    plan = backbone_steps(architecture, task)
-    for number, (stage, step) in enumerate(zip(architecture.stages, plan, strict=True), start=1):
+    where = f"stage {number} cannot be written in PyTorch"
+    if block.kind not in TEMPLATES:
+        raise ExportError(
+            f"{where}: no template of block {block.kind!r} (known: {listing(TEMPLATES)})"
+        )
+    template = TEMPLATES.get(block.kind)
+    unknown = [name for name in specs(type(block)) if name not in template.fields]
+    if unknown:
+        raise ExportError(f"{where}: the template of {block.kind} does not know {listing(unknown)}")
+    return template
+
+
+def block_calls(architecture: Architecture, task: Task | None = None) -> dict[int, BlockCall]:
+    """Return the calls that construct all blocks, by the number of their stage, from 1.
+
+    Raises:
+        ExportError: There is no template for a block, or it does not support one of its fields.
+    """
+    placements: dict[str, dict[int, BlockPlacement]] = {}
+    steps = backbone_steps(architecture, task)
+    for number, (stage, step) in enumerate(zip(architecture.stages, steps, strict=True), start=1):
         if stage.block is not None:
-            template(number, stage.block)
-            places.setdefault(stage.kind, {})[number] = BlockPlacement(
-                stage.width, stage.block, step.dilation
-            )
-    return {
-        number: call
-        for kind, found in places.items()
-        for number, call in TEMPLATES.get(kind).write(found).items()
-    }
+            block_template(number, stage.block)  # refuses what it does not support
+            placement = BlockPlacement(stage.width, stage.block, step.dilation)
+            placements.setdefault(stage.kind, {})[number] = placement
+    calls: dict[int, BlockCall] = {}
+    for kind, of_kind in placements.items():
+        calls |= TEMPLATES.get(kind).write(of_kind)
+    return calls
+
+
+def head_source(architecture: Architecture, task: Task) -> HeadSource:
+    """Return the code of the head of a task.
+
+    Raises:
+        ExportError: There is no template for the head.
+    """
+    if task.kind not in HEAD_TEMPLATES:
+        raise ExportError(
+            f"the network cannot be written in PyTorch: no template of the head for {task.kind}"
+            f" (known: {listing(HEAD_TEMPLATES)})"
+        )
+    taps = tapped(task, backbone_steps(architecture, task))
+    widths = [architecture.stages[tap].width for tap in taps]
+    return HEAD_TEMPLATES.get(task.kind)(fitted(task, architecture), widths, taps)

@@ -1,4 +1,4 @@
-"""Templates of the transformer inside a MobileViT block, in the two layouts of tokens.
+"""Templates of the transformer inside a MobileViT block, for both layouts of tokens.
 
 With multi-head attention, tokens are (B * P, N, d); with separable attention, (B, d, P, N). P
 counts the positions inside a patch, N the patches.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mvt_nas.export.python_source.code_piece import CodePiece, init
+from mvt_nas.export.python_source.templates import CodePiece, init_signature
 
 _MULTI_HEAD = CodePiece(
     "MultiHeadAttention",
@@ -56,7 +56,7 @@ class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of tokens (B, d, P, N)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normed tokens."""
+        """Return the normalised tokens."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)''',
 )
 
@@ -71,7 +71,7 @@ class SampleNorm(nn.GroupNorm):
         self.positions = patch**2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normed tokens."""
+        """Return the normalised tokens."""
         tokens = x.unflatten(0, (-1, self.positions)).permute(0, 3, 1, 2)  # (B, d, P, N)
         return super().forward(tokens).permute(0, 2, 3, 1).reshape(x.shape)''',
 )
@@ -79,40 +79,56 @@ class SampleNorm(nn.GroupNorm):
 
 @dataclass(frozen=True, slots=True)
 class _Norm:
-    """A norm of tokens: how it is made, its class where torch has none, and whether it has to know the patch."""
+    """A normalization of tokens.
+
+    Attributes:
+        call: Call that constructs it.
+        piece: Its class, unless torch has it.
+        needs_patch: Whether the call uses the side of the patch.
+    """
 
     call: str
-    piece: tuple[CodePiece, ...] = ()
-    of_patch: bool = False
+    piece: CodePiece | None = None
+    needs_patch: bool = False
 
 
 _NORMS = {
     ("multi_head", "layer_norm"): _Norm("nn.LayerNorm(dim)"),
-    ("multi_head", "group_norm"): _Norm("SampleNorm(dim, patch)", (_SAMPLE_NORM,), of_patch=True),
+    ("multi_head", "group_norm"): _Norm("SampleNorm(dim, patch)", _SAMPLE_NORM, needs_patch=True),
     ("separable", "group_norm"): _Norm("nn.GroupNorm(1, dim)"),
-    ("separable", "layer_norm"): _Norm("ChannelNorm(dim)", (_CHANNEL_NORM,)),
+    ("separable", "layer_norm"): _Norm("ChannelNorm(dim)", _CHANNEL_NORM),
 }
+"""Normalizations by attention, which determines the layout of tokens, and norm."""
 
 
 def transformer(name: str, attention: str, norm: str) -> CodePiece:
-    """Return a transformer between patches; its arguments are ``dim, ffn_dim, depth[, heads], patch``, with heads for multi-head attention.
+    """Return the class of a transformer between patches.
+
+    It is constructed from ``dim, ffn_dim, depth[, heads], patch``, with heads for multi-head
+    attention.
 
     Args:
-        name: of its class; that of its layers is this with ``Layer`` after it.
+        name: Name of the class; that of its layers is this with ``Layer`` appended.
         attention: ``multi_head`` or ``separable``.
         norm: ``layer_norm`` or ``group_norm``.
     """
     layer = _layer(f"{name}Layer", attention, norm)
     multi_head = attention == "multi_head"
-    own = [
-        *(["heads"] if multi_head else []),
-        *(["patch"] if _NORMS[attention, norm].of_patch else []),
-    ]
-    arguments = ", ".join(["dim", "ffn_dim", *own])
-    to_tokens = "x.permute(0, 2, 3, 1).flatten(0, 1)  # (B * P, N, d)" if multi_head else None
-    from_tokens = (
-        "x.unflatten(0, (batch, -1)).permute(0, 3, 1, 2)  # (B, d, P, N)" if multi_head else None
-    )
+    norm_of_tokens = _NORMS[attention, norm]
+    heads = ["heads"] if multi_head else []
+    layer_arguments = ["dim", "ffn_dim", *heads]
+    if norm_of_tokens.needs_patch:
+        layer_arguments.append("patch")
+    parameters = ["dim", "ffn_dim", "depth", *heads, "patch"]
+    # Separable attention keeps the layout that pixel_unshuffle yields; softmax attention needs the
+    # tokens in one axis and the channels in the last.
+    to_tokens = []
+    from_tokens = []
+    if multi_head:
+        to_tokens = ["        x = x.permute(0, 2, 3, 1).flatten(0, 1)  # (B * P, N, d)"]
+        from_tokens = [
+            "        x = x.unflatten(0, (batch, -1)).permute(0, 3, 1, 2)  # (B, d, P, N)"
+        ]
     lines = [
         f"class {name}(nn.Module):",
         (
@@ -120,20 +136,12 @@ def transformer(name: str, attention: str, norm: str) -> CodePiece:
             ' them again."""'
         ),
         "",
-        *init(
-            [
-                "dim: int",
-                "ffn_dim: int",
-                "depth: int",
-                *(["heads: int"] if multi_head else []),
-                "patch: int",
-            ]
-        ),
+        *init_signature(f"{parameter}: int" for parameter in parameters),
         "        super().__init__()",
         "        self.patch = patch",
-        f"        layers = [{layer.name}({arguments}) for _ in range(depth)]",
+        f"        layers = [{layer.name}({', '.join(layer_arguments)}) for _ in range(depth)]",
         "        self.layers = nn.Sequential(*layers)",
-        f"        self.norm = {_NORMS[attention, norm].call}",
+        f"        self.norm = {norm_of_tokens.call}",
         "",
         "    def forward(self, x: Tensor) -> Tensor:",
         '        """Return (B, d, H, W) for (B, d, H, W); the patch divides H and W."""',
@@ -141,44 +149,52 @@ def transformer(name: str, attention: str, norm: str) -> CodePiece:
         "        rows, columns = height // self.patch, width // self.patch",
         "        x = F.pixel_unshuffle(x, self.patch)  # (B, d * P, rows, columns)",
         "        x = x.reshape(batch, dim, self.patch**2, rows * columns)  # (B, d, P, N)",
-        *([f"        x = {to_tokens}"] if to_tokens else []),
+        *to_tokens,
         "        x = self.norm(self.layers(x))",
-        *([f"        x = {from_tokens}"] if from_tokens else []),
+        *from_tokens,
         "        return F.pixel_shuffle(x.reshape(batch, -1, rows, columns), self.patch)",
     ]
     return CodePiece(name, "\n".join(lines), (layer,))
 
 
 def _layer(name: str, attention: str, norm: str) -> CodePiece:
-    multi_head, kind = attention == "multi_head", _NORMS[attention, norm]
-    parameters = [
-        *(["heads: int"] if multi_head else []),
-        *(["patch: int"] if kind.of_patch else []),
-    ]
-    linear, window = ("Linear", "") if multi_head else ("Conv2d", ", 1")
+    """Return the class of one transformer layer."""
+    norm_of_tokens = _NORMS[attention, norm]
+    parameters = ["dim", "ffn_dim"]
+    if attention == "multi_head":
+        attention_piece = _MULTI_HEAD
+        attention_call = "MultiHeadAttention(dim, heads)"
+        parameters.append("heads")
+        # The channels are the last axis of the tokens.
+        linear = "Linear"
+        kernel_size = ""
+        shape = "(B * P, N, d)"
+    else:
+        attention_piece = _SEPARABLE
+        attention_call = "SeparableAttention(dim)"
+        linear = "Conv2d"
+        kernel_size = ", 1"
+        shape = "(B, d, P, N)"
+    if norm_of_tokens.needs_patch:
+        parameters.append("patch")
     lines = [
         f"class {name}(nn.Module):",
         '    """Attention and feed-forward network, each after a norm and added to its input."""',
         "",
-        *init(["dim: int", "ffn_dim: int", *parameters]),
+        *init_signature(f"{parameter}: int" for parameter in parameters),
         "        super().__init__()",
-        f"        self.norm_attention = {kind.call}",
-        (
-            "        self.attention ="
-            f" {'MultiHeadAttention(dim, heads)' if multi_head else 'SeparableAttention(dim)'}"
-        ),
-        f"        self.norm_ffn = {kind.call}",
-        f"        self.widen = nn.{linear}(dim, ffn_dim{window})",
-        f"        self.narrow = nn.{linear}(ffn_dim, dim{window})",
+        f"        self.norm_attention = {norm_of_tokens.call}",
+        f"        self.attention = {attention_call}",
+        f"        self.norm_ffn = {norm_of_tokens.call}",
+        f"        self.widen = nn.{linear}(dim, ffn_dim{kernel_size})",
+        f"        self.narrow = nn.{linear}(ffn_dim, dim{kernel_size})",
         "",
         "    def forward(self, x: Tensor) -> Tensor:",
-        (
-            '        """Return tokens in the shape of x,'
-            f' {"(B * P, N, d)" if multi_head else "(B, d, P, N)"}."""'
-        ),
+        f'        """Return tokens in the shape of x, {shape}."""',
         "        x = x + self.attention(self.norm_attention(x))",
         "        return x + self.narrow(F.silu(self.widen(self.norm_ffn(x))))",
     ]
-    return CodePiece(
-        name, "\n".join(lines), (*kind.piece, _MULTI_HEAD if multi_head else _SEPARABLE)
-    )
+    needs = [attention_piece]
+    if norm_of_tokens.piece is not None:
+        needs.insert(0, norm_of_tokens.piece)
+    return CodePiece(name, "\n".join(lines), tuple(needs))

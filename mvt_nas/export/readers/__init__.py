@@ -1,1 +1,1 @@
-"""Readers of architectures, one file each."""
+"""Readers of architectures, one file per format."""

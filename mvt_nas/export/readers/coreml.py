@@ -1,4 +1,4 @@
-"""The architecture among what the author of a Core ML package has to say of it, found by how it begins."""
+"""Reads the architecture in the metadata of a Core ML package, without coremltools."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
-from mvt_nas.export.metadata import read_stamp, stamp_within
+from mvt_nas.export.metadata import metadata_in_bytes, parse_metadata
 
 _SUFFIX = ".mlpackage"
 _MODELS = "Data/*/*.mlmodel"
-_FORM = "Core ML package of mvt-nas"
+_FORMAT = "Core ML package of mvt-nas"
 
 
 def read(path: Path) -> ImportedNetwork | None:
@@ -18,13 +18,13 @@ def read(path: Path) -> ImportedNetwork | None:
     if path.suffix != _SUFFIX or not path.is_dir():
         return None
     models = sorted(path.glob(_MODELS))
-    text = stamp_within(models[0].read_bytes()) if models else None
+    text = metadata_in_bytes(models[0].read_bytes()) if models else None
     if text is None:
         raise ExportError(
             f"{path}: incomplete, or a package without an architecture in it; mvt-nas export --to"
             " coreml writes one"
         )
-    return read_stamp(text, path, _FORM)
+    return parse_metadata(text, path, _FORMAT)
 
 
 READERS.register("coreml")(

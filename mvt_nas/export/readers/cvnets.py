@@ -1,4 +1,4 @@
-"""A YAML of ml-cvnets: our own, with the architecture in it, or a stock one of MobileViT v1, v2 or v3."""
+"""Reads YAML files of ml-cvnets: exported ones, and published ones of MobileViT v1, v2 or v3."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._yaml import read_yaml
 from mvt_nas.errors import ArchitectureError, ExportError, SpaceError, listing
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
-from mvt_nas.export.cvnets.published_yaml import MODELS, stock_architecture
+from mvt_nas.export.cvnets.published_yaml import MODELS, published_architecture
 from mvt_nas.export.cvnets.yaml_file import ARCHITECTURE_KEY, TASK_KEY
 from mvt_nas.export.readers.python import read as read_python
 from mvt_nas.export.readers.python import task_from_json
@@ -17,75 +18,87 @@ from mvt_nas.space.architecture import Architecture
 _SUFFIXES = (".yaml", ".yml")
 _NAME = "model.classification.name"
 _CLASSES = "model.classification.n_classes"
+_FORMAT = "settings for ml-cvnets"
+_FORMAT_EXPORTED = "settings for ml-cvnets by mvt-nas"
 
 
 def read(path: Path) -> ImportedNetwork | None:
-    """Return the architecture of a YAML, or of the first one in a folder that is one of ml-cvnets; ``None`` for other files."""
+    """Return the architecture of a YAML of ml-cvnets, or of the first one in a folder.
+
+    ``None`` for other files.
+    """
     if path.is_dir():
-        found = (
-            read(file)
-            for file in sorted(path.iterdir())
-            if file.is_file() and file.suffix in _SUFFIXES
-        )
-        return next((one for one in found if one is not None), None)
+        return _first_in_folder(path)
     if path.suffix not in _SUFFIXES:
         return None
     settings = _settings(path)
     if _NAME not in settings:
         return None
     try:
-        return _found(settings, path)
+        return _network(settings, path)
     except ArchitectureError as error:
-        text = str(error)
-        raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        message = str(error)
+        if not message.startswith(str(path)):
+            message = f"{path}: {message}"
+        raise ExportError(message) from None
 
 
-def _found(settings: dict[str, Any], path: Path) -> ImportedNetwork:
+def _first_in_folder(folder: Path) -> ImportedNetwork | None:
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.suffix in _SUFFIXES:
+            network = read(file)
+            if network is not None:
+                return network
+    return None
+
+
+def _network(settings: dict[str, Any], path: Path) -> ImportedNetwork:
     name = settings[_NAME]
-    beside = {"model": name} | (
-        {"num_classes": settings[_CLASSES]} if type(settings.get(_CLASSES)) is int else {}
-    )
+    kept: dict[str, object] = {"model": name}
+    if type(settings.get(_CLASSES)) is int:
+        kept["num_classes"] = settings[_CLASSES]
     if ARCHITECTURE_KEY in settings:
         architecture = Architecture.from_json(
             str(settings[ARCHITECTURE_KEY]), f"{path}: {ARCHITECTURE_KEY}"
         )
         task = task_from_json(settings.get(TASK_KEY), f"{path}: {TASK_KEY}")
-        beside |= {} if task is None else {"num_classes": task.num_classes}
-        return ImportedNetwork(architecture, "settings for ml-cvnets by mvt-nas", beside, task)
+        if task is not None:  # the classes in the YAML are those of the encoder's classifier
+            kept["num_classes"] = task.num_classes
+        return ImportedNetwork(architecture, _FORMAT_EXPORTED, kept, task)
     if name in MODELS:
-        return ImportedNetwork(stock_architecture(settings, path), "settings for ml-cvnets", beside)
-    return _beside(path, name)
+        return ImportedNetwork(published_architecture(settings, path), _FORMAT, kept)
+    return _from_model_file(path, name)
 
 
-def _beside(path: Path, name: object) -> ImportedNetwork:
-    """Return what the model file beside a YAML says."""
-    model = path.with_name(f"{name}.py") if isinstance(name, str) and name.isidentifier() else path
-    found = read_python(model) if model.is_file() else None
-    if found is None:
+def _from_model_file(path: Path, name: object) -> ImportedNetwork:
+    """Return the network in the exported model file next to a YAML."""
+    model_file = path
+    if isinstance(name, str) and name.isidentifier():
+        model_file = path.with_name(f"{name}.py")
+    network = read_python(model_file) if model_file.is_file() else None
+    if network is None:
         raise ExportError(
             f"{path}: {_NAME} = {name!r}, whose layers are in a Python file of ml-cvnets, not in"
-            f" its YAML; one of {listing(MODELS)}, or with {name}.py of mvt-nas beside it"
+            f" its YAML; one of {listing(MODELS)}, or with {name}.py of mvt-nas next to it"
         )
-    return found
+    return network
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    from mvt_nas._yaml import read_yaml
-
     try:
-        return dict(_flat(read_yaml(path), ""))
+        return dict(_flattened(read_yaml(path), ""))
     except SpaceError as error:
         raise ExportError(str(error)) from None
 
 
-def _flat(data: object, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the settings by their whole names, as ml-cvnets joins them."""
+def _flattened(data: object, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield the settings by their full names, joined by dots as in ml-cvnets."""
     if not isinstance(data, dict):
         return
     for key, value in data.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if isinstance(value, dict):
-            yield from _flat(value, name)
+            yield from _flattened(value, name)
         else:
             yield name, value
 

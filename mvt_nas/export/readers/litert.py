@@ -1,4 +1,4 @@
-"""The architecture in the zip archive that follows a model of LiteRT in its file."""
+"""Reads the architecture in the zip archive at the end of a LiteRT model's file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
-from mvt_nas.export.metadata import metadata_in_zip, read_stamp, zip_names
+from mvt_nas.export.metadata import metadata_in_zip, parse_metadata, zip_names
 
 _SUFFIX = ".tflite"
-_FORM = "LiteRT model of mvt-nas"
+_FORMAT = "LiteRT model of mvt-nas"
 
 
 def read(path: Path) -> ImportedNetwork | None:
@@ -22,7 +22,7 @@ def read(path: Path) -> ImportedNetwork | None:
             f"{path}: truncated, or a model without an architecture in it; mvt-nas export --to"
             " litert writes one"
         )
-    return read_stamp(text, path, _FORM)
+    return parse_metadata(text, path, _FORMAT)
 
 
 READERS.register("litert")(

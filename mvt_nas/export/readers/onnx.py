@@ -1,4 +1,4 @@
-"""The architecture among the properties of an ONNX model."""
+"""Reads the architecture among the metadata properties of an ONNX model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 from mvt_nas.errors import ExportError, LatencyError
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
-from mvt_nas.export.metadata import KEY, read_stamp
+from mvt_nas.export.metadata import KEY, parse_metadata
+from mvt_nas.onnx.file import load_onnx
 
-_FORM = "ONNX model of mvt-nas"
+_SUFFIX = ".onnx"
+_FORMAT = "ONNX model of mvt-nas"
 
 
 def read(path: Path) -> ImportedNetwork | None:
     """Return the architecture in an ``.onnx`` file; ``None`` for other files."""
-    if path.suffix != ".onnx" or path.is_dir():
+    if path.suffix != _SUFFIX or path.is_dir():
         return None
-    from mvt_nas.onnx.file import load_onnx
-
     try:
         properties = {entry.key: entry.value for entry in load_onnx(path).metadata_props}
     except LatencyError as error:
@@ -26,7 +26,7 @@ def read(path: Path) -> ImportedNetwork | None:
             f"{path}: an ONNX model without an architecture in it; mvt-nas export --to onnx"
             " writes one"
         )
-    return read_stamp(properties[KEY], path, _FORM)
+    return parse_metadata(properties[KEY], path, _FORMAT)
 
 
 READERS.register("onnx")(

@@ -1,4 +1,4 @@
-"""The constants ``ARCHITECTURE`` and ``TASK`` in a Python file, which is parsed and never run."""
+"""Reads the constants ``ARCHITECTURE`` and ``TASK`` in a Python file, which is never run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task, task_from_dict
 
-_LARGEST = 1_000_000
+_SUFFIX = ".py"
+_MAX_BYTES = 1_000_000
 _NAMES = ("ARCHITECTURE", "NUM_CLASSES", "TASK")
-_FORM = "PyTorch source of mvt-nas"
+_FORMAT = "PyTorch source of mvt-nas"
 
 
 def read(path: Path) -> ImportedNetwork | None:
-    """Return the architecture in a ``.py`` file; ``None`` for other files, and for Python without one."""
-    if path.suffix != ".py" or path.is_dir():
+    """Return the architecture in a ``.py`` file; ``None`` for other files and other Python."""
+    if path.suffix != _SUFFIX or path.is_dir():
         return None
     constants = _constants(path)
     text = constants.get("ARCHITECTURE")
@@ -30,17 +31,16 @@ def read(path: Path) -> ImportedNetwork | None:
         task = task_from_json(constants.get("TASK"), f"{path}: TASK")
     except ArchitectureError as error:
         raise ExportError(str(error)) from None
-    classes = constants.get("NUM_CLASSES")
-    return ImportedNetwork(
-        architecture, _FORM, {"num_classes": classes} if isinstance(classes, int) else {}, task
-    )
+    num_classes = constants.get("NUM_CLASSES")
+    settings = {"num_classes": num_classes} if isinstance(num_classes, int) else {}
+    return ImportedNetwork(architecture, _FORMAT, settings, task)
 
 
 def task_from_json(text: object, where: str) -> Task | None:
-    """Return the task that a text says, ``None`` without one.
+    """Return the task that JSON describes; ``None`` for ``None``.
 
     Raises:
-        ArchitectureError: it is damaged; ``where`` begins the message.
+        ArchitectureError: The JSON or the task is damaged; ``where`` begins the message.
     """
     if text is None:
         return None
@@ -52,27 +52,25 @@ def task_from_json(text: object, where: str) -> Task | None:
 
 
 def _constants(path: Path) -> dict[str, object]:
-    """Return the constants that a file's outermost statements give a name."""
+    """Return the constants that statements at the top level of a file assign to known names."""
     size = path.stat().st_size
-    if size > _LARGEST:
+    if size > _MAX_BYTES:
         raise ExportError(
-            f"{path}: {size} bytes; Python with an architecture has at most {_LARGEST}"
+            f"{path}: {size} bytes; Python with an architecture has at most {_MAX_BYTES}"
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the parser about somebody's text
+            warnings.simplefilter("ignore")  # the parser warns about invalid escape sequences
             tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ExportError(f"{path}: truncated, or no Python ({type(error).__name__})") from None
-    found: dict[str, object] = {}
+    constants: dict[str, object] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            found |= {
-                target.id: node.value.value
-                for target in node.targets
-                if isinstance(target, ast.Name) and target.id in _NAMES
-            }
-    return found
+            for target in node.targets:
+                if isinstance(target, ast.Name) and target.id in _NAMES:
+                    constants[target.id] = node.value.value
+    return constants
 
 
 READERS.register("python")(

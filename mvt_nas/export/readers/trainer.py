@@ -1,4 +1,4 @@
-"""Reads configurations for ``mvt-nas train``, also that in the folder of a training."""
+"""Reads configurations for ``mvt-nas train``, including that in the folder of a training."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.training.config import TrainingConfig, read_training_config
 
 _SUFFIXES = (".yaml", ".yml")
-_IN_FOLDER = "config.yaml"
+_FILE_IN_FOLDER = "config.yaml"
+_FORMAT = "a configuration for mvt-nas train"
 
 
-def find(path: Path) -> ImportedNetwork | None:
-    """Return the architecture in a configuration, or in the folder of a training; ``None`` where the file is of another form.
+def read(path: Path) -> ImportedNetwork | None:
+    """Return the architecture in a configuration, or in the folder of a training.
+
+    ``None`` for other files, including other YAML.
 
     Raises:
-        ExportError: it is such a configuration, but damaged.
+        ExportError: The file is such a configuration, but damaged.
     """
-    file = path / _IN_FOLDER if path.is_dir() else path
+    file = path / _FILE_IN_FOLDER if path.is_dir() else path
     if file.suffix not in _SUFFIXES or not file.is_file():
         return None
     try:
-        marked = read_training_config(file)
-    except TrainingError:  # no YAML that we could have written
-        return None
-    if marked is None:
+        if read_training_config(file) is None:
+            return None
+    except TrainingError:  # not YAML, or none that this package could have written
         return None
     try:
         config = TrainingConfig.load(file)
@@ -36,11 +38,9 @@ def find(path: Path) -> ImportedNetwork | None:
         "nearest": config.nearest,
         "recipe": config.recipe.to_dict(),
     }
-    return ImportedNetwork(
-        config.architecture, "a configuration for mvt-nas train", settings, config.task
-    )
+    return ImportedNetwork(config.architecture, _FORMAT, settings, config.task)
 
 
 READERS.register("trainer")(
-    NetworkReader(name="trainer", summary="a configuration for mvt-nas train (.yaml)", read=find)
+    NetworkReader(name="trainer", summary="a configuration for mvt-nas train (.yaml)", read=read)
 )

@@ -1,4 +1,4 @@
-"""A ``config.json`` of transformers: of its MobileViT and MobileViTV2, or of an exported package; or a folder with one."""
+"""Reads a ``config.json`` for MobileViT or MobileViTV2 of transformers, or of a package."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ from mvt_nas.errors import ArchitectureError, ExportError
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.export.huggingface.config_to_architecture import DEFAULTS, architecture_of
 from mvt_nas.export.huggingface.package import MODEL_TYPE
-from mvt_nas.export.huggingface.segmenter import BACKBONE_SIZE, WHOLE, segments, task_of
+from mvt_nas.export.huggingface.segmenter import (
+    BACKBONE_SIZE,
+    FULL_STRIDE,
+    is_segmenter,
+    task_of,
+)
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task
 
-_FILE = "config.json"
-_LARGEST = 10_000_000
+_SUFFIX = ".json"
+_FILE_IN_FOLDER = "config.json"
+_MAX_BYTES = 10_000_000
 
 
 def read(path: Path) -> ImportedNetwork | None:
-    """Return the architecture of a configuration; ``None`` for other files, and for configurations of other models."""
+    """Return the architecture of a configuration, or of that in a folder.
+
+    ``None`` for other files, and for configurations of other models.
+    """
     if path.is_dir():
-        return read(path / _FILE) if (path / _FILE).is_file() else None
-    if path.suffix != ".json":
+        file = path / _FILE_IN_FOLDER
+        return read(file) if file.is_file() else None
+    if path.suffix != _SUFFIX:
         return None
     configuration = _configuration(path)
     kind = configuration.get("model_type")
@@ -38,18 +48,20 @@ def read(path: Path) -> ImportedNetwork | None:
         else:
             task, architecture = _native(configuration, str(path))
     except ArchitectureError as error:
-        text = str(error)
-        raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
-    return ImportedNetwork(
-        architecture, f"configuration of transformers, {kind}", _settings(configuration), task
-    )
+        message = str(error)
+        if not message.startswith(str(path)):
+            message = f"{path}: {message}"
+        raise ExportError(message) from None
+    file_format = f"configuration of transformers, {kind}"
+    return ImportedNetwork(architecture, file_format, _settings(configuration), task)
 
 
 def _native(configuration: dict[str, Any], where: str) -> tuple[Task | None, Architecture]:
-    """Return task and architecture of a configuration of transformers' own; a segmenter's strides are the task's."""
-    if not segments(configuration):
+    """Return task and architecture of a configuration for the classes of transformers."""
+    if not is_segmenter(configuration):
         return None, architecture_of(configuration, where)
-    architecture = architecture_of(configuration | {"output_stride": WHOLE}, where)
+    # The reduced output stride belongs to the task; the backbone keeps its own strides.
+    architecture = architecture_of(configuration | {"output_stride": FULL_STRIDE}, where)
     task = task_of(configuration, architecture, where)
     side = configuration.get(BACKBONE_SIZE, architecture.resolution_px)
     return task, replace(architecture, resolution_px=side)
@@ -57,19 +69,24 @@ def _native(configuration: dict[str, Any], where: str) -> tuple[Task | None, Arc
 
 def _configuration(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
-    if size > _LARGEST:
-        raise ExportError(f"{path}: {size} bytes; a configuration has at most {_LARGEST}")
+    if size > _MAX_BYTES:
+        raise ExportError(f"{path}: {size} bytes; a configuration has at most {_MAX_BYTES}")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ExportError(f"{path}: truncated, or no JSON ({error})") from None
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _settings(configuration: dict[str, Any]) -> dict[str, object]:
-    labels, channels = configuration.get("id2label"), configuration.get("num_channels")
-    found: dict[str, object] = {"num_classes": len(labels)} if isinstance(labels, dict) else {}
-    return found | ({"in_channels": channels} if type(channels) is int and channels != 3 else {})
+    settings: dict[str, object] = {}
+    labels = configuration.get("id2label")
+    if isinstance(labels, dict):
+        settings["num_classes"] = len(labels)
+    channels = configuration.get("num_channels")
+    if type(channels) is int and channels != 3:
+        settings["in_channels"] = channels
+    return settings
 
 
 READERS.register("transformers")(

@@ -1,1 +1,1 @@
-"""Export targets, one file each."""
+"""Export targets, one file per format or trainer."""

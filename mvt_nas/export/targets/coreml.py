@@ -1,4 +1,4 @@
-"""Core ML: a ``.mlpackage`` for single images (1, 3, H, W). It is converted on any machine and runs on Apple's only."""
+"""Core ML: a ``.mlpackage`` for single images, converted on any machine, for Apple's devices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import io
 from contextlib import redirect_stderr
 from pathlib import Path
 
+import numpy as np
+import torch
+
+from mvt_nas._optional import silence_output
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
+from mvt_nas.export.inference_module import inference_module, output_names
 from mvt_nas.export.metadata import KEY, metadata
 
-_OF_THE_CONVERTER = "executorch_debug_handle_mapping.json"
-"""A file for debuggers of ExecuTorch, which no package of Core ML needs."""
+# A file for debuggers of ExecuTorch that the converter writes, and Core ML does not need.
+_DEBUG_FILE = "executorch_debug_handle_mapping.json"
 
 _NOTES = (
     "needs iOS 16 or macOS 13; takes images (1, 3, H, W) and returns {outputs}, all float32",
@@ -19,47 +24,31 @@ _NOTES = (
 )
 
 
-def write(subject: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``NAME.mlpackage``, a folder."""
-    import numpy
-    import torch
-
-    from mvt_nas._optional import silence_output
-    from mvt_nas.export.inference_module import inference_module, output_names
-
-    path = folder / f"{subject.name}.mlpackage"
-    with (
-        silence_output(),
-        redirect_stderr(io.StringIO()),
-    ):  # of progress, and of what is only there on Apple's machines
+def write(model: ExportModel, folder: Path) -> ExportedFiles:
+    """Write ``NAME.mlpackage``, a folder, which takes images (1, 3, H, W)."""
+    path = folder / f"{model.name}.mlpackage"
+    # The converter prints progress bars, and warnings on machines that are not Apple's.
+    with silence_output(), redirect_stderr(io.StringIO()):
         import coremltools
 
-        exported = torch.export.export(
-            inference_module(subject), (torch.zeros(subject.input_shape),)
-        ).run_decompositions({})
-        images = coremltools.TensorType(
-            name="images", shape=subject.input_shape, dtype=numpy.float32
-        )
+        example = (torch.zeros(model.input_shape),)
+        program = torch.export.export(inference_module(model), example).run_decompositions({})
+        images = coremltools.TensorType(name="images", shape=model.input_shape, dtype=np.float32)
         outputs = [
-            coremltools.TensorType(name=name, dtype=numpy.float32) for name in output_names(subject)
+            coremltools.TensorType(name=name, dtype=np.float32) for name in output_names(model)
         ]
-        model = coremltools.convert(
-            exported,
+        converted = coremltools.convert(
+            program,
             inputs=[images],
             outputs=outputs,
             minimum_deployment_target=coremltools.target.iOS16,
         )
-        model.user_defined_metadata[KEY] = metadata(subject)
-        model.save(str(path))
-    (path / _OF_THE_CONVERTER).unlink(missing_ok=True)
-    return ExportedFiles((path,), None, None, any_batch=False, notes=_notes(subject))
-
-
-def _notes(subject: ExportModel) -> tuple[str, ...]:
-    from mvt_nas.export.inference_module import output_names
-
-    first, *others = _NOTES
-    return first.format(outputs=" and ".join(output_names(subject))), *others
+        converted.user_defined_metadata[KEY] = metadata(model)
+        converted.save(str(path))
+    (path / _DEBUG_FILE).unlink(missing_ok=True)
+    first_note, *other_notes = _NOTES
+    notes = (first_note.format(outputs=" and ".join(output_names(model))), *other_notes)
+    return ExportedFiles((path,), None, None, any_batch=False, notes=notes)
 
 
 TARGETS.register("coreml")(

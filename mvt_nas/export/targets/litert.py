@@ -1,13 +1,18 @@
-"""LiteRT, the successor of TensorFlow Lite: a ``.tflite`` for single images (1, 3, H, W), in fp32."""
+"""LiteRT, formerly TensorFlow Lite: a ``.tflite`` for single images, in fp32."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
+from mvt_nas._io import atomic_write
+from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
+from mvt_nas.export.inference_module import inference_module, pack_outputs
 from mvt_nas.export.metadata import FILE, metadata
+from mvt_nas.latency.runtimes.litert import flatbuffer, interpreter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,32 +21,27 @@ if TYPE_CHECKING:
     from mvt_nas.export.base import Outputs, Run
 
 
-def write(subject: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``NAME.tflite`` and return what LiteRT's interpreter makes of it."""
-    from mvt_nas.export.inference_module import inference_module
-    from mvt_nas.latency.runtimes.litert import flatbuffer
-
-    path = folder / f"{subject.name}.tflite"
-    path.write_bytes(flatbuffer(inference_module(subject), subject.input_shape))
-    with (
-        ZipFile(path, "a") as beside
-    ):  # where this form has what belongs to a model, such as labels: in a zip after its end
-        beside.writestr(FILE, metadata(subject))
+def write(model: ExportModel, folder: Path) -> ExportedFiles:
+    """Write ``NAME.tflite``, which takes images (1, 3, H, W), and open it."""
+    path = folder / f"{model.name}.tflite"
+    content = io.BytesIO(flatbuffer(inference_module(model), model.input_shape))
+    # Files that belong to a model, such as labels, are in a zip archive appended to it.
+    with ZipFile(content, "a") as archive:
+        archive.writestr(FILE, metadata(model))
+    with atomic_write(path, error=ExportError) as file:
+        file.write(content.getvalue())
     return ExportedFiles((path,), None, _run(path), any_batch=False)
 
 
 def _run(path: Path) -> Run:
-    from mvt_nas.export.inference_module import pack_outputs
-    from mvt_nas.latency.runtimes.litert import interpreter
-
     opened = interpreter(path.read_bytes(), threads=1)
-    given, *_ = opened.get_input_details()
-    found = opened.get_output_details()
+    (input_details,) = opened.get_input_details()
+    output_details = opened.get_output_details()
 
     def run(images: NDArray[np.float32]) -> Outputs:
-        opened.set_tensor(given["index"], images)
+        opened.set_tensor(input_details["index"], images)
         opened.invoke()
-        return pack_outputs([opened.get_tensor(output["index"]) for output in found])
+        return pack_outputs([opened.get_tensor(details["index"]) for details in output_details])
 
     return run
 

@@ -1,12 +1,20 @@
-"""ONNX, for batches of any size, with the architecture among the model's properties."""
+"""ONNX, for batches of any size, with the architecture among the model's metadata properties."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from mvt_nas._io import atomic_write
+from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
+from mvt_nas.export.inference_module import inference_module, output_names, pack_outputs
 from mvt_nas.export.metadata import KEY, metadata
+from mvt_nas.latency.runtime import RuntimeJob
+from mvt_nas.latency.runtimes.onnxruntime import inference_session
+from mvt_nas.onnx.export import trace_to_onnx
+from mvt_nas.onnx.weights import count_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,46 +23,37 @@ if TYPE_CHECKING:
     from mvt_nas.export.base import Outputs, Run
 
 
-def write(subject: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``NAME.onnx`` and return what ONNX Runtime makes of it."""
+def write(model: ExportModel, folder: Path) -> ExportedFiles:
+    """Write ``NAME.onnx`` and open it in ONNX Runtime."""
     import onnx
 
-    from mvt_nas.onnx.weights import count_weights
+    path = folder / f"{model.name}.onnx"
+    with TemporaryDirectory(prefix="mvt-nas-onnx-") as temporary:
+        traced = Path(temporary) / path.name
+        trace(model, traced)
+        onnx_model = onnx.load(traced)
+    onnx.helper.set_model_props(onnx_model, {KEY: metadata(model)})
+    with atomic_write(path, error=ExportError) as file:
+        onnx.save(onnx_model, file)
+    params = count_weights(onnx.load(path).graph)
+    return ExportedFiles((path,), params, _run(path, model), folded=True)
 
-    path = folder / f"{subject.name}.onnx"
-    trace(subject, path)
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, {KEY: metadata(subject)})
-    onnx.save(model, path)
-    return ExportedFiles(
-        (path,), count_weights(onnx.load(path).graph), _run(path, subject), folded=True
-    )
 
-
-def trace(subject: ExportModel, path: Path) -> None:
-    """Write the network alone, for batches of any size."""
-    from mvt_nas.export.inference_module import inference_module, output_names
-    from mvt_nas.onnx.export import trace_to_onnx
-
-    # Two images: a trace of one could take the batch for an axis that is always of size one.
+def trace(model: ExportModel, path: Path) -> None:
+    """Write the network without metadata, for batches of any size."""
+    # Two images: in a trace with one, the batch could become an axis that is always of size one.
     trace_to_onnx(
-        inference_module(subject),
-        (2, *subject.input_shape[1:]),
+        inference_module(model),
+        (2, *model.input_shape[1:]),
         path,
         any_batch=True,
-        outputs=output_names(subject),
+        outputs=output_names(model),
     )
 
 
-def _run(path: Path, subject: ExportModel) -> Run:
-    from mvt_nas.export.inference_module import output_names, pack_outputs
-    from mvt_nas.latency.runtime import RuntimeJob
-    from mvt_nas.latency.runtimes.onnxruntime import inference_session
-
-    session, names = (
-        inference_session(RuntimeJob(subject.input_shape, threads=1, model=path)),
-        list(output_names(subject)),
-    )
+def _run(path: Path, model: ExportModel) -> Run:
+    session = inference_session(RuntimeJob(model.input_shape, threads=1, model=path))
+    names = list(output_names(model))
 
     def run(images: NDArray[np.float32]) -> Outputs:
         return pack_outputs(session.run(names, {"images": images}))

@@ -1,43 +1,37 @@
-"""One Python file that needs torch alone, written for this very network, with its weights beside it."""
+"""One Python file that needs only torch, written for one network, with its weights next to it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
+import torch
+
+from mvt_nas._io import atomic_write, write_text
+from mvt_nas.errors import ExportError
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
+from mvt_nas.export.inference_module import module_run
+from mvt_nas.export.python_source.file import execute_file, source
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def write(subject: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``NAME.py`` and ``NAME.pt`` and return the network that they make."""
-    import torch
+def write(model: ExportModel, folder: Path) -> ExportedFiles:
+    """Write ``NAME.py`` and ``NAME.pt``, and build the network from them.
 
-    from mvt_nas.export.inference_module import module_run
-    from mvt_nas.export.python_source.file import source
-
-    path, weights = folder / f"{subject.name}.py", folder / f"{subject.name}.pt"
-    text = source(subject)
-    torch.save(subject.module.state_dict(), weights)
-    path.write_text(text, encoding="utf-8")
-    model = _made(path, subject.name)
-    return ExportedFiles(
-        (path, weights), sum(weight.numel() for weight in model.parameters()), module_run(model)
-    )
-
-
-def _made(path: Path, name: str) -> nn.Module:
-    """Return the network of a file that has just been written here."""
-    made = ModuleType(name)
-    made.__file__ = str(path)
-    exec(
-        compile(path.read_text(encoding="utf-8"), path, "exec"), vars(made)
-    )  # an import would leave compiled code beside it
-    model: nn.Module = getattr(made, name)().eval()
-    return model
+    Raises:
+        ExportError: The network has a block, or a head, without a template.
+    """
+    path = folder / f"{model.name}.py"
+    weights = folder / f"{model.name}.pt"
+    text = source(model)
+    with atomic_write(weights, error=ExportError) as file:
+        torch.save(model.module.state_dict(), file)
+    write_text(path, text, error=ExportError)
+    network: nn.Module = getattr(execute_file(path, model.name), model.name)().eval()
+    params = sum(weight.numel() for weight in network.parameters())
+    return ExportedFiles((path, weights), params, module_run(network))
 
 
 TARGETS.register("python")(

@@ -1,80 +1,68 @@
-"""timm: one Python file that registers the model, its weights, and how to train it."""
+"""timm: one Python file that registers the model, its weights, and a command to train it."""
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mvt_nas._optional import installed
+import torch
+
+from mvt_nas._io import atomic_write, write_text
+from mvt_nas._optional import installed, silence_output
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
+from mvt_nas.export.base import (
+    TARGETS,
+    ExportedFiles,
+    ExportModel,
+    ExportTarget,
+    read_architecture,
+)
+from mvt_nas.export.inference_module import module_run
+from mvt_nas.export.model import registered_name
+from mvt_nas.export.python_source.file import execute_file
+from mvt_nas.export.timm.model_file import model_file, readme
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import nn
-
-    from mvt_nas.export.base import Run
 
 _NOT_BUILT = (
     "timm is not installed here: read back is the architecture, the model file has not been run"
 )
 
 
-def write(subject: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``mvt_NAME.py``, ``mvt_NAME.pth`` and ``README.md``.
+def write(model: ExportModel, folder: Path) -> ExportedFiles:
+    """Write ``mvt_NAME.py``, ``mvt_NAME.pth`` and ``README.md``; build the model if timm is there.
 
     Raises:
-        ExportError: a block that no template expresses.
+        ExportError: The network has a block without a template.
     """
-    import torch
-
-    from mvt_nas.export.reading import read_architecture
-    from mvt_nas.export.timm.model_file import model_file
-    from mvt_nas.export.timm.training_commands import readme
-    from mvt_nas.export.weight_names import registered_name
-
-    name = registered_name(subject.name)
-    model, weights, words = folder / f"{name}.py", folder / f"{name}.pth", folder / "README.md"
-    model.write_text(model_file(subject, name), encoding="utf-8")
-    torch.save(subject.module.state_dict(), weights)
-    words.write_text(readme(subject, name), encoding="utf-8")
-    if read_architecture(model).architecture != subject.architecture:
-        raise ExportError(f"{model}: reads back as another architecture")
+    name = registered_name(model.name)
+    path = folder / f"{name}.py"
+    weights = folder / f"{name}.pth"
+    readme_path = folder / "README.md"
+    files = (path, weights, readme_path)
+    write_text(path, model_file(model, name), error=ExportError)
+    with atomic_write(weights, error=ExportError) as file:
+        torch.save(model.module.state_dict(), file)
+    write_text(readme_path, readme(model, name), error=ExportError)
+    if read_architecture(path).architecture != model.architecture:
+        raise ExportError(f"{path}: reads back as another architecture")
     if not installed("timm"):
-        return ExportedFiles((model, weights, words), None, None, notes=(_NOT_BUILT,))
-    made = _made(model, name)
-    return ExportedFiles(
-        (model, weights, words), sum(weight.numel() for weight in made.parameters()), _run(made)
-    )
+        return ExportedFiles(files, None, None, notes=(_NOT_BUILT,))
+    network = _network(path, name)
+    params = sum(weight.numel() for weight in network.parameters())
+    return ExportedFiles(files, params, module_run(network))
 
 
-def _made(path: Path, name: str) -> nn.Module:
-    """Return the network of a file that has just been written here, as timm makes it."""
-    from mvt_nas._optional import silence_output
-
-    module = sys.modules[name] = ModuleType(name)  # timm looks a model's module up by its name
-    module.__file__ = str(path)
+def _network(path: Path, name: str) -> nn.Module:
+    """Return the network of a file written here, created by timm."""
     with silence_output():
-        exec(
-            compile(path.read_text(encoding="utf-8"), path, "exec"), vars(module)
-        )  # an import would leave compiled code beside it
-        model: nn.Module = import_module("timm.models").create_model(name, pretrained=True).eval()
-    return model
-
-
-def _run(model: nn.Module) -> Run:
-    import torch
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            out: NDArray[np.float32] = model(torch.from_numpy(images)).numpy()
-        return out
-
-    return run
+        # timm looks up the module of a model in sys.modules.
+        execute_file(path, name, register=True)
+        create_model = import_module("timm.models").create_model
+        network: nn.Module = create_model(name, pretrained=True).eval()
+    return network
 
 
 TARGETS.register("timm")(

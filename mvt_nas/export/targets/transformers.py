@@ -1,4 +1,8 @@
-"""Hugging Face's transformers: a folder for ``from_pretrained``, of its own MobileViT classes where they can express the network."""
+"""Hugging Face's transformers: a folder for ``from_pretrained``.
+
+It is for the classes of transformers if these can express the network, or else a package with a
+class of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,42 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch.nn import functional
+
+from mvt_nas._io import atomic_write, write_text
 from mvt_nas._optional import installed
+from mvt_nas.checkpoints.key_mapping import renamed_state_dict
 from mvt_nas.errors import ExportError
-from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget, missing
+from mvt_nas.export.base import (
+    TARGETS,
+    ExportedFiles,
+    ExportModel,
+    ExportTarget,
+    missing,
+    read_architecture,
+)
+from mvt_nas.export.huggingface import package, segmenter
+from mvt_nas.export.huggingface.architecture_to_config import CLASSES, configuration_for
+from mvt_nas.export.huggingface.config_to_architecture import V1
+from mvt_nas.export.paper_recipe import recipe_for
+from mvt_nas.models.network import build_model
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from mvt_nas.export.base import Run
+    from mvt_nas.models.network import Network
+
+    Configuration = dict[str, Any]
+
+_CONFIGURATION_FILE = "config.json"
+_WEIGHTS_FILE = "model.safetensors"
+_PREPROCESSOR_FILE = "preprocessor_config.json"
 
 _NOT_LOADED = (
     "transformers is not installed here: read back is the architecture, the model has not been"
@@ -25,8 +55,8 @@ _CODE = (
     "AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True) loads it:"
     " {reason}"
 )
-_SMALL = (
-    "logits have the size of the last map; they were compared after resizing them to the picture"
+_SMALL_LOGITS = (
+    "logits have the size of the last map; they were compared after resizing them to the image"
     " with aligned corners"
 )
 _COLOURS = (
@@ -35,157 +65,108 @@ _COLOURS = (
 )
 
 
-def write(subject: ExportModel, folder: Path) -> ExportedFiles:
-    """Write ``config.json``, ``model.safetensors``, ``preprocessor_config.json`` and, where transformers needs it, a package.
+def write(model: ExportModel, folder: Path) -> ExportedFiles:
+    """Write ``config.json``, ``model.safetensors``, ``preprocessor_config.json`` and any package.
 
     Raises:
-        ExportError: a block that no template expresses.
+        ExportError: transformers cannot express a segmenter, or a classifier has a block without a
+            template.
     """
-    if subject.task is not None:
-        return _write_segmenter(subject, folder)
-    from safetensors.torch import save_file
-
-    from mvt_nas.export.huggingface.architecture_to_config import configuration_for
-    from mvt_nas.export.huggingface.config_to_architecture import FIRST
-    from mvt_nas.export.reading import read_architecture
-
-    native, reason = configuration_for(subject.architecture)
-    texts = _texts(subject, native)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    save_file(_weights(subject, native), folder / "model.safetensors", metadata={"format": "pt"})
-    if read_architecture(folder / "config.json").architecture != subject.architecture:
-        raise ExportError(f"{folder / 'config.json'}: reads back as another architecture")
-    first, *others = texts
-    files = tuple(folder / name for name in (first, "model.safetensors", *others))
-    notes = (
-        *([] if native else [_CODE.format(reason=reason)]),
-        *([_COLOURS] if native and native["model_type"] == FIRST else []),
-    )
+    if model.task is not None:
+        return _write_segmenter(model, folder)
+    native, reason = configuration_for(model.architecture)
+    notes = []
+    if native is None:
+        configuration = package.configuration(model)
+        notes.append(_CODE.format(reason=reason))
+    else:
+        configuration = native
+        if configuration["model_type"] == V1:
+            notes.append(_COLOURS)
+    texts = {
+        _CONFIGURATION_FILE: _json(_with_labels(model, configuration)),
+        _PREPROCESSOR_FILE: _json(_preprocessor(model)),
+    }
+    if native is None:
+        texts |= package.files(model)
+    files = _write_files(model, folder, texts, _classifier_weights(model, native))
     if not installed("transformers"):
         return ExportedFiles(files, None, None, notes=(*notes, _NOT_LOADED))
-    from mvt_nas.export.huggingface.loading import load
-
-    model = load(folder)
-    return ExportedFiles(
-        files, sum(weight.numel() for weight in model.parameters()), _run(model), notes=notes
-    )
+    network = package.load(folder)
+    return ExportedFiles(files, _count_params(network), _run(network), notes=tuple(notes))
 
 
-def _write_segmenter(subject: ExportModel, folder: Path) -> ExportedFiles:
-    from safetensors.torch import save_file
-
-    from mvt_nas.export.huggingface.segmenter import configuration, weights
-    from mvt_nas.export.reading import read_architecture
-
-    own = configuration(subject)
+def _write_segmenter(model: ExportModel, folder: Path) -> ExportedFiles:
+    configuration = segmenter.configuration(model)
+    side = model.resolution_px
+    whole_image = {"size": {"height": side, "width": side}, "do_center_crop": False}
     texts = {
-        "config.json": _json(_configuration(subject, own)),
-        "preprocessor_config.json": _json(_whole_pictures(subject)),
+        _CONFIGURATION_FILE: _json(_with_labels(model, configuration)),
+        _PREPROCESSOR_FILE: _json(_preprocessor(model) | whole_image),
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    tensors = {
-        name: value.contiguous() for name, value in weights(subject, own["model_type"]).items()
-    }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    if read_architecture(folder / "config.json").architecture != subject.architecture:
-        raise ExportError(f"{folder / 'config.json'}: reads back as another architecture")
-    files = tuple(
-        folder / name for name in ("config.json", "model.safetensors", "preprocessor_config.json")
-    )
+    weights = _segmenter_weights(model, configuration["model_type"])
+    files = _write_files(model, folder, texts, weights)
     if not installed("transformers"):
-        return ExportedFiles(files, None, None, notes=(_SMALL, _NOT_LOADED))
-    from mvt_nas.export.huggingface.loading import load
-
-    model = load(folder, "AutoModelForSemanticSegmentation")
+        return ExportedFiles(files, None, None, notes=(_SMALL_LOGITS, _NOT_LOADED))
+    network = package.load(folder, "AutoModelForSemanticSegmentation")
     return ExportedFiles(
-        files,
-        sum(weight.numel() for weight in model.parameters()),
-        _resized(_run(model), subject.resolution_px),
-        notes=(_SMALL,),
+        files, _count_params(network), _resized(_run(network), side), notes=(_SMALL_LOGITS,)
     )
 
 
-def _resized(run: Run, side: int) -> Run:
-    """Return what gives logits, (B, classes, h, w), in the size of the pictures."""
-    import torch
-    from torch.nn import functional
+def _write_files(
+    model: ExportModel, folder: Path, texts: Mapping[str, str], weights: Mapping[str, Tensor]
+) -> tuple[Path, ...]:
+    """Write texts and weights, check the architecture, and return the paths, the weights second."""
+    from safetensors.torch import save
 
-    def whole(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits = torch.from_numpy(run(images))
-        out: NDArray[np.float32] = functional.interpolate(
-            logits, size=(side, side), mode="bilinear", align_corners=True
-        ).numpy()
-        return out
-
-    return whole
-
-
-def _whole_pictures(subject: ExportModel) -> dict[str, Any]:
-    side = subject.resolution_px
-    return _preprocessor(subject) | {
-        "size": {"height": side, "width": side},
-        "do_center_crop": False,
-    }
+    for name, text in texts.items():
+        write_text(folder / name, text, error=ExportError)
+    tensors = {name: value.contiguous() for name, value in weights.items()}
+    with atomic_write(folder / _WEIGHTS_FILE, error=ExportError) as file:
+        file.write(save(tensors, metadata={"format": "pt"}))
+    configuration_path = folder / _CONFIGURATION_FILE
+    if read_architecture(configuration_path).architecture != model.architecture:
+        raise ExportError(f"{configuration_path}: reads back as another architecture")
+    first, *others = texts
+    return tuple(folder / name for name in (first, _WEIGHTS_FILE, *others))
 
 
-def _texts(subject: ExportModel, native: dict[str, Any] | None) -> dict[str, str]:
-    """Return the texts of the files by their names."""
-    from mvt_nas.export.huggingface import package
-
-    configuration = _configuration(
-        subject, native if native is not None else package.configuration(subject)
-    )
-    texts = {
-        "config.json": _json(configuration),
-        "preprocessor_config.json": _json(_preprocessor(subject)),
-    }
-    return texts if native is not None else texts | package.files(subject)
-
-
-def _configuration(subject: ExportModel, own: dict[str, Any]) -> dict[str, Any]:
-    from mvt_nas.export.huggingface.architecture_to_config import CLASSES
-    from mvt_nas.export.huggingface.config_to_architecture import FIRST
-    from mvt_nas.export.huggingface.package import CLASS, MODEL_TYPE
-    from mvt_nas.export.huggingface.segmenter import SUFFIX
-    from mvt_nas.export.paper_recipe import recipe_for
-
-    found, labels = (
-        recipe_for(subject).regularisation,
-        [f"LABEL_{number}" for number in range(subject.num_classes)],
-    )
-    kind = own["model_type"]
-    dropouts = (
-        {"hidden_dropout_prob": found.dropout, "attention_probs_dropout_prob": 0.0}
-        if kind == FIRST
-        else {}
-    )
-    head = (
-        {"classifier_dropout_prob": found.classifier_dropout} if kind in (FIRST, MODEL_TYPE) else {}
-    )
-    use = "ForImageClassification" if subject.task is None else SUFFIX
+def _with_labels(model: ExportModel, configuration: Configuration) -> Configuration:
+    """Return the whole ``config.json``: class, settings, dropouts of the recipe, and labels."""
+    regularisation = recipe_for(model).regularisation
+    kind = configuration["model_type"]
+    model_class = package.CLASS
+    if kind in CLASSES:
+        use = "ForImageClassification" if model.task is None else segmenter.SUFFIX
+        model_class = f"{CLASSES[kind]}{use}"
+    dropouts = {}
+    if kind == V1:
+        dropouts["hidden_dropout_prob"] = regularisation.dropout
+        dropouts["attention_probs_dropout_prob"] = 0.0
+    if kind in (V1, package.MODEL_TYPE):
+        dropouts["classifier_dropout_prob"] = regularisation.classifier_dropout
+    labels = {str(number): f"LABEL_{number}" for number in range(model.num_classes)}
     return {
-        "architectures": [f"{CLASSES[kind]}{use}" if kind in CLASSES else CLASS],
-        **own,
+        "architectures": [model_class],
+        **configuration,
         **dropouts,
-        **head,
-        "id2label": {str(number): label for number, label in enumerate(labels)},
-        "label2id": {label: number for number, label in enumerate(labels)},
+        "id2label": labels,
+        "label2id": {label: int(number) for number, label in labels.items()},
     }
 
 
-def _preprocessor(subject: ExportModel) -> dict[str, Any]:
-    from mvt_nas.export.paper_recipe import recipe_for
-
-    pictures = recipe_for(subject).images
+def _preprocessor(model: ExportModel) -> dict[str, Any]:
+    """Return the configuration of the image processor: the validation transform of the recipe."""
+    images = recipe_for(model).images
     return {
         "image_processor_type": "MobileViTImageProcessor",
         "do_resize": True,
-        "size": {"shortest_edge": pictures.validation_resize_px},
-        "resample": {"bilinear": 2, "bicubic": 3}[pictures.interpolation],
+        "size": {"shortest_edge": images.validation_resize_px},
+        # Numbers of PIL's resampling filters.
+        "resample": {"bilinear": 2, "bicubic": 3}[images.interpolation],
         "do_center_crop": True,
-        "crop_size": {"height": pictures.px, "width": pictures.px},
+        "crop_size": {"height": images.px, "width": images.px},
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": False,
@@ -193,35 +174,81 @@ def _preprocessor(subject: ExportModel) -> dict[str, Any]:
     }
 
 
-def _weights(subject: ExportModel, native: dict[str, Any] | None) -> dict[str, Tensor]:
-    from mvt_nas.export.weight_names import renamed_state_dict
-
+def _classifier_weights(model: ExportModel, native: Configuration | None) -> dict[str, Tensor]:
+    """Return the state dict under the names of the class that loads it."""
     if native is None:
-        return {
-            f"model.{name}": value.contiguous()
-            for name, value in renamed_state_dict(subject.module, "mvt-nas").items()
-        }
-    prefix = f"{native['model_type']}."
-    weights = renamed_state_dict(subject.module, "transformers")
+        state = renamed_state_dict(model.module, "mvt-nas")
+        return {f"model.{name}": value for name, value in state.items()}
+    state = renamed_state_dict(model.module, "transformers")
+    backbone_prefix = f"{native['model_type']}."
     return {
-        name if name.startswith("classifier.") else prefix + name: value.contiguous()
-        for name, value in weights.items()
+        name if name.startswith("classifier.") else backbone_prefix + name: value
+        for name, value in state.items()
     }
+
+
+def _segmenter_weights(model: ExportModel, kind: str) -> dict[str, Tensor]:
+    """Return the state dict of a segmenter under the names of transformers.
+
+    Args:
+        model: The segmenter.
+        kind: ``model_type`` of the configuration, which is the prefix of the backbone's names.
+    """
+    state = renamed_state_dict(_backbone_classifier(model), "transformers")
+    # A segmenter has no layers behind the stages but its head.
+    weights = {
+        f"{kind}.{name}": value
+        for name, value in state.items()
+        if not name.startswith(("conv_1x1_exp.", "classifier."))
+    }
+    for name, value in model.module.get_submodule("head").state_dict().items():
+        weights[segmenter.head_key(name)] = value.detach().clone()
+    return weights
+
+
+def _backbone_classifier(model: ExportModel) -> Network:
+    """Return a classifier with the weights of the backbone; the key mapping names classifiers."""
+    classifier = build_model(model.architecture, num_classes=1, seed=0)
+    backbone = {
+        name: value
+        for name, value in model.module.state_dict().items()
+        if not name.startswith("head.")
+    }
+    classifier.load_state_dict(backbone, strict=False)
+    return classifier
 
 
 def _json(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=2) + "\n"
 
 
-def _run(model: nn.Module) -> Run:
-    import torch
+def _count_params(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def _run(network: nn.Module) -> Run:
+    """Return a function from images, (B, 3, H, W), to the logits of a model of transformers."""
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            out: NDArray[np.float32] = model(pixel_values=torch.from_numpy(images)).logits.numpy()
-        return out
+            outputs = network(pixel_values=torch.from_numpy(images))
+        logits: NDArray[np.float32] = outputs.logits.numpy()
+        return logits
 
     return run
+
+
+def _resized(run: Run, side: int) -> Run:
+    """Return a function whose logits, (B, classes, h, w), are resized to the size of the images."""
+
+    def run_and_resize(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits = torch.from_numpy(run(images))
+        resized: NDArray[np.float32] = functional.interpolate(
+            logits, size=(side, side), mode="bilinear", align_corners=True
+        ).numpy()
+        return resized
+
+    return run_and_resize
 
 
 TARGETS.register("transformers")(

@@ -1,1 +1,1 @@
-"""Networks as models of timm: one file that registers itself."""
+"""Networks as timm models: one file that registers itself."""

@@ -30,7 +30,7 @@ DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class ProfileEvaluation:
     """Predictions and new measurements of the same networks.
 
     Attributes:
@@ -127,7 +127,7 @@ def evaluate_profile(
     passes: int = 2,
     listener: Listener | None = None,
     clock: Clock | None = None,
-) -> Evaluation:
+) -> ProfileEvaluation:
     """Measure new networks with the profile's own settings, and compare with its predictions.
 
     Args:
@@ -173,7 +173,7 @@ def settings_of(profile: DeviceProfile, seed: int = 0) -> TimingSettings:
 
 def compare(
     profile: DeviceProfile, networks: Sequence[tuple[str, Architecture]], results: SessionResults
-) -> Evaluation:
+) -> ProfileEvaluation:
     """Compare the predictions of a profile with measurements."""
     effects = results.effects()
     predictions = [
@@ -188,7 +188,7 @@ def compare(
         prediction.low_ms <= ms / scale <= prediction.high_ms
         for prediction, ms in zip(predictions, measured, strict=True)
     ]
-    return Evaluation(
+    return ProfileEvaluation(
         networks=tuple(name for name, _ in networks),
         measured_ms=tuple(round(float(ms), DIGITS) for ms in measured),
         predicted_ms=tuple(round(prediction.ms, DIGITS) for prediction in predictions),

@@ -30,6 +30,7 @@ from mvt_nas.tasks.base import CLASSIFICATION, task_names
 _PARTS = re.compile(r",(?=\s*[A-Za-z_][\w.@/\\~-]*\s*=)")
 _PERCENT = (ACCURACY, ACCURACY_LOW, ACCURACY_HIGH, IMAGENET, TRAINED)
 _MOST_PX = 4096
+_PARAMETER = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ def load_baselines(
         name = loaded.baseline.name
         if name in found:
             raise BaselineError(
-                f"--baseline {text}: {name!r} is the name of two baselines; give one"
-                " another by name="
+                f"{text}: {name!r} is the name of two baselines; give one another by name=",
+                parameter=_PARAMETER,
             )
         found[name] = loaded
     return list(found.values())
@@ -101,8 +102,9 @@ def parse_baseline(text: str, resolve: Callable[[Metric], Metric] = unchanged) -
     source, *parts = (part.strip() for part in _PARTS.split(text))
     if not source:
         raise BaselineError(
-            f"--baseline {text!r}: no network is named; write for example"
-            " today.onnx,resolution_px=224,name=today"
+            f"{text!r}: no network is named; write for example"
+            " today.onnx,resolution_px=224,name=today",
+            parameter=_PARAMETER,
         )
     side: int | None = None
     name: str | None = None
@@ -127,7 +129,7 @@ def _load(text: str, spec: BaselineSpec) -> LoadedBaseline:
     try:
         model = load_external_model(spec.source, spec.resolution_px)
     except BaselineError as error:
-        raise BaselineError(f"--baseline {error}") from error.__cause__
+        raise BaselineError(error.message, parameter=_PARAMETER) from error.__cause__
     costs = {
         Metric.parse(name).for_task(spec.task).full_name: value
         for name, value in model.costs.items()
@@ -135,8 +137,8 @@ def _load(text: str, spec: BaselineSpec) -> LoadedBaseline:
     for metric in spec.given:
         if metric in costs:
             raise BaselineError(
-                f"--baseline {text}: {metric} is not allowed here; it was counted"
-                f" ({costs[metric]:.10g})"
+                f"{text}: {metric} is not allowed here; it was counted ({costs[metric]:.10g})",
+                parameter=_PARAMETER,
             )
     name = spec.name or model.name
     scores = {**costs, **spec.given}
@@ -149,8 +151,8 @@ def _load(text: str, spec: BaselineSpec) -> LoadedBaseline:
 def _side(text: str, value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= _MOST_PX:
         raise BaselineError(
-            f"--baseline {text}: resolution_px={value} is not allowed; an integer from 1 to"
-            f" {_MOST_PX}"
+            f"{text}: resolution_px={value} is not allowed; an integer from 1 to {_MOST_PX}",
+            parameter=_PARAMETER,
         )
     return int(value)
 
@@ -158,15 +160,18 @@ def _side(text: str, value: str) -> int:
 def _task(text: str, value: str) -> str | None:
     if value not in task_names():
         raise BaselineError(
-            f"--baseline {text}: task={value} is not allowed; one of"
-            f" {listing(task_names())}{nearest(value, task_names())}"
+            f"{text}: task={value} is not allowed; one of"
+            f" {listing(task_names())}{nearest(value, task_names())}",
+            parameter=_PARAMETER,
         )
     return None if value == CLASSIFICATION else value
 
 
 def _name(text: str, value: str) -> str:
     if not value or not value.isprintable():
-        raise BaselineError(f"--baseline {text}: name={value!r} is not allowed; one line of text")
+        raise BaselineError(
+            f"{text}: name={value!r} is not allowed; one line of text", parameter=_PARAMETER
+        )
     return value
 
 
@@ -175,7 +180,7 @@ def _metric(text: str, key: str, resolve: Callable[[Metric], Metric]) -> Metric:
         return resolve(parse_metric(key))
     except MvtNasError as error:
         raise BaselineError(
-            f"--baseline {text}: {error}; metrics, resolution_px=, task= and name= are allowed"
+            f"{text}: {error}; apart from metrics, resolution_px=, task= and name= are allowed"
         ) from None
 
 
@@ -183,13 +188,19 @@ def _value(text: str, key: str, metric: Metric, value: str) -> float:
     try:
         number = float(value)
     except ValueError:
-        raise BaselineError(f"--baseline {text}: {key}={value} is not allowed; a number") from None
+        raise BaselineError(
+            f"{text}: {key}={value} is not allowed; a number", parameter=_PARAMETER
+        ) from None
     if not math.isfinite(number):
-        raise BaselineError(f"--baseline {text}: {key}={value} is not allowed; a finite number")
+        raise BaselineError(
+            f"{text}: {key}={value} is not allowed; a finite number", parameter=_PARAMETER
+        )
     if metric.is_cost and number <= 0:
-        raise BaselineError(f"--baseline {text}: {key}={value} is not allowed; a number above 0")
+        raise BaselineError(
+            f"{text}: {key}={value} is not allowed; a number above 0", parameter=_PARAMETER
+        )
     if metric.name in _PERCENT and not 0 <= number <= 100:
         raise BaselineError(
-            f"--baseline {text}: {key}={value} is not allowed; percent, from 0 to 100"
+            f"{text}: {key}={value} is not allowed; percent, from 0 to 100", parameter=_PARAMETER
         )
     return number

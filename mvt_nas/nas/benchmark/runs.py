@@ -68,7 +68,14 @@ def search_problem(problem: BenchmarkProblem, sampler: str, seed: int, trials: i
     """Run a search, and return the evaluated rows in order, (trials, dimensions)."""
     space = problem.feasibility.space
     config = RunConfig(
-        space.document, space.hash, problem.objectives, (), trials, sampler, seed, warm_start=False
+        space=space.document,
+        space_hash=space.hash,
+        objectives=problem.objectives,
+        budgets=(),
+        trials=trials,
+        sampler=sampler,
+        seed=seed,
+        warm_start=False,
     )
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(Store(Path(folder))) as store:
         Loop(

@@ -18,7 +18,7 @@ from typing import Any
 from mvt_nas.errors import TrainingError
 from mvt_nas.hardware import this_device
 from mvt_nas.metrics.names import TRAINED
-from mvt_nas.nas.problem.config import versions
+from mvt_nas.nas.problem.environment import versions
 from mvt_nas.nas.runners.evaluation import EvaluationTask
 from mvt_nas.proxies.base import PROXIES, Proxy
 
@@ -93,7 +93,7 @@ def _training_inputs(task: EvaluationTask) -> dict[str, Any]:
 
 
 def _device(name: str) -> list[str]:
-    from mvt_nas.training.short.hardware import device_for, hardware
+    from mvt_nas.training.accelerator import device_for, hardware
 
     try:
         used = hardware(device_for(name), threads=1)
@@ -104,13 +104,12 @@ def _device(name: str) -> list[str]:
 
 
 def _text_hash(proxy: Proxy) -> str:
-    """Return the hash of a proxy's source file; empty without a file.
+    """Return the hash of the file that defines a proxy, or ``""`` if there is none.
 
-    So a changed proxy gets new keys even if its version is unchanged.
+    So an edited proxy is computed again, even if its author does not increase its version.
     """
-    file = getattr(proxy.score, "__globals__", {}).get("__file__", "")
     try:
-        return _hash(Path(file).read_text(encoding="utf-8"))
+        return _hash(Path(proxy.source_file).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
 

@@ -1,4 +1,4 @@
-"""The table of trained networks by which a run predicts accuracy, and the copy that its folder keeps."""
+"""The table of trained networks with which a run predicts accuracy, and its copy in the run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FILE = "accuracy.csv"
 
 @dataclass(frozen=True, slots=True)
 class AccuracyModel:
-    """Trained networks, and what is known of the surrogate that is fitted to them.
+    """Trained networks, and the quality of the surrogate that is fitted to them.
 
     Attributes:
-        name: of the table.
-        hash: of its content.
-        table: the trained networks.
-        quality: of the surrogate.
-        text: the file.
+        name: Name of the table.
+        hash: Hash of the table's content.
+        table: The trained networks.
+        quality: Quality of the surrogate.
+        text: Content of the table's file.
     """
 
     name: str
@@ -45,19 +45,22 @@ class AccuracyModel:
         return PredictedAccuracy(self.table, space, self.quality.surrogate(self.table))
 
     def about(self) -> dict[str, str]:
-        """Return what a run's configuration says of it."""
+        """Return the name and hash for a run's configuration."""
         return {"table": self.name, "hash": self.hash}
 
 
 def load_accuracy_model(path: Path | None = None, name: str | None = None) -> AccuracyModel:
-    """Return the table in a file; the one that ships without.
+    """Return the table in a file; by default the shipped one.
 
-    The first use of a table takes some ten seconds, in which it is found out what its surrogate is
-    worth.
+    The first use of a table takes about ten seconds for the cross-validation of its surrogate.
+
+    Args:
+        path: File of the table.
+        name: Name of the table; by default that of the file.
 
     Raises:
-        AccuracyError: it cannot be read, or holds too few networks.
-        TrainingError: its protocol is damaged.
+        AccuracyError: The table cannot be read, or has too few networks.
+        TrainingError: The table's training recipe is damaged.
     """
     path = path or default_table()
     text = _bytes(path)
@@ -65,10 +68,10 @@ def load_accuracy_model(path: Path | None = None, name: str | None = None) -> Ac
 
 
 def write_accuracy_model(folder: Path, accuracy: AccuracyModel | None) -> None:
-    """Write a copy into a run folder.
+    """Write a copy of the table into a run folder.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: The copy cannot be written.
     """
     if accuracy is None:
         return
@@ -80,10 +83,14 @@ def write_accuracy_model(folder: Path, accuracy: AccuracyModel | None) -> None:
 
 
 def read_accuracy_model(folder: Path, about: Mapping[str, str]) -> AccuracyModel | None:
-    """Return the table in a run folder that its configuration speaks of, ``None`` where it speaks of none.
+    """Return the table in a run folder; ``None`` if the run's configuration names none.
+
+    Args:
+        folder: The run folder.
+        about: Name and hash of the table, or nothing.
 
     Raises:
-        RunError: the copy is missing, damaged, or not the one that the run was started with.
+        RunError: The copy is missing, damaged, or not the one with which the run was started.
     """
     if not about:
         return None

@@ -1,103 +1,220 @@
-"""The configuration of a run: everything that its result depends on, as it stands in ``run.yaml``."""
+"""The configuration of a run: everything that its result depends on, as stored in ``run.yaml``.
+
+Each field is declared once. The declaration serves its default, the check of ``run.yaml``, the
+values that a resumed run keeps, and the option of ``mvt-nas search``. Since the command line
+reads the declarations for every ``--help``, importing this module loads nothing heavy.
+"""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from mvt_nas._version import __version__
-from mvt_nas.errors import ArchitectureError, MetricError, RunError, TrainingError, listing
-from mvt_nas.hardware import this_device
+from mvt_nas._fields import FieldSpec
+from mvt_nas._settings import (
+    Option,
+    list_codec,
+    mapping_codec,
+    nested_codec,
+    read_settings,
+    result_settings,
+    setting,
+    write_settings,
+)
+from mvt_nas.errors import ArchitectureError, MetricError, MvtNasError, RunError, listing
 from mvt_nas.metrics.metric import Metric
-from mvt_nas.nas.problem.device_profiles import unknown_devices
 from mvt_nas.nas.problem.objectives import Budget, Objective, costly_metrics, metrics_of
-from mvt_nas.nas.problem.short_training import CandidateTraining
-from mvt_nas.nas.problem.stopping_rule import NEVER, StoppingRule
-from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.nas.problem.short_training import TRAINING_CODEC, CandidateTraining
+from mvt_nas.nas.problem.stopping_rule import NEVER, STOPPING_RULE_CODEC, StoppingRule
 from mvt_nas.tasks.base import Task, task_from_dict
+
+if TYPE_CHECKING:
+    from mvt_nas.space.search_space import SearchSpace
 
 FORMAT = 1
 """Version of the format of run folders."""
 
-_PACKAGES = ("torch", "numpy", "optuna", "moocore")
+DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How costly metrics are evaluated.
+    """How proxies are evaluated."""
 
-    Attributes:
-        resolution_px: side of the images that proxies see.
-        images: of the batch.
-        num_classes: outputs of the network that is scored (the digits have ten).
-    """
+    resolution_px: int = setting(
+        FieldSpec(int, "Side of the images that proxies see, in pixels.", low=16, high=4096),
+        default=64,
+        option=Option("--score-px", "PX"),
+    )
+    images: int = setting(
+        FieldSpec(int, "Number of images in the batch that proxies see.", low=2, high=65_536),
+        default=16,
+        option=Option("--score-images", "N"),
+    )
+    # The scored network classifies scikit-learn's digits, of which there are ten classes.
+    num_classes: int = setting(
+        FieldSpec(int, "Number of outputs of the scored network.", low=1, high=1_000_000),
+        default=10,
+    )
 
-    resolution_px: int = 64
-    images: int = 16
-    num_classes: int = 10
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """What a run does.
+    """The configuration of a run; its fields are in the order of ``run.yaml``."""
 
-    Attributes:
-        space: the document of the space, ``extends`` and ``fix`` applied.
-        space_hash: its content hash.
-        objectives: what is optimised.
-        budgets: what is allowed.
-        trials: candidates to evaluate, warm start included.
-        sampler: name of the sampler.
-        seed: of everything random.
-        batch: proposals that are made before any of them is told; never the number of workers.
-        warm_start: whether published models are evaluated first.
-        num_classes: of the networks whose costs are counted.
-        scoring: how proxies are evaluated.
-        reference: the point from which hypervolume is measured, by metric.
-        devices: content hash of the profile of each device on which latency is predicted, by its
-            name.
-        tasks: for which the backbones' costs are known beside classification: their fields, by
-            name.
-        accuracy: name and content hash of the table of trained networks by which accuracy is
-            predicted; empty where it is not.
-        training: how candidates are trained; ``None`` where they are not.
-        stop_when: by which rule it ends before its trials are done.
-        versions: of what computed the scores.
-        source: the name of the space that ships, or the path of its file from the run's folder;
-            empty where it had neither.
-    """
-
-    space: Mapping[str, Any]
-    space_hash: str
-    objectives: tuple[Objective, ...]
-    budgets: tuple[Budget, ...]
-    trials: int
-    sampler: str
-    seed: int
-    batch: int = 16
-    warm_start: bool = True
-    num_classes: int = 1000
-    scoring: Scoring = Scoring()
-    reference: Mapping[str, float] = field(default_factory=dict)
-    devices: Mapping[str, str] = field(default_factory=dict)
-    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    accuracy: Mapping[str, str] = field(default_factory=dict)
-    training: CandidateTraining | None = None
-    stop_when: StoppingRule = NEVER
-    versions: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""
+    objectives: tuple[Objective, ...] = setting(
+        FieldSpec(tuple, "What to optimise, such as accuracy or latency_ms@DEVICE."),
+        codec=list_codec(Objective.parse),
+        option=Option(
+            "--objective",
+            "NAME[:min|max]",
+            default=listing(text.partition(":")[0] for text in DEFAULT_OBJECTIVES),
+            repeated=True,
+        ),
+    )
+    budgets: tuple[Budget, ...] = setting(
+        FieldSpec(tuple, "Upper or lower bound on a metric, such as 'latency_ms<=15'."),
+        codec=list_codec(Budget.parse),
+        option=Option("--budget", "'NAME<=VALUE'", repeated=True),
+    )
+    trials: int = setting(
+        FieldSpec(int, "Number of candidates to evaluate, published models included.", low=1),
+        default=200,
+        option=Option("--trials", "N"),
+        affects_result=False,
+    )
+    sampler: str = setting(
+        FieldSpec(
+            str,
+            "Search algorithm: mvt, nsga2, nsga3, tpe, gp, random, qmc or exhaustive.",
+        ),
+        default="mvt",
+        option=Option("--sampler", "NAME"),
+    )
+    seed: int = setting(
+        FieldSpec(int, "Random seed.", low=0, high=2**32 - 1),
+        default=0,
+        option=Option("--seed", "S"),
+    )
+    # Proposals between two looks at results; never the number of workers, so that the result does
+    # not depend on how many there are.
+    batch: int = setting(
+        FieldSpec(
+            int,
+            "Candidates to propose before the sampler sees their results.",
+            low=1,
+            high=1_000_000,
+        ),
+        default=16,
+        option=Option("--batch", "N"),
+    )
+    warm_start: bool = setting(
+        FieldSpec(bool, "Do not evaluate the published models in the space first."),
+        default=True,
+        option=Option("--no-warm-start"),
+    )
+    num_classes: int = setting(
+        FieldSpec(
+            int,
+            "Number of classes of the networks for which costs are counted.",
+            low=1,
+            high=1_000_000,
+        ),
+        default=1000,
+        option=Option("--num-classes", "N"),
+    )
+    scoring: Scoring = setting(
+        FieldSpec(Scoring, "How proxies are evaluated."),
+        default=Scoring(),
+        codec=nested_codec(Scoring),
+    )
+    reference: Mapping[str, float] = setting(
+        FieldSpec(dict, "Reference point of the hypervolume, by metric."),
+        default={},
+        codec=mapping_codec(),
+        affects_result=False,
+    )
+    devices: Mapping[str, str] = setting(
+        FieldSpec(dict, "Content hash of the profile of each device, by the device's name."),
+        default={},
+        codec=mapping_codec(),
+        if_missing={},
+    )
+    tasks: Mapping[str, Mapping[str, Any]] = setting(
+        FieldSpec(
+            dict,
+            "Also count costs with a detection or segmentation head, as segmentation.latency_ms"
+            " and so on; fields are num_classes and resolution_px, for example.",
+        ),
+        default={},
+        codec=mapping_codec(),
+        option=Option("--task", "NAME[,FIELD=VALUE]", repeated=True),
+        if_missing={},
+    )
+    accuracy: Mapping[str, str] = setting(
+        FieldSpec(
+            dict, "Table of trained networks to predict accuracy with (see mvt-nas bench train)."
+        ),
+        default={},
+        codec=mapping_codec(),
+        option=Option(
+            "--accuracy-table",
+            "TABLE",
+            parameter="accuracy_table",
+            default="the shipped one",
+            is_file=True,
+        ),
+        if_missing={},
+    )
+    training: CandidateTraining | None = setting(
+        FieldSpec(CandidateTraining, "How candidates are trained, if they are."),
+        default=None,
+        codec=TRAINING_CODEC,
+        if_missing={},
+    )
+    stop_when: StoppingRule = setting(
+        FieldSpec(
+            StoppingRule,
+            "Stop early when the front's hypervolume has grown by at most 0.1 % over the last N"
+            " candidates; 'never' disables early stopping.",
+        ),
+        default=NEVER,
+        codec=STOPPING_RULE_CODEC,
+        option=Option("--stop-when", "stalled:N"),
+        if_missing="never",
+        affects_result=False,
+    )
+    versions: Mapping[str, str] = setting(
+        FieldSpec(dict, "Versions of the software that computed the scores, and the processor."),
+        default={},
+        codec=mapping_codec(),
+        affects_result=False,
+    )
+    source: str = setting(
+        FieldSpec(
+            str,
+            "Name of the shipped space, or path of its file from the run folder; empty if neither.",
+        ),
+        default="",
+        if_missing="",
+        affects_result=False,
+    )
+    space_hash: str = setting(FieldSpec(str, "Content hash of the space."))
+    space: Mapping[str, Any] = setting(
+        FieldSpec(dict, "Document of the space, with ``extends`` and ``fix`` applied."),
+        codec=mapping_codec(),
+        affects_result=False,  # its hash decides
+    )
 
     @property
     def costly(self) -> list[Metric]:
-        """The metrics that an evaluation has to give."""
+        """The metrics that only an evaluation gives."""
         return costly_metrics(self.objectives, self.budgets)
 
     @property
     def known_budgets(self) -> list[Budget]:
-        """The budgets on what is known, which are met before anything is evaluated."""
+        """The budgets that are checked before anything is evaluated."""
         return [budget for budget in self.budgets if budget.metric.known_in_advance]
 
     @property
@@ -111,16 +228,14 @@ class RunConfig:
         return metrics_of(self.objectives, self.budgets)
 
     def task(self, kind: str | None) -> Task | None:
-        """Return a task of the run by its name; ``None`` stands for classification.
+        """Return the task of the run with a name; ``None`` stands for classification.
 
         Raises:
-            ArchitectureError: it is damaged.
+            ArchitectureError: The task's fields are invalid.
         """
-        return (
-            None
-            if kind is None
-            else task_from_dict({"task": kind} | dict(self.tasks[kind]), f"tasks.{kind}")
-        )
+        if kind is None:
+            return None
+        return task_from_dict({"task": kind} | dict(self.tasks[kind]), f"tasks.{kind}")
 
     @property
     def name(self) -> str:
@@ -131,8 +246,11 @@ class RunConfig:
         """Return the space of the run.
 
         Raises:
-            RunError: it is not the one that the run was started with.
+            RunError: The space is not the one with which the run was started.
         """
+        # Spaces need NumPy and YAML, which --help does not wait for.
+        from mvt_nas.space.search_space import SearchSpace
+
         space = SearchSpace(self.space, self.name)
         if space.hash != self.space_hash:
             raise RunError(
@@ -143,35 +261,15 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain data for ``run.yaml``."""
-        return {
-            "format": FORMAT,
-            "objectives": [str(objective) for objective in self.objectives],
-            "budgets": [str(budget) for budget in self.budgets],
-            "trials": self.trials,
-            "sampler": self.sampler,
-            "seed": self.seed,
-            "batch": self.batch,
-            "warm_start": self.warm_start,
-            "num_classes": self.num_classes,
-            "scoring": {name: getattr(self.scoring, name) for name in Scoring.__slots__},
-            "reference": dict(self.reference),
-            "devices": dict(self.devices),
-            "tasks": {kind: dict(fields) for kind, fields in self.tasks.items()},
-            "accuracy": dict(self.accuracy),
-            "training": self.training.to_dict() if self.training else {},
-            "stop_when": str(self.stop_when),
-            "versions": dict(self.versions),
-            "source": self.source,
-            "space_hash": self.space_hash,
-            "space": dict(self.space),
-        }
+        return {"format": FORMAT} | write_settings(self)
 
     @staticmethod
     def from_dict(data: object, where: str) -> RunConfig:
         """Return the configuration in the data of a ``run.yaml``.
 
         Raises:
-            RunError: it is of a newer format, or something misses; ``where`` begins the message.
+            RunError: The data have a newer format, or a setting is unknown, missing or not
+                allowed; ``where`` begins the message.
         """
         if not isinstance(data, Mapping) or "format" not in data:
             raise RunError(
@@ -182,100 +280,48 @@ class RunConfig:
                 f"{where}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT};"
                 " a newer version is needed"
             )
-        data = {**_LATER, **data}
+        stored = {name: value for name, value in data.items() if name != "format"}
         try:
-            _check_kinds(data)
-            objectives = tuple(Objective.parse(text) for text in data["objectives"])
-            budgets = tuple(Budget.parse(text) for text in data["budgets"])
-            config = RunConfig(
-                objectives=objectives,
-                budgets=budgets,
-                scoring=Scoring(**data["scoring"]),
-                training=(
-                    CandidateTraining.from_dict(data["training"]) if data["training"] else None
-                ),
-                stop_when=StoppingRule.parse(data["stop_when"]),
-                **{name: data[name] for name in _KINDS},
-            )
+            config = RunConfig(**read_settings(RunConfig, stored))
             _check_names(config)
-            return config
-        except (
-            KeyError,
-            TypeError,
-            AttributeError,
-            ArchitectureError,
-            MetricError,
-            TrainingError,
-        ) as error:
-            raise RunError(
-                f"{where}: damaged ({type(error).__name__}: {error}); restore it or start a new run"
-            ) from None
-
-
-_LATER: dict[str, object] = {
-    "devices": {},
-    "tasks": {},
-    "accuracy": {},
-    "training": {},
-    "stop_when": "never",
-    "source": "",
-}
-"""What the first runs did not have."""
-
-_KINDS: dict[str, type] = {
-    **dict.fromkeys(("space", "reference", "devices", "tasks", "accuracy", "versions"), dict),
-    **dict.fromkeys(("trials", "seed", "batch", "num_classes"), int),
-    **dict.fromkeys(("space_hash", "sampler", "source"), str),
-    "warm_start": bool,
-}
-
-
-def _check_kinds(data: Mapping[str, Any]) -> None:
-    for name, kind in _KINDS.items():
-        if type(data[name]) is not kind:
-            raise TypeError(f"{name} = {data[name]!r} is no {kind.__name__}")
+        except MvtNasError as error:
+            raise RunError(f"{where}: damaged ({error}); restore it or start a new run") from None
+        return config
 
 
 def _check_names(config: RunConfig) -> None:
-    """Check that all that the metrics name is there."""
-    for metric in unknown_devices(config.metrics, config.devices):
-        raise MetricError(f"{metric} is none of the devices ({listing(config.devices) or 'none'})")
+    """Check that the configuration has the devices and tasks that its metrics name.
+
+    Raises:
+        MetricError: A device or task is missing.
+        ArchitectureError: The fields of a task are invalid.
+    """
+    for metric in _unknown_devices(config.metrics, config.devices):
+        known = listing(config.devices) or "none"
+        raise MetricError(f"unknown device in {metric.full_name!r} (known: {known})")
     for kind in (*config.tasks, *(metric.task for metric in config.metrics)):
+        if kind is not None and not isinstance(config.tasks.get(kind), Mapping):
+            raise ArchitectureError(f"tasks.{kind}: missing; a mapping of the task's fields")
         config.task(kind)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what computes scores."""
-    result = {"mvt-nas": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            result[package] = version(package)
-        except PackageNotFoundError:
-            result[package] = "missing"
-    return result
-
-
-def surroundings() -> dict[str, str]:
-    """Return what the last digits of scores depend on beside the configuration: versions, and the processor."""
-    return versions() | {"processor": this_device()["cpu"]}
+def _unknown_devices(metrics: Iterable[Metric], known: Iterable[str]) -> list[Metric]:
+    """Return the latencies among some metrics whose device is not known."""
+    names = set(known)
+    return [metric for metric in metrics if metric.is_latency and metric.device not in names]
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """Return in words where two configurations would give different results; another end does not.
-
-    Neither does another place of the same pictures.
-    """
-    ignored = ("format", "versions", "reference", "trials", "stop_when", "source", "space")
-    there, here = old.to_dict(), new.to_dict()
-    for document in (there, here):
-        document["training"].pop("data", None)
-    different = [name for name in there if name not in ignored and there[name] != here[name]]
+    """Return a description of each setting in which two runs would give different results."""
+    there, here = result_settings(old), result_settings(new)
     return [
-        f"{name} is {_short(there[name])} there, {_short(here[name])} here" for name in different
+        f"{name} is {_format(there[name])} there, {_format(here[name])} here"
+        for name in there
+        if there[name] != here[name]
     ]
 
 
-def _short(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, dict):
         value = [f"{name} {part}" for name, part in value.items()]
     return listing(value) or "none" if isinstance(value, list) else str(value)

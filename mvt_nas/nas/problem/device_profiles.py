@@ -1,7 +1,6 @@
-"""The devices of a run: from the name behind ``latency_ms@`` to a profile, and the copies that a run folder keeps.
+"""The devices of a run: profiles by the name after ``latency_ms@``, and their copies in the run.
 
-A run goes on with its own copies, so that it does not matter what becomes of the profiles that were
-installed.
+A run is resumed with its own copies, whatever happens to the installed profiles.
 """
 
 from __future__ import annotations
@@ -19,18 +18,17 @@ from mvt_nas.metrics.metric import Metric
 FOLDER = "devices"
 
 Devices = Mapping[Metric, DeviceProfile]
-"""Latency (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``) to the profile that predicts
-it."""
+"""Profiles by predicted metric (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``)."""
 
 
 class DeviceProfiles:
-    """Finds out what people mean by a latency, and remembers the profiles.
+    """Finds the profiles of latencies, and collects them.
 
     Args:
-        kept: the devices of a run that goes on.
+        kept: The devices of the run that is resumed.
 
     Attributes:
-        found: the profiles that were meant so far.
+        found: The profiles that were looked up so far, by metric.
     """
 
     def __init__(self, kept: Devices | None = None) -> None:
@@ -38,18 +36,18 @@ class DeviceProfiles:
         self.found: dict[Metric, DeviceProfile] = {}
 
     def resolve(self, metric: Metric) -> Metric:
-        """Return a metric, of a latency the one on its device, by the name of the device's profile.
+        """Return a metric; a latency is that on its device, by the name of the device's profile.
 
         Raises:
-            LatencyError: there is no such device, or its profile is damaged.
-            MetricError: two different profiles have one name.
+            LatencyError: There is no such device, or its profile is damaged.
+            MetricError: Two different profiles have the same name.
         """
         if not metric.is_latency:
             return metric
         return self._note(metric, self._profile(metric))
 
     def keep(self, metric: Metric) -> None:
-        """Take a device from the run that goes on."""
+        """Take the device of a metric from the run that is resumed, if it has one."""
         if metric in self._kept:
             self._note(metric, self._kept[metric])
 
@@ -72,15 +70,18 @@ class DeviceProfiles:
                 f"{metric} is the name of two profiles (hash {other.hash} and {profile.hash}); give"
                 " one another name"
             )
-        if (
-            other.hash == old
-        ):  # the run's own is not what was asked for, which is then refused like any other setting
+        # The requested profile is not the run's own. Keeping it here lets the comparison of
+        # settings refuse it like any other setting.
+        if other.hash == old:
             self.found[metric] = profile
         return metric
 
 
 def latency_costs(devices: Devices, task: str | None = None) -> list[KernelCost]:
-    """Return what cost tables sum to predict the latencies of classification or of a task; they bear the devices' names only."""
+    """Return the kernel costs that sum to the latencies of classification or of a task.
+
+    They are named after the devices, without the task.
+    """
     return [
         KernelCost(
             metric.for_task(None).full_name,
@@ -102,7 +103,7 @@ def write_devices(folder: Path, devices: Devices) -> None:
     """Write copies of the profiles into a run folder.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: A copy cannot be written.
     """
     for profile in devices.values():
         try:
@@ -114,19 +115,18 @@ def write_devices(folder: Path, devices: Devices) -> None:
 def read_devices(
     folder: Path, expected: Mapping[str, str], metrics: Iterable[Metric]
 ) -> dict[Metric, DeviceProfile]:
-    """Return, for the latencies among a run's metrics, the profiles in its folder whose names and hashes its configuration records.
+    """Return the profiles in a run folder for the latencies among the run's metrics.
+
+    Args:
+        folder: The run folder.
+        expected: Content hash of each profile by the name of its device.
+        metrics: The metrics of the run.
 
     Raises:
-        RunError: a copy is missing, damaged, or not the one that the run was started with.
+        RunError: A copy is missing, damaged, or not the one with which the run was started.
     """
     profiles = {name: _read(_copy(folder, name), digest) for name, digest in expected.items()}
     return {metric: profiles[metric.device or ""] for metric in metrics if metric.is_latency}
-
-
-def unknown_devices(metrics: Iterable[Metric], known: Iterable[str]) -> list[Metric]:
-    """Return the latencies among some metrics that are of no known device."""
-    names = set(known)
-    return [metric for metric in metrics if metric.is_latency and metric.device not in names]
 
 
 def _copy(folder: Path, name: str) -> Path:

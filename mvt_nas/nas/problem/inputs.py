@@ -1,7 +1,7 @@
-"""What a run goes by beside its configuration: the profiles of its devices, and the networks that were trained. Its folder keeps copies.
+"""The inputs of a run in addition to its configuration: profiles of devices, and trained networks.
 
-What is known of a handful of architectures, one by one: compiling the tables of their whole space
-would take seconds.
+The run folder has copies of them. They predict the metrics of a whole space, or of a few
+architectures one by one, since compiling the tables of a whole space takes seconds.
 """
 
 from __future__ import annotations
@@ -38,18 +38,15 @@ from mvt_nas.tasks.base import Task
 if TYPE_CHECKING:
     from mvt_nas.nas.problem.config import RunConfig
 
-_LAST: dict[tuple[str, str, int, str], Predictors] = {}
-"""What was compiled last, by all that decides on it."""
-
 
 @dataclass(frozen=True, slots=True)
 class SearchInputs:
-    """What a run goes by.
+    """The inputs of a run.
 
     Attributes:
-        devices: on which latency is predicted, by metric.
-        accuracy: by which accuracy is predicted, where it is.
-        tasks: for which costs are known beside those of classification, by name.
+        devices: Profiles of the devices for which latency is predicted, by metric.
+        accuracy: Trained networks with which accuracy is predicted, if it is.
+        tasks: Tasks with costs in addition to those of classification, by name.
     """
 
     devices: Devices = field(default_factory=dict)
@@ -57,7 +54,7 @@ class SearchInputs:
     tasks: Mapping[str, Task] = field(default_factory=dict)
 
     def recorded(self) -> dict[str, Mapping[str, Any]]:
-        """Return what a run's configuration says of them."""
+        """Return the entries of a run's configuration that identify the inputs."""
         tasks = {
             kind: {name: value for name, value in task.to_dict().items() if name != "task"}
             for kind, task in self.tasks.items()
@@ -68,16 +65,12 @@ class SearchInputs:
             "tasks": tasks,
         }
 
-    def known(self, space: SearchSpace, num_classes: int) -> Predictors:
-        """Return all that they tell of a space; what was asked for last is not compiled again."""
-        asked = (space.where, space.hash, num_classes, repr(self.recorded()))
-        if asked not in _LAST:
-            found = self._compiled(space, num_classes)
-            _LAST.clear()  # it may take a hundred megabytes
-            _LAST[asked] = found
-        return _LAST[asked]
+    def predictors(self, space: SearchSpace, num_classes: int) -> Predictors:
+        """Return the predictors of all metrics that are known in advance, compiled for a space.
 
-    def _compiled(self, space: SearchSpace, num_classes: int) -> Predictors:
+        Compiling a large space takes seconds and may take a hundred megabytes, so callers pass the
+        result on.
+        """
         table = CostTable(space, num_classes=num_classes, kernel_costs=latency_costs(self.devices))
         of_tasks = {
             kind: CostTable(space, kernel_costs=latency_costs(self.devices, kind), task=task)
@@ -90,33 +83,42 @@ def write_inputs(folder: Path, inputs: SearchInputs) -> None:
     """Write copies into a run folder.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: A copy cannot be written.
     """
     write_devices(folder, inputs.devices)
     write_accuracy_model(folder, inputs.accuracy)
 
 
 def read_inputs(folder: Path, config: RunConfig) -> SearchInputs:
-    """Return what lies in a run folder.
+    """Return the inputs of a run from its folder.
 
     Raises:
-        RunError: a copy is missing, damaged, or not the one that the run was started with.
+        RunError: A copy is missing, damaged, or not the one with which the run was started.
     """
     devices = read_devices(folder, config.devices, config.metrics)
-    tasks = {kind: task for kind in config.tasks if (task := config.task(kind)) is not None}
-    return SearchInputs(devices, read_accuracy_model(folder, config.accuracy), tasks)
+    accuracy = read_accuracy_model(folder, config.accuracy)
+    tasks: dict[str, Task] = {}
+    for kind in config.tasks:
+        task = config.task(kind)
+        if task is not None:
+            tasks[kind] = task
+    return SearchInputs(devices, accuracy, tasks)
 
 
 def predict_single(
     inputs: SearchInputs, architectures: Sequence[Architecture], num_classes: int
 ) -> dict[str, list[float]]:
-    """Return by metric what a run's inputs tell of architectures, in their order; the same as :meth:`Inputs.known` does of a space."""
+    """Return the metrics of architectures that are known in advance, by name, in their order.
+
+    The values are those of :meth:`SearchInputs.predictors` for the same architectures in a space.
+    """
     columns: dict[str, list[float]] = {}
     for kind in (None, *inputs.tasks):
         columns |= _costs(inputs, kind, architectures, num_classes)
     if inputs.accuracy is not None:
         columns |= _accuracies(inputs.accuracy, architectures)
-    return columns | {IMAGENET: [imagenet_top1(one).percent for one in architectures]}
+    columns[IMAGENET] = [imagenet_top1(one).percent for one in architectures]
+    return columns
 
 
 def _costs(

@@ -80,14 +80,16 @@ class Objective:
             return Objective(metric, metric.direction)
         if given not in tuple(Direction):
             raise MetricError(
-                f"--objective {text}: the direction {given!r} is not allowed; min or max"
+                f"{text}: the direction {given!r} is not allowed; min or max",
+                parameter="objectives",
             )
         direction = Direction(given)
         if direction is not metric.direction and metric.source is not Source.PROXY:
             subject = "a cost" if metric.is_cost else name
             raise MetricError(
-                f"--objective {text}: {subject} can only be {metric.direction}imised;"
-                f" {name}:{metric.direction}"
+                f"{text}: {subject} can only be {metric.direction}imised;"
+                f" {name}:{metric.direction}",
+                parameter="objectives",
             )
         return Objective(metric, direction)
 
@@ -146,15 +148,17 @@ class Budget:
         """
         match = _BUDGET.fullmatch(text)
         if match is None:
-            raise MetricError(f"--budget {text!r} cannot be read; write for example 'macs<=1.2G'")
+            raise MetricError(
+                f"{text!r} cannot be read; write for example 'macs<=1.2G'", parameter="budgets"
+            )
         name, sign, number, suffix = match.groups()
         metric = parse_metric(name)
         try:
             bound = float(number) * _SUFFIXES[suffix]
         except ValueError:
-            raise MetricError(f"--budget {text!r}: {number!r} is no number") from None
+            raise MetricError(f"{text!r}: {number!r} is no number", parameter="budgets") from None
         if not math.isfinite(bound):
-            raise MetricError(f"--budget {text!r}: the bound has to be finite")
+            raise MetricError(f"{text!r}: the bound has to be finite", parameter="budgets")
         return Budget(metric, bound, at_most=sign == "<=")
 
 
@@ -195,9 +199,9 @@ def parse_objectives(
     names = [objective.name for objective in objectives]
     for name in names:
         if names.count(name) > 1:
-            raise MetricError(f"--objective {name} is given twice")
+            raise MetricError(f"{name} is given twice", parameter="objectives")
     if not objectives:
-        raise MetricError("at least one --objective is needed, such as macs:min")
+        raise MetricError("at least one is needed, such as macs:min", parameter="objectives")
     return objectives
 
 

@@ -34,18 +34,22 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
-            raise MetricError(f"--workers {self.workers} is not allowed; an integer from 1")
-        for name, value, positive in (("cpus", self.cpus, True), ("gpus", self.gpus, False)):
-            is_number = (
-                isinstance(value, int | float)
-                and not isinstance(value, bool)
-                and math.isfinite(value)
+            raise MetricError(
+                f"{self.workers} is not allowed; an integer from 1", parameter="workers"
             )
-            if not is_number or value < 0 or (positive and value == 0):
-                raise MetricError(
-                    f"--{name}-per-trial {value} is not allowed; a number"
-                    f" {'above' if positive else 'from'} 0"
-                )
+        if not _is_finite(self.cpus) or self.cpus <= 0:
+            raise MetricError(
+                f"{self.cpus} is not allowed; a number above 0", parameter="cpus_per_trial"
+            )
+        if not _is_finite(self.gpus) or self.gpus < 0:
+            raise MetricError(
+                f"{self.gpus} is not allowed; a number from 0", parameter="gpus_per_trial"
+            )
+
+
+def _is_finite(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)  # type: ignore[arg-type]  # a number
 
 
 class Runner(Protocol):

@@ -22,7 +22,7 @@ from mvt_nas.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
-    from mvt_nas.proxies.base import Batch
+    from mvt_nas.proxies.types import Batch
 
 DIED_TWICE = "the worker process died twice (possibly out of memory)"
 """Error of a candidate whose evaluation kills its worker process each time."""

@@ -36,8 +36,8 @@ def check(resources: Resources) -> None:
     """
     if resources.address is not None:
         raise MetricError(
-            f"--ray-address {resources.address} is of no use to --runner local; leave one of"
-            " them out"
+            f"{resources.address} is of no use with the runner 'local'; leave one of them out",
+            parameter="ray_address",
         )
 
 

@@ -130,8 +130,8 @@ class _Worker:
                 self.process.start()
         except OSError as error:
             raise RunError(
-                f"no worker process could be started ({error.strerror or error}); fewer --workers"
-                " may do"
+                f"no worker process could be started ({error.strerror or error}); try fewer",
+                parameter="workers",
             ) from None
         other_end.close()
 

@@ -83,8 +83,7 @@ class RayRunner:
             missing_s = 0.0 if done or self._cluster.has_room() else missing_s + _WAIT_S
             if missing_s >= _PATIENCE_S:
                 raise RunError(
-                    f"{self._cluster}: {self._cluster.lacking()}; --resume continues when"
-                    " there is one"
+                    f"{self._cluster}: {self._cluster.lacking()}; resume the run when there is one"
                 )
             for reference in done:
                 task = self._running.pop(reference)

@@ -44,10 +44,10 @@ class RayCluster:
             raise RunError(f"{self}: {lacking}")
 
     def __str__(self) -> str:
-        """Return the option that selects the cluster."""
+        """Return a description of the cluster for messages."""
         if self._resources.address:
-            return f"--ray-address {self._resources.address}"
-        return "--runner ray"
+            return f"Ray at {self._resources.address}"
+        return "Ray on this machine"
 
     def has_room(self) -> bool:
         """Return True if any node has room for an evaluation, busy or not."""
@@ -105,7 +105,7 @@ def check(resources: Resources) -> None:
         RunError: Ray is not installed, or the address accepts no connection.
     """
     if not installed("ray"):
-        raise RunError("--runner ray needs Ray, which is not installed: pip install 'mvt-nas[ray]'")
+        raise RunError("Ray is not installed: pip install 'mvt-nas[ray]'", parameter="runner")
     address = resources.address
     if address in (None, "auto"):
         return
@@ -113,13 +113,14 @@ def check(resources: Resources) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         raise RunError(
-            f"--ray-address {address} cannot be read; auto, or HOST:PORT such as 10.0.0.1:6379"
+            f"{address} cannot be read; auto, or HOST:PORT such as 10.0.0.1:6379",
+            parameter="ray_address",
         )
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise RunError(
-            f"--ray-address {address}: no cluster can be reached there ({error})"
+            f"{address}: no cluster can be reached there ({error})", parameter="ray_address"
         ) from None
 
 

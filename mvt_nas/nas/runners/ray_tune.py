@@ -180,7 +180,7 @@ class RayTuneTrainings:
                 if self._thread.is_alive():
                     continue
                 cause = str(self._error or "no reason given").splitlines()[0]
-                raise RunError(f"Ray Tune has ended ({cause}); --resume continues") from None
+                raise RunError(f"Ray Tune has ended ({cause}); resume the run") from None
             if isinstance(outcome, RunError):
                 raise outcome
             return outcome

@@ -6,7 +6,7 @@ import platform
 from functools import cache
 
 from mvt_nas.errors import RunError
-from mvt_nas.nas.problem.config import versions
+from mvt_nas.nas.problem.environment import versions
 
 
 @cache

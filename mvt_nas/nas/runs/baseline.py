@@ -19,7 +19,7 @@ NAME = "baselines.json"
 FORMAT = 1
 """Version of the format of the file."""
 
-_REMEDY = f"remove the file ({NAME}) and give --baseline again"
+_FIX = f"remove the file ({NAME}) and add the baselines again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def read_baselines(folder: Path) -> tuple[Baseline, ...]:
         if data["format"] != FORMAT:
             raise RunError(
                 f"{path}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT};"
-                f" {_REMEDY}"
+                f" {_FIX}"
             )
         baselines = tuple(Baseline.from_dict(entry) for entry in data["baselines"])
         if len({baseline.name for baseline in baselines}) < len(baselines):
@@ -110,7 +110,7 @@ def read_baselines(folder: Path) -> tuple[Baseline, ...]:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
-            f"{path}: damaged ({type(error).__name__}: {str(error)[:100]}); {_REMEDY}"
+            f"{path}: damaged ({type(error).__name__}: {str(error)[:100]}); {_FIX}"
         ) from None
 
 

@@ -22,7 +22,7 @@ from mvt_nas.nas.runs.store import read as read_store
 from mvt_nas.space.search_space import SearchSpace
 
 CONFIG = "run.yaml"
-_BUSY = "in use by another search; wait for it, or choose another --out"
+_BUSY = "in use by another search; wait for it, or choose another folder"
 
 
 def locked(folder: Path) -> AbstractContextManager[None]:

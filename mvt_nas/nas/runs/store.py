@@ -87,7 +87,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.content = read(folder)
-        self._log = Journal(folder / NAME, self.content.intact, "--resume continues")
+        self._log = Journal(folder / NAME, self.content.intact, "resume the run")
 
     def add(self, candidate: Candidate) -> None:
         """Append a candidate."""

@@ -64,8 +64,9 @@ def exhaustive(context: SamplerContext) -> BaseSampler:
     space = context.feasibility.space
     if rows is None:
         raise MetricError(
-            f"--sampler exhaustive: {space.size} architectures are too many; at most {SMALL} (--fix"
-            " makes a space smaller)"
+            f"exhaustive: {space.size} architectures are too many; at most {SMALL} (fix dimensions"
+            " to make the space smaller)",
+            parameter="sampler",
         )
     return ExhaustiveSampler(
         rows, [dimension.name for dimension in space.dimensions], context.number

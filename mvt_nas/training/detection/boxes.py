@@ -1,7 +1,6 @@
-"""How much boxes overlap: the area of their intersection by that of their union (IoU). Boxes are corners (x1, y1, x2, y2).
+"""Operations on boxes: IoU, non-maximum suppression, and detections from a network's outputs.
 
-What counts as found: the boxes of every class whose score is high enough, without those that
-overlap a better one of the class.
+Boxes are corners (x1, y1, x2, y2).
 
 Source: arXiv 1512.02325, Section 2.2 and 3.1 (inference: scores from 0.01, non-maximum suppression
 class by class, the best 200).
@@ -19,27 +18,36 @@ from mvt_nas.training.recipe import DetectionOptions
 
 
 def areas(boxes: Tensor) -> Tensor:
-    """Return the areas of boxes (..., 4); boxes that are none have an area of 0."""
+    """Return the areas of boxes (..., 4); a box whose corners are swapped has an area of 0."""
     return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
-    """Return the overlap, (..., n, m), of boxes (..., n, 4) and (..., m, 4); 0 for boxes without an area."""
-    inner = torch.cat(
-        [torch.maximum(first[..., :, None, :2], second[..., None, :, :2]), _smaller(first, second)],
-        dim=-1,
-    )
-    shared = areas(inner)
-    union = areas(first)[..., :, None] + areas(second)[..., None, :] - shared
-    return torch.where(union > 0, shared / union, torch.zeros_like(union))
+    """Return the intersection over union of all pairs of boxes, 0 for boxes without an area.
 
+    Args:
+        first: (..., n, 4).
+        second: (..., m, 4).
 
-def _smaller(first: Tensor, second: Tensor) -> Tensor:
-    return torch.minimum(first[..., :, None, 2:], second[..., None, :, 2:])
+    Returns:
+        (..., n, m).
+    """
+    first_rows, second_columns = first[..., :, None, :], second[..., None, :, :]
+    top_left = torch.maximum(first_rows[..., :2], second_columns[..., :2])
+    bottom_right = torch.minimum(first_rows[..., 2:], second_columns[..., 2:])
+    intersection = areas(torch.cat([top_left, bottom_right], dim=-1))
+    union = areas(first)[..., :, None] + areas(second)[..., None, :] - intersection
+    return torch.where(union > 0, intersection / union, torch.zeros_like(union))
 
 
 class Detections(NamedTuple):
-    """The boxes found in a picture, best first: corners (n, 4) in sides of the picture, labels (n,) from 0, scores (n,)."""
+    """The detections in an image, best first.
+
+    Attributes:
+        corners: (n, 4), in sides of the image.
+        labels: (n,), from 0.
+        scores: (n,), 0 to 1.
+    """
 
     corners: Tensor
     labels: Tensor
@@ -47,41 +55,49 @@ class Detections(NamedTuple):
 
 
 def postprocess(
-    logits: Tensor, offsets: Tensor, anchors: Tensor, how: DetectionOptions
+    logits: Tensor, offsets: Tensor, anchors: Tensor, options: DetectionOptions
 ) -> Detections:
-    """Return what a network finds in one picture.
+    """Return the detections in one image.
 
     Args:
         logits: (A, classes + 1), the background first.
         offsets: (A, 4).
         anchors: (A, 4), centre form.
-        how: thresholds and counts.
+        options: Thresholds and counts.
     """
     corners = decode(offsets, anchors).clamp(0, 1)
-    shares = logits.softmax(1)[:, 1:].T  # (classes, A)
-    scores, places = shares.topk(min(how.nms_candidates, shares.shape[1]), dim=1)
-    enough = scores >= how.score_threshold
+    # Without the background: (classes, A).
+    probabilities = logits.softmax(1)[:, 1:].T
+    candidates = min(options.nms_candidates, probabilities.shape[1])
+    scores, places = probabilities.topk(candidates, dim=1)
+    enough = scores >= options.score_threshold
+    # Scores fall along each row, so what is beyond the longest row of candidates can go.
     most = int(enough.sum(1).max())
     scores, places, enough = scores[:, :most], places[:, :most], enough[:, :most]
-    kept = enough & nms(corners[places], how.nms_iou)
+    kept = enough & nms(corners[places], options.nms_iou)
     labels, ranks = kept.nonzero(as_tuple=True)
-    best = scores[kept].argsort(descending=True, stable=True)[: how.most_detections]
+    best = scores[kept].argsort(descending=True, stable=True)[: options.most_detections]
     return Detections(corners[places[labels, ranks]][best], labels[best], scores[kept][best])
 
 
 def nms(corners: Tensor, most_iou: float) -> Tensor:
-    """Return which of some lists of boxes, (C, n, 4), each best first, are kept: those that overlap no better kept one by more.
+    """Return a mask of the boxes that survive non-maximum suppression, (C, n).
 
-    Whether a box is kept follows from those before it, so the first k are right after k rounds;
-    mostly, a handful settles all.
+    A box is suppressed if its IoU with a better surviving one is above ``most_iou``. It depends on
+    the boxes before it only, so after k rounds the first k are right; mostly, a few rounds settle
+    all.
+
+    Args:
+        corners: C lists of boxes, (C, n, 4), each best first.
+        most_iou: Largest IoU of two surviving boxes.
     """
-    ahead = torch.ones(
-        corners.shape[1], corners.shape[1], dtype=torch.bool, device=corners.device
-    ).triu(1)
-    beats = (iou(corners, corners) > most_iou) & ahead  # (C, better, worse)
+    count = corners.shape[1]
+    is_better = torch.ones(count, count, dtype=torch.bool, device=corners.device).triu(1)
+    # (C, better, worse)
+    suppresses = (iou(corners, corners) > most_iou) & is_better
     kept = torch.ones(corners.shape[:2], dtype=torch.bool, device=corners.device)
     while True:
-        again = ~(beats & kept[:, :, None]).any(1)
-        if torch.equal(again, kept):
+        updated = ~(suppresses & kept[:, :, None]).any(1)
+        if torch.equal(updated, kept):
             return kept
-        kept = again
+        kept = updated

@@ -1,4 +1,4 @@
-"""Pictures with boxes around objects: cropped, mirrored and recoloured to learn from, whole to judge by."""
+"""Images with boxes: cropped, flipped and distorted for training, whole for validation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from torch import Tensor
 from mvt_nas.data.annotated_source import DETECTION, AnnotatedCatalogue, ObjectBoxes
 from mvt_nas.data.decode import Box, decode_part, strict_warnings
 from mvt_nas.errors import DataError
-from mvt_nas.training.annotated_dataset import AnnotatedDataset, AnnotatedSample, square
+from mvt_nas.training.annotated_dataset import AnnotatedDataset, AnnotatedSample, black_square
 from mvt_nas.training.batch_sampler import ImageRequest
-from mvt_nas.training.dataset import mirrored, ordered
+from mvt_nas.training.dataset import flip, reorder_channels, to_float_images
 from mvt_nas.training.detection.ssd import NEITHER, AnchorTargets, match_anchors
-from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe import DetectionOptions, Recipe
 from mvt_nas.training.rng import RngPurpose, generator
-from mvt_nas.training.transforms.box_crop import box_part, boxes_in, mirrored_boxes
+from mvt_nas.training.transforms.box_crop import boxes_in, flip_boxes, random_box_crop
 from mvt_nas.training.transforms.photometric_distortion import distort
 
 
 class ObjectTargets(NamedTuple):
-    """What is in a picture: targets of all anchors, and the objects, in sides of the picture."""
+    """The targets of an image.
+
+    Attributes:
+        targets: Targets of all anchors.
+        boxes: Objects, in sides of the image.
+    """
 
     targets: AnchorTargets
     boxes: ObjectBoxes
@@ -33,16 +38,16 @@ class ObjectTargets(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxBatch:
-    """Pictures of one size with their objects.
+    """Images of one size with their objects.
 
     Attributes:
         images: (B, 3, H, W), uint8.
         classes: (B, A), int64, see :class:`mvt_nas.training.detection.ssd.AnchorTargets`.
         offsets: (B, A, 4).
-        boxes: of each picture, in its sides.
-        rows: of each picture in its source; -1 where it could not be read.
-        unreadable: pictures that could not be read, each with the reason.
-        wrong: annotations that are not allowed, each with the reason.
+        boxes: Objects of each image, in its sides.
+        rows: Row of each image in its source; -1 if it could not be read.
+        unreadable: Images that could not be read, each with the reason.
+        wrong: Invalid annotations, each with the reason.
     """
 
     images: Tensor
@@ -53,20 +58,25 @@ class BoxBatch:
     unreadable: tuple[str, ...]
     wrong: tuple[str, ...]
 
+    def inputs(self, device: torch.device) -> Tensor:
+        """Return the images on a device, (B, 3, H, W), float32 from 0 to 1."""
+        return to_float_images(self.images, device)
+
     def pin_memory(self) -> BoxBatch:
-        """Return the batch in memory that an accelerator can read by itself; torch's loader calls this."""
-        images, classes, offsets = (
-            tensor.pin_memory() for tensor in (self.images, self.classes, self.offsets)
+        """Return the batch in pinned memory; torch's loader calls this."""
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            classes=self.classes.pin_memory(),
+            offsets=self.offsets.pin_memory(),
         )
-        return replace(self, images=images, classes=classes, offsets=offsets)
 
 
 def collate(samples: Sequence[AnnotatedSample[ObjectTargets]]) -> BoxBatch:
     """Return samples as a batch."""
+    images = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     return BoxBatch(
-        images=torch.from_numpy(np.stack([sample.pixels for sample in samples])).permute(
-            0, 3, 1, 2
-        ),
+        images=images.permute(0, 3, 1, 2),
         classes=torch.stack([sample.target.targets.classes for sample in samples]),
         offsets=torch.stack([sample.target.targets.offsets for sample in samples]),
         boxes=tuple(sample.target.boxes for sample in samples),
@@ -76,58 +86,69 @@ def collate(samples: Sequence[AnnotatedSample[ObjectTargets]]) -> BoxBatch:
     )
 
 
-class _BoxPictures:
-    """What both parts have: the recipe, and the anchors by the side of pictures."""
+class _BoxImages:
+    """The common part of both datasets: recipe, and anchors by the side of images."""
 
     recipe: Recipe
     anchors: Mapping[int, Tensor]
     catalogue: AnnotatedCatalogue
 
+    @property
+    def options(self) -> DetectionOptions:
+        """The recipe's values of detection."""
+        assert self.recipe.detection is not None, "the recipe is for detection"
+        return self.recipe.detection
+
     def boxes(self, row: int) -> ObjectBoxes:
-        """Return the objects of a picture."""
-        assert self.catalogue.boxes is not None  # the source is for detection
+        """Return the objects of an image."""
+        assert self.catalogue.boxes is not None, "the source is for detection"
         return self.catalogue.boxes(row)
 
-    def check(self, row: int, size: tuple[int, int]) -> None:
-        """Refuse a picture that has another width and height than its annotation says.
+    def check_size(self, row: int, size: tuple[int, int]) -> None:
+        """Check that an image has the width and height that its annotation says.
 
         Raises:
-            DataError: it has.
+            DataError: it has others.
         """
-        said = self.boxes(row).size
-        if said is not None and said != size:
+        expected = self.boxes(row).size
+        if expected is not None and expected != size:
             name = self.catalogue.name(row)
             raise DataError(
-                f"{name}: the picture has {size[0]} x {size[1]} pixels, its annotation says"
-                f" {said[0]} x {said[1]}"
+                f"{name}: the image has {size[0]} x {size[1]} pixels, its annotation says"
+                f" {expected[0]} x {expected[1]}"
             )
 
-    def objects(self, boxes: ObjectBoxes, size: tuple[float, float], px: int) -> ObjectTargets:
-        """Return the objects of a part of a picture with width and height, as targets for a side."""
+    def object_targets(
+        self, boxes: ObjectBoxes, size: tuple[float, float], px: int
+    ) -> ObjectTargets:
+        """Return the targets of an image.
+
+        Args:
+            boxes: Objects, in pixels.
+            size: Width and height in pixels before resizing.
+            px: Side after resizing.
+        """
         corners = boxes.corners / np.tile(size, 2)
-        how = self.recipe.detection
-        assert how is not None  # the recipe is one for detection
-        given = (
+        targets = match_anchors(
             torch.from_numpy(corners).float(),
             torch.from_numpy(boxes.labels),
             torch.from_numpy(boxes.ignored),
+            self.anchors[px],
+            self.options.match_iou,
         )
-        return ObjectTargets(
-            match_anchors(*given, self.anchors[px], how.match_iou),
-            ObjectBoxes(corners, boxes.labels, boxes.ignored),
-        )
+        return ObjectTargets(targets, ObjectBoxes(corners, boxes.labels, boxes.ignored))
 
-    def nothing(self, px: int) -> ObjectTargets:
-        """Return what teaches and counts nothing."""
+    def no_targets(self, px: int) -> ObjectTargets:
+        """Return targets that count for nothing."""
         count = len(self.anchors[px])
-        none = ObjectBoxes(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, bool))
+        targets = AnchorTargets(torch.full((count,), NEITHER), torch.zeros(count, 4))
         return ObjectTargets(
-            AnchorTargets(torch.full((count,), NEITHER), torch.zeros(count, 4)), none
+            targets, ObjectBoxes(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, bool))
         )
 
 
-class DetectionTrainDataset(_BoxPictures, AnnotatedDataset[ImageRequest, ObjectTargets]):
-    """Pictures to learn from: a random part that holds enough of an object, mirrored and changed at random."""
+class DetectionTrainDataset(_BoxImages, AnnotatedDataset[ImageRequest, ObjectTargets]):
+    """Training images: a random crop that holds enough of an object, flipped and distorted."""
 
     def __init__(
         self,
@@ -139,52 +160,54 @@ class DetectionTrainDataset(_BoxPictures, AnnotatedDataset[ImageRequest, ObjectT
         seed: int,
     ) -> None:
         AnnotatedDataset.__init__(self, source, DETECTION, annotated)
-        self.recipe, self.anchors, self._own, self._seed = recipe, anchors, rows, seed
+        self.recipe = recipe
+        self.anchors = anchors
+        self._own_rows = rows
+        self._seed = seed
 
-    def _rows(self, wanted: ImageRequest) -> tuple[int, NDArray[np.int64]]:
-        return wanted.row, self._own
+    def _rows(self, request: ImageRequest) -> tuple[int, NDArray[np.int64]]:
+        return request.row, self._own_rows
 
-    def _read(self, row: int, wanted: ImageRequest) -> tuple[NDArray[np.uint8], ObjectTargets]:
-        how, random = (
-            self.recipe.detection,
-            generator(RngPurpose.PICTURE, self._seed, wanted.epoch, wanted.position),
-        )
-        assert how is not None  # the recipe is one for detection
-        boxes, part, sizes = self.boxes(row), list[Box](), list[tuple[int, int]]()
+    def _read(self, row: int, request: ImageRequest) -> tuple[NDArray[np.uint8], ObjectTargets]:
+        options = self.options
+        random = generator(RngPurpose.IMAGE, self._seed, request.epoch, request.position)
+        boxes = self.boxes(row)
+        # The decoder asks for the crop once it knows the size; the boxes need both as well.
+        crops: list[Box] = []
+        sizes: list[tuple[int, int]] = []
 
-        def random_part(width: int, height: int) -> Box:
+        def choose(width: int, height: int) -> Box:
             sizes.append((width, height))
-            crops = random.uniform() < how.crop_probability
-            part.append(
-                box_part(width, height, boxes, how.crop_smallest_side, random)
-                if crops
-                else (0.0, 0.0, float(width), float(height))
-            )
-            return part[0]
+            if random.uniform() < options.crop_probability:
+                smallest = options.crop_smallest_side
+                crops.append(random_box_crop(width, height, boxes, smallest, random))
+            else:
+                crops.append((0.0, 0.0, float(width), float(height)))
+            return crops[0]
 
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
-                wanted.px,
-                random_part,
+                self.catalogue.image(row),
+                request.px,
+                choose,
                 bicubic=self.recipe.images.interpolation == "bicubic",
             )
-        self.check(row, sizes[0])
-        size = (part[0][2] - part[0][0], part[0][3] - part[0][1])
-        own = boxes_in(boxes, part[0])
+        self.check_size(row, sizes[0])
+        left, top, right, bottom = crops[0]
+        size = (right - left, bottom - top)
+        own = boxes_in(boxes, crops[0])
         if random.uniform() < self.recipe.augmentation.flip_probability:
-            image, own = mirrored(image), mirrored_boxes(own, size[0])
-        pixels = ordered(
-            np.array(distort(image, how.distortion_probability, random)), self.recipe.images
-        )
-        return pixels, self.objects(own, size, wanted.px)
+            image, own = flip(image), flip_boxes(own, size[0])
+        image = distort(image, options.distortion_probability, random)
+        pixels = reorder_channels(np.array(image), self.recipe.images)
+        return pixels, self.object_targets(own, size, request.px)
 
-    def _blank(self, wanted: ImageRequest) -> tuple[NDArray[np.uint8], ObjectTargets]:
-        return square(wanted.px), self.nothing(wanted.px)
+    def _blank(self, request: ImageRequest) -> tuple[NDArray[np.uint8], ObjectTargets]:
+        return black_square(request.px), self.no_targets(request.px)
 
 
-class DetectionValidationDataset(_BoxPictures, AnnotatedDataset[int, ObjectTargets]):
-    """Pictures to judge by: the whole of each, brought to the square that the network is used with."""
+class DetectionValidationDataset(_BoxImages, AnnotatedDataset[int, ObjectTargets]):
+    """Validation images: the whole of each, resized to the square that the network takes."""
 
     def __init__(
         self,
@@ -194,27 +217,31 @@ class DetectionValidationDataset(_BoxPictures, AnnotatedDataset[int, ObjectTarge
         anchors: Mapping[int, Tensor],
     ) -> None:
         AnnotatedDataset.__init__(self, source, DETECTION, annotated)
-        self.recipe, self.anchors = recipe, anchors
+        self.recipe = recipe
+        self.anchors = anchors
 
-    def _rows(self, wanted: int) -> tuple[int, NDArray[np.int64]]:
-        return wanted, np.array([wanted])
+    def _rows(self, request: int) -> tuple[int, NDArray[np.int64]]:
+        return request, np.array([request])
 
-    def _read(self, row: int, wanted: int) -> tuple[NDArray[np.uint8], ObjectTargets]:
-        images, size = self.recipe.images, list[tuple[int, int]]()
+    def _read(self, row: int, request: int) -> tuple[NDArray[np.uint8], ObjectTargets]:
+        images = self.recipe.images
+        sizes: list[tuple[int, int]] = []
 
         def whole(width: int, height: int) -> Box:
-            size.append((width, height))
+            sizes.append((width, height))
             return 0.0, 0.0, float(width), float(height)
 
         with strict_warnings():
             image = decode_part(
-                self.catalogue.picture(row),
+                self.catalogue.image(row),
                 images.px,
                 whole,
                 bicubic=images.interpolation == "bicubic",
             )
-        self.check(row, size[0])
-        return ordered(np.asarray(image), images), self.objects(self.boxes(row), size[0], images.px)
+        self.check_size(row, sizes[0])
+        targets = self.object_targets(self.boxes(row), sizes[0], images.px)
+        return reorder_channels(np.asarray(image), images), targets
 
-    def _blank(self, wanted: int) -> tuple[NDArray[np.uint8], ObjectTargets]:
-        return square(self.recipe.images.px), self.nothing(self.recipe.images.px)
+    def _blank(self, request: int) -> tuple[NDArray[np.uint8], ObjectTargets]:
+        px = self.recipe.images.px
+        return black_square(px), self.no_targets(px)

@@ -1,8 +1,7 @@
-"""Pictures with the boxes that were found in them, and how precision falls as more of the objects are found."""
+"""Plots of images with their detections, and of precision by recall."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas._io import atomic_write
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.detection.average_precision import AveragePrecision, ImageDetections
 
@@ -17,77 +17,82 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ACROSS = 4
-_SMALLEST_SCORE = 0.3  # of what is drawn; all that counts as found would cover the picture
-_MOST_CURVES = 20
+_COLUMNS = 4
+_MIN_SCORE = 0.3
+"""Smallest score of plotted boxes; all that count as detections would cover the image."""
+
+_MAX_CURVES = 20
 
 
 def plot_detections(
-    pictures: Sequence[tuple[NDArray[np.uint8], ImageDetections]],
+    images: Sequence[tuple[NDArray[np.uint8], ImageDetections]],
     class_names: Sequence[str],
     path: Path,
 ) -> None:
-    """Draw pictures, (H, W, 3), with their objects (white, dashed) and what was found (class and score), in one step.
+    """Plot images with their objects (white, dashed) and their detections (class and score).
+
+    Args:
+        images: Pixels, (H, W, 3), in RGB, and boxes of each image.
+        class_names: Names of the classes, by label.
+        path: PNG file to write.
 
     Raises:
-        TrainingError: the picture cannot be written.
+        TrainingError: the plot cannot be written.
     """
     import matplotlib.figure
 
-    down = -(-len(pictures) // _ACROSS)
-    figure = matplotlib.figure.Figure(figsize=(3 * _ACROSS, 3 * down + 0.4), layout="constrained")
-    for place, axes in enumerate(figure.subplots(down, _ACROSS, squeeze=False).flat):
+    rows = -(-len(images) // _COLUMNS)
+    figure = matplotlib.figure.Figure(figsize=(3 * _COLUMNS, 3 * rows + 0.4), layout="constrained")
+    for number, axes in enumerate(figure.subplots(rows, _COLUMNS, squeeze=False).flat):
         axes.set_axis_off()
-        if place < len(pictures):
-            _draw_picture(axes, *pictures[place], class_names)
-    figure.suptitle(f"found with a score of {_SMALLEST_SCORE:g} and more; dashed: what is there")
+        if number < len(images):
+            _plot_image(axes, *images[number], class_names)
+    figure.suptitle(f"detections with a score of {_MIN_SCORE:g} and more; dashed: objects")
     _write(figure, path)
 
 
 def plot_precision_recall(
     precision: AveragePrecision, class_names: Sequence[str], path: Path
 ) -> None:
-    """Draw precision by recall at an overlap of 0.5, a line for each of the classes with the most to lose, in one step.
+    """Plot precision by recall at an IoU threshold of 0.5, for the classes with the lowest AP.
 
     Raises:
-        TrainingError: the picture cannot be written.
+        TrainingError: the plot cannot be written.
     """
     import matplotlib.figure
 
     figure = matplotlib.figure.Figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots()
-    there = np.flatnonzero(~np.isnan(precision.by_class))
-    for label in there[precision.by_class[there].argsort(kind="stable")][:_MOST_CURVES]:
+    labels = np.flatnonzero(~np.isnan(precision.by_class))
+    worst_first = labels[precision.by_class[labels].argsort(kind="stable")]
+    for label in worst_first[:_MAX_CURVES]:
         name = f"{_plain(class_names[label])}: AP {100 * precision.by_class[label]:.1f} %"
         axes.plot(
             np.linspace(0, 1, precision.precision.shape[1]), precision.precision[label], label=name
         )
-    which = (
-        "" if len(there) <= _MOST_CURVES else f" (the {_MOST_CURVES} classes that are found worst)"
-    )
+    which = f" (the {_MAX_CURVES} classes with the lowest AP)" if len(labels) > _MAX_CURVES else ""
     axes.set(
-        xlabel="share of the objects that are found",
-        ylabel="share of the boxes that are right",
+        xlabel="recall: share of the objects that are detected",
+        ylabel="precision: share of the detections that are right",
         xlim=(0, 1),
         ylim=(0, 1.02),
     )
-    axes.set_title(
-        f"AP {100 * precision.ap:.1f} %, at an overlap of 0.5 {100 * precision.ap50:.1f} %{which}"
-    )
-    if len(there):
+    axes.set_title(f"AP {100 * precision.ap:.1f} %, AP50 {100 * precision.ap50:.1f} %{which}")
+    if len(labels):
         figure.legend(loc="outside right upper", fontsize=8)
     _write(figure, path)
 
 
-def _draw_picture(
-    axes: Axes, pixels: NDArray[np.uint8], picture: ImageDetections, class_names: Sequence[str]
+def _plot_image(
+    axes: Axes, pixels: NDArray[np.uint8], detections: ImageDetections, class_names: Sequence[str]
 ) -> None:
     from matplotlib.patches import Rectangle
 
     height, width = pixels.shape[:2]
     axes.imshow(pixels, interpolation="nearest")
     sides = np.array([width, height, width, height])
-    for left, top, right, bottom in picture.corners * sides - 0.5:
+    # Matplotlib's coordinates are those of the centres of pixels.
+    for left, top, right, bottom in detections.corners * sides - 0.5:
         axes.add_patch(
             Rectangle(
                 (left, top),
@@ -98,8 +103,9 @@ def _draw_picture(
                 linestyle="--",
             )
         )
-    for row in picture.found[picture.found[:, 5] >= _SMALLEST_SCORE]:
-        (left, top, right, bottom), label = row[:4] * sides - 0.5, int(row[4])
+    for row in detections.found[detections.found[:, 5] >= _MIN_SCORE]:
+        left, top, right, bottom = row[:4] * sides - 0.5
+        label = int(row[4])
         colour = f"C{label % 10}"
         axes.add_patch(
             Rectangle(
@@ -119,13 +125,10 @@ def _draw_picture(
 
 
 def _plain(name: str) -> str:
-    return name.replace("$", r"\$")[:24]  # which would begin a formula
+    # A dollar sign would start a formula.
+    return name.replace("$", r"\$")[:24]
 
 
 def _write(figure: Figure, path: Path) -> None:
-    building = path.with_name(f".{path.name}.new")
-    try:
-        figure.savefig(building, format="png", dpi=110)
-        os.replace(building, path)
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written ({error.strerror or error})") from None
+    with atomic_write(path, error=TrainingError) as file:
+        figure.savefig(file, format="png", dpi=110)

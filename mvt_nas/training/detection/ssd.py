@@ -1,14 +1,11 @@
-"""Which anchors have to find which objects.
+"""Matching of anchors to objects, and the loss of SSD.
 
-Source: arXiv 1512.02325, Section 2.2 (matching strategy): every object gets the anchor that it
-overlaps most, each of them one of its own; any other anchor that overlaps an object by half belongs
-to it as well.
+Matching: every object gets the anchor with the largest IoU, each an anchor of its own; any other
+anchor whose IoU with an object is at least one half is matched to it as well. Loss: cross-entropy
+over the anchors of objects and the hardest of the background, and smooth L1 of the objects'
+offsets, weighted equally.
 
-The loss of SSD: cross-entropy over the anchors of objects and the hardest of the background, and
-smooth L1 of the objects' offsets.
-
-Source: arXiv 1512.02325, Section 2.2, Eqs. 1 to 3 and hard negative mining; the two parts count
-equally.
+Source: arXiv 1512.02325, Section 2.2 (matching strategy; Eqs. 1 to 3; hard negative mining).
 """
 
 from __future__ import annotations
@@ -22,13 +19,20 @@ from torch.nn import functional
 from mvt_nas.tasks.detection.anchors import encode
 from mvt_nas.training.detection.boxes import iou
 
-BACKGROUND, NEITHER = 0, -1
-"""Classes of anchors that have to find nothing, and of those that are left out since what is there
-is to be ignored."""
+BACKGROUND = 0
+"""Class of anchors without an object."""
+
+NEITHER = -1
+"""Class of anchors that are left out of the loss, because their object is to be ignored."""
 
 
 class AnchorTargets(NamedTuple):
-    """What every anchor should say: classes (A,), int64, objects from 1; offsets (A, 4), zero for other than objects."""
+    """The targets of all anchors.
+
+    Attributes:
+        classes: (A,), int64, objects from 1.
+        offsets: (A, 4), zero for anchors without an object.
+    """
 
     classes: Tensor
     offsets: Tensor
@@ -37,75 +41,90 @@ class AnchorTargets(NamedTuple):
 def match_anchors(
     corners: Tensor, labels: Tensor, ignored: Tensor, anchors: Tensor, match_iou: float
 ) -> AnchorTargets:
-    """Return what every anchor should say of a picture.
+    """Return the targets of all anchors for an image.
 
     Args:
-        corners: (n, 4), of the objects, in sides of the picture.
+        corners: Objects, (n, 4), in sides of the image.
         labels: (n,), int64, from 0.
-        ignored: (n,), bool; objects that anchors neither have to find nor to pass over.
+        ignored: (n,), bool; objects that count neither as objects nor as background.
         anchors: (A, 4), centre form.
-        match_iou: overlap from which on an anchor belongs to an object.
+        match_iou: Smallest IoU of an anchor and its object.
     """
-    around = torch.cat(
-        [anchors[:, :2] - anchors[:, 2:] / 2, anchors[:, :2] + anchors[:, 2:] / 2], dim=1
-    )
-    classes = torch.zeros(len(anchors), dtype=torch.int64)
+    halves = anchors[:, 2:] / 2
+    anchor_corners = torch.cat([anchors[:, :2] - halves, anchors[:, :2] + halves], dim=1)
+    classes = torch.full((len(anchors),), BACKGROUND, dtype=torch.int64)
     if bool(ignored.any()):
-        classes[(iou(corners[ignored], around) >= match_iou).any(0)] = NEITHER
+        classes[(iou(corners[ignored], anchor_corners) >= match_iou).any(0)] = NEITHER
     corners, labels = corners[~ignored], labels[~ignored]
     if not len(corners):
         return AnchorTargets(classes, torch.zeros(len(anchors), 4))
-    overlap = iou(corners, around)
-    most, owner = overlap.max(0)
-    _give_each_one(overlap, most, owner)
-    found = most >= match_iou
-    classes = torch.where(found, labels[owner] + 1, classes)
-    return AnchorTargets(
-        classes, torch.where(found[:, None], encode(corners[owner], anchors), torch.zeros(()))
-    )
+    overlap = iou(corners, anchor_corners)
+    largest, owner = overlap.max(0)
+    _assign_best_anchors(overlap, largest, owner)
+    matched = largest >= match_iou
+    classes = torch.where(matched, labels[owner] + 1, classes)
+    offsets = torch.where(matched[:, None], encode(corners[owner], anchors), torch.zeros(()))
+    return AnchorTargets(classes, offsets)
 
 
-def _give_each_one(overlap: Tensor, most: Tensor, owner: Tensor) -> None:
-    """Let every object own an anchor, the pair with the largest overlap first."""
-    left = overlap.clone()
+def _assign_best_anchors(overlap: Tensor, largest: Tensor, owner: Tensor) -> None:
+    """Give every object an anchor of its own, the pair with the largest IoU first.
+
+    Args:
+        overlap: IoU of objects and anchors, (n, A).
+        largest: Largest IoU of each anchor, (A,); raised above any threshold for assigned ones.
+        owner: Object of each anchor, (A,); is changed.
+    """
+    remaining = overlap.clone()
     for _ in range(min(overlap.shape)):
-        place = int(left.argmax())
-        thing, anchor = divmod(place, left.shape[1])
-        most[anchor], owner[anchor] = 2.0, thing
-        left[thing], left[:, anchor] = -1.0, -1.0
+        item, anchor = divmod(int(remaining.argmax()), remaining.shape[1])
+        largest[anchor] = 2.0
+        owner[anchor] = item
+        # Neither the object nor the anchor is assigned again.
+        remaining[item] = -1.0
+        remaining[:, anchor] = -1.0
 
 
 def detection_loss(
-    logits: Tensor, offsets: Tensor, classes: Tensor, wanted: Tensor, negatives_per_positive: int
+    logits: Tensor,
+    offsets: Tensor,
+    classes: Tensor,
+    target_offsets: Tensor,
+    negatives_per_positive: int,
 ) -> Tensor:
-    """Return the sum over anchors by the number of anchors of objects; 0 where there are none.
+    """Return the sum over anchors divided by the number of anchors of objects; 0 without any.
 
     Args:
         logits: (B, A, classes + 1), the background first.
         offsets: (B, A, 4).
-        classes: (B, A), int64, which they should be; -1 for anchors that are left out.
-        wanted: (B, A, 4), offsets that they should be.
-        negatives_per_positive: anchors of the background that count, per anchor of an object,
-            picture by picture.
+        classes: Target classes, (B, A), int64; -1 for anchors that are left out.
+        target_offsets: (B, A, 4).
+        negatives_per_positive: Background anchors that count, per anchor of an object, image by
+            image.
     """
     objects = classes > BACKGROUND
-    surprise = functional.cross_entropy(
+    class_losses = functional.cross_entropy(
         logits.flatten(0, 1), classes.clamp(min=0).flatten(), reduction="none"
     ).view_as(classes)
-    counted = objects | _hardest(
-        surprise.detach(), classes == BACKGROUND, negatives_per_positive * objects.sum(1)
+    negatives = negatives_per_positive * objects.sum(1)
+    counted = objects | _hardest(class_losses.detach(), classes == BACKGROUND, negatives)
+    box_losses = functional.smooth_l1_loss(offsets, target_offsets, reduction="none").sum(2)
+    total = (
+        torch.where(counted, class_losses, 0.0).sum() + torch.where(objects, box_losses, 0.0).sum()
     )
-    misses = functional.smooth_l1_loss(offsets, wanted, reduction="none").sum(2)
-    total = torch.where(counted, surprise, 0.0).sum() + torch.where(objects, misses, 0.0).sum()
     return total / objects.sum().clamp(min=1)
 
 
-def _hardest(surprise: Tensor, background: Tensor, counts: Tensor) -> Tensor:
-    """Return which anchors of the background, (B, A), are the ``counts`` (B,) of their picture with the largest loss."""
-    order = torch.where(background, surprise, -torch.inf).argsort(
-        dim=1, descending=True, stable=True
-    )
-    ranks = torch.empty_like(order).scatter_(
-        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
-    )
+def _hardest(losses: Tensor, background: Tensor, counts: Tensor) -> Tensor:
+    """Return a mask of the background anchors with the largest losses of each image, (B, A).
+
+    Args:
+        losses: (B, A).
+        background: Mask of the background anchors, (B, A).
+        counts: Number of anchors to choose, (B,).
+    """
+    order = torch.where(background, losses, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    # The inverse of the order gives the rank of each anchor.
+    positions = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    ranks = torch.empty_like(order).scatter_(1, order, positions)
     return background & (ranks < counts[:, None])

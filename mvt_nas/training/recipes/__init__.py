@@ -1,1 +1,1 @@
-"""Recipes that ship, one file each."""
+"""The built-in recipes, one file each."""

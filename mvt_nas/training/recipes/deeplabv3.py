@@ -1,9 +1,10 @@
 """The recipe of MobileViT's segmentation networks: DeepLabv3 at 512 px.
 
 Source: arXiv 2110.02178, Section 4.2 and its appendix, and 2206.02680, Section 4.3, with the values
-of the release's configurations (ml-cvnets). The rise lasts 500 iterations there, on VOC 2012 with
-the pictures of COCO that hold its classes, about 117,000 (10,582 and 106,000); 128 pictures a step.
-The release of the first version gives the head ten times the learning rate; here, all has the same.
+of the release's configurations (ml-cvnets). The warm-up lasts 500 iterations there, on VOC 2012
+with the images of COCO that hold its classes, about 117,000 (10,582 and 106,000); 128 images per
+step. The release of the first version gives the head ten times the learning rate; here, all weights
+have the same.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from mvt_nas.training.recipe import (
 from mvt_nas.training.recipes.ssdlite import decay, linear
 
 VOC_AND_COCO_IMAGES = 117_000
-"""Pictures that the papers learn from, by which iterations become epochs."""
+"""Number of training images in the papers, to convert iterations to epochs."""
 
 _BATCH = 128
 
 
 def recipe(model: str) -> Recipe:
-    """Return the recipe for networks like a published model; linear attention has a smaller learning rate and a larger weight decay."""
+    """Return the recipe for networks like a published model.
+
+    Linear attention has a smaller learning rate and a larger weight decay.
+    """
     first, largest = (5e-5, 5e-4) if linear(model) else (9e-5, 9e-4)
     return Recipe(
         images=Images(px=512, validation_resize_px=512),
@@ -51,7 +55,7 @@ def recipe(model: str) -> Recipe:
 RECIPES.register("deeplabv3")(
     RecipePreset(
         name="deeplabv3",
-        summary="segmentation: 512 px, short sides of 256 to 768 px, changed colours, 50 epochs",
+        summary="segmentation: 512 px, short sides of 256 to 768 px, colour distortion, 50 epochs",
         source="arXiv 2110.02178, Section 4.2",
         recipe=recipe,
         fixed_px=True,

@@ -1,7 +1,7 @@
-"""A recipe for a minute on a processor: small pictures, small batches, few epochs.
+"""A recipe for a first try and for tests, not from a paper: a minute on a CPU.
 
-It is for a first try, and for tests: no paper's. Digits are not mirrored, and cut little, since a 6
-is no 9.
+Images and batches are small, epochs few. Digits are not flipped, and cropped little, to stay
+readable.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A recipe for a minute on a processor: a detector of the shapes that are drawn on the fly. It is for a first try, and no paper's.
+"""A recipe for a first try, not from a paper: a detector of generated shapes, a minute on a CPU.
 
-An overlap of 0.4 is enough for an anchor, since the maps of small pictures have few.
+An IoU of 0.4 is enough to match an anchor, since the maps of small images have few anchors.
 """
 
 from __future__ import annotations
@@ -40,10 +40,7 @@ def recipe(model: str) -> Recipe:
 RECIPES.register("shapes_detection")(
     RecipePreset(
         name="shapes_detection",
-        summary=(
-            "detection: 64 px and 8 epochs, for a first try: the shapes drawn on the fly in a"
-            " minute"
-        ),
+        summary=("detection: 64 px and 8 epochs, for a first try: generated shapes in a minute"),
         source="this project",
         recipe=recipe,
         fixed_px=True,

@@ -1,4 +1,4 @@
-"""A recipe for a minute on a processor: the shapes that are drawn on the fly, pixel by pixel. It is for a first try, and no paper's."""
+"""A recipe for a first try, not from a paper: segmentation of generated shapes in a minute."""
 
 from __future__ import annotations
 
@@ -39,10 +39,7 @@ def recipe(model: str) -> Recipe:
 RECIPES.register("shapes_segmentation")(
     RecipePreset(
         name="shapes_segmentation",
-        summary=(
-            "segmentation: 64 px and 5 epochs, for a first try: the shapes drawn on the fly in a"
-            " minute"
-        ),
+        summary=("segmentation: 64 px and 5 epochs, for a first try: generated shapes in a minute"),
         source="this project",
         recipe=recipe,
         fixed_px=True,

@@ -1,8 +1,8 @@
 """The recipe of MobileViT's detectors: SSDLite at 320 px.
 
 Source: arXiv 2110.02178, Section 4.2 and its appendix, and 2206.02680, Section 4.3, with the values
-of the release's configurations (ml-cvnets). The rise lasts 500 iterations there, on the 117,266
-pictures of COCO's train2017 that have objects; 128 pictures a step.
+of the release's configurations (ml-cvnets). The warm-up lasts 500 iterations there, on the
+117,266 images of COCO's train2017 that have objects; 128 images per step.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from mvt_nas.training.recipe import (
 )
 
 COCO_IMAGES = 117_266
-"""Pictures of train2017 with objects, by which iterations become epochs."""
+"""Number of images of train2017 with objects, to convert iterations to epochs."""
 
 _BATCH = 128
 
 
 def recipe(model: str) -> Recipe:
-    """Return the recipe for networks like a published model; linear attention has a larger weight decay."""
+    """Return the recipe for networks like a published model.
+
+    Linear attention has a larger weight decay.
+    """
     return Recipe(
         images=Images(px=320, validation_resize_px=320),
         batches=Batches(sampler="fixed", images=_BATCH, images_per_device=32),
@@ -49,7 +52,7 @@ def decay(model: str) -> float:
 
 
 def linear(model: str) -> bool:
-    """Return whether a published model is MobileViTv2, or of those of v3 that are based on it."""
+    """Return True if a published model is MobileViTv2, or a v3 that is based on it."""
     return family(model) == "v2" or model in (
         "mobilevitv3_050",
         "mobilevitv3_075",
@@ -60,7 +63,7 @@ def linear(model: str) -> bool:
 RECIPES.register("ssdlite")(
     RecipePreset(
         name="ssdlite",
-        summary="detection: 320 px, parts that hold an object, changed colours, 200 epochs",
+        summary="detection: 320 px, crops that hold an object, colour distortion, 200 epochs",
         source="arXiv 2110.02178, Section 4.2",
         recipe=recipe,
         fixed_px=True,

@@ -1,7 +1,7 @@
-"""The recipe of MobileViT: pictures of five sizes, little augmentation.
+"""The recipe of MobileViT: images of five sizes, little augmentation.
 
 Source: arXiv 2110.02178, Section 4.1 (AdamW, 300 epochs, label smoothing 0.1, weight decay 0.01,
-the rise over 3000 iterations and the cosine between 0.0002 and 0.002, moving average) and Section
+warm-up over 3000 iterations and the cosine between 0.0002 and 0.002, moving average) and Section
 3.2 (sampler); batch of 8 x 128 at 256 px, sizes, dropout and validation at 288 and 256 px from the
 configurations of the first release of ml-cvnets.
 """
@@ -12,7 +12,7 @@ from mvt_nas.training.presets import RECIPES, RecipePreset, as_epochs, nearest_p
 from mvt_nas.training.recipe import Batches, Optimisation, Recipe, Regularisation
 
 DROPOUT = {"mobilevit_xxs": 0.05, "mobilevit_xs": 0.1, "mobilevit_s": 0.1}
-"""Inside transformers, by model."""
+"""Dropout inside transformers, by model."""
 
 
 def recipe(model: str) -> Recipe:

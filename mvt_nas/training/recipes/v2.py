@@ -1,8 +1,8 @@
-"""The recipe of MobileViTv2: one size of pictures, strong augmentation, a learning rate by width.
+"""The recipe of MobileViTv2: one size of images, strong augmentation, a learning rate by width.
 
 Source: arXiv 2206.02680, Section 4.1 and its appendix on training; values by width (learning rate,
-weight decay) and the rise over 20,000 iterations from the release's configurations (ml-cvnets 0.2).
-MixUp or CutMix: one of the two for every batch.
+weight decay) and the warm-up over 20,000 iterations from the release's configurations (ml-cvnets
+0.2). MixUp or CutMix: one of the two for every batch.
 """
 
 from __future__ import annotations

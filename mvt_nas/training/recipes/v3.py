@@ -1,7 +1,7 @@
-"""The recipes of MobileViTv3: that of v1 with smaller batches for XXS, XS and S, that of v2 for 0.5, 0.75 and 1.0.
+"""The recipes of MobileViTv3: v1's with smaller batches for XXS, XS and S, v2's for the others.
 
-Source: arXiv 2209.15159, Section 4 (batches of 384 and 1020 pictures, else as v1 and v2) and the
-release's configurations (pictures per device, the rise over 3000 and 20,000 iterations, weight
+Source: arXiv 2209.15159, Section 4 (batches of 384 and 1020 images, else as v1 and v2) and the
+release's configurations (images per device, the warm-up over 3000 and 20,000 iterations, weight
 decay 0.05 at width 1.0).
 """
 
@@ -33,17 +33,16 @@ def _small_batches(name: str) -> Recipe:
     base = v1.recipe(_V1_BASED[name])
     per_device = 64 if name == "mobilevitv3_xxs" else 32
     batches = dataclasses.replace(base.batches, images=384, images_per_device=per_device)
-    steps = dataclasses.replace(base.optimisation, warmup_epochs=as_epochs(3000, 384))
-    return dataclasses.replace(base, batches=batches, optimisation=steps)
+    optimisation = dataclasses.replace(base.optimisation, warmup_epochs=as_epochs(3000, 384))
+    return dataclasses.replace(base, batches=batches, optimisation=optimisation)
 
 
 def _with_v2() -> Recipe:
-    base = v2.recipe(
-        "mobilevitv2_200"
-    )  # the same learning rates and weight decay for all three widths
+    # All three widths have the same learning rates and weight decay.
+    base = v2.recipe("mobilevitv2_200")
     batches = dataclasses.replace(base.batches, images=1020, images_per_device=85)
-    steps = dataclasses.replace(base.optimisation, warmup_epochs=as_epochs(20_000, 1020))
-    return dataclasses.replace(base, batches=batches, optimisation=steps)
+    optimisation = dataclasses.replace(base.optimisation, warmup_epochs=as_epochs(20_000, 1020))
+    return dataclasses.replace(base, batches=batches, optimisation=optimisation)
 
 
 RECIPES.register("v3")(

@@ -1,1 +1,1 @@
-"""The class of every pixel: pictures with masks, and how often which is taken for which."""
+"""Semantic segmentation: images with masks."""

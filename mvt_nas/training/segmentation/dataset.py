@@ -1,4 +1,4 @@
-"""Pictures with the class of every pixel: at random sizes, mirrored and recoloured to learn from, whole to judge by."""
+"""Images with masks: randomly scaled, cropped and augmented for training, whole for validation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mvt_nas.data.annotated_source import IGNORED, SEGMENTATION, AnnotatedCatalogue
 from mvt_nas.data.annotations.index_mask import check_mask
 from mvt_nas.data.decode import ImageRegion, decode_region, strict_warnings
-from mvt_nas.training.annotated_dataset import AnnotatedDataset, AnnotatedSample, square
+from mvt_nas.training.annotated_dataset import AnnotatedDataset, AnnotatedSample, black_square
 from mvt_nas.training.batch_sampler import ImageRequest
-from mvt_nas.training.dataset import ImageBatch, mirrored, ordered
+from mvt_nas.training.dataset import ImageBatch, flip, reorder_channels
 from mvt_nas.training.recipe import Recipe
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.transforms.crop import CropWindow, random_crop_window
@@ -28,55 +28,65 @@ if TYPE_CHECKING:
 Mask = NDArray[np.uint8]
 """The class of every pixel, (H, W)."""
 
-_FILLED = (124, 116, 104)
-"""What lies outside of a picture: the mean colour of ImageNet, in RGB."""
+_FILL_COLOUR = (124, 116, 104)
+"""Fills the outside of an image: the mean colour of ImageNet, in RGB."""
 
 
 def collate(samples: Sequence[AnnotatedSample[Mask]]) -> ImageBatch:
     """Return samples as a batch; its labels are masks (B, H, W), uint8."""
+    images = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     return ImageBatch(
-        images=torch.from_numpy(np.stack([sample.pixels for sample in samples])).permute(
-            0, 3, 1, 2
-        ),
+        images=images.permute(0, 3, 1, 2),
         labels=torch.from_numpy(np.stack([sample.target for sample in samples])),
         unreadable=tuple(name for sample in samples for name in sample.unreadable),
         wrong=tuple(name for sample in samples for name in sample.wrong),
     )
 
 
-class _MaskPictures:
-    """What both parts have: the source, the recipe, and the number of classes."""
+class _MaskedImages:
+    """The common part of both datasets: source, recipe, and number of classes."""
 
     recipe: Recipe
     classes: int
     catalogue: AnnotatedCatalogue
 
-    def seen(self, row: int, view: Callable[[int, int], ImageRegion]) -> tuple[Image, Image]:
-        """Return a part of a picture and of its mask at one size."""
+    def read_region(
+        self, row: int, choose: Callable[[int, int], ImageRegion]
+    ) -> tuple[Image, Image]:
+        """Return a region of an image and of its mask, at the same size.
+
+        Args:
+            row: Row of the image.
+            choose: Returns the region, given width and height of the image.
+        """
         from PIL import Image as pillow
 
-        found, bicubic = (
-            list[tuple[int, int, ImageRegion]](),
-            self.recipe.images.interpolation == "bicubic",
-        )
+        # The decoder asks for the region once it knows the size; the mask needs both as well.
+        chosen: list[tuple[int, int, ImageRegion]] = []
 
-        def noted(width: int, height: int) -> ImageRegion:
-            found.append((width, height, view(width, height)))
-            return found[0][2]
+        def remember(width: int, height: int) -> ImageRegion:
+            region = choose(width, height)
+            chosen.append((width, height, region))
+            return region
 
+        bicubic = self.recipe.images.interpolation == "bicubic"
         with strict_warnings():
-            image = decode_region(self.catalogue.picture(row), noted, bicubic=bicubic)
-        (width, height, wanted), *_ = found
-        assert self.catalogue.mask is not None  # the source is for segmentation
+            image = decode_region(self.catalogue.image(row), remember, bicubic=bicubic)
+        width, height, region = chosen[0]
+        assert self.catalogue.mask is not None, "the source is for segmentation"
         mask = self.catalogue.mask(row)
         check_mask(mask, self.classes, (width, height), self.catalogue.name(row))
-        return image, pillow.fromarray(mask).resize(
-            wanted.size, pillow.Resampling.NEAREST, box=wanted.part
+        resized = pillow.fromarray(mask).resize(
+            region.size, pillow.Resampling.NEAREST, box=region.part
         )
+        return image, resized
 
 
-class SegmentationTrainDataset(_MaskPictures, AnnotatedDataset[ImageRequest, Mask]):
-    """Pictures to learn from: a square of each at a random size, mirrored and changed at random; 255 outside of the picture."""
+class SegmentationTrainDataset(_MaskedImages, AnnotatedDataset[ImageRequest, Mask]):
+    """Training images: a square crop of each at a random scale, flipped and distorted at random.
+
+    Masks have 255 outside of the image.
+    """
 
     def __init__(
         self,
@@ -88,60 +98,63 @@ class SegmentationTrainDataset(_MaskPictures, AnnotatedDataset[ImageRequest, Mas
         seed: int,
     ) -> None:
         AnnotatedDataset.__init__(self, source, SEGMENTATION, annotated)
-        self.recipe, self.classes, self._own, self._seed = recipe, classes, rows, seed
+        self.recipe = recipe
+        self.classes = classes
+        self._own_rows = rows
+        self._seed = seed
 
-    def _rows(self, wanted: ImageRequest) -> tuple[int, NDArray[np.int64]]:
-        return wanted.row, self._own
+    def _rows(self, request: ImageRequest) -> tuple[int, NDArray[np.int64]]:
+        return request.row, self._own_rows
 
-    def _read(self, row: int, wanted: ImageRequest) -> tuple[NDArray[np.uint8], Mask]:
-        how, random = (
-            self.recipe.segmentation,
-            generator(RngPurpose.PICTURE, self._seed, wanted.epoch, wanted.position),
-        )
-        assert how is not None  # the recipe is one for segmentation
-        scales, windows = (how.smallest_scale, how.largest_scale), list[CropWindow]()
+    def _read(self, row: int, request: ImageRequest) -> tuple[NDArray[np.uint8], Mask]:
+        options = self.recipe.segmentation
+        assert options is not None, "the recipe is for segmentation"
+        random = generator(RngPurpose.IMAGE, self._seed, request.epoch, request.position)
+        scales = (options.smallest_scale, options.largest_scale)
+        windows: list[CropWindow] = []
 
-        def view(width: int, height: int) -> ImageRegion:
-            windows.append(random_crop_window(width, height, wanted.px, scales, random))
-            return windows[0].view
+        def choose(width: int, height: int) -> ImageRegion:
+            windows.append(random_crop_window(width, height, request.px, scales, random))
+            return windows[0].region
 
-        image, mask = self.seen(row, view)
+        image, mask = self.read_region(row, choose)
         if random.uniform() < self.recipe.augmentation.flip_probability:
-            image, mask = mirrored(image), mirrored(mask)
-        image = distort(image, how.distortion_probability, random)
+            image, mask = flip(image), flip(mask)
+        image = distort(image, options.distortion_probability, random)
+        pixels = np.full((request.px, request.px, 3), _FILL_COLOUR, np.uint8)
+        classes = np.full((request.px, request.px), IGNORED, np.uint8)
         left, top = windows[0].left, windows[0].top
-        pixels, classes = (
-            np.full((wanted.px, wanted.px, 3), _FILLED, np.uint8),
-            np.full((wanted.px, wanted.px), IGNORED, np.uint8),
-        )
-        pixels[top : top + image.height, left : left + image.width] = np.asarray(image)
-        classes[top : top + image.height, left : left + image.width] = np.asarray(mask)
-        return ordered(pixels, self.recipe.images), classes
+        inside = (slice(top, top + image.height), slice(left, left + image.width))
+        pixels[inside] = np.asarray(image)
+        classes[inside] = np.asarray(mask)
+        return reorder_channels(pixels, self.recipe.images), classes
 
-    def _blank(self, wanted: ImageRequest) -> tuple[NDArray[np.uint8], Mask]:
-        return square(wanted.px), np.full((wanted.px, wanted.px), IGNORED, np.uint8)
+    def _blank(self, request: ImageRequest) -> tuple[NDArray[np.uint8], Mask]:
+        return black_square(request.px), np.full((request.px, request.px), IGNORED, np.uint8)
 
 
-class SegmentationValidationDataset(_MaskPictures, AnnotatedDataset[int, Mask]):
-    """Pictures to judge by: the whole of each, brought to the square that the network is used with."""
+class SegmentationValidationDataset(_MaskedImages, AnnotatedDataset[int, Mask]):
+    """Validation images: the whole of each, resized to the square that the network takes."""
 
     def __init__(
         self, source: str, annotated: AnnotatedCatalogue, recipe: Recipe, classes: int
     ) -> None:
         AnnotatedDataset.__init__(self, source, SEGMENTATION, annotated)
-        self.recipe, self.classes = recipe, classes
+        self.recipe = recipe
+        self.classes = classes
 
-    def _rows(self, wanted: int) -> tuple[int, NDArray[np.int64]]:
-        return wanted, np.array([wanted])
+    def _rows(self, request: int) -> tuple[int, NDArray[np.int64]]:
+        return request, np.array([request])
 
-    def _read(self, row: int, wanted: int) -> tuple[NDArray[np.uint8], Mask]:
+    def _read(self, row: int, request: int) -> tuple[NDArray[np.uint8], Mask]:
         px = self.recipe.images.px
-        image, mask = self.seen(
-            row,
-            lambda width, height: ImageRegion((0.0, 0.0, float(width), float(height)), (px, px)),
-        )
-        return ordered(np.asarray(image), self.recipe.images), np.asarray(mask)
 
-    def _blank(self, wanted: int) -> tuple[NDArray[np.uint8], Mask]:
+        def whole(width: int, height: int) -> ImageRegion:
+            return ImageRegion((0.0, 0.0, float(width), float(height)), (px, px))
+
+        image, mask = self.read_region(row, whole)
+        return reorder_channels(np.asarray(image), self.recipe.images), np.asarray(mask)
+
+    def _blank(self, request: int) -> tuple[NDArray[np.uint8], Mask]:
         px = self.recipe.images.px
-        return square(px), np.full((px, px), IGNORED, np.uint8)
+        return black_square(px), np.full((px, px), IGNORED, np.uint8)

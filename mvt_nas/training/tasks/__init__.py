@@ -1,1 +1,1 @@
-"""What is particular to a task in a training: one file each."""
+"""The tasks of trainings, one file each."""

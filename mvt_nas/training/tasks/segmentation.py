@@ -1,15 +1,15 @@
-"""Semantic segmentation: mIoU, the share of pixels that are right, and which classes pixels are taken for.
+"""Semantic segmentation: mIoU, pixel accuracy, and the confusion matrix of pixels.
 
-Source: mIoU as in Everingham et al., "The PASCAL visual object classes challenge" (2010): of every
-class, pixels that are right by pixels that are of the class or taken for it; the mean over the
-classes that occur.
+Source: mIoU as in Everingham et al., "The PASCAL visual object classes challenge" (2010): for every
+class, its correct pixels divided by the pixels that are of the class or predicted as it; the mean
+over the classes that occur.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,10 +18,11 @@ from torch.nn import functional
 
 from mvt_nas.data.annotated_source import IGNORED
 from mvt_nas.errors import DataError
+from mvt_nas.training.accelerator import Accelerator
 from mvt_nas.training.annotated_dataset import open_annotated
 from mvt_nas.training.confusion_matrix import plot_confusion_matrix
 from mvt_nas.training.dataset import ImageBatch
-from mvt_nas.training.evaluation import MetricAccumulator, on_device, summed
+from mvt_nas.training.evaluation import MetricAccumulator, sum_over_devices
 from mvt_nas.training.folder import TrainingFolder
 from mvt_nas.training.history import ValidationMetrics
 from mvt_nas.training.job import TrainingJob
@@ -33,20 +34,17 @@ from mvt_nas.training.segmentation.dataset import (
 from mvt_nas.training.split import split_annotated
 from mvt_nas.training.task import TRAINING_TASKS, TrainingTask
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SegmentationDataset:
-    """What a network made of the validation pictures.
+class SegmentationEvaluation:
+    """A segmentation network's evaluation on the validation images.
 
     Attributes:
-        loss: mean cross-entropy over pixels, nats.
-        miou: mean over classes of intersection by union, 0 to 1.
-        pixel_accuracy: share of pixels whose likeliest class is right, 0 to 1.
-        confusion: (classes, classes), int64, pixels by true class and by that which they were taken
-            for.
+        loss: Mean cross-entropy over pixels, in nats.
+        miou: Mean over classes of intersection over union, 0 to 1.
+        pixel_accuracy: Share of correct pixels, 0 to 1.
+        confusion: (classes, classes), int64, number of pixels by true class (rows) and predicted
+            class.
     """
 
     loss: float
@@ -55,46 +53,55 @@ class SegmentationDataset:
     confusion: Tensor
 
     @property
-    def scores(self) -> ValidationMetrics:
-        """Loss and shares."""
-        return ValidationMetrics(
-            self.loss, {"miou": self.miou, "pixel_accuracy": self.pixel_accuracy}
-        )
+    def metrics(self) -> ValidationMetrics:
+        """Loss, mIoU and pixel accuracy."""
+        shares = {"miou": self.miou, "pixel_accuracy": self.pixel_accuracy}
+        return ValidationMetrics(self.loss, shares)
 
 
-class SegmentationMetrics(MetricAccumulator[SegmentationDataset]):
-    """Counts pixels by their classes and those that a network gives them."""
+class SegmentationAccumulator(MetricAccumulator[SegmentationEvaluation]):
+    """Accumulates loss and confusion matrix of pixels."""
 
     def __init__(self, num_classes: int, device: torch.device) -> None:
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
 
     def add(self, outputs: Tensor, batch: ImageBatch) -> None:
-        """Count logits, (B, classes, H, W)."""
+        """Add logits, (B, classes, H, W)."""
         masks = batch.labels.to(outputs.device, non_blocking=True).long()
         self._loss += functional.cross_entropy(
             outputs.float(), masks, ignore_index=IGNORED, reduction="sum"
         ).double()
-        known, classes = masks != IGNORED, outputs.shape[1]
-        pairs = masks[known] * classes + outputs.argmax(1)[known]
+        counted = masks != IGNORED
+        classes = outputs.shape[1]
+        # Each pair of true and predicted class has a number of its own.
+        pairs = masks[counted] * classes + outputs.argmax(1)[counted]
         self._confusion += torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
 
-    def result(self, fabric: Fabric) -> SegmentationDataset:
-        """Return what all devices counted."""
-        loss, confusion = summed(self._loss, fabric), summed(self._confusion, fabric)
+    def result(self, accelerator: Accelerator) -> SegmentationEvaluation:
+        """Return the evaluation over all devices."""
+        loss = sum_over_devices(self._loss, accelerator)
+        confusion = sum_over_devices(self._confusion, accelerator)
         count = int(confusion.sum())
         if not count:
             raise DataError(
-                "none of the validation pictures can be read, or all of their pixels are to be"
+                "none of the validation images can be read, or all of their pixels are to be"
                 " ignored"
             )
-        return SegmentationDataset(
-            float(loss) / count, mean_iou(confusion), float(confusion.trace()) / count, confusion
+        pixel_accuracy = float(confusion.trace()) / count
+        return SegmentationEvaluation(
+            float(loss) / count, mean_iou(confusion), pixel_accuracy, confusion
         )
 
 
 def mean_iou(confusion: Tensor) -> float:
-    """Return the mean over classes of intersection by union, 0 to 1; classes that neither occur nor are found are left out."""
+    """Return the mean over classes of intersection over union, 0 to 1.
+
+    Classes that neither occur nor are predicted are left out.
+
+    Args:
+        confusion: (classes, classes), rows are true classes.
+    """
     right = confusion.diagonal().double()
     union = confusion.sum(0) + confusion.sum(1) - right
     return float((right[union > 0] / union[union > 0]).mean())
@@ -102,64 +109,64 @@ def mean_iou(confusion: Tensor) -> float:
 
 @TRAINING_TASKS.register("segmentation")
 class SegmentationTask(TrainingTask):
-    """Pictures with the class of every pixel."""
+    """Training on images with the class of every pixel."""
 
     kind: ClassVar[str] = "segmentation"
 
     def __init__(self, job: TrainingJob) -> None:
         annotated = open_annotated(job.data, self.kind)
-        self.class_names, self.where = (
-            _names(annotated.class_names, job, annotated.where),
-            annotated.where,
+        self.class_names = _class_names(annotated.class_names, job, annotated.where)
+        self.where = annotated.where
+        self.job = job.for_classes(self.class_names, annotated.where)
+        self.in_memory = annotated.at_hand
+        self.split = split_annotated(annotated, self.class_names, job.validation_share, job.seed)
+        num_classes = len(self.class_names)
+        self.train_dataset = SegmentationTrainDataset(
+            job.data, annotated, self.split.train, job.recipe, num_classes, job.seed
         )
-        self.job, self.at_hand = (
-            job.for_classes(self.class_names, annotated.where),
-            annotated.at_hand,
-        )
-        self.parts = split_annotated(annotated, self.class_names, job.validation_share, job.seed)
-        self.learnt = SegmentationTrainDataset(
-            job.data, annotated, self.parts.learnt, job.recipe, len(self.class_names), job.seed
-        )
-        self.judged = SegmentationValidationDataset(
-            job.data, annotated, job.recipe, len(self.class_names)
+        self.validation_dataset = SegmentationValidationDataset(
+            job.data, annotated, job.recipe, num_classes
         )
         self.collate = collate
 
-    def lesson(
+    def training_batch(
         self, batch: ImageBatch, device: torch.device, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return images and masks (B, H, W), int64."""
-        return on_device(batch.images, device), batch.labels.to(device, non_blocking=True).long()
+        return batch.inputs(device), batch.labels.to(device, non_blocking=True).long()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy over the pixels that count, of logits (B, classes, H, W); 0 where none does."""
-        smoothing = self.job.recipe.regularisation.label_smoothing
+        """Return the mean cross-entropy of logits (B, classes, H, W) over the counted pixels.
+
+        It is 0 if no pixel counts.
+        """
         total = functional.cross_entropy(
             outputs.float(),
             targets,
             ignore_index=IGNORED,
-            label_smoothing=smoothing,
+            label_smoothing=self.job.recipe.regularisation.label_smoothing,
             reduction="sum",
         )
         return total / (targets != IGNORED).sum().clamp(min=1)
 
-    def tally(self, device: torch.device) -> SegmentationMetrics:
-        """Return a new one."""
-        return SegmentationMetrics(len(self.class_names), device)
+    def new_accumulator(self, device: torch.device) -> SegmentationAccumulator:
+        """Return an empty accumulator."""
+        return SegmentationAccumulator(len(self.class_names), device)
 
-    def draw(self, judged: SegmentationDataset, folder: TrainingFolder) -> tuple[Path, ...]:
-        """Draw which classes pixels are taken for."""
-        plot_confusion_matrix(
-            judged.confusion.numpy(), self.class_names, folder.confusion, "pixels"
-        )
+    def plot(self, evaluation: SegmentationEvaluation, folder: TrainingFolder) -> tuple[Path, ...]:
+        """Plot the confusion matrix of pixels."""
+        confusion = evaluation.confusion.numpy()
+        plot_confusion_matrix(confusion, self.class_names, folder.confusion, "pixels")
         return (folder.confusion,)
 
 
-def _names(found: tuple[str, ...], job: TrainingJob, where: str) -> tuple[str, ...]:
-    """Return the names of the classes: those of the source, or numbers where it has none and the job says how many there are."""
-    if found or job.num_classes is not None:
-        return found or tuple(str(number) for number in range(job.num_classes or 0))
-    advice = "classes.txt is missing, which names the classes, the background first"
+def _class_names(found: tuple[str, ...], job: TrainingJob, where: str) -> tuple[str, ...]:
+    """Return the names of the classes: the source's, or numbers if only the job counts them."""
+    if found:
+        return found
+    if job.num_classes is not None:
+        return tuple(str(number) for number in range(job.num_classes))
     raise DataError(
-        f"{where}: {advice}; or say how many there are: --task segmentation,num_classes=N"
+        f"{where}: classes.txt is missing, which names the classes, the background first; or give"
+        " their number: --task segmentation,num_classes=N"
     )

@@ -1,1 +1,6 @@
-"""What is done to pictures before a network learns from them: one file per idea, all randomness from a generator that is given."""
+"""Transforms of training images, one file each; all randomness comes from a given generator.
+
+They are our own: torchvision, which has most of them, has no CPU build that fits the installed
+torch. RandAugment is tested against recorded results of torchvision, the others against their
+papers' definitions.
+"""

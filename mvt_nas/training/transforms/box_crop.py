@@ -1,6 +1,6 @@
-"""A random part of a picture that holds enough of its objects.
+"""A random crop of an image that holds enough of its objects.
 
-Source: arXiv 1512.02325, Section 2.2, data augmentation: the part overlaps an object by 0.1, 0.3,
+Source: arXiv 1512.02325, Section 2.2, data augmentation: the crop overlaps an object by 0.1, 0.3,
 0.5, 0.7 or 0.9 at least, or is any; its sides are in a ratio from 1/2 to 2; objects whose centre is
 inside are kept.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.data.annotated_source import ObjectBoxes
 from mvt_nas.data.decode import Box
 
@@ -20,63 +20,64 @@ _RATIOS = (0.5, 2.0)
 _ATTEMPTS = 50
 
 
-def box_part(
+def random_box_crop(
     width: int, height: int, boxes: ObjectBoxes, smallest_side: float, random: np.random.Generator
 ) -> Box:
-    """Return a random part of a picture; the whole where none of fifty suits.
+    """Return a random crop of an image, or the whole of it if none of fifty crops suits.
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
-        boxes: its objects.
-        smallest_side: of the part, in sides of the picture.
-        random: is drawn from.
+        width: Width of the image, in pixels.
+        height: Height of the image, in pixels.
+        boxes: Objects of the image.
+        smallest_side: Smallest side of the crop, in sides of the image.
+        random: Source of randomness.
     """
-    least = _OVERLAPS[int(random.integers(len(_OVERLAPS)))]
+    smallest_overlap = _OVERLAPS[int(random.integers(len(_OVERLAPS)))]
     corners = boxes.corners[~boxes.ignored]
     for _ in range(_ATTEMPTS):
-        across, down = (
-            random.uniform(smallest_side, 1.0) * width,
-            random.uniform(smallest_side, 1.0) * height,
-        )
-        left, top = random.uniform(0, width - across), random.uniform(0, height - down)
-        if not _RATIOS[0] <= across / down <= _RATIOS[1]:
+        crop_width = random.uniform(smallest_side, 1.0) * width
+        crop_height = random.uniform(smallest_side, 1.0) * height
+        left = random.uniform(0, width - crop_width)
+        top = random.uniform(0, height - crop_height)
+        if not _RATIOS[0] <= crop_width / crop_height <= _RATIOS[1]:
             continue
-        part = np.array([left, top, left + across, top + down])
-        if not len(corners) or (
-            _overlaps(part, corners).max() >= least and _inside(part, corners).any()
-        ):
-            return left, top, left + across, top + down
+        crop = (left, top, left + crop_width, top + crop_height)
+        if not len(corners) or _suits(np.array(crop), corners, smallest_overlap):
+            return crop
     return 0.0, 0.0, float(width), float(height)
 
 
-def boxes_in(boxes: ObjectBoxes, part: Box) -> ObjectBoxes:
-    """Return the objects whose centre is in a part of a picture, cut at its edges, in pixels from its corner."""
-    whole = np.array(part)
-    kept = _inside(whole, boxes.corners)
-    corners = boxes.corners[kept].clip(np.tile(whole[:2], 2), np.tile(whole[2:], 2)) - np.tile(
-        whole[:2], 2
-    )
+def _suits(crop: FloatArray, corners: FloatArray, smallest_overlap: float) -> bool:
+    """Return True if a crop overlaps an object by enough, and holds the centre of one."""
+    overlaps = _overlaps(crop, corners).max() >= smallest_overlap
+    return bool(overlaps and _contains_centre(crop, corners).any())
+
+
+def boxes_in(boxes: ObjectBoxes, crop: Box) -> ObjectBoxes:
+    """Return the objects whose centre is in a crop, clipped at its edges, in its pixels."""
+    edges = np.array(crop)
+    kept = _contains_centre(edges, boxes.corners)
+    top_left, bottom_right = np.tile(edges[:2], 2), np.tile(edges[2:], 2)
+    corners = boxes.corners[kept].clip(top_left, bottom_right) - top_left
     return ObjectBoxes(corners, boxes.labels[kept], boxes.ignored[kept])
 
 
-def mirrored_boxes(boxes: ObjectBoxes, width: float) -> ObjectBoxes:
-    """Return the objects of a picture with left and right changed."""
+def flip_boxes(boxes: ObjectBoxes, width: float) -> ObjectBoxes:
+    """Return the objects of an image of some width after a horizontal flip."""
     left, top, right, bottom = boxes.corners.T
     return replace(boxes, corners=np.stack([width - right, top, width - left, bottom], 1))
 
 
-def _inside(part: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _contains_centre(crop: FloatArray, corners: FloatArray) -> BoolArray:
+    """Return a mask of the boxes (n, 4) whose centre is in a crop (4,)."""
     centres = (corners[:, :2] + corners[:, 2:]) / 2
-    return np.asarray(((centres > part[:2]) & (centres < part[2:])).all(1))
+    return np.asarray(((centres > crop[:2]) & (centres < crop[2:])).all(1))
 
 
-def _overlaps(part: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    shared = (
-        (np.minimum(part[2:], corners[:, 2:]) - np.maximum(part[:2], corners[:, :2]))
-        .clip(0)
-        .prod(1)
-    )
-    return np.asarray(
-        shared / ((part[2:] - part[:2]).prod() + (corners[:, 2:] - corners[:, :2]).prod(1) - shared)
-    )
+def _overlaps(crop: FloatArray, corners: FloatArray) -> FloatArray:
+    """Return the IoU of a crop (4,) with each box (n, 4)."""
+    sides = np.minimum(crop[2:], corners[:, 2:]) - np.maximum(crop[:2], corners[:, :2])
+    intersection = sides.clip(0).prod(1)
+    crop_area = (crop[2:] - crop[:2]).prod()
+    box_areas = (corners[:, 2:] - corners[:, :2]).prod(1)
+    return np.asarray(intersection / (crop_area + box_areas - intersection))

@@ -1,13 +1,9 @@
-"""Which part of a picture is cut out: a random one to learn from, the middle to judge by.
+"""Crops: a random one for training, the centre for validation, a window for segmentation.
 
-Source: the random part is that of Szegedy et al., arXiv 1409.4842, Section 6 (8 to 100 % of the
-area, aspect ratio between 3/4 and 4/3); the middle that of the authors' configurations (the short
-side resized to 288 px, 256 px of it taken).
-
-A picture at a random size, and a square of it; what lies outside of the picture is filled.
-
-Source: arXiv 1706.05587, Section 4.1, data augmentation; sizes by the short side as in the release
-of MobileViT.
+Source: random resized crop as in Szegedy et al., arXiv 1409.4842, Section 6 (8 to 100 % of the
+area, aspect ratio between 3/4 and 4/3); centre crop as in the authors' configurations (the short
+side resized to 288 px, 256 px of it taken); window as in arXiv 1706.05587, Section 4.1, data
+augmentation, with sizes by the short side as in the release of MobileViT.
 """
 
 from __future__ import annotations
@@ -26,40 +22,49 @@ _ATTEMPTS = 10
 def random_resized_crop(
     width: int, height: int, smallest_share: float, random: np.random.Generator
 ) -> Box:
-    """Return a random part of a picture; where none of ten fits into it, its middle with the ratio that comes nearest.
+    """Return a random crop of an image.
+
+    If none of ten crops fits into the image, it is the centre with the nearest allowed ratio.
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
-        smallest_share: of its area.
-        random: is drawn from.
+        width: Width of the image, in pixels.
+        height: Height of the image, in pixels.
+        smallest_share: Smallest share of the image's area.
+        random: Source of randomness.
     """
     for _ in range(_ATTEMPTS):
         area = width * height * random.uniform(smallest_share, 1.0)
         ratio = math.exp(random.uniform(math.log(_RATIOS[0]), math.log(_RATIOS[1])))
-        across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < across <= width and 0 < down <= height:
-            left, top = (
-                int(random.integers(width - across + 1)),
-                int(random.integers(height - down + 1)),
-            )
-            return left, top, left + across, top + down
-    across, down = min(width, round(height * _RATIOS[1])), min(height, round(width / _RATIOS[0]))
-    left, top = (width - across) // 2, (height - down) // 2
-    return left, top, left + across, top + down
+        crop_width = round(math.sqrt(area * ratio))
+        crop_height = round(math.sqrt(area / ratio))
+        if 0 < crop_width <= width and 0 < crop_height <= height:
+            left = int(random.integers(width - crop_width + 1))
+            top = int(random.integers(height - crop_height + 1))
+            return left, top, left + crop_width, top + crop_height
+    crop_width = min(width, round(height * _RATIOS[1]))
+    crop_height = min(height, round(width / _RATIOS[0]))
+    left = (width - crop_width) // 2
+    top = (height - crop_height) // 2
+    return left, top, left + crop_width, top + crop_height
 
 
 def center_crop(width: int, height: int, share: float) -> Box:
-    """Return the square in the middle of a picture whose side is a share of the picture's short side."""
+    """Return the centre square of an image, with a share of its short side."""
     side = min(width, height) * share
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
 
 
 class CropWindow(NamedTuple):
-    """A part of a picture on a square: which, at which size, and how far from the square's left and top."""
+    """A region of an image, placed on a square.
 
-    view: ImageRegion
+    Attributes:
+        region: Region of the image, and its size on the square.
+        left: Distance from the left edge of the square, in pixels.
+        top: Distance from its top edge, in pixels.
+    """
+
+    region: ImageRegion
     left: int
     top: int
 
@@ -67,27 +72,34 @@ class CropWindow(NamedTuple):
 def random_crop_window(
     width: int, height: int, px: int, scales: tuple[float, float], random: np.random.Generator
 ) -> CropWindow:
-    """Return a square of a picture whose short side is brought to a random size.
+    """Return a square window of an image whose short side is resized to a random length.
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
-        px: side of the square.
-        scales: smallest and largest short side, in sides of the square.
-        random: is drawn from, three times.
+        width: Width of the image, in pixels.
+        height: Height of the image, in pixels.
+        px: Side of the square.
+        scales: Smallest and largest short side, in sides of the square.
+        random: Source of randomness, used three times.
     """
     factor = px * random.uniform(*scales) / min(width, height)
-    (start, stop, left), (begin, end, top) = (
-        _span(side, side * factor, px, random.uniform()) for side in (width, height)
-    )
+    left, right, offset_x = _span(width, width * factor, px, random.uniform())
+    top, bottom, offset_y = _span(height, height * factor, px, random.uniform())
     size = (min(px, max(1, round(width * factor))), min(px, max(1, round(height * factor))))
-    return CropWindow(ImageRegion((start, begin, stop, end), size), left, top)
+    return CropWindow(ImageRegion((left, top, right, bottom), size), offset_x, offset_y)
 
 
-def _span(side: int, scaled: float, px: int, place: float) -> tuple[float, float, int]:
-    """Return where a part of a side begins and ends, in its pixels, and where it lies on the square's side."""
+def _span(side: int, scaled: float, px: int, position: float) -> tuple[float, float, int]:
+    """Return the start and end of a window along one axis, and its offset on the square.
+
+    Args:
+        side: Length of the image along the axis, in pixels.
+        scaled: Length of the resized image.
+        px: Side of the square.
+        position: Position of the window, 0 to 1.
+    """
     if round(scaled) <= px:
-        return 0.0, float(side), round(place * (px - max(1, round(scaled))))
+        # The whole image fits; it is placed somewhere on the square.
+        return 0.0, float(side), round(position * (px - max(1, round(scaled))))
     share = px / scaled
-    start = place * (1 - share) * side
+    start = position * (1 - share) * side
     return start, start + share * side, 0

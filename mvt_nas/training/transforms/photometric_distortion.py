@@ -1,6 +1,6 @@
-"""Photometric distortion: brightness, contrast, saturation and hue, each changed or not.
+"""Photometric distortion: random changes of brightness, contrast, saturation and hue.
 
-Source: Howard, arXiv 1312.5402, as SSD takes it up (arXiv 1512.02325, Section 2.2, data
+Source: Howard, arXiv 1312.5402, as used in SSD (arXiv 1512.02325, Section 2.2, data
 augmentation); strengths and order of its release.
 """
 
@@ -13,44 +13,46 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_BRIGHTNESS = 32  # of 255, up or down
+_BRIGHTNESS = 32
+"""Largest shift in both directions, in levels of 255."""
+
 _FACTORS = (0.5, 1.5)
 _HUE_DEGREES = 18
 
 
 def distort(image: Image, probability: float, random: np.random.Generator) -> Image:
-    """Return an RGB picture with other light and colours.
+    """Return an RGB image with changed light and colours.
 
     Args:
-        image: is not changed.
-        probability: of each change.
-        random: is drawn from, equally often whatever happens.
+        image: Image, which is not changed.
+        probability: Probability of each change.
+        random: Source of randomness, used equally often whatever happens.
     """
     from PIL import ImageEnhance
 
-    wanted = random.uniform(size=4) < probability
-    shift, turn = (
-        random.uniform(-_BRIGHTNESS, _BRIGHTNESS),
-        random.uniform(-_HUE_DEGREES, _HUE_DEGREES),
-    )
-    contrast, saturation = random.uniform(*_FACTORS, size=2)
-    early = random.uniform() < 0.5  # contrast comes before the colours or after them
-    if wanted[0]:
+    brightness, contrast, saturation, hue = random.uniform(size=4) < probability
+    shift = random.uniform(-_BRIGHTNESS, _BRIGHTNESS)
+    degrees = random.uniform(-_HUE_DEGREES, _HUE_DEGREES)
+    contrast_factor, saturation_factor = random.uniform(*_FACTORS, size=2)
+    # Contrast comes before the colours or after them.
+    contrast_first = random.uniform() < 0.5
+    if brightness:
         image = image.point(lambda value: value + shift)
-    if wanted[1] and early:
-        image = ImageEnhance.Contrast(image).enhance(contrast)
-    if wanted[2]:
-        image = ImageEnhance.Color(image).enhance(saturation)
-    if wanted[3]:
-        image = _turned(image, turn)
-    if wanted[1] and not early:
-        image = ImageEnhance.Contrast(image).enhance(contrast)
+    if contrast and contrast_first:
+        image = ImageEnhance.Contrast(image).enhance(contrast_factor)
+    if saturation:
+        image = ImageEnhance.Color(image).enhance(saturation_factor)
+    if hue:
+        image = _rotate_hue(image, degrees)
+    if contrast and not contrast_first:
+        image = ImageEnhance.Contrast(image).enhance(contrast_factor)
     return image
 
 
-def _turned(image: Image, degrees: float) -> Image:
+def _rotate_hue(image: Image, degrees: float) -> Image:
     from PIL import Image as pillow
 
     hue, saturation, value = image.convert("HSV").split()
-    turned = hue.point([round(step + degrees * 256 / 360) % 256 for step in range(256)])
-    return pillow.merge("HSV", (turned, saturation, value)).convert("RGB")
+    # Pillow's hue has 256 levels for 360 degrees.
+    rotated = hue.point([round(level + degrees * 256 / 360) % 256 for level in range(256)])
+    return pillow.merge("HSV", (rotated, saturation, value)).convert("RGB")

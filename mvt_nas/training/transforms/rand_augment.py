@@ -1,7 +1,7 @@
-"""RandAugment: a few random operations on every picture, all of one strength.
+"""RandAugment: a few random operations on every image, all of the same magnitude.
 
-Source: Cubuk et al., arXiv 1909.13719; operations and the ranges of their strengths (0 to 30) as in
-the policy that MobileViTv2 was trained with: identity, shears, translations, rotation, brightness,
+Source: Cubuk et al., arXiv 1909.13719; operations and their ranges of magnitudes (0 to 30) as in
+the policy of MobileViTv2's training: identity, shears, translations, rotation, brightness,
 colour, contrast, sharpness, posterise, solarise, auto-contrast, equalise.
 """
 
@@ -16,33 +16,36 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-STRONGEST = 30
+MAX_MAGNITUDE = 30
 
 Operation = Callable[["Image", float], "Image"]
-"""Takes a picture and a strength from -1 to 1, or 0 to 1 where it has no direction."""
+"""Takes an image and a strength from -1 to 1, or 0 to 1 if it has no direction."""
 
 
 def rand_augment(
     image: Image, operations: int, magnitude: int, random: np.random.Generator
 ) -> Image:
-    """Return a picture after random operations.
+    """Return an image after random operations.
 
     Args:
-        image: RGB.
-        operations: how many, each drawn from all.
-        magnitude: their strength, 0 to 30.
-        random: is drawn from.
+        image: RGB image.
+        operations: Number of operations, each drawn from all.
+        magnitude: Magnitude of the operations, 0 to 30.
+        random: Source of randomness.
     """
     for _ in range(operations):
         name = list(OPERATIONS)[int(random.integers(len(OPERATIONS)))]
         operation, has_direction = OPERATIONS[name]
         backwards = bool(random.integers(2)) and has_direction
-        image = operation(image, (-1 if backwards else 1) * magnitude / STRONGEST)
+        image = operation(image, (-1 if backwards else 1) * magnitude / MAX_MAGNITUDE)
     return image
 
 
-def _moved(image: Image, shear_x: float, shear_y: float, right: float, down: float) -> Image:
-    """Return a picture whose pixel (x, y) is that at (x + shear_x y - right, y + shear_y x - down), black outside."""
+def _affine(image: Image, shear_x: float, shear_y: float, right: float, down: float) -> Image:
+    """Return a sheared and translated image, black outside.
+
+    Its pixel (x, y) is that at (x + shear_x y - right, y + shear_y x - down).
+    """
     from PIL import Image as pillow
 
     return image.transform(
@@ -76,9 +79,8 @@ def _posterize(image: Image, strength: float) -> Image:
 def _solarize(image: Image, strength: float) -> Image:
     from PIL import ImageOps
 
-    return ImageOps.solarize(
-        image, math.ceil(255 * (1 - strength) - 1e-9)
-    )  # 136.00000000000003 is 136
+    # Rounding may give 136.00000000000003 for 136.
+    return ImageOps.solarize(image, math.ceil(255 * (1 - strength) - 1e-9))
 
 
 def _auto_contrast(image: Image, strength: float) -> Image:
@@ -93,18 +95,23 @@ def _equalize(image: Image, strength: float) -> Image:
     return ImageOps.equalize(image)
 
 
-_FARTHEST = 150 / 331
+_MAX_TRANSLATION = 150 / 331
+"""Largest translation, in sides of the image."""
 
 OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "identity": (lambda image, strength: image, False),
-    "shear_x": (lambda image, strength: _moved(image, 0.3 * strength, 0, 0, 0), True),
-    "shear_y": (lambda image, strength: _moved(image, 0, 0.3 * strength, 0, 0), True),
+    "shear_x": (lambda image, strength: _affine(image, 0.3 * strength, 0, 0, 0), True),
+    "shear_y": (lambda image, strength: _affine(image, 0, 0.3 * strength, 0, 0), True),
     "translate_x": (
-        lambda image, strength: _moved(image, 0, 0, int(_FARTHEST * image.width * strength), 0),
+        lambda image, strength: _affine(
+            image, 0, 0, int(_MAX_TRANSLATION * image.width * strength), 0
+        ),
         True,
     ),
     "translate_y": (
-        lambda image, strength: _moved(image, 0, 0, 0, int(_FARTHEST * image.height * strength)),
+        lambda image, strength: _affine(
+            image, 0, 0, 0, int(_MAX_TRANSLATION * image.height * strength)
+        ),
         True,
     ),
     "rotate": (_rotate, True),
@@ -117,4 +124,4 @@ OPERATIONS: dict[str, tuple[Operation, bool]] = {
     "auto_contrast": (_auto_contrast, False),
     "equalize": (_equalize, False),
 }
-"""Each operation, and whether its strength has a direction."""
+"""Each operation, and True if its strength has a direction."""

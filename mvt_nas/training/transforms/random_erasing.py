@@ -1,4 +1,4 @@
-"""Random erasing: a rectangle of a picture turned black.
+"""Random erasing: a random rectangle of an image turned black.
 
 Source: Zhong et al., arXiv 1708.04896 (2 to 33 % of the area, aspect ratio between 0.3 and 3.3).
 """
@@ -16,18 +16,20 @@ _ATTEMPTS = 10
 
 
 def erase(pixels: NDArray[np.uint8], probability: float, random: np.random.Generator) -> None:
-    """Turn a random rectangle of a picture (H, W, 3) black in place; nothing happens where none of ten fits into it."""
+    """Turn a random rectangle of an image (H, W, 3) black in place.
+
+    Nothing happens if none of ten rectangles fits into the image.
+    """
     if random.uniform() >= probability:
         return
     height, width = pixels.shape[:2]
     for _ in range(_ATTEMPTS):
         area = height * width * random.uniform(*_SHARES)
         ratio = math.exp(random.uniform(math.log(_RATIOS[0]), math.log(_RATIOS[1])))
-        down, across = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if down < height and across < width:
-            top, left = (
-                int(random.integers(height - down + 1)),
-                int(random.integers(width - across + 1)),
-            )
-            pixels[top : top + down, left : left + across] = 0
+        erased_height = round(math.sqrt(area * ratio))
+        erased_width = round(math.sqrt(area / ratio))
+        if erased_height < height and erased_width < width:
+            top = int(random.integers(height - erased_height + 1))
+            left = int(random.integers(width - erased_width + 1))
+            pixels[top : top + erased_height, left : left + erased_width] = 0
             return

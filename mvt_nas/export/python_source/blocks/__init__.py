@@ -1,1 +1,1 @@
-"""How blocks are written: one file per kind of block, found by its name."""
+"""Templates of blocks, one file per block, found by its name."""

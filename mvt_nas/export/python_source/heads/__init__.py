@@ -1,1 +1,1 @@
-"""How the heads of tasks are written: one file per task, found by its name."""
+"""Templates of task heads, one file per task, found by its name."""

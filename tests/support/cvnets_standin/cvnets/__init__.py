@@ -1,4 +1,5 @@
-"""A stand-in for the interfaces of apple/ml-cvnets (tag cvnets-v0.4) that exported models use: the same signatures, names and arithmetic.
+"""A stand-in for the interfaces of apple/ml-cvnets (tag cvnets-v0.4) that exported models use.
 
-Written from the facts about that project; of what it does with options, only what exported models ask for is here.
+It has the same signatures, names and arithmetic, written from facts about that project, and only
+the options that exported models use.
 """

@@ -1,4 +1,4 @@
-"""The options that models ask for, with the defaults of the original, and a configuration over them."""
+"""The options that models use, with the original defaults, overridden by a configuration."""
 
 from __future__ import annotations
 

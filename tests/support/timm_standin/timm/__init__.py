@@ -1,6 +1,6 @@
-"""A stand-in for the interfaces of timm 1.0 that exported models use: the same signatures, and what models see of them.
+"""A stand-in for the interfaces of timm 1.0 that exported models use, with the same signatures.
 
-Written from the facts about that project, which needs torchvision.
+It is written from facts about that project, which needs torchvision.
 """
 
 from timm.models import create_model, list_models

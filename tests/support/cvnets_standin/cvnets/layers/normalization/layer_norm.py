@@ -17,7 +17,7 @@ class LayerNorm(nn.LayerNorm):
         super().__init__(normalized_shape, eps=eps, elementwise_affine=elementwise_affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Norm axis 1 where it has as many elements as there are channels, which may be by chance."""
+        """Normalise axis 1 if it has as many elements as there are channels, even by chance."""
         if x.ndim > 2 and x.shape[1] == self.normalized_shape[0]:
             shape = (1, -1, *(1,) * (x.ndim - 2))
             deviation = x.std(dim=1, keepdim=True, unbiased=False) + self.eps

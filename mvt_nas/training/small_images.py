@@ -1,19 +1,19 @@
-"""Networks that are meant for 256 px, brought to pictures of 32 or 64 px.
+"""Networks designed for 256 px, adapted to images of 32 or 64 px.
 
-At 32 px a total stride of 32 leaves one position, where attention and depthwise convolutions have
-nothing to look at: the accuracy would tell how well a network works as a perceptron. The rule keeps
-what is told apart:
+At 32 px, a total stride of 32 leaves one position, where attention and depthwise convolutions have
+nothing to work on: the accuracy would only show how well a network does as a perceptron. The rule
+keeps the properties that tell networks apart:
 
 1. The input is ``pixels`` wide. The stem's stride stays 2.
-2. While the last map is smaller than 4 × 4, the earliest stage with stride 2 gets stride 1. The
+2. While the last map is smaller than 4 x 4, the earliest stage with stride 2 gets stride 1. The
    earliest, since late stages then keep the order of their maps, and since full resolution matters
-   most where nothing has been thrown away yet, as in the usual CIFAR variants of ResNet and
+   most where nothing has been discarded yet, as in the usual CIFAR variants of ResNet and
    MobileNetV2.
-3. A patch is no larger than half the side of its map, so that attention runs between 2 × 2 patches
-  or more.
+3. A patch is at most half as wide as its map, so that attention runs between 2 x 2 patches or
+   more.
 
-Widths, depths and everything else stay. A network for which nothing of this is needed only gets the
-new resolution.
+Widths, depths and everything else stay. A network that needs none of this only gets the new
+resolution.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from mvt_nas._fields import specs
 from mvt_nas.space.architecture import Architecture, Block, Stage
 
 SMALLEST_LAST_PX = 4
-"""Side of the last map, where strides allow it."""
+"""Smallest side of the last map, where the strides allow it."""
 
 
 def for_small_images(architecture: Architecture, pixels: int) -> Architecture:
-    """Return the network with strides and patches that make sense at ``pixels``.
+    """Return the network with strides and patches that suit images of ``pixels`` px.
 
     Raises:
-        ArchitectureError: a number of pixels that is not allowed.
+        ArchitectureError: the number of pixels is not allowed.
     """
     strides, patches = strides_and_patches([stage.stride for stage in architecture.stages], pixels)
     stages = tuple(
@@ -43,7 +43,7 @@ def for_small_images(architecture: Architecture, pixels: int) -> Architecture:
 
 
 def strides_and_patches(strides: Sequence[int], pixels: int) -> tuple[list[int], list[int]]:
-    """Return for each stage the stride that makes sense at ``pixels`` instead of its own, and the largest patch."""
+    """Return the stride and the largest patch of each stage that suit images of ``pixels`` px."""
     changed = list(strides)
     while _sides(pixels, changed)[-1] < SMALLEST_LAST_PX and 2 in changed:
         changed[changed.index(2)] = 1
@@ -51,8 +51,9 @@ def strides_and_patches(strides: Sequence[int], pixels: int) -> tuple[list[int],
 
 
 def _sides(pixels: int, strides: list[int]) -> list[int]:
-    """Return the side of the map that leaves each stage; a convolution of stride 2 rounds up."""
-    sides, side = [], (pixels + 1) // 2
+    """Return the side of the output map of each stage; a convolution of stride 2 rounds up."""
+    sides = []
+    side = (pixels + 1) // 2
     for stride in strides:
         side = (side + stride - 1) // stride
         sides.append(side)
@@ -60,15 +61,14 @@ def _sides(pixels: int, strides: list[int]) -> list[int]:
 
 
 def _stage(stage: Stage, stride: int, largest: int) -> Stage:
-    return dataclasses.replace(
-        stage, stride=stride, block=None if stage.block is None else _block(stage.block, largest)
-    )
+    block = None if stage.block is None else _block(stage.block, largest)
+    return dataclasses.replace(stage, stride=stride, block=block)
 
 
 def _block(block: Block, largest: int) -> Block:
     if "patch" not in specs(type(block)):
         return block
-    # Not every block has a patch, so that its type knows none.
+    # The type of blocks has no such field, as not every block has a patch.
     patch = getattr(block, "patch")  # noqa: B009
     changes: dict[str, Any] = {"patch": min(patch, largest)}
     return dataclasses.replace(block, **changes)  # type: ignore[type-var]  # every block is a dataclass

@@ -1,0 +1,27 @@
+"""Software and hardware on which the last digits of scores depend."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from mvt_nas._version import __version__
+from mvt_nas.hardware import this_device
+
+_PACKAGES = ("torch", "numpy", "optuna", "moocore")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the software that computes scores."""
+    result = {"mvt-nas": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            result[package] = version(package)
+        except PackageNotFoundError:
+            result[package] = "missing"
+    return result
+
+
+def environment() -> dict[str, str]:
+    """Return the versions of the software and the name of the processor."""
+    return versions() | {"processor": this_device()["cpu"]}

@@ -1,1 +1,0 @@
-"""Short trainings that compare networks inside a search."""

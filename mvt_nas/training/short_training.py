@@ -1,0 +1,462 @@
+"""Short trainings, which compare networks within a search: from an architecture to its accuracy.
+
+They use the loop, evaluation, state and checkpoints of full trainings. What differs: the images are
+in memory (:mod:`mvt_nas.training.memory_loader`), one process does all without Lightning Fabric,
+there is no folder, a training that diverges is a result instead of an error, and the recipe is a
+flat one (:mod:`mvt_nas.training.short_recipe`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mvt_nas._threads_and_malloc import torch_threads
+from mvt_nas.data.dataset import ImageDataset
+from mvt_nas.errors import TrainingError
+from mvt_nas.models.network import build_model
+from mvt_nas.space.architecture import Architecture
+from mvt_nas.training import checkpoint as checkpoint_file
+from mvt_nas.training.accelerator import (
+    Accelerator,
+    SingleDevice,
+    device_for,
+    dtype_for,
+    hardware,
+)
+from mvt_nas.training.ema import EmaUpdater
+from mvt_nas.training.evaluation import MetricAccumulator, evaluate, sum_over_devices
+from mvt_nas.training.memory_loader import (
+    ImageTensors,
+    MemoryLoader,
+    TensorBatch,
+    image_tensors,
+    validation_batches,
+)
+from mvt_nas.training.schedule import learning_rate_at_step
+from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import for_small_images
+from mvt_nas.training.state import (
+    COMPLETE,
+    TrainingState,
+    build_optimiser,
+    new_training_state,
+    on_device,
+)
+from mvt_nas.training.train_epoch import (
+    DivergenceError,
+    TrainingLoop,
+    mean_loss,
+    train_one_epoch,
+)
+
+TSE_DECAY = 0.9
+_DIVERGED = 3.0
+"""Mean loss of an epoch, in losses of random guessing, above which a training has diverged."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortEpochRecord:
+    """The figures of one epoch of a short training.
+
+    Attributes:
+        train_loss: Mean over the epoch's batches, with augmentation and label smoothing, in nats.
+        validation_loss: Mean cross-entropy after the epoch, without smoothing, in nats.
+        accuracy: Top-1 accuracy on the validation images after the epoch, 0 to 1.
+        ema_accuracy: The same with averaged weights.
+    """
+
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+    ema_accuracy: float
+
+    def to_values(self) -> tuple[float, ...]:
+        """Return the figures as numbers, for a checkpoint."""
+        return dataclasses.astuple(self)
+
+    @staticmethod
+    def from_values(values: Sequence[float]) -> ShortEpochRecord:
+        """Return the record of :meth:`to_values`.
+
+        Raises:
+            TypeError: it has another number of values.
+        """
+        return ShortEpochRecord(*values)
+
+
+Listener = Callable[[int, ShortEpochRecord], None]
+"""Called with the number of an epoch, from 1, and its record, after its checkpoint was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortTrainingResult:
+    """The result of a short training.
+
+    Attributes:
+        architecture: Trained architecture, with the strides and patches that were used.
+        protocol: Recipe.
+        seed: Seed of weights, order and augmentation.
+        images: Fingerprint of the images.
+        split: Hash of the split.
+        status: ``"complete"``, or ``"diverged: "`` and the reason.
+        curve: Records of the finished epochs, without the one in which a training diverged.
+        dtype: Precision, ``"fp32"`` or ``"bf16"``.
+        seconds: Wall time in seconds, over all interruptions.
+        images_per_s: Training images per second, without evaluation.
+        hardware: Device, threads and versions.
+    """
+
+    architecture: Architecture
+    protocol: ShortRecipe
+    seed: int
+    images: str
+    split: str
+    status: str
+    curve: tuple[ShortEpochRecord, ...]
+    dtype: str
+    seconds: float
+    images_per_s: float
+    hardware: Mapping[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the training has not diverged."""
+        return self.status == COMPLETE
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1 accuracy after the last epoch, 0 to 1; NaN if the training diverged.
+
+        It is not the best epoch's: a choice among epochs would favour noisy trainings.
+        """
+        return self.curve[-1].accuracy if self.complete else math.nan
+
+    @property
+    def ema_accuracy(self) -> float:
+        """The same with averaged weights."""
+        return self.curve[-1].ema_accuracy if self.complete else math.nan
+
+    @property
+    def tse_ema(self) -> float:
+        """Training-speed estimate of the curve, lower is better; NaN if the training diverged."""
+        return tse_ema([record.train_loss for record in self.curve]) if self.complete else math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data, for a row of a table."""
+        return {
+            "architecture": self.architecture.to_dict(),
+            "protocol": self.protocol.to_dict(),
+            "protocol_key": self.protocol.key,
+            "seed": self.seed,
+            "images": self.images,
+            "split": self.split,
+            "status": self.status,
+            "dtype": self.dtype,
+            "seconds": self.seconds,
+            "pictures_per_s": self.images_per_s,
+            "hardware": dict(self.hardware),
+            "accuracy": self.accuracy,
+            "ema_accuracy": self.ema_accuracy,
+            "tse_ema": self.tse_ema,
+            "curve": [dataclasses.asdict(record) for record in self.curve],
+        }
+
+
+def tse_ema(losses: Sequence[float], decay: float = TSE_DECAY) -> float:
+    """Return the sum of the training losses of all epochs, with a weight that decays backwards.
+
+    Each epoch counts ``decay`` times as much as the one after it.
+
+    Source: Ru et al., "Speedy performance estimation for neural architecture search", arXiv
+        2006.04492 (TSE-EMA).
+    """
+    result = 0.0
+    for loss in losses:
+        result = decay * result + loss
+    return result
+
+
+def train_short(
+    architecture: Architecture,
+    images: ImageDataset,
+    protocol: ShortRecipe,
+    *,
+    seed: int,
+    device: str = "auto",
+    threads: int = 1,
+    checkpoint: Path | None = None,
+    listener: Listener | None = None,
+    compiled: bool = False,
+    until: int | None = None,
+) -> ShortTrainingResult:
+    """Train a network for a few epochs, or resume its training; return the result.
+
+    On a CPU, equal arguments on equal hardware return equal curves to the last bit, also if the
+    training was interrupted. Torch's global random state is neither used nor changed.
+
+    Args:
+        architecture: Architecture to train; adapted to small images first if the protocol says so.
+        images: Images of the protocol's size.
+        protocol: Recipe.
+        seed: Seed of weights, order and augmentation.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        threads: CPU threads of torch.
+        checkpoint: File that is written after each epoch, and from which an interrupted training
+            resumes.
+        listener: Called after each epoch.
+        compiled: Whether to use ``torch.compile``, which takes up to minutes to start.
+        until: Number of epochs after which to stop, with the schedule of the whole training; a
+            later call resumes from the checkpoint. ``None`` for all.
+
+    Raises:
+        TrainingError: the images have another size, there is no such device, or the checkpoint is
+            of another training.
+        DataError: there are fewer images than the protocol needs.
+    """
+    _check(images, protocol, seed, threads)
+    used = _as_trained(architecture, protocol)
+    split = images.split(
+        train=protocol.train_images, validation=protocol.validation_images, seed=protocol.split_seed
+    )
+    accelerator_device = device_for(device)
+    dtype = dtype_for(protocol.dtype, accelerator_device)
+    identity = {
+        "architecture": used.key,
+        "protocol": protocol.key,
+        "split": split.hash,
+        "seed": seed,
+        "dtype": dtype,
+    }
+    last = protocol.epochs if until is None else min(until, protocol.epochs)
+    with torch_threads(threads):
+        num_classes = len(images.class_names)
+        state = new_short_training_state(used, protocol, num_classes, seed, accelerator_device)
+        if checkpoint is not None:
+            _restore(state, protocol, checkpoint, identity)
+        if state.status == COMPLETE and state.epoch < last:
+            tensors = image_tensors(images, split.train, split.validation, accelerator_device)
+            training = ShortTraining(
+                state,
+                protocol,
+                *tensors,
+                accelerator=SingleDevice(accelerator_device, dtype),
+                num_classes=num_classes,
+                seed=seed,
+                compiled=compiled,
+            )
+            while state.status == COMPLETE and state.epoch < last:
+                training.run_epoch()
+                if checkpoint is not None:
+                    checkpoint_file.save(checkpoint, identity, state.to_content())
+                if listener is not None and state.status == COMPLETE:
+                    listener(state.epoch, state.history[-1])
+    trained_images = state.steps * protocol.batch_size
+    return ShortTrainingResult(
+        architecture=used,
+        protocol=protocol,
+        seed=seed,
+        images=images.fingerprint,
+        split=split.hash,
+        status=state.status,
+        # The checkpoint may be of a later epoch.
+        curve=tuple(state.history[:last]),
+        dtype=dtype,
+        seconds=state.train_seconds + state.validation_seconds,
+        images_per_s=trained_images / state.train_seconds if state.train_seconds else 0.0,
+        hardware=hardware(accelerator_device, threads),
+    )
+
+
+class ShortTraining:
+    """A short training in progress; also what its network is trained for.
+
+    Args:
+        state: State of the training; is advanced.
+        recipe: Recipe.
+        train: Training images.
+        validation: Validation images.
+        accelerator: Device and precision.
+        num_classes: Number of classes.
+        seed: Seed of order and augmentation.
+        compiled: Whether to use ``torch.compile``.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState[ShortEpochRecord],
+        recipe: ShortRecipe,
+        train: ImageTensors,
+        validation: ImageTensors,
+        *,
+        accelerator: Accelerator,
+        num_classes: int,
+        seed: int,
+        compiled: bool = False,
+    ) -> None:
+        self._state = state
+        self._recipe = recipe
+        self._validation = validation
+        self._accelerator = accelerator
+        self._guessing_loss = math.log(num_classes)
+        forward: nn.Module = torch.compile(state.network) if compiled else state.network  # type: ignore[assignment]  # it is one
+        self._loop = TrainingLoop(
+            accelerator=accelerator,
+            forward=forward,
+            optimiser=state.optimiser,
+            ema=EmaUpdater(state.network, state.average, recipe.ema_decay),
+            loader=MemoryLoader(train, recipe, seed),
+            objective=self,
+            learning_rate=self._learning_rate,
+            clip_norm=recipe.clip_norm,
+            seed=seed,
+            max_unreadable=0,
+            weigh_by_images=False,
+            has_dropout=False,
+        )
+
+    def run_epoch(self) -> None:
+        """Train for an epoch and evaluate; if the loss diverges, the state says so."""
+        try:
+            train_loss = self.train_one_epoch()
+        except DivergenceError as error:
+            self._state.status = f"diverged: {error} in epoch {self._state.epoch + 1}"
+            return
+        start = time.perf_counter()
+        networks = (self._state.network, self._state.average)
+        batches = validation_batches(self._validation)
+        accumulators = [AccuracyAccumulator(self._accelerator.device) for _ in networks]
+        (plain, averaged), _ = evaluate(networks, batches, accumulators, self._accelerator)
+        self._state.validation_seconds += time.perf_counter() - start
+        self._state.next_epoch(ShortEpochRecord(train_loss, *plain, averaged[1]))
+
+    def train_one_epoch(self) -> float:
+        """Make the steps of an epoch; return their mean loss.
+
+        Raises:
+            DivergenceError: the loss is not a finite number, or its mean is above three times that
+                of random guessing.
+        """
+        train_one_epoch(self._state, self._loop)
+        mean = mean_loss(self._state, self._loop)
+        if mean > _DIVERGED * self._guessing_loss:
+            raise DivergenceError(f"loss {mean:.3g}, guessing has {self._guessing_loss:.3g}")
+        return mean
+
+    def training_batch(
+        self, batch: TensorBatch, device: torch.device, random: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return images (B, 3, H, W) and labels (B,), which the loader has augmented already."""
+        return batch.images, batch.labels
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross-entropy of logits (B, classes)."""
+        smoothing = self._recipe.label_smoothing
+        return functional.cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
+
+    def _learning_rate(self, state: TrainingState[Any]) -> float:
+        recipe = self._recipe
+        total = recipe.epochs * recipe.steps_per_epoch
+        warmup = round(recipe.warmup_share * total)
+        return learning_rate_at_step(
+            state.steps, total=total, warmup=warmup, peak=recipe.learning_rate
+        )
+
+
+class AccuracyAccumulator(MetricAccumulator[tuple[float, float]]):
+    """Accumulates mean cross-entropy in nats and top-1 accuracy, 0 to 1."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._count = 0
+
+    def add(self, outputs: Tensor, batch: TensorBatch) -> None:
+        """Add logits, (B, classes)."""
+        self._loss += functional.cross_entropy(outputs.float(), batch.labels, reduction="sum")
+        self._correct += (outputs.argmax(1) == batch.labels).sum()
+        self._count += len(batch.labels)
+
+    def result(self, accelerator: Accelerator) -> tuple[float, float]:
+        """Return loss and accuracy."""
+        loss = sum_over_devices(self._loss, accelerator)
+        correct = sum_over_devices(self._correct, accelerator)
+        return float(loss) / self._count, int(correct) / self._count
+
+
+def new_short_training_state(
+    architecture: Architecture,
+    recipe: ShortRecipe,
+    num_classes: int,
+    seed: int,
+    device: torch.device,
+) -> TrainingState[ShortEpochRecord]:
+    """Return the state before the first step.
+
+    The weights are drawn on the CPU, so that they are the same on every device.
+    """
+    network = on_device(build_model(architecture, num_classes=num_classes, seed=seed), device)
+    optimiser = build_optimiser(
+        network, learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    return new_training_state(network, optimiser, device, ShortEpochRecord.from_values)
+
+
+def _restore(
+    state: TrainingState[ShortEpochRecord],
+    recipe: ShortRecipe,
+    path: Path,
+    identity: Mapping[str, Any],
+) -> None:
+    """Restore the state from a checkpoint, if there is one."""
+    content = checkpoint_file.load(path, identity)
+    if content is None:
+        return
+    with checkpoint_file.reporting_damage(path):
+        state.restore(_converted(content, recipe) if "curve" in content else content)
+
+
+def _converted(content: dict[str, Any], recipe: ShortRecipe) -> dict[str, Any]:
+    """Return the content of a checkpoint in the form that short trainings wrote at first."""
+    epochs = len(content["curve"])
+    kept = {name: content[name] for name in ("network", "average", "optimiser", "status")}
+    return kept | {
+        "loss_sum": torch.zeros((), dtype=torch.float64),
+        "rows": content["curve"],
+        "unreadable": [],
+        "epoch": epochs,
+        "step": 0,
+        "steps": epochs * recipe.steps_per_epoch,
+        # Those of the current epoch; the earlier form counted those of all epochs.
+        "pictures": 0,
+        "seconds": content["learning_s"],
+        "validation_seconds": content["seconds"] - content["learning_s"],
+    }
+
+
+def _as_trained(architecture: Architecture, recipe: ShortRecipe) -> Architecture:
+    """Return the architecture with the resolution, strides and patches of a recipe."""
+    if recipe.small_images:
+        return for_small_images(architecture, recipe.pixels)
+    return dataclasses.replace(architecture, resolution_px=recipe.pixels)
+
+
+def _check(images: ImageDataset, recipe: ShortRecipe, seed: int, threads: int) -> None:
+    if images.pixels != recipe.pixels:
+        raise TrainingError(
+            f"{images.where}: images of {images.pixels} px, the protocol is for {recipe.pixels} px"
+        )
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise TrainingError(f"seed = {seed!r} is not allowed; an integer from 0 to {2**31 - 1}")
+    if type(threads) is not int or not 1 <= threads <= 1024:
+        raise TrainingError(f"threads = {threads!r} is not allowed; an integer from 1 to 1024")
