@@ -180,7 +180,8 @@ def _metric(text: str, key: str, resolve: Callable[[Metric], Metric]) -> Metric:
         return resolve(parse_metric(key))
     except MvtNasError as error:
         raise BaselineError(
-            f"{text}: {error}; apart from metrics, resolution_px=, task= and name= are allowed"
+            f"{text}: {error}; apart from metrics, resolution_px=, task= and name= are allowed",
+            parameter=_PARAMETER,
         ) from None
 
 
