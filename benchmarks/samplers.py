@@ -23,6 +23,7 @@ from mvt_nas.nas.api import search
 from mvt_nas.nas.benchmark.problem import PROBLEMS
 from mvt_nas.nas.benchmark.runs import CHECKPOINTS, SAMPLERS, compared
 from mvt_nas.nas.benchmark.unrelated import RandomEffects
+from mvt_nas.nas.mvt.memory import SearchMemory
 from mvt_nas.nas.mvt.planner import Planner
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility
@@ -81,7 +82,11 @@ def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
         OptimizationProblem.of(feasibility, objectives, []),
         RandomEffects(feasibility.known),
     )
-    planner, trials, spent = Planner(goals, feasibility, 0, {}), list[FrozenTrial](), 0.0
+    planner, trials, spent = (
+        Planner(goals, feasibility, 0, SearchMemory()),
+        list[FrozenTrial](),
+        0.0,
+    )
     while len(trials) < OBSERVED:
         rows, seconds = _planned(planner, trials)
         spent += seconds
@@ -91,7 +96,9 @@ def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
         ]
     last = trials[:OBSERVED]
     going_on = [_planned(planner, last)[1] for _ in range(REPEATS)]
-    anew = [_planned(Planner(goals, feasibility, 0, {}), last)[1] for _ in range(REPEATS)]
+    anew = [
+        _planned(Planner(goals, feasibility, 0, SearchMemory()), last)[1] for _ in range(REPEATS)
+    ]
     about = f"{space_name}, {len(objectives)} objectives, one of them costly"
     return [
         figure(f"{about}: a batch of {BATCH} after {OBSERVED} evaluations", going_on, "s"),

@@ -54,7 +54,7 @@ class SearchProgress:
 
     def __call__(self, run: Run, candidate: Candidate) -> None:
         """Take note of a new candidate, or of one that was trained further."""
-        if run.climbed:
+        if run.promotion_begun:
             self._say_how_far(candidate)
             return
         done = len(run.candidates)

@@ -1,4 +1,4 @@
-"""Searches in processes of their own, to be interrupted and killed."""
+"""Searches in separate processes, to be interrupted and killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 _TOKENS: dict[int, str] = {}
-"""What the environments of a process and of its descendants have in common, by the process."""
+"""Token in the environments of a process and its descendants, by process id."""
 
 SCRIPT = """
 import sys
@@ -65,7 +65,7 @@ def start(
 
 
 def wait_for_lines(folder: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    """Return when the store has that many lines, or the process has ended."""
+    """Wait until the store has that many lines, or the process has ended."""
     path = folder / NAME
     while process.poll() is None and (not path.exists() or path.read_bytes().count(b"\n") < lines):
         time.sleep(0.001)
@@ -88,7 +88,7 @@ def members(session: int) -> list[int]:
 
 
 def command(pid: int) -> str:
-    """Return the command line of a process; empty where it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
@@ -99,12 +99,12 @@ def kill(process: subprocess.Popen[str], within_s: float = 5) -> bool:
     """Kill a process; return True if all its descendants end by themselves within some seconds."""
     process.kill()
     process.wait()
-    alone = wait_until_none_is_left(process.pid, within_s)
+    ended = wait_until_none_is_left(process.pid, within_s)
     for member in members(process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(member, signal.SIGKILL)
     process.communicate()
-    return alone
+    return ended
 
 
 def wait_until_none_is_left(session: int, seconds: float) -> bool:

@@ -1,9 +1,7 @@
-"""The hypervolume of a run over its candidates, looked at now and then as they come.
+"""Hypervolume of a growing run over its candidates, and its chart as lines of text.
 
-A look at many objectives is slow, so that a follower of a large run takes a few per cent of its
-time for them, and no more.
-
-A curve that only rises as lines of text: block characters, eight steps to a line.
+With many objectives the hypervolume is slow to compute, so the curve spends at most a few per cent
+of the time on it. The chart consists of block characters, with eight steps per line.
 """
 
 from __future__ import annotations
@@ -14,20 +12,20 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 FREE_S = 0.5
-"""Seconds of looking that are always allowed."""
+"""Computing time that is always allowed, in seconds."""
 
 SHARE = 0.05
-"""Of the time since the curve was begun, that looking may take."""
+"""Fraction of the time since the begin of the curve that may be computing time."""
 
 MOST = 400
-"""Points that are kept; of more, those go that are nearest to others."""
+"""Largest number of points; of more, the points nearest to others are removed."""
 
 
 class HypervolumeCurve:
-    """Points of a curve that grows.
+    """A growing curve.
 
     Attributes:
-        points: number of candidates, and the hypervolume of all of them; numbers rise.
+        points: Ascending numbers of candidates, each with the hypervolume of all of them.
     """
 
     def __init__(self) -> None:
@@ -36,12 +34,12 @@ class HypervolumeCurve:
         self._spent_s = 0.0
 
     def look(self, done: int, measure: Callable[[], float], *, exact: bool = False) -> None:
-        """Add a point, if there is time for it, or if it has to be exact.
+        """Add a point if there is time for it, or if ``exact`` is true.
 
         Args:
-            done: number of candidates.
-            measure: returns their hypervolume.
-            exact: whether the point is wanted however long it takes.
+            done: Number of candidates.
+            measure: Function that computes their hypervolume.
+            exact: Add the point however long it takes.
         """
         start = time.monotonic()
         if self.points and self.points[-1][0] == done:
@@ -53,9 +51,10 @@ class HypervolumeCurve:
                 self._thin()
 
     def _thin(self) -> None:
-        """Leave about half of the most points, as far from each other as they can be."""
+        """Keep about half of the largest number of points, evenly spaced."""
         first, *inner, last = self.points
-        gap, kept = 2 * last[0] / MOST, [first]
+        gap = 2 * last[0] / MOST
+        kept = [first]
         for point in inner:
             if point[0] - kept[-1][0] >= gap:
                 kept.append(point)
@@ -71,19 +70,21 @@ def area_chart(
 ) -> list[str]:
     """Return the area under a curve as ``height`` lines of ``width`` characters, the highest first.
 
-    The lowest value has one eighth of a line, the highest all of them. A column shows the last
-    value at the place to which it belongs, and nothing where the curve has not got there yet.
+    The lowest value fills one eighth of a line, the highest all lines. A column shows the last
+    value up to its position, and nothing beyond the last point.
 
     Args:
-        points: places from 1, rising, and values.
-        width: columns.
-        height: lines.
-        until: place of the right border of the chart.
+        points: Ascending positions from 1, and values.
+        width: Number of columns.
+        height: Number of lines.
+        until: Position of the right border of the chart.
     """
     if not points:
         return [" " * width] * height
-    places, values = [place for place, _ in points], [value for _, value in points]
-    low, high = min(values), max(values)
+    places = [place for place, _ in points]
+    values = [value for _, value in points]
+    low = min(values)
+    high = max(values)
     until = max(until, places[-1])
     ends = [
         math.ceil(until * (column + 1) / width)

@@ -12,7 +12,7 @@ from typing import Literal
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.stopping_rule import Reason
 from mvt_nas.nas.runs.candidate import Candidate
-from mvt_nas.nas.runs.run import candidates_with_measurements
+from mvt_nas.nas.runs.run import candidates_with_rungs
 from mvt_nas.nas.runs.store import StoreContent
 from mvt_nas.nas.stopping import stopping_reason
 from mvt_nas.report.watch.counters import RunCounters
@@ -121,7 +121,7 @@ class RunWatcher:
         if _has_rungs(config):
             if news.anew or news.records:  # what is known of a candidate changes, and there are few
                 self._tally = RunCounters(config)
-                self._tally.add(list(candidates_with_measurements(config, content).values()))
+                self._tally.add(list(candidates_with_rungs(config, content).values()))
         else:
             self._tally.add(news.candidates)
         self._pace.tell(time.monotonic(), len(content.candidates) + len(content.results))
