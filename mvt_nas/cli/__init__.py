@@ -1,1 +1,1 @@
-"""The command ``mvt-nas``: each verb parses, calls, prints. What is heavy is imported inside the verb."""
+"""The command line; a command module parses options, calls the library and prints the result."""

@@ -1,4 +1,4 @@
-"""Baselines on the command line: your own networks, loaded, measured, kept with a run and printed."""
+"""Baselines on the command line: loading, measurement, keeping them with a run, and printing."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class SearchProgress:
 
     def __call__(self, run: Run, candidate: Candidate) -> None:
         """Show a new candidate, or one that was trained further."""
-        if run.climbed:
+        if run.promotion_begun:
             self._print_training(candidate)
             return
         done = len(run.candidates)

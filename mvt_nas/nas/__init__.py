@@ -1,1 +1,1 @@
-"""The search: ask a sampler, evaluate, tell; a store that survives any end; nothing infeasible, nothing twice."""
+"""Neural architecture search: samplers, evaluation, and stores that survive interruptions."""

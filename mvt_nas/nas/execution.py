@@ -39,7 +39,7 @@ from mvt_nas.nas.runs.folder import (
 )
 from mvt_nas.nas.runs.latency_records import read_measured
 from mvt_nas.nas.runs.random_baseline import sample_random_baseline, write_random_baseline
-from mvt_nas.nas.runs.run import Run, candidates_with_measurements
+from mvt_nas.nas.runs.run import Run, candidates_with_rungs
 from mvt_nas.nas.runs.store import Store
 from mvt_nas.nas.stopping import stopping_reason
 from mvt_nas.nas.validation import existing_run, prepare_search
@@ -228,7 +228,7 @@ class _Execution:
 
     def _snapshot(self) -> Run:
         """Return the run as it is now."""
-        candidates = candidates_with_measurements(self._config, self._store.content)
+        candidates = candidates_with_rungs(self._config, self._store.content)
         return Run(
             self._folder,
             self._config,

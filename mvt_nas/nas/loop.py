@@ -1,9 +1,9 @@
-"""The loop of a search: ask for a batch, evaluate it, tell it in order, again.
+"""The search loop: ask for a batch of candidates, evaluate it, and tell the results in order.
 
-What a batch proposes depends on the finished batches and the seed only. So an interrupted run asks
-its last batch anew, takes what it had finished of it from the store, evaluates the rest, and goes
-on as if nothing had happened; and it does not matter how many workers there are or who finishes
-first.
+The proposals of a batch depend on the finished batches and the seed only. An interrupted run
+therefore asks for its last batch again, takes the finished candidates of it from the store, and
+evaluates the others. For the same reason, neither the number of workers nor the order in which they
+finish matters.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mvt_nas.errors import RunError
 from mvt_nas.metrics.metric import Source
+from mvt_nas.nas.mvt.memory import SearchMemory
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.nas.problem.objectives import Budget, worst_excess
@@ -39,18 +40,18 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 Listener = Callable[[Candidate], None]
-"""Is told each candidate that is new in this process."""
+"""Callback for each candidate that is new in this process."""
 
 
 class Loop:
     """A search that can be stopped after any line of its store.
 
     Args:
-        config: of the run.
-        feasibility: the run's space with the budgets on what is known.
-        store: of the run.
-        runner: evaluates candidates; ``None`` where all metrics are known.
-        listener: see :data:`Listener`.
+        config: Configuration of the run.
+        feasibility: The run's space with the budgets on known metrics.
+        store: Store of the run.
+        runner: Runner that evaluates candidates; None where all metrics are known.
+        listener: See :data:`Listener`.
     """
 
     def __init__(
@@ -68,32 +69,36 @@ class Loop:
         self._listener = listener
         self._repair = Repair(feasibility)
         self._budgets = tuple(
-            budget for budget in config.budgets if not _decided_later(budget, config)
+            budget for budget in config.budgets if not _needs_last_rung(budget, config)
         )
         self._costly_budgets = tuple(
-            budget for budget in config.costly_budgets if not _decided_later(budget, config)
+            budget for budget in config.costly_budgets if not _needs_last_rung(budget, config)
         )
         self._study = SearchStudy(feasibility.space, config.objectives, self._costly_budgets)
-        self._first = warm_start(feasibility) if config.warm_start else []
+        self._warm_start = warm_start(feasibility) if config.warm_start else []
         self._sampler = SAMPLERS.get(config.sampler)
-        self._memory: dict[Any, Any] = {}
+        self._memory = SearchMemory()
 
     @property
     def replaced(self) -> RepairStats:
-        """How many proposals were infeasible or known, since this process began."""
+        """Counts of replaced proposals (infeasible or known) in this process."""
         return self._repair.replaced
 
     def run(self, until_s: float = math.inf) -> Reason:
-        """Search until the trials are done, the front stalls, or the space is exhausted, which the store then says; return which it was.
+        """Search until the trials are done, the front stalls, or the space is exhausted.
 
         Args:
-            until_s: the reading of ``time.monotonic`` after which no further batch is begun; one is
+            until_s: Reading of ``time.monotonic`` after which no further batch begins; one batch is
                 always made.
 
+        Returns:
+            The reason for the end, which the store contains as well.
+
         Raises:
-            RunError: the store belongs to another search, or cannot be written.
+            RunError: The store belongs to another search, or cannot be written.
         """
-        number, stall = self._restore(), NoImprovement(self._config)
+        number = self._restore()
+        stalled = NoImprovement(self._config)
         while number < self._config.trials:
             size = min(self._config.batch, self._config.trials - number)
             made = self._make_batch(number, size)
@@ -101,45 +106,48 @@ class Loop:
             if made < size:
                 self._store.exhaust()
                 return "exhausted"
-            if number < self._config.trials and stall.holds(self._store.content.candidates, number):
+            if number == self._config.trials:
+                break
+            if stalled.holds(self._store.content.candidates, number):
                 return "stalled"
-            if number < self._config.trials and time.monotonic() >= until_s:
+            if time.monotonic() >= until_s:
                 return "minutes"
         return "trials"
 
     def about(self) -> str:
-        """Return in words what the proposals rest on; empty where the sampler does not say."""
+        """Return a sentence about the basis of the proposals; empty if the sampler has none."""
         return str(getattr(self._make_sampler(0), "about", str)())
 
     def _make_batch(self, number: int, size: int) -> int:
-        """Ask for a batch, evaluate it and tell it; return its size, which is less than asked for where nothing is left."""
+        """Propose and evaluate a batch; return its size, less than ``size`` if no row is left."""
         rows = self._ask(number, size)
         if rows:
             self._evaluate(number, np.stack(rows))
-            for told in range(number, number + len(rows)):
-                self._study.tell(self._store.content.candidates[told])
+            for trial in range(number, number + len(rows)):
+                self._study.tell(self._store.content.candidates[trial])
             self._store.finish_batch(BatchRecord(number, len(rows), self._study.new_shared_notes()))
         return len(rows)
 
     def _restore(self) -> int:
-        """Rebuild the study from the finished whole batches; return the number of the next trial."""
+        """Rebuild the study from the finished whole batches; return the next trial's number."""
         number = 0
-        batches, candidates = self._store.content.batches, self._store.content.candidates
+        batches = self._store.content.batches
+        candidates = self._store.content.candidates
         while number in batches and batches[number].size == self._config.batch:
-            for told in range(number, number + self._config.batch):
-                if told not in candidates:
+            for trial in range(number, number + self._config.batch):
+                if trial not in candidates:
                     raise RunError(
-                        f"the store lacks candidate {told} of a finished batch; restore the file or"
-                        " start a new run"
+                        f"the store lacks candidate {trial} of a finished batch; restore the file"
+                        " or start a new run"
                     )
-                self._repair.take(np.asarray(candidates[told].row, dtype=np.int32))
-                self._study.restore(candidates[told])
+                self._repair.take(np.asarray(candidates[trial].row, dtype=np.int32))
+                self._study.restore(candidates[trial])
             self._study.restore_shared_notes(batches[number].notes)
             number += self._config.batch
         return number
 
     def _ask(self, number: int, size: int) -> list[Rows]:
-        """Return the rows of a batch; fewer than ``size`` where nothing is left."""
+        """Return the rows of a batch; fewer than ``size`` where no row is left."""
         rows: list[Rows] = []
         for trial in range(number, number + size):
             try:
@@ -151,41 +159,39 @@ class Loop:
         return rows
 
     def _make_sampler(self, trial: int) -> BaseSampler:
-        seed = int(np.random.SeedSequence([self._config.seed, trial]).generate_state(1)[0])
         config = self._config
-        budgets, batch = self._costly_budgets, config.batch
-        return self._sampler(
-            SamplerContext(
-                seed,
-                config.seed,
-                trial,
-                self._feasibility,
-                config.objectives,
-                budgets,
-                batch,
-                self._memory,
-            )
+        seed = int(np.random.SeedSequence([config.seed, trial]).generate_state(1)[0])
+        context = SamplerContext(
+            seed=seed,
+            run_seed=config.seed,
+            number=trial,
+            feasibility=self._feasibility,
+            objectives=config.objectives,
+            budgets=self._costly_budgets,
+            batch=config.batch,
+            memory=self._memory,
         )
+        return self._sampler(context)
 
     def _replace(self, trial: int, row: Rows) -> Rows:
-        """Return the candidate in place of a proposal: a published model during the warm start, else the repaired row."""
-        if trial < len(self._first):
-            first = self._first[trial][1]
-            self._repair.take(first)
-            return first
+        """Return the candidate's row: a published model during the warm start, else repaired."""
+        if trial < len(self._warm_start):
+            _, published = self._warm_start[trial]
+            self._repair.take(published)
+            return published
         return self._repair(row, np.random.default_rng([self._config.seed, trial, 1]))
 
     def _evaluate(self, number: int, rows: Rows) -> None:
-        """Bring every row of a batch into the store, but those that an interrupted process has left there."""
+        """Add every row of a batch to the store that an interrupted process has not added yet."""
         architectures = self._feasibility.space.decode_many(rows)
         known = self._feasibility.known.of(rows)
         keys = [architecture.key for architecture in architectures]
         tasks = []
         for trial, architecture in enumerate(architectures, start=number):
-            kept = self._store.content.candidates.get(trial)
-            if kept is None:
+            stored = self._store.content.candidates.get(trial)
+            if stored is None:
                 tasks.append(self._task(trial, architecture))
-            elif kept.key != keys[trial - number]:
+            elif stored.key != keys[trial - number]:
                 raise RunError(
                     f"candidate {trial} in the store is not what this search proposes; was the file"
                     " or the software changed?"
@@ -197,17 +203,15 @@ class Loop:
 
     def _task(self, trial: int, architecture: Architecture) -> EvaluationTask:
         config = self._config
-        epochs = config.training.first if config.training else None
-        metrics, folder = tuple(map(str, config.costly)), self._store.folder / FOLDER
         return EvaluationTask(
-            trial,
-            architecture,
-            metrics,
-            config.scoring,
-            config.seed,
-            config.training,
-            folder,
-            epochs,
+            number=trial,
+            architecture=architecture,
+            metrics=tuple(map(str, config.costly)),
+            scoring=config.scoring,
+            seed=config.seed,
+            training=config.training,
+            folder=self._store.folder / FOLDER,
+            epochs=config.training.first if config.training else None,
         )
 
     def _outcomes(self, tasks: Sequence[EvaluationTask]) -> Iterable[Outcome]:
@@ -216,29 +220,29 @@ class Loop:
         return self._runner.run(tasks)
 
     def _add(self, outcome: Outcome, key: str, row: Rows, cheap: dict[str, float]) -> None:
+        """Add an evaluated candidate to the store."""
+        number = outcome.number
         scores = cheap | dict(outcome.scores)
         status: Status = "failed" if outcome.error else "complete"
         if not outcome.error and worst_excess(self._budgets, scores) > 0:
             status = "infeasible"
-        number = outcome.number
-        origin = self._first[number][0] if number < len(self._first) else "sampler"
-        notes = self._study.notes(number)
+        origin = self._warm_start[number][0] if number < len(self._warm_start) else "sampler"
         candidate = Candidate(
-            number,
-            key,
-            tuple(row.tolist()),
-            status,
-            scores,
-            outcome.error,
-            outcome.seconds,
-            origin,
-            notes,
+            number=number,
+            key=key,
+            row=tuple(row.tolist()),
+            status=status,
+            scores=scores,
+            error=outcome.error,
+            seconds=outcome.seconds,
+            origin=origin,
+            notes=self._study.notes(number),
         )
         self._store.add(candidate)
         self._listener(candidate)
 
 
-def _decided_later(budget: Budget, config: RunConfig) -> bool:
-    """Return whether a budget is on what trainings reach in the end, where they only begin here."""
+def _needs_last_rung(budget: Budget, config: RunConfig) -> bool:
+    """Return True if a budget is on trained accuracy and trainings continue on further rungs."""
     trained = budget.metric.source is Source.TRAINED
     return trained and config.training is not None and bool(config.training.rungs)

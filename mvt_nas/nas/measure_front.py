@@ -1,8 +1,8 @@
-"""Measuring the front of a run for real, where a device that it predicts for is this machine.
+"""Latency measurement of the front of a run, for the devices that are this machine.
 
-Networks are measured a few at a time, each few spread over the whole front and timed against the
-reference model, and are written to the run before the next few: an interruption loses no finished
-ones, and measuring again resumes with the rest.
+Networks are measured in small groups, each spread over the whole front and timed against the
+reference model. Each group is written to the run before the next one: an interruption loses no
+finished measurements, and measuring again resumes with the rest.
 """
 
 from __future__ import annotations
@@ -25,20 +25,24 @@ if TYPE_CHECKING:
     from mvt_nas.latency.timing.settings import TimingSettings
 
 MOST = 20
+"""Default number of networks."""
+
 SECONDS = 1.0
-_TOGETHER = 5
+"""Default timing per network, in seconds."""
+
+_GROUP_SIZE = 5
 
 Listener = Callable[[int, int], None]
-"""Is told how many networks are measured, and of how many."""
+"""Callback for progress: number of measured networks, and number of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontMeasurement:
-    """How measuring ended.
+    """The result of measuring a front.
 
     Attributes:
-        run: with what was measured.
-        interrupted: whether Ctrl-C ended it.
+        run: Run with the measurements.
+        interrupted: True if Ctrl-C ended the measurement.
     """
 
     run: Run
@@ -46,32 +50,31 @@ class FrontMeasurement:
 
 
 def devices_here(run: Run) -> dict[Metric, DeviceProfile]:
-    """Return the devices of a run, by metric, that were measured on a machine like this one and can be measured now."""
+    """Return the devices of a run that are this machine, by metric."""
     return {metric: profile for metric, profile in run.devices.items() if profile.is_here()}
 
 
 def measure_front(
     run: Run, *, most: int = MOST, seconds: float = SECONDS, listener: Listener | None = None
 ) -> FrontMeasurement:
-    """Measure a front on all devices of the run that are this machine; what has been measured is left out.
+    """Measure a front on all devices of the run that are this machine, without measured networks.
 
     Args:
-        run: whose front it is.
-        most: networks, evenly spread along the front, the knee among them.
-        seconds: of timing per network; opening them comes on top.
-        listener: see :data:`Listener`.
+        run: Run.
+        most: Number of networks, evenly spread along the front and including the knee.
+        seconds: Timing per network; loading them takes additional time.
+        listener: See :data:`Listener`.
 
     Raises:
-        MetricError: no latency is an objective or a budget of the run.
-        LatencyError: none of its devices is this machine, or the runtime fails.
-        RunError: another process works on the folder, or it cannot be written.
+        MetricError: No latency is an objective or a budget of the run.
+        LatencyError: None of its devices is this machine, or the runtime fails.
+        RunError: Another process works on the folder, or it cannot be written.
     """
-    work = [
-        (metric, profile, group)
-        for metric, profile in _checked(run).items()
-        for group in _groups(run, metric, most)
-    ]
-    total, done = sum(len(group) for *_, group in work), 0
+    work = []
+    for metric, profile in _measurable_devices(run).items():
+        work += [(metric, profile, group) for group in _groups(run, metric, most)]
+    total = sum(len(group) for *_, group in work)
+    done = 0
     interrupted = False
     if work:
         with locked(run.folder), closing(LatencyRecords(run.folder)) as store:
@@ -86,7 +89,8 @@ def measure_front(
     return FrontMeasurement(replace(run, measured=read_measured(run.folder)), interrupted)
 
 
-def _checked(run: Run) -> dict[Metric, DeviceProfile]:
+def _measurable_devices(run: Run) -> dict[Metric, DeviceProfile]:
+    """Return the devices of a run that are this machine; raise if nothing can be measured."""
     if not run.devices:
         raise MetricError(
             f"{run.folder}: nothing to measure; no latency is among its objectives and budgets"
@@ -104,21 +108,21 @@ def _checked(run: Run) -> dict[Metric, DeviceProfile]:
 
 
 def _groups(run: Run, metric: Metric, most: int) -> list[list[Candidate]]:
-    """Return what is still to be measured, a few at a time."""
-    front, knee = run.front(), run.knee()
-    place = next((index for index, candidate in enumerate(front) if candidate.number == knee), None)
+    """Return groups of the candidates to measure, each spread over the whole front."""
+    front = run.front()
+    numbers = [candidate.number for candidate in front]
+    knee = run.knee()
+    knee_index = numbers.index(knee) if knee in numbers else None
     known = run.measured.get(metric.full_name, {})
-    left = [
-        front[index]
-        for index in evenly_spaced_subset(len(front), most, place)
-        if front[index].key not in known
-    ]
-    count = -(-len(left) // _TOGETHER)
-    return [left[start::count] for start in range(count)]
+    selected = [front[index] for index in evenly_spaced_subset(len(front), most, knee_index)]
+    unmeasured = [candidate for candidate in selected if candidate.key not in known]
+    # Round up. Every count-th candidate belongs to a group.
+    count = -(-len(unmeasured) // _GROUP_SIZE)
+    return [unmeasured[start::count] for start in range(count)]
 
 
 def settings_of_profile(profile: DeviceProfile, num_classes: int, seconds: float) -> TimingSettings:
-    """Return how networks are measured so that a profile's predictions are comparable: ``seconds`` of timing for each."""
+    """Return the timing settings under which measurements are comparable with a profile."""
     from mvt_nas.latency.timing.settings import TimingSettings
 
     return TimingSettings(
@@ -132,10 +136,10 @@ def settings_of_profile(profile: DeviceProfile, num_classes: int, seconds: float
 
 
 def fingerprint_of(profile: DeviceProfile) -> dict[str, Any]:
-    """Return what is measured on here, in the profile's runtime, as plain data.
+    """Return the fingerprint of this machine with the profile's runtime, as plain data.
 
     Raises:
-        LatencyError: the runtime cannot be used here.
+        LatencyError: The runtime cannot be used here.
     """
     from mvt_nas.latency.fingerprint import fingerprint
     from mvt_nas.latency.runtime import usable_runtime
@@ -147,28 +151,29 @@ def fingerprint_of(profile: DeviceProfile) -> dict[str, Any]:
 def _measure(
     run: Run, metric: Metric, profile: DeviceProfile, group: Sequence[Candidate], seconds: float
 ) -> list[LatencyRecord]:
+    """Return the measured latencies of a group of candidates on one device."""
     from mvt_nas.latency.timing.measure import measure
 
-    found = fingerprint_of(profile)
+    fingerprint = fingerprint_of(profile)
     settings = replace(
         settings_of_profile(profile, run.config.num_classes, seconds),
         task=run.config.task(metric.task),
     )
-    timed = measure(
-        [(str(candidate.number), run.architecture(candidate.number)) for candidate in group],
-        settings,
-    )
-    return [
-        LatencyRecord(
-            candidate.key,
-            metric.full_name,
-            one.timing.ms,
-            one.timing.low_ms,
-            one.timing.high_ms,
-            candidate.scores[metric.full_name],
-            one.timing.reference_ms,
-            one.timing.warnings,
-            found,
+    networks = [(str(candidate.number), run.architecture(candidate.number)) for candidate in group]
+    records = []
+    for candidate, result in zip(group, measure(networks, settings), strict=True):
+        timing = result.timing
+        records.append(
+            LatencyRecord(
+                key=candidate.key,
+                metric=metric.full_name,
+                ms=timing.ms,
+                low_ms=timing.low_ms,
+                high_ms=timing.high_ms,
+                predicted_ms=candidate.scores[metric.full_name],
+                probe_ms=timing.reference_ms,
+                warnings=timing.warnings,
+                fingerprint=fingerprint,
+            )
         )
-        for candidate, one in zip(group, timed, strict=True)
-    ]
+    return records

@@ -1,7 +1,7 @@
-"""A run as an Optuna storage, so that optuna-dashboard and Optuna's own plots can show it.
+"""Export of a run to an Optuna storage, for optuna-dashboard and Optuna's own plots.
 
-The storage is a copy for looking at: parameters have their real values, scores beyond the
-objectives are user attributes. The run's truth stays in its store.
+Parameters have their actual values; scores that are no objectives are user attributes. The export
+is a copy: the run's store remains authoritative.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def write_storage(run: Run, path: Path) -> Path:
     """Write the candidates of a run into a new journal storage and return its path.
 
     Raises:
-        RunError: the file cannot be written.
+        RunError: The file cannot be written.
     """
     if path.exists() and not path.is_file():
-        raise RunError(f"{path}: is no file that could be replaced")
+        raise RunError(f"{path}: is not a file that can be replaced")
     try:
         path.unlink(missing_ok=True)
         backend = JournalFileBackend(str(path))

@@ -71,7 +71,7 @@ def reproduce(folder: Path, options: ExecutionOptions) -> Reproduction:
         stored_run, stored, config, replace(options, cache=False, until_s=no_limit)
     )
     effects = [*_changed_candidates(stored, repeated), *_changed_results(stored, repeated)]
-    if effects and stored_run.climbed == repeated_run.climbed:
+    if effects and stored_run.promotion_begun == repeated_run.promotion_begun:
         effects += _changed_front(stored_run, repeated_run)
     causes = list(_changed_space(folder, config))
     possible_causes = [*_missing_space(folder, config), *_changed_environment(config)]

@@ -85,7 +85,7 @@ def _within(run: Run, limits: list[Budget]) -> int:
 
 
 def _order(run: Run, candidate: Candidate) -> tuple[float, ...]:
-    """Return a sort key by the objectives in order, so that no candidate dominates the first one."""
+    """Return a sort key by the objectives in order; the first candidate is not dominated."""
     costs = (
         objective.cost(candidate.scores[objective.name]) for objective in run.config.objectives
     )

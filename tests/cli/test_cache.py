@@ -184,7 +184,7 @@ def test_a_cache_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     found = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    reason = "evaluations are not kept, the search goes on without (No such file or directory)"
+    reason = "evaluations are not kept, the search continues without (No such file or directory)"
     assert (
         found.stderr.splitlines()[0] == f"/proc/mvt-nas/evaluations/evaluations-1.sqlite: {reason}"
     )

@@ -251,7 +251,7 @@ def test_a_module_that_cannot_be_exported_is_noted(own: Path) -> None:
             return torch.linalg.eigvalsh(images[0, 0] @ images[0, 0].T)
 
     told = load_baselines(["own_module:network,resolution_px=64"])[0]
-    stubborn = replace(told, foreign=replace(told.foreign, network=Stubborn().eval()))
+    stubborn = replace(told, model=replace(told.model, network=Stubborn().eval()))
     note = measure_baselines(stubborn, run_on(own, profile("here", here=True)), seconds=0.05).notes[
         -1
     ]

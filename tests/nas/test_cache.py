@@ -400,7 +400,7 @@ def test_a_search_goes_on_without_a_cache(
     found = run_small(tmp_path / "run", "weights")
     assert (len(found.run.complete()), found.cached) == (12, 0)
     (line,) = warnings_of(caplog)
-    assert "evaluations are not kept, the search goes on without (" in line
+    assert "evaluations are not kept, the search continues without (" in line
     assert "\n" not in line
     assert facts(run_small(tmp_path / "plain", "weights", cache=False).run) == facts(found.run)
     assert len(warnings_of(caplog)) == 1

@@ -33,6 +33,7 @@ from mvt_nas.nas.runs.incremental_hypervolume import IncrementalHypervolume
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.runs.store import read
 from mvt_nas.nas.samplers.base import SAMPLERS, SamplerContext
+from mvt_nas.nas.studies.optuna_compat import TrialStorage, all_trials
 from mvt_nas.nas.studies.optuna_study import (
     CandidateSampler,
     SearchStudy,
@@ -40,7 +41,7 @@ from mvt_nas.nas.studies.optuna_study import (
     optuna_directions,
     quiet_optuna,
 )
-from mvt_nas.nas.studies.optuna_trials import JoinedTrials, TrialStorage, all_trials, visible_trials
+from mvt_nas.nas.studies.optuna_trials import JoinedTrials, visible_trials
 from mvt_nas.pareto import pareto_front
 from mvt_nas.report.plots import draw_plot
 from mvt_nas.space.columns import Rows

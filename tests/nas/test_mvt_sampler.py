@@ -19,6 +19,7 @@ from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.nas.api import search
 from mvt_nas.nas.benchmark.runs import search_problem
 from mvt_nas.nas.mvt import acquisition
+from mvt_nas.nas.mvt.memory import SearchMemory
 from mvt_nas.nas.mvt.pareto_search import best_front
 from mvt_nas.nas.mvt.planner import DESIGNED, Planner
 from mvt_nas.nas.mvt.problem import OptimizationProblem
@@ -29,7 +30,7 @@ from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.pareto import hypervolume, pareto_front, reference_point
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import load_space
-from tests.support.sampler_studies import Truth, optimise, problem, quiet_study, told
+from tests.support.sampler_studies import Truth, optimise, problem, proposed_rows, quiet_study
 from tests.support.searches import (
     SCORING,
     Interrupting,
@@ -109,7 +110,7 @@ def test_any_mix_of_known_and_costly_objectives(
             0.0
         ] * len(costs)
 
-    found = scores(np.array(told(study, sampler, value, 32), dtype=np.int32))
+    found = scores(np.array(proposed_rows(study, sampler, value, 32), dtype=np.int32))
     every = scores(feasibility.space.enumerate())
     reference = reference_point(every, directions, 0.0)
     by_chance = [
@@ -158,7 +159,7 @@ def test_a_plan_is_the_same_without_what_was_remembered() -> None:
     goals = OptimizationProblem.of(there.feasibility, there.objectives, [])
     sampler = MvtSampler(there.feasibility, there.objectives, seed=0, batch=8)
     study = quiet_study(["maximize", "minimize"], sampler)
-    told(
+    proposed_rows(
         study,
         sampler,
         lambda architecture: tuple(
@@ -166,16 +167,20 @@ def test_a_plan_is_the_same_without_what_was_remembered() -> None:
         ),
         40,
     )
-    memory: dict[Any, Any] = {}
+    memory = SearchMemory()
     for n in (8, 24, 32, 40):
         kept = Planner(goals, there.feasibility, 0, memory).plan(study.trials[:n], 8)
         assert (
             kept.tolist()
-            == Planner(goals, there.feasibility, 0, {}).plan(study.trials[:n], 8).tolist()
+            == Planner(goals, there.feasibility, 0, SearchMemory())
+            .plan(study.trials[:n], 8)
+            .tolist()
         )
         assert (
             kept[:3].tolist()
-            == Planner(goals, there.feasibility, 0, {}).plan(study.trials[:n], 3).tolist()
+            == Planner(goals, there.feasibility, 0, SearchMemory())
+            .plan(study.trials[:n], 3)
+            .tolist()
         )
 
 
@@ -221,7 +226,7 @@ def test_a_budget_on_an_objective_bounds_what_is_wanted(direction: str) -> None:
     budget = Budget(Metric("score", Direction.MAX, Source.EXTERNAL), middle, at_most=False)
     sampler = MvtSampler(feasibility, [f"score:{direction}", "macs:min"], [budget], seed=0, batch=8)
     study = quiet_study([f"{direction}imize", "minimize"], sampler)
-    found = told(
+    found = proposed_rows(
         study,
         sampler,
         lambda architecture: (float(score(feasibility.space.encode(architecture)[None])[0]), 0.0),
@@ -253,7 +258,7 @@ def test_a_space_that_is_used_up_gives_what_there_is() -> None:
     assert len(search_problem(there, "mvt", 0, 20)) == space.size == 6
     sampler = MvtSampler(there.feasibility, there.objectives, seed=0)
     study = quiet_study(["maximize", "minimize"], sampler)
-    found = told(
+    found = proposed_rows(
         study,
         sampler,
         lambda architecture: tuple(there.scores(space.encode(architecture)[None])[0]),

@@ -19,7 +19,7 @@ from mvt_nas.nas.problem.objectives import Budget
 from mvt_nas.nas.problem.predictors import Predictors
 from mvt_nas.nas.studies.optuna_study import quiet_optuna
 from mvt_nas.space.search_space import load_space
-from tests.support.sampler_studies import optimise, problem, quiet_study, told
+from tests.support.sampler_studies import optimise, problem, proposed_rows, quiet_study
 from tests.support.searches import small_space
 
 
@@ -34,7 +34,7 @@ def test_known_budgets_hold_for_every_proposal() -> None:
         params.append(count(architecture).params)
         return -abs(params[-1] - 300_000.0), count(architecture).macs
 
-    told(study, sampler, value, 32)
+    proposed_rows(study, sampler, value, 32)
     assert 100_000 < max(params) <= 330_000
 
 
@@ -75,7 +75,7 @@ def test_trials_that_run_are_not_proposed_again() -> None:
 def test_without_objectives_all_of_the_study_are_costly() -> None:
     sampler = MvtSampler(load_space("tiny"), seed=0, batch=8)
     study = quiet_study(["minimize"], sampler)
-    told(study, sampler, lambda architecture: abs(count(architecture).macs - 6e6), 40)
+    proposed_rows(study, sampler, lambda architecture: abs(count(architecture).macs - 6e6), 40)
     best = [abs(trial.values[0]) for trial in study.trials]
     assert min(best[16:]) < min(best[:16])
     assert np.median(best[16:]) < 0.3 * np.median(best[:16])
@@ -150,5 +150,5 @@ def test_known_budgets_hold_beside_those_of_the_space() -> None:
         params.append(count(architecture, num_classes=10).params)
         return float(params[-1]), count(architecture).macs
 
-    told(study, sampler, value, 24)
+    proposed_rows(study, sampler, value, 24)
     assert 200_000 <= min(params) < max(params) <= 330_000

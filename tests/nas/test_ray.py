@@ -91,7 +91,7 @@ def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
     climbed: dict[str, Any], address: str, tmp_path: Path
 ) -> None:
     def interrupts(run: Run, _: Candidate) -> None:
-        if run.climbed:
+        if run.promotion_begun:
             raise KeyboardInterrupt
 
     settings: dict[str, Any] = {"ray_address": address, "listener": interrupts}
@@ -104,7 +104,7 @@ def test_ray_tune_goes_on_when_a_node_is_killed(climbed: dict[str, Any], tmp_pat
     with cluster() as made:
 
         def kills_a_node(run: Run, _: Candidate) -> None:
-            if run.climbed and made.worker_nodes:
+            if run.promotion_begun and made.worker_nodes:
                 made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
 
         settings: dict[str, Any] = {"ray_address": made.address, "listener": kills_a_node}

@@ -350,7 +350,7 @@ def test_more_trials_after_a_climb_are_told_as_they_come(whole: Run, tmp_path: P
     heard: list[tuple[int, bool, bool]] = []
 
     def listen(run: Run, candidate: Candidate) -> None:
-        heard.append((len(run.candidates), candidate.number in run.candidates, run.climbed))
+        heard.append((len(run.candidates), candidate.number in run.candidates, run.promotion_begun))
 
     again = run_search(tmp_path / "a", trials=12, resume=True, listener=listen)
     assert facts(again.run) == facts(whole)

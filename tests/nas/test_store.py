@@ -138,7 +138,7 @@ def test_a_number_that_stands_twice_is_refused(tmp_path: Path) -> None:
     first = path.read_bytes().split(b"\n")[0] + b"\n"
     with path.open("ab") as file:
         file.write(first)
-    with pytest.raises(RunError, match="line 5 is damaged \\(candidate 1 stands twice\\)"):
+    with pytest.raises(RunError, match="line 5 is damaged \\(candidate 1 appears twice\\)"):
         read(tmp_path)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 

@@ -272,8 +272,8 @@ def test_rungs_are_followed(finished: Run, folder: Path, store: Store) -> None:
     assert (view.state, view.rungs, view.counts) == ("left", (), {"complete": 10})
     with locked(folder):
         store.add_rung(Rung(10, 3, (9, 8, 7)))
-        store.add_reached(RungResult(9, 3, 50.0, None, 1.0))
-        store.add_reached(RungResult(8, 3, None, "diverged", 1.0))
+        store.add_rung_result(RungResult(9, 3, 50.0, None, 1.0))
+        store.add_rung_result(RungResult(8, 3, None, "diverged", 1.0))
         view = watcher.look()
         assert view.rungs == (RungView(3, 2, 5), RungView(6, 0, 2))
         assert (view.state, view.left_s, view.counts) == (
@@ -283,15 +283,15 @@ def test_rungs_are_followed(finished: Run, folder: Path, store: Store) -> None:
         )
         assert view.reasons == (("diverged", 1),)
         for number, accuracy in ((7, 40.0), (6, 45.0), (5, 30.0)):
-            store.add_reached(RungResult(number, 3, accuracy, None, 1.0))
+            store.add_rung_result(RungResult(number, 3, accuracy, None, 1.0))
         store.add_rung(Rung(10, 3, (9, 8, 7, 6, 5)))
         assert [c.number for c in watcher.look().front] == [
             c.number for c in Run.load(folder).front()
         ]
         for number, accuracy in ((9, 60.0), (6, 65.0)):
-            store.add_reached(RungResult(number, 6, accuracy, None, 1.0))
+            store.add_rung_result(RungResult(number, 6, accuracy, None, 1.0))
         store.add_rung(Rung(10, 6, (9, 6)))
-        store.finish_climb(10)
+        store.finish_promotion(10)
         view = watcher.look()
     assert (view.state, view.reason, view.rungs) == (
         "ended",

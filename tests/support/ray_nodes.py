@@ -1,4 +1,4 @@
-"""Ray clusters of several nodes on this machine, whose nodes can be killed."""
+"""Ray clusters of several local nodes, which can be killed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 
 @contextlib.contextmanager
 def cluster(nodes: int = 2) -> Iterator[Any]:
-    """Hold a cluster of so many nodes of one CPU each."""
+    """Start a cluster of nodes with one CPU each, and stop it at the end of the block."""
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    ray_cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
     try:
         for _ in range(nodes - 1):
-            made.add_node(num_cpus=1)
-        yield made
+            ray_cluster.add_node(num_cpus=1)
+        yield ray_cluster
     finally:
-        made.shutdown()
+        ray_cluster.shutdown()

@@ -1,4 +1,4 @@
-"""Problems with a made-up score, and studies that are told it."""
+"""Problems with a synthetic score, and studies of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mvt_nas.space.search_space import SearchSpace
 
 
 class Truth:
-    """A smooth score that grows with the size, and with some choices."""
+    """A smooth score that grows with the size and with some choices."""
 
     def __init__(self, known: Predictors, seed: int = 0) -> None:
         self.known = known
@@ -56,9 +56,9 @@ def optimise(study: optuna.Study, objective: Any, trials: int, **options: Any) -
         study.optimize(objective, n_trials=trials, **options)
 
 
-def told(
+def proposed_rows(
     study: optuna.Study, sampler: MvtSampler, value: Any, trials: int
 ) -> list[tuple[int, ...]]:
-    """Return the rows of trials whose values a function of the architecture gives."""
+    """Run trials whose values are a function of the architecture, and return their rows."""
     optimise(study, lambda trial: value(sampler.suggest(trial)), trials)
     return [tuple(trial.params.values()) for trial in study.trials]

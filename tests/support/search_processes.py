@@ -1,4 +1,4 @@
-"""Searches in processes of their own, to be interrupted and killed."""
+"""Searches in separate processes, to be interrupted and killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 _TOKENS: dict[int, str] = {}
-"""What the environments of a process and of its descendants have in common, by the process."""
+"""Token in the environments of a process and its descendants, by process id."""
 
 SCRIPT = """
 import sys
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 def start(
     script: str, folder: Path, throwaway: Path, seconds: float, runner: str = "local"
 ) -> subprocess.Popen[str]:
-    """Start a script as the head of a session of its own, with the throw-away proxies on its path."""
+    """Start a script as the leader of a new session, with the throw-away proxies on its path."""
     path = throwaway / "script.py"
     path.write_text(script)
     token = uuid.uuid4().hex
@@ -65,14 +65,14 @@ def start(
 
 
 def wait_for_lines(folder: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    """Return when the store has that many lines, or the process has ended."""
+    """Wait until the store has that many lines, or the process has ended."""
     path = folder / NAME
     while process.poll() is None and (not path.exists() or path.read_bytes().count(b"\n") < lines):
         time.sleep(0.001)
 
 
 def members(session: int) -> list[int]:
-    """Return the processes that still live of a session, and those that have inherited the environment of its head, such as Ray's."""
+    """Return the live processes of a session, and those that inherited its environment (Ray's)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,7 +88,7 @@ def members(session: int) -> list[int]:
 
 
 def command(pid: int) -> str:
-    """Return the command line of a process; empty where it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
@@ -96,19 +96,22 @@ def command(pid: int) -> str:
 
 
 def kill(process: subprocess.Popen[str], within_s: float = 5) -> bool:
-    """Kill a process at once; return whether all that it started ends by itself within some seconds."""
+    """Kill a process; return True if all its descendants end by themselves within some seconds."""
     process.kill()
     process.wait()
-    alone = wait_until_none_is_left(process.pid, within_s)
+    ended = wait_until_none_is_left(process.pid, within_s)
     for member in members(process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(member, signal.SIGKILL)
     process.communicate()
-    return alone
+    return ended
 
 
 def wait_until_none_is_left(session: int, seconds: float) -> bool:
-    """Return whether all processes of a session have ended within some seconds, but Ray's agents, which take a minute to see it."""
+    """Return True if all processes of a session end within some seconds.
+
+    Ray's agents do not count: they take a minute to notice.
+    """
     end = time.monotonic() + seconds
     while any(
         not command(member).startswith(("ray::DashboardAgent", "ray::RuntimeEnvAgent"))

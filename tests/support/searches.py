@@ -1,4 +1,4 @@
-"""Small search problems, throw-away proxies, and what has to be equal when two runs are the same."""
+"""Small search problems, throw-away proxies, and comparable content of runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCORING = Scoring(resolution_px=32, images=4)
 
 
 def small_space() -> SearchSpace:
-    """A few hundred networks with rules, conditions and codes without effect."""
+    """Return a space of a few hundred networks with rules, conditions and unused codes."""
     return SearchSpace(
         {
             "name": "small",
@@ -46,12 +46,12 @@ def small_space() -> SearchSpace:
 
 @cache
 def full_table() -> CostTable:
-    """The costs of the full space, compiled once for all tests of a process."""
+    """Return the costs of the full space, compiled once for all tests of a process."""
     return CostTable(load_space("mobilevit"))
 
 
 def facts(run: Run) -> dict[str, Any]:
-    """Return everything of a run that may not depend on workers, interruptions and the clock."""
+    """Return the content of a run that must not depend on workers, interruptions and time."""
     names = [name for name in Candidate.__slots__ if name != "seconds"]
     candidates = {
         number: {name: getattr(run.candidates[number], name) for name in names}
@@ -69,12 +69,12 @@ def rows(run: Run) -> list[tuple[int, ...]]:
 
 
 TRIALS = {"gp": 14}
-"""How many trials a sampler needs before it does what it is for (GP: ten random ones, and seconds
-after); else 30."""
+"""Number of trials after which a sampler no longer proposes at random (GP: ten random ones, then
+seconds for each); 30 for others."""
 
 
 def breed_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make generations of eight, so that a few dozen trials hold several."""
+    """Use generations of eight, so that a few dozen trials contain several."""
     for module in ("nsga2", "nsga3"):
         monkeypatch.setattr(f"mvt_nas.nas.samplers.{module}.POPULATION", 8)
 
@@ -91,7 +91,7 @@ def search_less(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Interrupting:
-    """A listener that raises once it has heard of a number of candidates."""
+    """A listener that raises KeyboardInterrupt after a number of candidates."""
 
     def __init__(self, after: int) -> None:
         self._left = after
@@ -159,7 +159,7 @@ register("dying", fails_with(kills_itself))
 
 
 def install_throwaway_proxies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a distribution with throw-away proxies on the path of this process and of the workers that it spawns."""
+    """Put a distribution with throw-away proxies on the path of this process and its workers."""
     (folder / "throwaway_proxies.py").write_text(THROWAWAY)
     information = folder / "throwaway-1.dist-info"
     information.mkdir()

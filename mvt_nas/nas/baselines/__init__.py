@@ -1,1 +1,1 @@
-"""Networks of the user's own that a run is compared with."""
+"""Baselines: external networks for comparison with a run."""

@@ -1,9 +1,10 @@
-"""Measuring the networks that a run is compared with on the devices of the run that are this machine, and keeping what is known of them."""
+"""Latency measurement of baselines on this machine, and their storage in a run folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from mvt_nas.errors import LatencyError
@@ -17,10 +18,12 @@ from mvt_nas.nas.runs.run import Run
 
 
 def write_measured(run: Run, baselines: Sequence[Baseline]) -> Run:
-    """Return the run with some more baselines, which its folder keeps from now on; those of a known name take its place.
+    """Add baselines to a run and its folder, and return the run.
+
+    A baseline replaces the known one of the same name.
 
     Raises:
-        RunError: another process works on the folder, or it cannot be written.
+        RunError: Another process works on the folder, or it cannot be written.
     """
     with locked(run.folder):
         everything = merged(read_baselines(run.folder), baselines)
@@ -28,63 +31,64 @@ def write_measured(run: Run, baselines: Sequence[Baseline]) -> Run:
     return replace(run, baselines=everything)
 
 
-def measure_baselines(told: LoadedBaseline, run: Run, *, seconds: float = SECONDS) -> Baseline:
-    """Return a baseline with its latency on each device of the run that is this machine, timed as candidates are.
+def measure_baselines(loaded: LoadedBaseline, run: Run, *, seconds: float = SECONDS) -> Baseline:
+    """Return a baseline with its latency on each device of the run that is this machine.
 
-    A latency that its owner has given is not measured. What cannot be measured is left out, and a
-    note says why.
+    Settings are those of the candidates. Given latencies are not measured. A note explains each
+    latency that cannot be measured.
 
     Args:
-        told: the baseline and its network.
-        run: whose devices they are.
-        seconds: of timing on each device; opening the network comes on top.
+        loaded: Baseline and its network.
+        run: Run with the devices.
+        seconds: Timing per device, in seconds; loading the network takes additional time.
     """
-    baseline = told.baseline
+    baseline = loaded.baseline
     for metric, profile in run.devices.items():
-        if metric.full_name in baseline.scores or metric.task != told.task:
+        if metric.full_name in baseline.scores or metric.task != loaded.task:
             continue
         if not profile.is_here():
-            baseline = _noted(
+            baseline = _with_note(
                 baseline,
                 f"{metric} is left out: {profile.name} is not this machine; its owner may give it",
             )
             continue
         try:
-            one = _timed(told, profile, run.config.num_classes, seconds)
+            timing = _measure(loaded, profile, run.config.num_classes, seconds)
         except LatencyError as error:
-            baseline = _noted(baseline, f"{metric} is left out: {error}")
+            baseline = _with_note(baseline, f"{metric} is left out: {error}")
             continue
-        scores = {**baseline.scores, metric.full_name: one.pop("ms")}
-        details = {**baseline.measured, metric.full_name: one}
+        scores = {**baseline.scores, metric.full_name: timing.pop("ms")}
+        details = {**baseline.measured, metric.full_name: timing}
         baseline = replace(baseline, scores=scores, measured=details)
     return baseline
 
 
-def unmeasured_devices(told: LoadedBaseline, run: Run) -> Baseline:
-    """Return a baseline whose latencies are left out, with a note that says so."""
-    baseline = told.baseline
+def unmeasured_devices(loaded: LoadedBaseline, run: Run) -> Baseline:
+    """Return a baseline with a note for each latency that was not measured."""
+    baseline = loaded.baseline
     for metric in run.devices:
-        if metric.full_name not in baseline.scores and metric.task == told.task:
-            baseline = _noted(baseline, f"{metric} is left out: nothing was measured")
+        if metric.full_name not in baseline.scores and metric.task == loaded.task:
+            baseline = _with_note(baseline, f"{metric} is left out: nothing was measured")
     return baseline
 
 
-def _noted(baseline: Baseline, note: str) -> Baseline:
+def _with_note(baseline: Baseline, note: str) -> Baseline:
     return replace(baseline, notes=(*baseline.notes, note))
 
 
-def _timed(
-    told: LoadedBaseline, profile: DeviceProfile, num_classes: int, seconds: float
+def _measure(
+    loaded: LoadedBaseline, profile: DeviceProfile, num_classes: int, seconds: float
 ) -> dict[str, Any]:
+    """Return the measured latency of a baseline with its details, as plain data."""
     from mvt_nas.latency.timing.measure import measure
 
-    _check_form(told.foreign, profile)
+    _check_form(loaded.model, profile)
     settings = replace(
         settings_of_profile(profile, num_classes, seconds),
-        resolution_px=told.baseline.resolution_px,
+        resolution_px=loaded.baseline.resolution_px,
     )
-    (found,) = measure([(told.baseline.name, told.foreign.network)], settings)
-    timing = found.timing
+    (result,) = measure([(loaded.baseline.name, loaded.model.network)], settings)
+    timing = result.timing
     return {
         "ms": timing.ms,
         "low_ms": timing.low_ms,
@@ -95,13 +99,16 @@ def _timed(
     }
 
 
-def _check_form(foreign: ExternalModel, profile: DeviceProfile) -> None:
-    from pathlib import Path
+def _check_form(model: ExternalModel, profile: DeviceProfile) -> None:
+    """Check that the runtime of a device accepts the form of a network.
 
+    Raises:
+        LatencyError: The runtime takes PyTorch modules, and the network is an ONNX file.
+    """
     from mvt_nas.latency.runtime import RUNTIMES
 
     name = str(profile.runtime["name"])
-    if RUNTIMES.get(name).takes == "module" and isinstance(foreign.network, Path):
+    if RUNTIMES.get(name).takes == "module" and isinstance(model.network, Path):
         raise LatencyError(
             f"its runtime {name} takes networks in PyTorch, not ONNX files; MODULE:FUNCTION can be"
             " measured there"

@@ -1,8 +1,8 @@
-"""What people tell of a network of their own: ``today.onnx,resolution_px=224,imagenet_top1=69.8,name=today``.
+"""Specifications of baselines: ``today.onnx,resolution_px=224,imagenet_top1=69.8,name=today``.
 
-The first part names the network; the others, in any order, are the side of its picture, what to
-call it, and figures that its owner knows. It is opened and counted at once, so that what is wrong
-is found before anything is searched.
+The first part names the network. The others, in any order, are the side length of its input image,
+its name, its task, and metrics that the user knows. The network is loaded and counted at once, so
+that errors are found before a search begins.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _PARAMETER = "baseline"
 
 @dataclass(frozen=True, slots=True)
 class BaselineSpec:
-    """What a text says.
+    """A parsed specification.
 
     Attributes:
-        source: the network.
-        resolution_px: side of its picture.
-        name: what to call it.
-        given: metric to value.
-        task: what it is for; ``None`` for classification.
+        source: ``FILE.onnx`` or ``MODULE:FUNCTION``.
+        resolution_px: Side length of the input image, in pixels.
+        name: Name of the baseline.
+        given: Metric to value.
+        task: Task of the network; None for classification.
     """
 
     source: str
@@ -57,43 +57,47 @@ class LoadedBaseline:
     """A baseline together with its network, which can be measured.
 
     Attributes:
-        baseline: what is known of it.
-        foreign: the network.
-        task: what it is for; ``None`` for classification.
+        baseline: Baseline with its known metrics.
+        model: Network.
+        task: Task of the network; None for classification.
     """
 
     baseline: Baseline
-    foreign: ExternalModel
+    model: ExternalModel
     task: str | None = None
 
 
 def load_baselines(
     texts: Sequence[str], resolve: Callable[[Metric], Metric] = unchanged
 ) -> list[LoadedBaseline]:
-    """Return what each text tells of, counted; ``resolve`` gives latencies their device.
+    """Return the baselines of some specifications, loaded and counted.
+
+    Args:
+        texts: Specifications.
+        resolve: Function that adds the device to latency metrics.
 
     Raises:
-        BaselineError: a text cannot be read, a network cannot be opened or counted, or two have one
-            name.
+        BaselineError: A specification cannot be parsed, a network cannot be loaded or counted, or
+            two baselines have the same name.
     """
     found: dict[str, LoadedBaseline] = {}
     for text in texts:
-        told = _told(text, parse_baseline(text, resolve))
-        if told.baseline.name in found:
+        loaded = _load(text, parse_baseline(text, resolve))
+        name = loaded.baseline.name
+        if name in found:
             raise BaselineError(
-                f"{text}: {told.baseline.name!r} is the name of two baselines; give one"
-                " another by name=",
+                f"{text}: {name!r} is the name of two baselines; give one another by name=",
                 parameter=_PARAMETER,
             )
-        found[told.baseline.name] = told
+        found[name] = loaded
     return list(found.values())
 
 
 def parse_baseline(text: str, resolve: Callable[[Metric], Metric] = unchanged) -> BaselineSpec:
-    """Return what ``SOURCE[,resolution_px=PX][,task=TASK][,name=NAME][,METRIC=VALUE]...`` says.
+    """Parse ``SOURCE[,resolution_px=PX][,task=TASK][,name=NAME][,METRIC=VALUE]...``.
 
     Raises:
-        BaselineError: it cannot be read, a value is not allowed, or there is no such metric.
+        BaselineError: The text cannot be parsed, a value is not allowed, or a metric is unknown.
     """
     source, *parts = (part.strip() for part in _PARTS.split(text))
     if not source:
@@ -102,7 +106,10 @@ def parse_baseline(text: str, resolve: Callable[[Metric], Metric] = unchanged) -
             " today.onnx,resolution_px=224,name=today",
             parameter=_PARAMETER,
         )
-    side, name, task, given = None, None, None, dict[str, float]()
+    side: int | None = None
+    name: str | None = None
+    task: str | None = None
+    given: dict[str, float] = {}
     for part in parts:
         key, value = (half.strip() for half in part.split("=", 1))
         if key == "resolution_px":
@@ -117,27 +124,28 @@ def parse_baseline(text: str, resolve: Callable[[Metric], Metric] = unchanged) -
     return BaselineSpec(source, side, name, given, task)
 
 
-def _told(text: str, wanted: BaselineSpec) -> LoadedBaseline:
+def _load(text: str, spec: BaselineSpec) -> LoadedBaseline:
+    """Load and count the network of a specification."""
     try:
-        foreign = load_external_model(wanted.source, wanted.resolution_px)
+        model = load_external_model(spec.source, spec.resolution_px)
     except BaselineError as error:
         raise BaselineError(error.message, parameter=_PARAMETER) from error.__cause__
     costs = {
-        Metric.parse(name).for_task(wanted.task).full_name: value
-        for name, value in foreign.costs.items()
+        Metric.parse(name).for_task(spec.task).full_name: value
+        for name, value in model.costs.items()
     }
-    for metric in wanted.given:
+    for metric in spec.given:
         if metric in costs:
             raise BaselineError(
                 f"{text}: {metric} is not allowed here; it was counted ({costs[metric]:.10g})",
                 parameter=_PARAMETER,
             )
-    name = wanted.name or foreign.name
-    scores = {**costs, **wanted.given}
+    name = spec.name or model.name
+    scores = {**costs, **spec.given}
     baseline = Baseline(
-        name, wanted.source, foreign.resolution_px, scores, tuple(wanted.given), foreign.notes
+        name, spec.source, model.resolution_px, scores, tuple(spec.given), model.notes
     )
-    return LoadedBaseline(baseline, foreign, wanted.task)
+    return LoadedBaseline(baseline, model, spec.task)
 
 
 def _side(text: str, value: str) -> int:

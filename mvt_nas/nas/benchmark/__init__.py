@@ -1,1 +1,1 @@
-"""How good samplers are: problems whose true front is known, and searches on them by the engine itself."""
+"""Benchmark problems for samplers, whose best front is known."""

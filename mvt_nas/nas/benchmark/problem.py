@@ -1,4 +1,4 @@
-"""What a problem for samplers is: a space, what is optimised in it, the true values, and the best front there is."""
+"""Benchmark problems: a space, its objectives, true values, and the best front."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mvt_nas.registry import Registry
 from mvt_nas.space.columns import Rows
 
 MARGIN = 0.1
-"""By how much of the range of the true front the reference point lies beyond its worst values."""
+"""Distance of the reference point from the worst values of the best front, by its range."""
 
 
 class BenchmarkProblem:
-    """Something to search whose result can be judged.
+    """A search problem with known true values, by which results are evaluated.
 
     Args:
-        about: in words.
-        feasibility: the space, and what is known of it.
-        objectives: one that is not known among them.
-        truth: true values of the one that is not known, of rows, (n, dimensions) to (n,).
-        noise_sd: standard deviation of what an evaluation adds to the truth.
+        about: Description.
+        feasibility: Space and its known metrics.
+        objectives: Objectives, exactly one of them costly.
+        truth: Function that gives the true values of the costly objective, (n, dimensions) to (n,).
+        noise_sd: Standard deviation of the noise that evaluations add.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class BenchmarkProblem:
 
     @property
     def directions(self) -> list[Direction]:
-        """The direction of each objective."""
+        """Direction of each objective."""
         return [objective.direction for objective in self.objectives]
 
     @property
     def costly(self) -> str:
-        """The metric that is not known."""
+        """Name of the costly objective."""
         return next(
             objective.name for objective in self.objectives if not objective.metric.known_in_advance
         )
@@ -62,8 +62,8 @@ class BenchmarkProblem:
         """Return the true values of rows, (n, objectives)."""
         known = self.feasibility.known.of(rows)
         columns = [
-            known[one.name] if one.metric.known_in_advance else self.truth(rows)
-            for one in self.objectives
+            known[objective.name] if objective.metric.known_in_advance else self.truth(rows)
+            for objective in self.objectives
         ]
         return np.column_stack([np.asarray(column, dtype=float) for column in columns])
 
@@ -80,15 +80,13 @@ class BenchmarkProblem:
 
     @property
     def front_size(self) -> int:
-        """How many different points the best front has."""
+        """Number of distinct points of the best front."""
         return self._best.size
 
     def share(self, rows: Rows) -> float:
-        """Return the hypervolume of the true values of rows as a share of that of the best front."""
-        return (
-            hypervolume(self.scores(rows), self.directions, self._best.reference)
-            / self._best.volume
-        )
+        """Return the hypervolume of the true values of rows, relative to that of the best front."""
+        volume = hypervolume(self.scores(rows), self.directions, self._best.reference)
+        return volume / self._best.volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class _Best:
 
 
 def proven_front(problem: BenchmarkProblem) -> Rows:
-    """Return the front by all rows of a space that can be listed, else by a long search with values that cost nothing."""
+    """Return the best front: exact if the space can be enumerated, else of a long search."""
     signs = cost_signs(problem.directions)
     return best_front(
         problem.feasibility, lambda rows: problem.scores(rows) * signs, np.random.default_rng(0)

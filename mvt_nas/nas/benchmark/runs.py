@@ -1,4 +1,4 @@
-"""Searches on problems: the loop, the study and the repair of every search, with evaluations that cost nothing."""
+"""Searches of benchmark problems: the real search loop with free evaluations."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from mvt_nas.nas.runs.store import Store
 from mvt_nas.space.columns import Rows
 
 CHECKPOINTS = (50, 100, 200, 400)
-"""After how many evaluations a search is judged."""
+"""Numbers of evaluations after which a search is compared with the best front."""
 
 SAMPLERS = ("mvt", "nsga2", "tpe", "random")
-"""Whom to compare."""
+"""Samplers to compare."""
 
-Told = Callable[[str, int, float], None]
-"""Is told of each finished search: sampler, seed, seconds."""
+Listener = Callable[[str, int, float], None]
+"""Callback for each finished search: sampler, seed, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkSearch:
-    """What one search found.
+    """The result of one search.
 
     Attributes:
-        shares: of the best hypervolume, by number of evaluations.
-        seconds: of the whole search.
+        shares: Hypervolume relative to the best one, by number of evaluations.
+        seconds: Wall time of the search.
     """
 
     shares: dict[int, float]
     seconds: float
 
 
-class _Computed:
-    """Evaluates by the problem's truth; the noise of an architecture is the same whoever proposes it."""
+class _TruthRunner:
+    """Evaluates by the problem's true values; the noise depends on architecture and seed only."""
 
     def __init__(self, problem: BenchmarkProblem, seed: int) -> None:
         self._problem = problem
@@ -61,11 +61,11 @@ class _Computed:
             yield Outcome(task.number, {self._problem.costly: score}, None, 0.0)
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there are no workers."""
 
 
 def search_problem(problem: BenchmarkProblem, sampler: str, seed: int, trials: int) -> Rows:
-    """Return the rows that a search evaluates, in order, (trials, dimensions)."""
+    """Run a search, and return the evaluated rows in order, (trials, dimensions)."""
     space = problem.feasibility.space
     config = RunConfig(
         space=space.document,
@@ -79,14 +79,14 @@ def search_problem(problem: BenchmarkProblem, sampler: str, seed: int, trials: i
     )
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(Store(Path(folder))) as store:
         Loop(
-            config, problem.feasibility, store, _Computed(problem, seed), lambda candidate: None
+            config, problem.feasibility, store, _TruthRunner(problem, seed), lambda candidate: None
         ).run()
         candidates = store.content.candidates
         return np.array([candidates[number].row for number in sorted(candidates)], dtype=np.int32)
 
 
 def searched(problem: BenchmarkProblem, sampler: str, seed: int, trials: int) -> BenchmarkSearch:
-    """Return what one search found."""
+    """Run a search, and return its result."""
     start = time.perf_counter()
     rows = search_problem(problem, sampler, seed, trials)
     seconds = time.perf_counter() - start
@@ -96,20 +96,20 @@ def searched(problem: BenchmarkProblem, sampler: str, seed: int, trials: int) ->
 
 
 def medians(runs: Sequence[BenchmarkSearch]) -> dict[str, float]:
-    """Return the median share by number of evaluations, as text."""
+    """Return the median share by number of evaluations (as text)."""
     return {
         str(n): round(statistics.median(run.shares[n] for run in runs), 5) for n in runs[0].shares
     }
 
 
 def compared(
-    problem: BenchmarkProblem, samplers: Sequence[str], seeds: int, trials: int, told: Told
+    problem: BenchmarkProblem, samplers: Sequence[str], seeds: int, trials: int, listener: Listener
 ) -> dict[str, list[BenchmarkSearch]]:
-    """Return what the searches of each sampler found, one per seed."""
+    """Run searches with each sampler, one per seed, and return their results by sampler."""
     result: dict[str, list[BenchmarkSearch]] = {}
     for sampler in samplers:
         for seed in range(seeds):
             run = searched(problem, sampler, seed, trials)
             result.setdefault(sampler, []).append(run)
-            told(sampler, seed, run.seconds)
+            listener(sampler, seed, run.seconds)
     return result

@@ -1,13 +1,11 @@
-"""Problems whose costly objective is the surrogate of the table of trained networks that ships: smooth, and true to what is searched."""
+"""Benchmark problems whose costly objective is the accuracy predicted by the built-in surrogate."""
 
 from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mvt_nas._fields import Value
+from mvt_nas._typing import FloatArray
 from mvt_nas.cost.table import CostTable
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.metric import Metric, Source
@@ -21,7 +19,7 @@ from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace, load_space
 
 NAME = "surrogate_accuracy"
-"""The costly objective; not called predicted accuracy, which every search knows beforehand."""
+"""Name of the costly objective; predicted accuracy itself is a known metric of every search."""
 
 _PART: dict[str, Value] = {
     "stem.width": 12,
@@ -64,7 +62,7 @@ def surrogate() -> BenchmarkProblem:
 
 @PROBLEMS.register("noisy")
 def noisy() -> BenchmarkProblem:
-    """Return the whole space, where accuracies scatter as those of trainings with different seeds do."""
+    """Return the whole space, with noise as large as that between training seeds."""
     noise_sd = float(_table().quality.figures["seed_sd"])
     return _problem(
         f"as surrogate, evaluations with noise of {noise_sd:.1f} points",
@@ -91,10 +89,10 @@ def _problem(
 
 
 class _Truth:
-    """Predicts the accuracies of rows; the surrogate is fitted when it is first asked."""
+    """Predicts the accuracies of rows; the surrogate is fitted at the first call."""
 
     def __init__(self, space: SearchSpace) -> None:
-        self._predicted = _table().in_space(space)
+        self._prediction = _table().in_space(space)
 
-    def __call__(self, rows: Rows) -> NDArray[np.float64]:
-        return self._predicted.of(rows)[ACCURACY]
+    def __call__(self, rows: Rows) -> FloatArray:
+        return self._prediction.of(rows)[ACCURACY]

@@ -1,10 +1,10 @@
-"""A problem that owes nothing to trained networks: random effects of single choices and of pairs of choices, and of size."""
+"""A synthetic benchmark problem: random effects of single choices, of pairs, and of size."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.cost.table import CostTable
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.metric import Metric, Source
@@ -20,7 +20,7 @@ _PAIRS = 120
 
 @PROBLEMS.register("unrelated")
 def unrelated() -> BenchmarkProblem:
-    """Return the whole space with a made-up score, and MACs."""
+    """Return the whole space with a synthetic score, and MACs."""
     known = Predictors(CostTable(load_space("small_images"), num_classes=10))
     score = Metric("made_up_score", Direction.MAX, Source.EXTERNAL)
     objectives = (Objective(score, score.direction), Objective.parse("macs"))
@@ -33,10 +33,12 @@ def unrelated() -> BenchmarkProblem:
 
 
 class RandomEffects:
-    """The made-up score of rows: of its variance about a third each from size, single choices and pairs of choices.
+    """The synthetic score of rows.
+
+    Size, single choices and pairs of choices contribute about a third of the variance each.
 
     Args:
-        known: what is known of the space.
+        known: Known metrics of the space.
     """
 
     def __init__(self, known: Predictors) -> None:
@@ -47,7 +49,7 @@ class RandomEffects:
         pairs = np.array([rng.choice(len(sizes), 2, replace=False) for _ in range(_PAIRS)])
         self._pairs = [(a, b, rng.standard_normal((sizes[a], sizes[b]))) for a, b in pairs.tolist()]
 
-    def __call__(self, rows: Rows) -> NDArray[np.float64]:
+    def __call__(self, rows: Rows) -> FloatArray:
         """Return the scores of rows, (n, dimensions) to (n,)."""
         single = np.sum(
             [effect[rows[:, column]] for column, effect in enumerate(self._single)], axis=0

@@ -1,8 +1,8 @@
-"""Under which key an evaluation is kept: a hash of all that its value depends on, to the last bit.
+"""Keys of cached evaluations: hashes of everything that affects their values.
 
-That is the architecture, the metric with its version, what it is computed on, the software that
-computes it, and the processor: kernels are chosen by its instructions, and another order of
-additions gives other last digits.
+That is the architecture, the metric and its version, the input data, the software, and the
+processor: its instruction set selects kernels, and another order of additions changes the last
+digits.
 """
 
 from __future__ import annotations
@@ -23,24 +23,23 @@ from mvt_nas.nas.runners.evaluation import EvaluationTask
 from mvt_nas.proxies.base import PROXIES, Proxy
 
 _NETWORKS = 1
-"""Version of how networks are built and initialised, and of the batch that scores see: raised when
-any value changes by it."""
+"""Version of the construction and initialisation of networks, and of the batch of the proxies;
+increased when a change of the code changes any value."""
 
 _TRAININGS = 1
-"""Version of how networks are trained: raised when accuracies change under an unchanged
-protocol."""
+"""Version of the training; increased when accuracies change under an unchanged protocol."""
 
 _SOFTWARE = ("mvt-nas", "torch", "numpy")
 
 
 class CacheKeys:
-    """Makes keys; what all candidates of a run have in common is put together once."""
+    """Computes keys; the part that all candidates of a run share is computed once."""
 
     def __init__(self) -> None:
         self._common: dict[tuple[object, ...], str] = {}
-        found = versions()
-        self._here = {
-            "software": {name: found[name] for name in _SOFTWARE},
+        installed = versions()
+        self._environment = {
+            "software": {name: installed[name] for name in _SOFTWARE},
             "processor": _processor(),
             "networks": _NETWORKS,
         }
@@ -53,16 +52,19 @@ class CacheKeys:
         }
 
     def _settings(self, metric: str, task: EvaluationTask) -> str:
-        asked = (metric, task.scoring, task.seed, task.training, task.epochs)
-        if asked not in self._common:
-            own = _of_training(task) if metric == TRAINED else _of_proxy(PROXIES.get(metric), task)
-            self._common[asked] = json.dumps(
-                {"metric": metric, **own, **self._here}, sort_keys=True
-            )
-        return self._common[asked]
+        """Return all inputs of a metric but the architecture, as JSON."""
+        inputs = (metric, task.scoring, task.seed, task.training, task.epochs)
+        if inputs not in self._common:
+            if metric == TRAINED:
+                own = _training_inputs(task)
+            else:
+                own = _proxy_inputs(PROXIES.get(metric), task)
+            content = {"metric": metric, **own, **self._environment}
+            self._common[inputs] = json.dumps(content, sort_keys=True)
+        return self._common[inputs]
 
 
-def _of_proxy(proxy: Proxy, task: EvaluationTask) -> dict[str, Any]:
+def _proxy_inputs(proxy: Proxy, task: EvaluationTask) -> dict[str, Any]:
     return {
         "version": proxy.version,
         "text": _text_hash(proxy),
@@ -71,23 +73,23 @@ def _of_proxy(proxy: Proxy, task: EvaluationTask) -> dict[str, Any]:
     }
 
 
-def _of_training(task: EvaluationTask) -> dict[str, Any]:
-    """Return what an accuracy depends on; not where the pictures lie, which their hash makes needless."""
-    assert task.training is not None, "a run that asks for trainings says how"
+def _training_inputs(task: EvaluationTask) -> dict[str, Any]:
+    """Return the inputs of an accuracy; the images by their fingerprint, not by their path."""
+    assert task.training is not None, "a run with trainings has training settings"
     training = task.training
-    pictures = {
+    inputs: dict[str, Any] = {
+        "version": _TRAININGS,
+        # The key "pictures" is part of the hashes of existing caches.
         "pictures": training.fingerprint,
         "num_classes": training.num_classes,
         "protocol": training.protocol.key,
-    }
-    part = {} if task.epochs in (None, training.protocol.epochs) else {"epochs": task.epochs}
-    return {
-        "version": _TRAININGS,
-        **pictures,
-        **part,
         "seed": task.seed,
         "device": _device(training.device),
     }
+    # Complete trainings have no such key, so that rungs do not change their hashes.
+    if task.epochs not in (None, training.protocol.epochs):
+        inputs["epochs"] = task.epochs
+    return inputs
 
 
 def _device(name: str) -> list[str]:
@@ -95,15 +97,16 @@ def _device(name: str) -> list[str]:
 
     try:
         used = hardware(device_for(name), threads=1)
-    except TrainingError:  # each candidate will fail by it, and nothing be kept
+    except TrainingError:
+        # Each candidate will fail for the same reason, and nothing is cached.
         return [name]
     return [used["device"], used["name"]]
 
 
 def _text_hash(proxy: Proxy) -> str:
-    """Return the hash of the file that defines a score, or ``""`` if there is none.
+    """Return the hash of the file that defines a proxy, or ``""`` if there is none.
 
-    So an edited score is computed again, without its author having to raise a version.
+    So an edited proxy is computed again, even if its author does not increase its version.
     """
     try:
         return _hash(Path(proxy.source_file).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the cache of evaluations holds, and making it smaller."""
+"""Inspection and pruning of the evaluation cache."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvt_nas.errors import MvtNasError
-from mvt_nas.nas.cache.store import cached_values, connect, format_bytes
+from mvt_nas.nas.cache.store import cache_lock, connect, format_error
 
 _SECONDS_PER_DAY = 86_400.0
-_PARTS = ("", "-wal", "-shm")  # of the name of the file and of those that SQLite keeps beside it
+# Suffixes of the database and of the files that SQLite keeps next to it.
+_SUFFIXES = ("", "-wal", "-shm")
 
 
 class CacheError(MvtNasError):
-    """A cache that cannot be read, or not be made smaller."""
+    """A cache that cannot be read or pruned."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheContents:
-    """What a cache holds.
+    """Summary of the content of a cache.
 
     Attributes:
-        path: of its file.
-        size_bytes: on the disk.
-        by_metric: number of entries by metric.
-        oldest: when the first entry was made, in seconds since 1970; ``None`` where there is none.
-        newest: when the last entry was made.
+        path: Path of the file.
+        size_bytes: Size on disk.
+        by_metric: Number of entries by metric.
+        oldest: Creation time of the first entry, in seconds since 1970; None if there is none.
+        newest: Creation time of the last entry, likewise.
     """
 
     path: Path
@@ -40,15 +41,15 @@ class CacheContents:
 
     @property
     def entries(self) -> int:
-        """The number of all entries."""
+        """Number of all entries."""
         return sum(self.by_metric.values())
 
 
 def cache_contents(path: Path) -> CacheContents:
-    """Return what a cache holds; nothing where there is no file.
+    """Return the summary of a cache; an empty one if there is no file.
 
     Raises:
-        CacheError: it cannot be read.
+        CacheError: The cache cannot be read.
     """
     if not path.exists():
         return CacheContents(path, 0, {}, None, None)
@@ -63,10 +64,15 @@ def cache_contents(path: Path) -> CacheContents:
 
 
 def prune(path: Path, *, older_than_days: float | None = None, metric: str | None = None) -> int:
-    """Remove the entries that are older and of the metric; return their number.
+    """Remove the entries that match all given conditions; return their number.
+
+    Args:
+        path: Path of the file.
+        older_than_days: Age of the entries, in days; None for any.
+        metric: Metric of the entries; None for any.
 
     Raises:
-        CacheError: it cannot be read or written.
+        CacheError: The cache cannot be read or written.
     """
     if not path.exists():
         return 0
@@ -76,27 +82,27 @@ def prune(path: Path, *, older_than_days: float | None = None, metric: str | Non
         removed = database.execute(
             f"DELETE FROM evaluations WHERE {condition}", {"newest": newest, "metric": metric}
         ).rowcount
-        with contextlib.suppress(
-            sqlite3.OperationalError
-        ):  # busy, or no room for the copy: the space is used for what comes
+        # Where the file is busy or there is no room for a copy, new entries reuse the space.
+        with contextlib.suppress(sqlite3.OperationalError):
             database.execute("VACUUM")
     return removed
 
 
 def remove(path: Path) -> None:
-    """Remove the whole cache, readable or not; searches that are under way keep theirs to their end.
+    """Remove the whole cache, even a damaged one; running searches keep using theirs.
 
     Raises:
-        CacheError: it cannot be removed.
+        CacheError: The cache cannot be removed.
     """
     if not path.exists():
         return
     try:
-        with cached_values(path):
-            for part in _PARTS:
-                path.with_name(path.name + part).unlink(missing_ok=True)
-    except Exception as error:  # SQLite has many errors, and a damaged text is a ValueError
-        raise CacheError(f"{path}: cannot be removed ({format_bytes(error)})") from None
+        with cache_lock(path):
+            for suffix in _SUFFIXES:
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except Exception as error:
+        # SQLite has many errors, and a damaged text raises a ValueError.
+        raise CacheError(f"{path}: cannot be removed ({format_error(error)})") from None
 
 
 @contextlib.contextmanager
@@ -106,13 +112,13 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield database
     except Exception as error:
         raise CacheError(
-            f"{path}: cannot be used ({format_bytes(error)}); mvt-nas cache prune --all removes it"
+            f"{path}: cannot be used ({format_error(error)}); mvt-nas cache prune --all removes it"
         ) from None
 
 
 def _size_bytes(path: Path) -> int:
     sizes = []
-    for part in _PARTS:
+    for suffix in _SUFFIXES:
         with contextlib.suppress(OSError):
-            sizes.append(path.with_name(path.name + part).stat().st_size)
+            sizes.append(path.with_name(path.name + suffix).stat().st_size)
     return sum(sizes)

@@ -1,9 +1,9 @@
-"""A runner that looks into the cache of evaluations first, and gives another runner what is missing.
+"""A runner that reads evaluations from the cache, and evaluates the missing ones by another runner.
 
-What it yields is what the other would have yielded, but for the seconds, which are those that the
-evaluation took when it was made. Nothing of a failed evaluation is kept. Where a part of a
-candidate's metrics is found and the rest fails, the candidate is evaluated once more, whole: how it
-fails may depend on what is evaluated with it.
+It yields the same outcomes as the other runner, except for the seconds, which are those of the
+original evaluation. Failed evaluations are not cached. Where a part of a candidate's metrics is
+cached and the rest fails, the candidate is evaluated again as a whole, because the failure may
+depend on the metrics that are evaluated together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mvt_nas.nas.runners.evaluation import EvaluationTask, Outcome
 
 @dataclass(frozen=True, slots=True)
 class _CacheLookup:
-    """What is known of a task: its keys and what was found, both by metric."""
+    """A task with its keys and its cached entries, both by metric."""
 
     task: EvaluationTask
     keys: Mapping[str, str]
@@ -29,20 +29,22 @@ class _CacheLookup:
 
     @property
     def rest(self) -> EvaluationTask:
-        """The task without what was found."""
-        return replace(
-            self.task, metrics=tuple(name for name in self.task.metrics if name not in self.found)
-        )
+        """The task without the cached metrics."""
+        missing = tuple(name for name in self.task.metrics if name not in self.found)
+        return replace(self.task, metrics=missing)
 
     def completed(self, rest: Outcome) -> Outcome:
-        """Return the outcome of the task, given that of its rest; scores stand as an evaluation gives them, trainings last."""
+        """Return the outcome of the task from the outcome of its rest.
+
+        Scores are in the order of an evaluation: trained accuracy is last.
+        """
         scores = {name: entry.value for name, entry in self.found.items()} | dict(rest.scores)
         order = sorted(scores, key=lambda name: (name == TRAINED, self.task.metrics.index(name)))
         seconds = sum(entry.seconds for entry in self.found.values()) + rest.seconds
         return Outcome(rest.number, {name: scores[name] for name in order}, None, seconds)
 
     def entries(self, outcome: Outcome) -> list[CacheEntry]:
-        """Return what is to be kept of the outcome of the rest."""
+        """Return the new cache entries from the outcome of the rest."""
         return [
             CacheEntry(self.keys[name], name, value, outcome.shares.get(name, 0.0))
             for name, value in outcome.scores.items()
@@ -53,11 +55,11 @@ class CachedRunner:
     """Evaluates only what no search has evaluated before.
 
     Args:
-        cache: what is kept; closed with the runner.
-        make: makes the other runner, once something is missing.
+        cache: Cache; closed with the runner.
+        make: Factory of the other runner, called when the first evaluation is missing.
 
     Attributes:
-        found: candidates of which nothing had to be evaluated.
+        found: Number of candidates that were cached completely.
     """
 
     def __init__(self, cache: EvaluationCache, make: Callable[[], Runner]) -> None:
@@ -68,33 +70,33 @@ class CachedRunner:
         self._inner: Runner | None = None
 
     def run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
-        """Yield the outcome of each task; those in the cache in their places by number."""
-        plans = {plan.task.number: plan for plan in self._plans(tasks)}
-        rests = {number: rest for number, plan in plans.items() if (rest := plan.rest).metrics}
-        ready = deque(sorted(plans.keys() - rests.keys()))
+        """Yield the outcome of each task; cached ones are between the others, by number."""
+        lookups = {lookup.task.number: lookup for lookup in self._look_up(tasks)}
+        rests = {number: lookup.rest for number, lookup in lookups.items() if lookup.rest.metrics}
+        ready = deque(sorted(lookups.keys() - rests.keys()))
         again: list[EvaluationTask] = []
         for outcome in self._evaluated(list(rests.values())):
             while ready and ready[0] < outcome.number:
-                yield self._ready(plans[ready.popleft()])
-            plan = plans[outcome.number]
+                yield self._cached(lookups[ready.popleft()])
+            lookup = lookups[outcome.number]
             if outcome.error is None:
-                self._cache.keep(plan.entries(outcome))
-                yield plan.completed(outcome) if plan.found else outcome
-            elif plan.found:
-                again.append(plan.task)
+                self._cache.keep(lookup.entries(outcome))
+                yield lookup.completed(outcome) if lookup.found else outcome
+            elif lookup.found:
+                again.append(lookup.task)
             else:
                 yield outcome
         while ready:
-            yield self._ready(plans[ready.popleft()])
+            yield self._cached(lookups[ready.popleft()])
         yield from self._evaluated(again)
 
     def close(self) -> None:
-        """Let the other runner and the cache go."""
+        """Close the other runner and the cache."""
         if self._inner is not None:
             self._inner.close()
         self._cache.close()
 
-    def _plans(self, tasks: Sequence[EvaluationTask]) -> list[_CacheLookup]:
+    def _look_up(self, tasks: Sequence[EvaluationTask]) -> list[_CacheLookup]:
         keys = [self._keys.of(task) for task in tasks]
         kept = self._cache.find([key for of_task in keys for key in of_task.values()])
         found = [
@@ -102,9 +104,9 @@ class CachedRunner:
         ]
         return [_CacheLookup(*parts) for parts in zip(tasks, keys, found, strict=True)]
 
-    def _ready(self, plan: _CacheLookup) -> Outcome:
+    def _cached(self, lookup: _CacheLookup) -> Outcome:
         self.found += 1
-        return plan.completed(Outcome(plan.task.number, {}, None, 0.0))
+        return lookup.completed(Outcome(lookup.task.number, {}, None, 0.0))
 
     def _evaluated(self, tasks: list[EvaluationTask]) -> Iterator[Outcome]:
         if tasks:

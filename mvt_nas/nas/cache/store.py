@@ -1,10 +1,9 @@
-"""Evaluations that are kept for later searches: one SQLite file for all runs, samplers and workers of a user.
+"""Cache of evaluations: one SQLite file for all runs, samplers and workers of a user.
 
-Only complete evaluations are kept, under a hash of all that a value depends on (see
-``cache_keys.py``), each with a checksum of its own. SQLite's write-ahead log survives the end of a
-process at any moment, and lets several searches write at once. A cache is never worth a search:
-whatever is wrong with it (no home, a full disk, a damaged file, another process that holds it), it
-says so in one line, and from there on finds and keeps nothing.
+Only complete evaluations are cached, under a hash of all inputs (see ``keys.py``), each with its
+own checksum. SQLite's write-ahead log survives the death of a process at any moment, and lets
+several searches write at once. A cache must never fail a search: on any problem (no home, a full
+disk, a damaged file, a lock of another process) it logs one line, and is disabled.
 
 Source: https://sqlite.org/wal.html.
 """
@@ -27,30 +26,31 @@ from filelock import FileLock
 from mvt_nas._io import cache_home
 
 OFF = "MVT_NAS_NO_CACHE"
-"""The environment variable that turns the cache off, whatever it is set to."""
+"""Environment variable that disables the cache, with any value."""
 
 NAME = "evaluations-1.sqlite"
-"""Of the file; its number is the version of the table in it."""
+"""Name of the file; its number is the version of the table schema."""
 
 _WAIT_S = 10.0
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS evaluations (key TEXT PRIMARY KEY, metric TEXT, value TEXT, seconds"
     " TEXT, made REAL, checksum INTEGER)"
 )
-_AT_ONCE = 500  # fewer than the 999 variables that an old SQLite takes
+# Keys per query; old versions of SQLite allow 999 variables.
+_AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """An evaluation that is kept.
+    """A cached evaluation.
 
     Attributes:
-        key: of all that the value depends on.
-        metric: name of it.
-        value: finite, in the metric's unit.
-        seconds: that it took.
+        key: Hash of all inputs of the value.
+        metric: Name of the metric.
+        value: Finite value in the metric's unit.
+        seconds: Wall time of the evaluation.
     """
 
     key: str
@@ -60,12 +60,12 @@ class CacheEntry:
 
 
 def wanted() -> bool:
-    """Return whether the environment leaves the cache on."""
+    """Return True unless the environment disables the cache."""
     return not os.environ.get(OFF)
 
 
 def cache_path() -> Path:
-    """Return the file in which evaluations are kept, which need not exist."""
+    """Return the path of the cache, which need not exist."""
     return cache_home("evaluations") / NAME
 
 
@@ -73,29 +73,29 @@ class EvaluationCache:
     """The open cache.
 
     Args:
-        path: of its file, which is made where there is none.
+        path: Path of its file, which is created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
         try:
-            self._database = _made(path)
-        except Exception as error:  # whatever is wrong with it
-            self._give_up(error)
+            self._database = _open_database(path)
+        except Exception as error:
+            self._disable(error)
 
     def find(self, keys: Sequence[str]) -> dict[str, CacheEntry]:
-        """Return the entries that there are, by key; one that does not fit its checksum is none."""
+        """Return the cached entries by key; those with a wrong checksum are ignored."""
         if self._database is None:
             return {}
         try:
             return {entry.key: entry for entry in _entries(self._database, keys)}
         except Exception as error:
-            self._give_up(error)
+            self._disable(error)
             return {}
 
     def keep(self, entries: Iterable[CacheEntry]) -> None:
-        """Add entries, or replace them."""
+        """Add or replace entries."""
         if self._database is None:
             return
         made = time.time()
@@ -105,7 +105,7 @@ class EvaluationCache:
                 (_row(e, made) for e in entries),
             )
         except Exception as error:
-            self._give_up(error)
+            self._disable(error)
 
     def close(self) -> None:
         """Close the file."""
@@ -114,46 +114,45 @@ class EvaluationCache:
                 self._database.close()
             self._database = None
 
-    def _give_up(self, error: Exception) -> None:
+    def _disable(self, error: Exception) -> None:
         self.close()
         _log.warning(
-            "%s: evaluations are not kept, the search goes on without (%s)",
+            "%s: evaluations are not kept, the search continues without (%s)",
             self._path,
-            format_bytes(error),
+            format_error(error),
         )
 
 
-def format_bytes(error: Exception) -> str:
-    """Return what is wrong, on one line."""
+def format_error(error: Exception) -> str:
+    """Return the message of an exception on one line."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return " ".join(reason.split()) or type(error).__name__
 
 
 @contextlib.contextmanager
-def cached_values(path: Path) -> Iterator[None]:
-    """Hold the file while it is made or removed; processes that have it open already are not kept out.
+def cache_lock(path: Path) -> Iterator[None]:
+    """Lock the file while it is created or removed; processes that have it open are not excluded.
 
     Raises:
-        OSError: it cannot be held.
+        OSError: The lock cannot be acquired.
     """
     with FileLock(path.with_suffix(".lock"), timeout=_WAIT_S):
         yield
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection that waits for others and commits each statement by itself."""
+    """Return a connection that waits for other writers and commits each statement."""
     return sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
 
 
-def _made(path: Path) -> sqlite3.Connection:
+def _open_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with cached_values(path):
+    with cache_lock(path):
         database = connect(path)
         try:
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute(
-                "PRAGMA synchronous = NORMAL"
-            )  # a power cut may cost the last entries, never the others
+            # A power cut may lose the last entries, but never corrupts others.
+            database.execute("PRAGMA synchronous = NORMAL")
             database.execute(_TABLE)
         except BaseException:
             database.close()
@@ -163,33 +162,29 @@ def _made(path: Path) -> sqlite3.Connection:
 
 def _entries(database: sqlite3.Connection, keys: Sequence[str]) -> Iterator[CacheEntry]:
     for start in range(0, len(keys), _AT_ONCE):
-        some = keys[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(some))
-        for row in database.execute(
-            f"SELECT key, metric, value, seconds, checksum FROM evaluations WHERE key IN ({marks})",
-            some,
-        ):
+        chunk = keys[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(chunk))
+        query = (
+            f"SELECT key, metric, value, seconds, checksum FROM evaluations WHERE key IN ({marks})"
+        )
+        for row in database.execute(query, chunk):
             entry = _entry(*row)
             if entry is not None:
                 yield entry
 
 
 def _row(entry: CacheEntry, made: float) -> tuple[str, str, str, str, float, int]:
-    """Return a row; numbers are texts, since SQLite takes -0.0 for 0."""
-    value, seconds = repr(entry.value), repr(entry.seconds)
-    return (
-        entry.key,
-        entry.metric,
-        value,
-        seconds,
-        made,
-        _checksum(entry.key, entry.metric, value, seconds),
-    )
+    """Return the row of an entry; numbers are texts, because SQLite stores -0.0 as 0."""
+    value = repr(entry.value)
+    seconds = repr(entry.seconds)
+    checksum = _checksum(entry.key, entry.metric, value, seconds)
+    return entry.key, entry.metric, value, seconds, made, checksum
 
 
 def _entry(
     key: object, metric: object, value: object, seconds: object, checksum: object
 ) -> CacheEntry | None:
+    """Return the entry of a row; None if it is damaged."""
     if checksum != _checksum(key, metric, value, seconds):
         return None
     entry = CacheEntry(str(key), str(metric), float(str(value)), float(str(seconds)))

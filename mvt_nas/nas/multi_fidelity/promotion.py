@@ -1,12 +1,12 @@
-"""Which networks of a rung go on to the next: the best by non-dominated rank, with places kept for every size.
+"""Promotion of the members of a rung to the next: by non-dominated rank, with slots for every size.
 
-Short trainings flatter networks that learn fast, and where size is no objective the small ones
-would all be left behind. So the members of a rung are sorted by their parameters into four parts,
-and half of the places are shared equally among these; the others go to the best of all. What that
-costs and gains is measured in ``benchmarks/rungs.py``.
+Short trainings favour networks that learn fast, and where size is no objective no small network
+would be promoted. So the members of a rung are divided by their parameters into four groups of
+equal size, and half of the slots are shared equally among the groups; the others go to the best
+members overall. ``benchmarks/rungs.py`` measures costs and gains of this rule.
 
-What the next rung has shown so far corrects what is expected of the others: a Gaussian process
-models how much accuracy a network gains from rung to rung.
+The results of the next rung correct the expectations of the other members: a Gaussian process
+models the gain in accuracy from rung to rung.
 
 Source: Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
 optimization", arXiv 1502.07943 (successive halving); Schmucker et al., "Multi-objective
@@ -16,85 +16,93 @@ asynchronous successive halving", arXiv 2106.12639 (promotion by non-dominated r
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import BoolArray, FloatArray, IndexArray
 from mvt_nas.nas.mvt.gaussian_process import GaussianProcess, fit_kernel
 from mvt_nas.nas.mvt.pareto_search import crowding
 from mvt_nas.pareto import pareto_ranks
 
 PARTS = 4
-SHARED = 0.5  # of the places, among the parts
-_MODELLED = 8  # results of a rung before gains are modelled rather than averaged
+"""Number of size groups."""
+
+SHARED = 0.5
+"""Fraction of the slots that are shared among the size groups."""
+
+# Number of results of a rung from which gains are modelled rather than averaged.
+_MODELLED = 8
 
 
 def promoted(
-    costs: FloatArray, sizes: FloatArray, taken: NDArray[np.bool_], count: int, places: int
+    costs: FloatArray, sizes: FloatArray, taken: BoolArray, count: int, slots: int
 ) -> list[int]:
-    """Return the places of the next ``count`` members to go on, or of all that are left where they are fewer.
+    """Return the indices of the next ``count`` members to promote; fewer where fewer are left.
 
     Args:
-        costs: (n, objectives), less is better; NaN where a training has failed, which never goes
-            on.
-        sizes: (n,), by which members are parted.
-        taken: (n,), who has gone on already; counts for the part that it is of.
-        count: how many more.
-        places: how many go on in all.
+        costs: Costs of the members (less is better), (n, objectives); NaN where a training failed,
+            which is never promoted.
+        sizes: Sizes by which members are grouped, (n,).
+        taken: True for members that are promoted already, (n,); they use slots of their group.
+        count: Number of members to promote now.
+        slots: Number of members to promote in all.
     """
-    part = _part(sizes)
-    order = [
-        place
-        for place in _order(costs, np.asarray(np.isfinite(costs).all(axis=1)))
-        if not taken[place]
-    ]
-    sent = [int(np.sum(taken & (part == number))) for number in range(PARTS)]
+    group = _size_groups(sizes)
+    succeeded = np.asarray(np.isfinite(costs).all(axis=1))
+    order = [index for index in _order(costs, succeeded) if not taken[index]]
+    used = [int(np.sum(taken & (group == number))) for number in range(PARTS)]
+    reserved = int(SHARED * slots / PARTS)
     chosen: list[int] = []
     while len(chosen) < min(count, len(order)):
-        left = [place for place in order if place not in chosen]
-        short = [place for place in left if sent[part[place]] < int(SHARED * places / PARTS)]
-        first = min(short, key=lambda place: sent[part[place]]) if short else left[0]
-        chosen.append(first)
-        sent[part[first]] += 1
+        left = [index for index in order if index not in chosen]
+        below_share = [index for index in left if used[group[index]] < reserved]
+        # The best of the members whose groups have the fewest used slots, as long as any group has
+        # reserved slots; min() returns the first of equals. Then the best member overall.
+        best = left[0]
+        if below_share:
+            best = min(below_share, key=lambda index: used[group[index]])
+        chosen.append(best)
+        used[group[best]] += 1
     return chosen
 
 
 def expected_accuracy(
-    below: FloatArray, features: FloatArray, groups: NDArray[np.intp], reached: FloatArray
+    below: FloatArray, features: FloatArray, groups: IndexArray, reached: FloatArray
 ) -> FloatArray:
-    """Return what members of a rung reach on the next one: what they have reached, else what their like have gained, (n,).
+    """Return the accuracies of members on the next rung, (n,): observed, else expected.
 
     Args:
-        below: (n,), accuracies on the rung; NaN where a training has failed.
-        features: (n, features).
-        groups: (features,), see :class:`Kernel`.
-        reached: (n,), accuracies on the next rung; NaN where there is none yet.
+        below: Accuracies on the current rung, (n,); NaN where a training failed.
+        features: Features of the members, (n, features).
+        groups: Group of each feature, (features,), see :class:`MaternKernel`.
+        reached: Accuracies on the next rung, (n,); NaN where there is none yet.
     """
-    told = np.isfinite(reached)
-    gains = reached[told] - below[told]
+    observed = np.isfinite(reached)
+    gains = reached[observed] - below[observed]
     if not len(gains):
         return below.copy()
     if len(gains) < _MODELLED:
-        gained = np.full(len(below), gains.mean())
+        expected_gains = np.full(len(below), gains.mean())
     else:
-        gained = GaussianProcess(
-            fit_kernel(features[told], gains, groups), features[told], gains
-        ).mean(features)
-    return np.where(told, reached, below + gained)
+        kernel = fit_kernel(features[observed], gains, groups)
+        model = GaussianProcess(kernel, features[observed], gains)
+        expected_gains = model.mean(features)
+    return np.where(observed, reached, below + expected_gains)
 
 
-def _part(sizes: FloatArray) -> NDArray[np.intp]:
-    """Return the part of each member: equally many in each, from small to large."""
+def _size_groups(sizes: FloatArray) -> IndexArray:
+    """Return the group of each member: groups of equal size, from small to large."""
+    # The argsort of an argsort gives ranks.
     ranks = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
     return np.asarray(ranks * PARTS // max(len(sizes), 1), dtype=np.intp)
 
 
-def _order(costs: FloatArray, whole: NDArray[np.bool_]) -> list[int]:
-    """Return the places of those without NaN by rank, the least crowded of a rank first."""
-    places = np.flatnonzero(whole)
-    if not len(places):
+def _order(costs: FloatArray, valid: BoolArray) -> list[int]:
+    """Return the indices of the valid members by rank, within a rank the least crowded first."""
+    indices = np.flatnonzero(valid)
+    if not len(indices):
         return []
-    ranks = pareto_ranks(costs[places], ["min"] * costs.shape[1])
-    loneliness = np.zeros(len(places))
+    ranks = pareto_ranks(costs[indices], ["min"] * costs.shape[1])
+    distance = np.zeros(len(indices))
     for rank in np.unique(ranks):
-        loneliness[ranks == rank] = crowding(costs[places][ranks == rank])
-    return [int(place) for place in places[np.lexsort((places, -loneliness, ranks))]]
+        distance[ranks == rank] = crowding(costs[indices][ranks == rank])
+    # lexsort() takes its last key as the first criterion; the index breaks ties.
+    return [int(index) for index in indices[np.lexsort((indices, -distance, ranks))]]

@@ -1,1 +1,1 @@
-"""Proposing candidates where most objectives are known of the whole space: models of the others, expected hypervolume improvement."""
+"""The mvt sampler: known costs are exact, other objectives are modelled by Gaussian processes."""

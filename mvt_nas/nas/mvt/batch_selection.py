@@ -1,8 +1,8 @@
-"""A batch of points that improve a front together: one after another, each given sampled values of those before it.
+"""Greedy selection of a batch of points that improve a front together.
 
-The first choice has the largest expected hypervolume improvement, in closed form. What a further
-point adds is its own expectation less its overlap with the points chosen before it, which is
-averaged over joint samples of the models.
+The first point has the largest expected hypervolume improvement, in closed form. What a further
+point adds is its own expectation less its overlap with the points chosen before it, averaged over
+joint samples of the models.
 
 Source: Daulton, Balandat and Bakshy, "Differentiable expected hypervolume improvement for parallel
 multi-objective Bayesian optimization", arXiv 2006.05078, sections 3.2 and 3.4 (joint samples,
@@ -15,68 +15,73 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.nas.mvt.box_decomposition import BoxDecomposition
 
-_ROUNDING = 1e-12  # the share of the largest improvement below which one is none
+# Improvements below this fraction of the largest one are rounding errors.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class PosteriorSamples:
-    """Joint samples of the values of some points.
+    """Joint samples of the costs of some points.
 
     Attributes:
-        values: (samples, n, objectives), less is better.
-        allowed: (samples, n): whether the point meets all budgets.
+        values: Sampled costs (less is better), (samples, n, objectives).
+        allowed: True where a point meets all budgets, (samples, n).
     """
 
     values: FloatArray
-    allowed: NDArray[np.bool_]
+    allowed: BoolArray
 
 
 def select_batch(
     boxes: BoxDecomposition,
     expected: FloatArray,
-    drawn: PosteriorSamples,
+    samples: PosteriorSamples,
     count: int,
-    first: Sequence[int] = (),
+    pending: Sequence[int] = (),
 ) -> list[int]:
-    """Return the places of up to ``count`` points that improve a front together, the best first.
+    """Return the indices of up to ``count`` points that improve a front together, the best first.
 
     Args:
-        boxes: what the front leaves undominated.
-        expected: improvement of each point by itself, (n,).
-        drawn: samples of the same points.
-        count: how many to choose; fewer where none is left that improves anything.
-        first: places of points that are being evaluated already.
+        boxes: Region that the front leaves undominated.
+        expected: Expected improvement of each point by itself, (n,).
+        samples: Joint samples of the same points.
+        count: Number of points to choose; fewer where no other point improves anything.
+        pending: Indices of points that are being evaluated already.
     """
-    left = expected.astype(float)
-    least = _ROUNDING * float(left.max(initial=0.0))
-    regions = [boxes] * len(drawn.values)
-    for place in first:
-        left -= _overlaps(regions, drawn, place)
-        left[place] = -np.inf
+    remaining = expected.astype(float)
+    least = _ROUNDING * float(remaining.max(initial=0.0))
+    # One region per sample: each sample puts the chosen points elsewhere.
+    regions = [boxes] * len(samples.values)
+    for index in pending:
+        remaining -= _overlaps(regions, samples, index)
+        remaining[index] = -np.inf
     chosen: list[int] = []
-    while len(chosen) < min(count, len(left)):
-        place = int(np.argmax(left))
-        if not left[place] > least:
+    while len(chosen) < min(count, len(remaining)):
+        index = int(np.argmax(remaining))
+        # "not >" also ends the loop on NaN.
+        if not remaining[index] > least:
             break
-        chosen.append(place)
+        chosen.append(index)
         if len(chosen) < count:
-            left -= _overlaps(regions, drawn, place)
-            left[place] = -np.inf
+            remaining -= _overlaps(regions, samples, index)
+            remaining[index] = -np.inf
     return chosen
 
 
-def _overlaps(regions: list[BoxDecomposition], drawn: PosteriorSamples, place: int) -> FloatArray:
-    """Return how much less each point improves once another is there, (n,); the regions lose what that one dominates."""
-    total = np.zeros(drawn.values.shape[1])
-    for number, values in enumerate(drawn.values):
-        if not drawn.allowed[number, place]:
+def _overlaps(regions: list[BoxDecomposition], samples: PosteriorSamples, index: int) -> FloatArray:
+    """Return the mean loss (n,) of each point's improvement once point ``index`` is chosen.
+
+    Updates ``regions`` in place: each loses what the point dominates in its sample.
+    """
+    total = np.zeros(samples.values.shape[1])
+    for number, values in enumerate(samples.values):
+        if not samples.allowed[number, index]:
             continue
-        regions[number], lost = regions[number].cut(values[place])
-        if len(lost):
-            total += lost.improvements(values) * drawn.allowed[number]
-    return total / len(drawn.values)
+        regions[number], dominated = regions[number].cut(values[index])
+        if len(dominated):
+            total += dominated.improvements(values) * samples.allowed[number]
+    return total / len(samples.values)

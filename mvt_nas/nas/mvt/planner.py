@@ -1,14 +1,14 @@
-"""What a batch proposes: a design at first, then what improves the front most; where everything is known, the front itself.
+"""Plans of batches.
 
-A plan follows from the finished trials and the run's seed. It is made at the first proposal of a
-batch and remembered for the others.
+The first trials follow an initial design, later ones the acquisition function. Where all objectives
+are known, the points of their front are proposed. A plan follows from the finished trials and the
+run's seed; it is made at the first proposal of a batch and kept for the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -17,6 +17,7 @@ from mvt_nas.nas.mvt.acquisition import Acquisition
 from mvt_nas.nas.mvt.features import RowFeatures
 from mvt_nas.nas.mvt.initial_design import fresh_rows, initial_design
 from mvt_nas.nas.mvt.known_front import KnownFrontSearch
+from mvt_nas.nas.mvt.memory import SearchMemory
 from mvt_nas.nas.mvt.observations import ObservationLedger, Observations
 from mvt_nas.nas.mvt.posterior import CostlyModels
 from mvt_nas.nas.mvt.problem import OptimizationProblem
@@ -25,95 +26,87 @@ from mvt_nas.nas.problem.constraints import Feasibility
 from mvt_nas.space.columns import Rows
 
 DESIGNED = 16
-"""Trials with values before anything is modelled."""
+"""Number of trials with values before anything is modelled."""
 
 
 class Planner:
-    """Plans batches for one search.
+    """Plans batches of one search.
 
     Args:
-        goals: what is wanted.
-        feasibility: the space, with budgets on what is known.
-        run_seed: of the search.
-        memory: for what is computed once; may be empty at any time.
+        problem: Objectives and budgets.
+        feasibility: Space, with budgets on its known metrics.
+        run_seed: Seed of the search.
+        memory: Intermediate results, kept between proposals.
     """
 
     def __init__(
         self,
-        goals: OptimizationProblem,
+        problem: OptimizationProblem,
         feasibility: Feasibility,
         run_seed: int,
-        memory: MutableMapping[Any, Any],
+        memory: SearchMemory,
     ) -> None:
-        self._goals, self._feasibility, self._run_seed, self._memory = (
-            goals,
-            feasibility,
-            run_seed,
-            memory,
-        )
+        self._problem = problem
+        self._feasibility = feasibility
+        self._run_seed = run_seed
+        self._memory = memory
 
     @property
-    def goals(self) -> OptimizationProblem:
-        """What is wanted."""
-        return self._goals
+    def problem(self) -> OptimizationProblem:
+        """Objectives and budgets."""
+        return self._problem
 
     @property
     def features(self) -> RowFeatures:
-        """What the models see."""
-        found: RowFeatures = self._once(
-            "features", lambda: RowFeatures(self._feasibility, self._goals)
-        )
-        return found
+        """Feature extractor of the space."""
+        if self._memory.features is None:
+            self._memory.features = RowFeatures(self._feasibility, self._problem)
+        return self._memory.features
 
     @property
     def front(self) -> KnownFrontSearch:
-        """The front where everything is known."""
-        found: KnownFrontSearch = self._once(
-            "front", lambda: KnownFrontSearch(self._goals, self._feasibility, self._run_seed)
-        )
-        return found
+        """Front search, used where all objectives are known."""
+        if self._memory.front is None:
+            self._memory.front = KnownFrontSearch(self._problem, self._feasibility, self._run_seed)
+        return self._memory.front
 
     @property
     def _ledger(self) -> ObservationLedger:
-        found: ObservationLedger = self._once(
-            "ledger", lambda: ObservationLedger(self._goals, self._feasibility)
-        )
-        return found
-
-    @property
-    def all_known(self) -> bool:
-        """Whether there is nothing to learn from evaluations."""
-        return not self._goals.costly and not self._goals.budgets
+        if self._memory.ledger is None:
+            self._memory.ledger = ObservationLedger(self._problem, self._feasibility)
+        return self._memory.ledger
 
     def plan(self, trials: Sequence[FrozenTrial], count: int, unseen: Sequence[Rows] = ()) -> Rows:
-        """Return ``count`` rows to propose, the best first; where nothing new is left, old ones; none where nothing is feasible.
+        """Return ``count`` rows to propose, the best first.
+
+        Rows repeat where no new one is left; there are none where no row is feasible.
 
         Args:
-            trials: of the study, in the order of their numbers.
-            count: rows to return.
-            unseen: rows that run, of which the trials do not say so yet.
+            trials: Trials of the study, in the order of their numbers.
+            count: Number of rows.
+            unseen: Rows of running trials whose parameters the study does not hold yet.
         """
-        seen = self._ledger.read(trials)
+        observations = self._ledger.read(trials)
         if unseen:
-            seen = replace(seen, running=np.concatenate([seen.running, np.stack(unseen)]))
-        rng = np.random.default_rng([self._run_seed, len(seen.taken), 2])
-        rows = self._planned(seen, count, rng)
+            running = np.concatenate([observations.running, np.stack(unseen)])
+            observations = replace(observations, running=running)
+        rng = np.random.default_rng([self._run_seed, len(observations.taken), 2])
+        rows = self._plan(observations, count, rng)
         if len(rows) < count:
-            more = fresh_rows(self._feasibility, 8 * count, rng)
-            new = exclude_rows(more, np.concatenate([seen.taken, seen.running, rows]))
-            rows = np.concatenate([rows, new, more])[:count]
+            random = fresh_rows(self._feasibility, 8 * count, rng)
+            new = exclude_rows(random, np.concatenate([observations.busy, rows]))
+            rows = np.concatenate([rows, new, random])[:count]
         return rows
 
-    def _planned(self, seen: Observations, count: int, rng: np.random.Generator) -> Rows:
-        if self.all_known and not seen.excesses:
-            return self.front.next(seen, count)
-        if len(seen.rows) < DESIGNED:
-            busy = np.concatenate([seen.taken, seen.running])
-            return initial_design(self._feasibility, self._goals, self.features, busy, count, rng)
-        models = CostlyModels(self._goals, self._feasibility, self.features, seen, self._memory)
-        return Acquisition(self._goals, self._feasibility, models, seen, rng).batch(count)
-
-    def _once(self, name: str, make: Any) -> Any:
-        if name not in self._memory:
-            self._memory[name] = make()
-        return self._memory[name]
+    def _plan(self, observations: Observations, count: int, rng: np.random.Generator) -> Rows:
+        if self._problem.all_known and not observations.excesses:
+            return self.front.next(observations, count)
+        if len(observations.rows) < DESIGNED:
+            return initial_design(
+                self._feasibility, self._problem, self.features, observations.busy, count, rng
+            )
+        models = CostlyModels(
+            self._problem, self._feasibility, self.features, observations, self._memory.kernels
+        )
+        acquisition = Acquisition(self._problem, self._feasibility, models, observations, rng)
+        return acquisition.batch(count)

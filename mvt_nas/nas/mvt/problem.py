@@ -1,4 +1,4 @@
-"""What a search wants, as arrays: which objectives are known of every row, which have to be evaluated, and which values are allowed."""
+"""The optimization problem of a search as arrays: costs, bounds, and known columns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mvt_nas.space.columns import Rows
 
 @dataclass(frozen=True, slots=True)
 class OptimizationProblem:
-    """Objectives, and budgets on what is not known.
+    """Objectives, and budgets on metrics that have to be evaluated.
 
     Attributes:
-        objectives: in the order of a trial's values.
-        budgets: on metrics that have to be evaluated.
-        known: names of the metrics that tables give.
+        objectives: Objectives in the order of a trial's values.
+        budgets: Budgets on metrics that have to be evaluated.
+        known: Names of the metrics that tables give.
     """
 
     objectives: tuple[Objective, ...]
@@ -32,30 +32,32 @@ class OptimizationProblem:
     def of(
         feasibility: Feasibility, objectives: Sequence[Objective], budgets: Sequence[Budget]
     ) -> OptimizationProblem:
-        """Return the goals of a search in a space."""
+        """Return the problem of a search in a space."""
         known = frozenset(feasibility.known.names)
-        return OptimizationProblem(
-            tuple(objectives),
-            tuple(budget for budget in budgets if budget.name not in known),
-            known,
-        )
+        costly_budgets = tuple(budget for budget in budgets if budget.name not in known)
+        return OptimizationProblem(tuple(objectives), costly_budgets, known)
 
     @property
     def signs(self) -> FloatArray:
-        """What turns values into costs, of which less is better, (objectives,)."""
+        """Factors that turn values into costs (less is better), (objectives,)."""
         return cost_signs([objective.direction for objective in self.objectives])
 
     @property
     def costly(self) -> list[int]:
-        """The columns of the objectives that have to be evaluated."""
+        """Columns of the objectives that have to be evaluated."""
         return [
             column
             for column, objective in enumerate(self.objectives)
             if objective.name not in self.known
         ]
 
+    @property
+    def all_known(self) -> bool:
+        """True if tables give every objective and every budget."""
+        return not self.costly and not self.budgets
+
     def known_costs(self, feasibility: Feasibility, rows: Rows) -> FloatArray:
-        """Return the costs of rows, (n, objectives), with zeros for what has to be evaluated."""
+        """Return the costs of rows, (n, objectives); zeros where a metric has to be evaluated."""
         values = feasibility.known.of(rows)
         costs = np.zeros((len(rows), len(self.objectives)))
         for column, objective in enumerate(self.objectives):
@@ -65,27 +67,34 @@ class OptimizationProblem:
 
     @property
     def highest(self) -> FloatArray:
-        """The largest cost that budgets on objectives allow, (objectives,)."""
+        """Largest costs that budgets on objectives allow, (objectives,)."""
         return self._bounds()[1]
 
     @property
     def lowest(self) -> FloatArray:
-        """The smallest cost that budgets on objectives allow, (objectives,): the budget of a search may forbid what it wants most."""
+        """Smallest costs that budgets on objectives allow, (objectives,).
+
+        They are finite where a budget forbids the best values of an objective.
+        """
         return self._bounds()[0]
 
-    def shared(self, constraint: str) -> bool:
-        """Return whether a constraint is a budget on an objective, and needs no model of its own."""
+    def is_objective_budget(self, constraint: str) -> bool:
+        """Return True if a constraint is a budget on an objective and needs no model of its own."""
         names = [objective.name for objective in self.objectives]
         return any(str(budget) == constraint and budget.name in names for budget in self.budgets)
 
     def _bounds(self) -> tuple[FloatArray, FloatArray]:
-        low, high = np.full(len(self.objectives), -np.inf), np.full(len(self.objectives), np.inf)
+        """Return the lowest and highest allowed costs, (objectives,) each."""
+        low = np.full(len(self.objectives), -np.inf)
+        high = np.full(len(self.objectives), np.inf)
         for column, objective in enumerate(self.objectives):
             for budget in self.budgets:
-                if budget.name == objective.name:
-                    bound = objective.cost(budget.bound)
-                    if budget.direction is objective.direction:
-                        high[column] = min(high[column], bound)
-                    else:
-                        low[column] = max(low[column], bound)
+                if budget.name != objective.name:
+                    continue
+                bound = objective.cost(budget.bound)
+                # A budget in the direction of the objective limits bad values, else good ones.
+                if budget.direction is objective.direction:
+                    high[column] = min(high[column], bound)
+                else:
+                    low[column] = max(low[column], bound)
         return low, high

@@ -1,10 +1,9 @@
-"""The sampler for Optuna."""
+"""The mvt sampler for Optuna studies."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -17,24 +16,32 @@ from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import MetricError, SpaceError
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.metric import Metric, Source
+from mvt_nas.nas.mvt.memory import ProposalPlan, SearchMemory
 from mvt_nas.nas.mvt.planner import Planner
 from mvt_nas.nas.mvt.problem import OptimizationProblem
 from mvt_nas.nas.problem.constraints import Feasibility, unsatisfiable_budgets
 from mvt_nas.nas.problem.metrics import find_metric
 from mvt_nas.nas.problem.objectives import Budget, Objective, metrics_of
 from mvt_nas.nas.problem.predictors import Predictors
+from mvt_nas.nas.studies.optuna_compat import (
+    all_trials,
+    set_study_attribute,
+    study_attributes,
+    study_identity,
+)
 from mvt_nas.nas.studies.optuna_study import distributions, optuna_directions
-from mvt_nas.nas.studies.optuna_trials import JoinedTrials, all_trials
+from mvt_nas.nas.studies.optuna_trials import JoinedTrials
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
-# among the notes of a study: where fronts were begun, so that nobody has to find all of them again
+# System attribute of a study: the starts of the fronts (KnownFrontSearch.begun), so that a resumed
+# search need not find all fronts again. Written to run folders; keep the spelling.
 _BEGUN = "mvt:begun"
 
 
 class MvtSampler(BaseSampler):
-    """Proposes architectures of a space; knows its costs beforehand, and models only what has to be evaluated.
+    """Proposes architectures of a space with known costs; models only the costly objectives.
 
     In a study of your own::
 
@@ -48,29 +55,29 @@ class MvtSampler(BaseSampler):
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
         study.optimize(objective, n_trials=100)
 
-    Objectives stand in the order of the values that the function returns. A metric that the tables
-    of the space give is known; what is returned for it is not read. Any other name, with its
-    direction, is costly. A budget on a costly metric that is no objective has to be told with
-    ``trial.set_constraint(str(budget), budget.excess(value))``. Trials that fail are not proposed
+    Objectives are in the order of the values that the function returns. A metric that the tables of
+    the space give is known; the value that the function returns for it is ignored. Any other name,
+    with its direction, is costly. Report a budget on a costly metric that is no objective by
+    ``trial.set_constraint(str(budget), budget.excess(value))``. Failed trials are not proposed
     again.
 
     Args:
-        space: the space, or one with budgets and with more that is known of it, such as predicted
+        space: Search space, or a space with budgets and further known metrics, such as predicted
             latency or accuracy.
-        objectives: ``NAME:min`` or ``NAME:max``; with none, all of the study's objectives are
+        objectives: ``NAME:min`` or ``NAME:max``; without any, all objectives of the study are
             costly.
-        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``; beside those that the space has.
-        seed: of all proposals.
-        batch: proposals that are planned together, each knowing those before it.
-        memory: keeps what was computed; shared between samplers of one search that are made anew
-            for each proposal.
+        budgets: ``NAME<=VALUE`` or ``NAME>=VALUE``, in addition to those of the space.
+        seed: Seed of all proposals.
+        batch: Number of proposals that are planned together, each aware of those before it.
+        memory: Intermediate results, shared by all samplers of a search that rebuilds its sampler
+            for every proposal.
 
     Attributes:
-        distributions: of the codes of all dimensions.
+        distributions: Distribution of the code of each dimension.
 
     Raises:
-        MetricError: an objective or a budget cannot be read, or asks for what is not known of the
-            space.
+        MetricError: An objective or a budget cannot be read, or names a metric that is not known of
+            the space.
     """
 
     def __init__(
@@ -81,25 +88,16 @@ class MvtSampler(BaseSampler):
         *,
         seed: int = 0,
         batch: int = 1,
-        memory: MutableMapping[Any, Any] | None = None,
+        memory: SearchMemory | None = None,
     ) -> None:
-        wanted = [_objective(one) for one in objectives]
-        allowed = [one if isinstance(one, Budget) else Budget.parse(one) for one in budgets]
-        there = (
-            space
-            if isinstance(space, Feasibility)
-            else Feasibility(Predictors(CostTable(space)), [])
-        )
-        _check_known(metrics_of(wanted, allowed), there)
-        known = [
-            budget
-            for budget in allowed
-            if budget.metric.known_in_advance and budget not in there.budgets
+        self._objectives = [_objective(objective) for objective in objectives]
+        self._budgets = [
+            budget if isinstance(budget, Budget) else Budget.parse(budget) for budget in budgets
         ]
-        self._feasibility = Feasibility(there.known, [*there.budgets, *known]) if known else there
-        self._objectives, self._budgets = wanted, allowed
-        self._seed, self._batch = seed, batch
-        self._memory: MutableMapping[Any, Any] = {} if memory is None else memory
+        self._feasibility = _with_budgets(space, self._objectives, self._budgets)
+        self._seed = seed
+        self._batch = batch
+        self._memory = SearchMemory() if memory is None else memory
         self.distributions = distributions(self._feasibility.space)
         self._random = RandomSampler(seed=seed)
         self._lock = threading.RLock()
@@ -107,21 +105,22 @@ class MvtSampler(BaseSampler):
     def suggest(self, trial: Trial) -> Architecture:
         """Return the architecture that a trial proposes."""
         codes = [
-            _suggested(trial, name, distribution)
+            _suggest_code(trial, name, distribution)
             for name, distribution in self.distributions.items()
         ]
         return self._feasibility.space.decode(np.array(codes, dtype=np.int32))
 
     def about(self) -> str:
-        """Return in one sentence what the proposals of a search rest on."""
-        planner = self._planner(self._objectives)
+        """Return a sentence about the basis of the proposals."""
         if not self._objectives:
             return "models of all objectives"
-        if planner.all_known:
+        planner = self._planner(self._objectives)
+        problem = planner.problem
+        if problem.all_known:
             return str(planner.front)
         costly = [
-            *(self._objectives[column].name for column in planner.goals.costly),
-            *(budget.name for budget in planner.goals.budgets),
+            *(self._objectives[column].name for column in problem.costly),
+            *(budget.name for budget in problem.budgets),
         ]
         return f"models of {', '.join(dict.fromkeys(costly))}; everything else is known exactly"
 
@@ -137,66 +136,13 @@ class MvtSampler(BaseSampler):
         """Return the codes of the proposed row.
 
         Raises:
-            SpaceError: no architecture meets the budgets on what is known.
-            MetricError: the study's directions are not those of the objectives.
+            SpaceError: No architecture meets the budgets on known metrics.
+            MetricError: The study's directions are not those of the objectives.
         """
         with self._lock:
-            self._begin(study)
-            row = self._row(study, trial)
+            self._attach(study)
+            row = self._next_row(study, trial)
         return dict(zip(self.distributions, row.tolist(), strict=True))
-
-    def _row(self, study: Study, trial: FrozenTrial) -> Rows:
-        """Return the row for a trial, and remember that it runs: its choices are not in the study before all of them are made."""
-        trials = all_trials(study)
-        settled = self._settled(trials)
-        late = [
-            other
-            for other in trials[settled:]
-            if other.number < trial.number or other.state.is_finished()
-        ]
-        finished = [other.number for other in late if other.state.is_finished()]
-        basis = (settled + len(finished), max(finished, default=settled - 1))
-        known, plan = self._memory.get("plan", (None, None))
-        if known != basis or len(plan.rows) <= plan.used:
-            whole = {other.number for other in late if len(other.params) == len(self.distributions)}
-            unseen = [
-                row for number, row in self._handed(trials[settled:]).items() if number not in whole
-            ]
-            plan = _ProposalPlan(self._planned(study, JoinedTrials(trials, settled, late), unseen))
-            self._memory["plan"] = basis, plan
-        row: Rows = plan.rows[plan.used]
-        plan.used += 1
-        self._handed(trials[settled:])[trial.number] = row
-        return row
-
-    def _handed(self, trials: Sequence[FrozenTrial]) -> dict[int, Rows]:
-        """Return the rows that trials which still run were given, by number."""
-        handed: dict[int, Rows] = self._memory.setdefault("handed", {})
-        running = {trial.number for trial in trials if not trial.state.is_finished()}
-        for number in [number for number in handed if number not in running]:
-            del handed[number]
-        return handed
-
-    def _begin(self, study: Study) -> None:
-        """Forget what was remembered of another study."""
-        identity = (id(study._storage), study._study_id)
-        if self._memory.get("study") == identity:
-            return
-        self._memory.clear()
-        self._check_directions(study)
-        self._memory["study"] = identity
-
-    def _check_directions(self, study: Study) -> None:
-        wanted, there = (
-            optuna_directions([one.direction for one in self._objectives]),
-            study.directions,
-        )
-        if wanted and wanted != there:
-            names = ", ".join(map(str, self._objectives))
-            raise MetricError(
-                f"the objectives are {names}, but the study's directions are"
-                f" {', '.join(d.name.lower() for d in there)}"
-            )
 
     def sample_independent(
         self,
@@ -208,70 +154,166 @@ class MvtSampler(BaseSampler):
         """Return one code at random."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
-    def _settled(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return how many of the first trials have finished, looking at each once only."""
-        count = int(self._memory.get("settled", 0))
-        count = count if count <= len(trials) else 0
+    def _attach(self, study: Study) -> None:
+        """Clear the memory if it belongs to another study."""
+        identity = study_identity(study)
+        if self._memory.study == identity:
+            return
+        self._memory.clear()
+        self._check_directions(study)
+        self._memory.study = identity
+
+    def _check_directions(self, study: Study) -> None:
+        expected = optuna_directions([objective.direction for objective in self._objectives])
+        if expected and expected != study.directions:
+            objectives = ", ".join(map(str, self._objectives))
+            directions = ", ".join(direction.name.lower() for direction in study.directions)
+            raise MetricError(
+                f"the objectives are {objectives}, but the study's directions are {directions}"
+            )
+
+    def _next_row(self, study: Study, trial: FrozenTrial) -> Rows:
+        """Return the row for a trial, and record it as running.
+
+        The record is needed because a study holds the parameters of a running trial only after all
+        of them have been suggested.
+        """
+        trials = all_trials(study)
+        settled = self._count_settled(trials)
+        # Running trials with larger numbers began after this one: ignore them, so that a proposal
+        # does not depend on how far other threads are.
+        late = [
+            other
+            for other in trials[settled:]
+            if other.number < trial.number or other.state.is_finished()
+        ]
+        finished = [other.number for other in late if other.state.is_finished()]
+        basis = (settled + len(finished), max(finished, default=settled - 1))
+        plan = self._memory.plan
+        if plan is None or plan.basis != basis or plan.exhausted:
+            joined = JoinedTrials(trials, settled, late)
+            unseen = self._rows_not_in_study(trials[settled:], late)
+            plan = ProposalPlan(basis, self._plan_rows(study, joined, unseen))
+            self._memory.plan = plan
+        row = plan.next_row()
+        self._running_rows(trials[settled:])[trial.number] = row
+        return row
+
+    def _rows_not_in_study(
+        self, unsettled: Sequence[FrozenTrial], late: Sequence[FrozenTrial]
+    ) -> list[Rows]:
+        """Return the rows of running trials whose parameters the study does not hold yet."""
+        complete = {other.number for other in late if len(other.params) == len(self.distributions)}
+        running = self._running_rows(unsettled)
+        return [row for number, row in running.items() if number not in complete]
+
+    def _running_rows(self, trials: Sequence[FrozenTrial]) -> dict[int, Rows]:
+        """Return the recorded rows of running trials by number, without those that finished."""
+        rows = self._memory.running
+        running = {trial.number for trial in trials if not trial.state.is_finished()}
+        for number in [number for number in rows if number not in running]:
+            del rows[number]
+        return rows
+
+    def _count_settled(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return the number of trials before the first running one.
+
+        Counting continues where the last call ended, so that each trial is checked only once.
+        """
+        count = self._memory.finished
+        if count > len(trials):
+            count = 0
         while count < len(trials) and trials[count].state.is_finished():
             count += 1
-        self._memory["settled"] = count
+        self._memory.finished = count
         return count
 
-    def _planned(self, study: Study, trials: Sequence[FrozenTrial], unseen: Sequence[Rows]) -> Rows:
-        planner = self._planner(self._objectives or _unnamed(study.directions))
-        begun = list(study._storage.get_study_system_attrs(study._study_id).get(_BEGUN, []))
-        if planner.all_known and len(begun) > len(planner.front.begun):  # in another process
-            planner.front.begun = begun
-        rows = planner.plan(trials, self._batch, unseen)
-        if planner.all_known and planner.front.begun not in (begun, [0]):
-            study._storage.set_study_system_attr(study._study_id, _BEGUN, list(planner.front.begun))
+    def _plan_rows(
+        self, study: Study, trials: Sequence[FrozenTrial], unseen: Sequence[Rows]
+    ) -> Rows:
+        """Return the rows of the next batch.
+
+        Raises:
+            SpaceError: No architecture meets the budgets on known metrics.
+        """
+        planner = self._planner(self._objectives or _unnamed_objectives(study.directions))
+        if planner.problem.all_known:
+            rows = self._plan_known(study, planner, trials, unseen)
+        else:
+            rows = planner.plan(trials, self._batch, unseen)
         if not len(rows):
             raise SpaceError(unsatisfiable_budgets(self._feasibility))
         return rows
 
+    def _plan_known(
+        self,
+        study: Study,
+        planner: Planner,
+        trials: Sequence[FrozenTrial],
+        unseen: Sequence[Rows],
+    ) -> Rows:
+        """Return the rows of the next batch where all objectives are known.
+
+        The starts of the fronts are exchanged with the study, so that a resumed search and other
+        processes continue with the current front.
+        """
+        begun = list(study_attributes(study).get(_BEGUN, []))
+        if len(begun) > len(planner.front.begun):
+            # Another process, or this search before an interruption, has begun further fronts.
+            planner.front.begun = begun
+        rows = planner.plan(trials, self._batch, unseen)
+        if planner.front.begun not in (begun, [0]):
+            set_study_attribute(study, _BEGUN, list(planner.front.begun))
+        return rows
+
     def _planner(self, objectives: Sequence[Objective]) -> Planner:
-        return Planner(
-            OptimizationProblem.of(self._feasibility, objectives, self._budgets),
-            self._feasibility,
-            self._seed,
-            self._memory,
-        )
+        problem = OptimizationProblem.of(self._feasibility, objectives, self._budgets)
+        return Planner(problem, self._feasibility, self._seed, self._memory)
 
 
-@dataclass(slots=True)
-class _ProposalPlan:
-    """What to propose while no further trial has finished.
+def _with_budgets(
+    space: SearchSpace | Feasibility, objectives: Sequence[Objective], budgets: Sequence[Budget]
+) -> Feasibility:
+    """Return the space with the budgets on its known metrics.
 
-    Attributes:
-        rows: in order, (n, dimensions).
-        used: how many of them were handed out.
+    Raises:
+        MetricError: An objective or a budget is on a metric that is not known of the space.
     """
+    if isinstance(space, Feasibility):
+        feasibility = space
+    else:
+        feasibility = Feasibility(Predictors(CostTable(space)), [])
+    _check_known(metrics_of(objectives, budgets), feasibility)
+    new = [
+        budget
+        for budget in budgets
+        if budget.metric.known_in_advance and budget not in feasibility.budgets
+    ]
+    return Feasibility(feasibility.known, [*feasibility.budgets, *new]) if new else feasibility
 
-    rows: Rows
-    used: int = 0
 
-
-def _objective(one: str | Objective) -> Objective:
-    """Return an objective; one with a direction may have any name."""
-    if isinstance(one, Objective):
-        return one
-    name, _, text = one.rpartition(":")
+def _objective(objective: str | Objective) -> Objective:
+    """Return an objective; one that is given with a direction may have any name."""
+    if isinstance(objective, Objective):
+        return objective
+    name, _, text = objective.rpartition(":")
     if name and text in tuple(Direction):
         direction = Direction(text)
         metric = find_metric(name) or Metric(name, direction, Source.EXTERNAL)
         if not metric.known_in_advance:
             return Objective(metric, direction)
-    return Objective.parse(one)
+    return Objective.parse(objective)
 
 
-def _suggested(trial: Trial, name: str, distribution: BaseDistribution) -> int:
+def _suggest_code(trial: Trial, name: str, distribution: BaseDistribution) -> int:
     if isinstance(distribution, CategoricalDistribution):
         return int(cast(int, trial.suggest_categorical(name, distribution.choices)))
     assert isinstance(distribution, IntDistribution)
     return trial.suggest_int(name, distribution.low, distribution.high)
 
 
-def _unnamed(directions: Sequence[StudyDirection]) -> list[Objective]:
+def _unnamed_objectives(directions: Sequence[StudyDirection]) -> list[Objective]:
+    """Return costly objectives in the directions of a study."""
     objectives = []
     for number, study_direction in enumerate(directions):
         minimized = study_direction == StudyDirection.MINIMIZE

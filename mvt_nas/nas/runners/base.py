@@ -1,4 +1,4 @@
-"""What a runner does: take tasks, yield outcomes as they finish."""
+"""Interface of runners, which evaluate tasks and yield their outcomes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from mvt_nas.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What evaluations may use.
+    """Resources for evaluations.
 
     Attributes:
-        workers: evaluations at a time; ``None`` for one on this machine, and for as many as there
-            is room for on a cluster.
-        address: of a cluster, ``auto`` or ``HOST:PORT``; ``None`` for this machine.
-        cpus: that a cluster reserves for each evaluation; each computes on one thread, whatever it
-            reserves.
-        gpus: that a cluster reserves for each; a half lets two share one.
+        workers: Number of simultaneous evaluations; None for one on this machine, and for as many
+            as fit on a cluster.
+        address: Address of a cluster, ``auto`` or ``HOST:PORT``; None for this machine.
+        cpus: CPUs that a cluster reserves for each evaluation, which uses one thread in any case.
+        gpus: GPUs that a cluster reserves for each evaluation; 0.5 lets two share one.
 
     Raises:
-        MetricError: a number that is not allowed.
+        MetricError: A number is not allowed.
     """
 
     workers: int | None = None
@@ -61,17 +60,17 @@ class Runner(Protocol):
         ...
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Stop the workers."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerKind:
-    """A way to evaluate.
+    """A kind of runner.
 
     Attributes:
-        make: returns the runner; raises RunError where it cannot be started.
-        check: raises RunError for what can be known to be wrong before a search begins, at no cost.
+        make: Factory of the runner; raises RunError if it cannot be started.
+        check: Quick check before a search begins; raises RunError if the runner cannot work.
     """
 
     make: Callable[[Resources], Runner]

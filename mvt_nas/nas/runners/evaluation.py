@@ -1,4 +1,7 @@
-"""Evaluating one candidate on its costly metrics. Runs in worker processes; holds nothing that matters."""
+"""Evaluation of one candidate on its costly metrics.
+
+It runs in worker processes, which hold no state that could be lost.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +24,25 @@ if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
     from mvt_nas.proxies.types import Batch
 
-DIED_TWICE = "the worker process died twice (killed, perhaps for want of memory)"
-"""The error of a candidate whose evaluation ends whatever process it runs in."""
+DIED_TWICE = "the worker process died twice (possibly out of memory)"
+"""Error of a candidate whose evaluation kills its worker process each time."""
 
 _LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTask:
-    """One candidate to evaluate.
+    """A candidate to evaluate.
 
     Attributes:
-        number: of the trial.
-        architecture: what to evaluate.
-        metrics: names of the costly metrics.
-        scoring: how.
-        seed: of the initial weights and the batch; the same for all candidates of a run, so that
-            they are compared alike.
-        training: how to train it; ``None`` where it is not trained.
-        folder: where unfinished trainings lie; ``None`` where none is kept.
-        epochs: after which its training pauses; ``None`` for all.
+        number: Number of the trial.
+        architecture: Architecture to evaluate.
+        metrics: Names of the costly metrics.
+        scoring: Settings of the training-free metrics.
+        seed: Seed of the initial weights and the batch, the same for all candidates of a run.
+        training: Training settings; None if the candidate is not trained.
+        folder: Folder of the checkpoints of unfinished trainings; None to write none.
+        epochs: Epochs after which the training pauses; None for all.
     """
 
     number: int
@@ -55,14 +57,14 @@ class EvaluationTask:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an evaluation gave.
+    """The result of an evaluation.
 
     Attributes:
-        number: of the trial.
-        scores: metric to value, finite ones only.
-        error: why a score misses; ``None`` when none does.
-        seconds: of wall time.
-        shares: the seconds by metric, where none failed; scores that share their passes have equal
+        number: Number of the trial.
+        scores: Metric to value; finite values only.
+        error: Reason of a missing score; None if none is missing.
+        seconds: Wall time in seconds.
+        shares: Wall time by metric, if none failed; metrics computed in the same passes have equal
             shares.
     """
 
@@ -74,11 +76,11 @@ class Outcome:
 
 
 def evaluate(task: EvaluationTask, images: ImageDataset | None = None) -> Outcome:
-    """Return the scores of a candidate; whatever goes wrong becomes the outcome's error.
+    """Return the scores of a candidate; any exception becomes the outcome's error.
 
     Args:
-        task: what to do.
-        images: to train on, where they need not be read.
+        task: Candidate to evaluate.
+        images: Training images, if they are loaded already.
     """
     start = time.perf_counter()
     scores: dict[str, float] = {}
@@ -87,11 +89,11 @@ def evaluate(task: EvaluationTask, images: ImageDataset | None = None) -> Outcom
     try:
         with one_torch_thread():
             _score(task, images, scores, shares)
-    except (Exception, SystemExit) as problem:  # whatever a candidate does, the search goes on
+    except (Exception, SystemExit) as problem:
+        # A failed candidate must not end the search.
         error = reason(problem)
-    seconds = (
-        time.perf_counter() - start if error else sum(shares.values())
-    )  # as they are put together again from the cache
+    # The sum of the shares is what an outcome from the cache has as well.
+    seconds = time.perf_counter() - start if error else sum(shares.values())
     return Outcome(task.number, scores, error, seconds, shares)
 
 
@@ -101,6 +103,7 @@ def _score(
     scores: dict[str, float],
     shares: dict[str, float],
 ) -> None:
+    """Add the scores of a candidate and their wall times; what was added stays on an exception."""
     proxies = [name for name in task.metrics if name != TRAINED]
     start = time.perf_counter()
     if proxies:
@@ -116,10 +119,10 @@ def _score(
 
 
 def _score_untrained(task: EvaluationTask, names: Sequence[str], scores: dict[str, float]) -> None:
-    """Add the training-free scores, on the passes that they share.
+    """Add the training-free scores, computed in shared passes.
 
     Raises:
-        MetricError: one has no finite value; those that do are added before.
+        MetricError: A score has no finite value; the finite ones are added before.
     """
     from mvt_nas.models.network import build_model
     from mvt_nas.proxies.suite import score_all
@@ -142,8 +145,7 @@ def _batch(scoring: Scoring, seed: int) -> Batch:
 
 
 def reason(problem: BaseException) -> str:
-    """Return in one line what went wrong with a candidate."""
+    """Return the message of an exception on one line."""
     first = (str(problem).strip().splitlines() or [""])[0]
-    return (first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}")[
-        :_LONGEST_REASON
-    ]
+    message = first if isinstance(problem, MvtNasError) else f"{type(problem).__name__}: {first}"
+    return message[:_LONGEST_REASON]

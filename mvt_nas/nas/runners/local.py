@@ -11,7 +11,7 @@ from mvt_nas.nas.runners.process_pool import WorkerPool
 
 
 class InProcessRunner:
-    """Evaluates one task after another where the search itself runs."""
+    """Evaluates one task after another in the process of the search."""
 
     def run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
         """Yield the outcomes in order."""
@@ -19,20 +19,20 @@ class InProcessRunner:
             yield evaluate(task)
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there are no workers."""
 
 
 def local(resources: Resources) -> Runner:
-    """Return a runner with so many workers on this machine."""
+    """Return a runner with the given number of workers on this machine."""
     workers = resources.workers or 1
     return InProcessRunner() if workers == 1 else WorkerPool(workers)
 
 
 def check(resources: Resources) -> None:
-    """Check that there is no address, which would be of no use.
+    """Check that no address is given, because it would be ignored.
 
     Raises:
-        MetricError: there is one.
+        MetricError: An address is given.
     """
     if resources.address is not None:
         raise MetricError(

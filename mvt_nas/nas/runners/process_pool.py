@@ -1,8 +1,8 @@
-"""Worker processes with a pipe to each.
+"""Pool of worker processes, each with its own pipe.
 
-Each worker holds one task at most, so that it is known whose evaluation it was when one dies.
-Workers leave Ctrl-C to the driver and end with it, however it ends. They are spawned, which is safe
-whatever threads the driver has, and on every system.
+Each worker holds at most one task, so when it dies its task is known (a ``ProcessPoolExecutor``
+would break as a whole). Workers ignore Ctrl-C and end with the driver, however it ends. They are
+spawned: that works on every system, and with any threads in the driver.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ _GUARD = 'in a script, search() has to be called under: if __name__ == "__main__
 
 
 def check_import() -> None:
-    """Check that no worker process is just importing the script that started it, and with it starts another search.
+    """Check that this is not a worker process that imports the script which started it.
+
+    A script without the usual guard would start another search in each worker.
 
     Raises:
-        RunError: one is.
+        RunError: It is one.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise RunError(
@@ -37,14 +39,14 @@ def check_import() -> None:
 
 
 class WorkerPool:
-    """Evaluates in worker processes; a worker that dies takes only its own candidate with it.
+    """Evaluates in worker processes; the death of a worker affects only its own candidate.
 
     Args:
-        workers: number of processes.
-        function: what they do with a task; has to be found by name in their modules.
+        workers: Number of processes.
+        function: Evaluation of a task; must be importable by name.
 
     Raises:
-        RunError: no process can be started.
+        RunError: No process can be started.
     """
 
     def __init__(
@@ -56,18 +58,20 @@ class WorkerPool:
     def run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
         """Yield the outcomes as they finish.
 
-        A task whose worker died is tried once more when all others are done, so that it has the
-        machine's memory to itself.
+        A task whose worker died is retried once after all others, when it has the machine's memory
+        to itself.
 
         Raises:
-            RunError: a worker dies before it can take a task.
+            RunError: A worker dies before it can take a task.
         """
-        for task in (yield from self._run(tasks)):
-            for again in (yield from self._run([task])):
-                yield Outcome(again.number, {}, DIED_TWICE, 0.0)
+        lost_tasks = yield from self._run(tasks)
+        for task in lost_tasks:
+            lost_again = yield from self._run([task])
+            for lost in lost_again:
+                yield Outcome(lost.number, {}, DIED_TWICE, 0.0)
 
     def close(self) -> None:
-        """End the workers, whatever they compute."""
+        """Kill the workers."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -77,20 +81,20 @@ class WorkerPool:
     def _run(
         self, tasks: Sequence[EvaluationTask]
     ) -> Generator[Outcome, None, list[EvaluationTask]]:
-        """Yield outcomes; return the tasks whose workers died."""
+        """Yield the outcomes, and return the tasks whose workers died."""
         waiting = deque(tasks)
         lost: list[EvaluationTask] = []
         while True:
             for worker in self._workers:
                 if worker.task is None and waiting:
-                    worker.give(waiting.popleft())
+                    worker.send(waiting.popleft())
             busy = {worker.pipe: worker for worker in self._workers if worker.task is not None}
             if not busy:
                 return sorted(lost, key=lambda task: task.number)
             for pipe in wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]  # wait() returns what it was given
                 try:
-                    outcome = worker.take()
+                    outcome = worker.receive()
                 except (EOFError, OSError):
                     lost.append(self._replace(worker))
                 else:
@@ -98,7 +102,7 @@ class WorkerPool:
                         yield outcome
 
     def _replace(self, dead: _Worker) -> EvaluationTask:
-        """Put a new worker in the place of a dead one; return the task that died with it."""
+        """Replace a dead worker, and return the task that it held."""
         dead.process.kill()
         dead.process.join()
         dead.pipe.close()
@@ -122,7 +126,7 @@ class _Worker:
         self.task: EvaluationTask | None = None
         self.ready = False
         try:
-            with _interrupts_held():
+            with _block_interrupts():
                 self.process.start()
         except OSError as error:
             raise RunError(
@@ -131,13 +135,15 @@ class _Worker:
             ) from None
         other_end.close()
 
-    def give(self, task: EvaluationTask) -> None:
+    def send(self, task: EvaluationTask) -> None:
+        """Send a task to the worker."""
         self.task = task
-        with contextlib.suppress(OSError):  # a dead worker is found when its answer is waited for
+        # A dead worker is noticed when its outcome is received.
+        with contextlib.suppress(OSError):
             self.pipe.send(task)
 
-    def take(self) -> Outcome | None:
-        """Return the outcome that the worker has sent, ``None`` where it was the word that it is ready."""
+    def receive(self) -> Outcome | None:
+        """Return the outcome that the worker has sent; None for its message that it is ready."""
         outcome: Outcome | None = self.pipe.recv()
         self.ready = True
         if outcome is not None:
@@ -146,14 +152,14 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while a process is started, which so never gets it, not even while it imports."""
+def _block_interrupts() -> Iterator[None]:
+    """Block Ctrl-C while a process is started, which inherits the mask while it imports."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
-    # which would let Ctrl-C through if the first process had to start it
+    # Started by the first process, the tracker would unblock Ctrl-C.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -165,17 +171,18 @@ def _interrupts_held() -> Iterator[None]:
 def _work(
     pipe: Connection[Outcome | None, EvaluationTask], function: Callable[[EvaluationTask], Outcome]
 ) -> None:
-    """Evaluate tasks as they come, until the driver is gone."""
+    """Evaluate tasks until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    threading.Thread(target=_exit_with_driver, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)
         while True:
             pipe.send(function(pipe.recv()))
 
 
-def _end_with_driver() -> None:
+def _exit_with_driver() -> None:
+    """Wait for the driver to end, then exit whatever the worker computes."""
     driver = multiprocessing.parent_process()
     if driver is not None:
         driver.join()

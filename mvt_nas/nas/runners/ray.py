@@ -1,8 +1,8 @@
-"""Evaluation on a Ray cluster: one task per candidate, wherever there is room for it.
+"""Evaluation on a Ray cluster: one Ray task per candidate, on any node with room for it.
 
-The driver alone has what matters: a task gets all that it needs and gives back an outcome, and when
-a node goes, what ran there runs again elsewhere. Without an address Ray is started on this machine,
-and ends with the runner.
+Only the driver has state: a task receives all of its input and returns an outcome, and the tasks of
+a dead node run again elsewhere. Without an address, Ray is started on this machine and ends with
+the runner.
 
 Source: Moritz et al., "Ray: a distributed framework for emerging AI applications", arXiv
 1712.05889.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mvt_nas.errors import RunError
 from mvt_nas.metrics.names import TRAINED
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
     from mvt_nas.nas.runners.ray_tune import RayTuneTrainings
 
+# Time without any suitable node after which the search is interrupted.
 _PATIENCE_S = 60.0
 _WAIT_S = 5.0
 
@@ -34,11 +35,11 @@ class RayRunner:
     """Evaluates by Ray tasks.
 
     Args:
-        resources: what evaluations may use.
+        resources: Resources for evaluations.
 
     Raises:
-        RunError: Ray is not installed, the cluster cannot be reached, or no node of it has room for
-            an evaluation.
+        RunError: Ray is not installed, the cluster cannot be reached, or no node has room for an
+            evaluation.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -48,7 +49,7 @@ class RayRunner:
         self._function = self._ray.remote(
             num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0
         )(_evaluated)
-        self._pictures: dict[str, Any] = {}
+        self._image_references: dict[str, Any] = {}
         self._running: dict[Any, EvaluationTask] = {}
         self._resources = resources
         self._tune: RayTuneTrainings | None = None
@@ -56,12 +57,12 @@ class RayRunner:
     def run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
         """Yield the outcomes as they finish.
 
-        A task whose worker died is tried once more when all others are done; one whose node died is
-        tried as often as it takes.
+        A task whose worker died is retried once after all others; one whose node died is retried
+        without limit.
 
         Raises:
-            RunError: for a minute there was no node with room for an evaluation, or nodes have
-                other software than this one.
+            RunError: No node had room for an evaluation for a minute, or nodes have other software
+                than the driver.
         """
         with_rungs = [task for task in tasks if _has_rungs(task)]
         if with_rungs:
@@ -69,11 +70,14 @@ class RayRunner:
         yield from self._run([task for task in tasks if not _has_rungs(task)])
 
     def _run(self, tasks: Sequence[EvaluationTask]) -> Iterator[Outcome]:
-        waiting, deaths, missing_s = deque(tasks), Counter[int](), 0.0
-        later: deque[EvaluationTask] = deque()
-        while waiting or later or self._running:
+        waiting = deque(tasks)
+        retries: deque[EvaluationTask] = deque()
+        deaths = Counter[int]()
+        missing_s = 0.0
+        while waiting or retries or self._running:
             if not waiting and not self._running:
-                waiting, later = later, deque()
+                waiting = retries
+                retries = deque()
             self._submit(waiting)
             done, _ = self._ray.wait(list(self._running), timeout=_WAIT_S)
             missing_s = 0.0 if done or self._cluster.has_room() else missing_s + _WAIT_S
@@ -83,7 +87,7 @@ class RayRunner:
                 )
             for reference in done:
                 task = self._running.pop(reference)
-                found = self._found(reference, task)
+                found = self._result(reference)
                 if isinstance(found, Outcome):
                     yield found
                 elif found == "node":
@@ -93,10 +97,10 @@ class RayRunner:
                     if deaths[task.number] > 1:
                         yield Outcome(task.number, {}, DIED_TWICE, 0.0)
                     else:
-                        later.append(task)
+                        retries.append(task)
 
     def close(self) -> None:
-        """Stop what is still computed, and leave the cluster."""
+        """Cancel running tasks, and leave the cluster."""
         if self._tune is not None:
             self._tune.close()
         for reference in self._running:
@@ -105,7 +109,7 @@ class RayRunner:
         self._cluster.leave()
 
     def _tuned(self) -> RayTuneTrainings:
-        """Return what trains from rung to rung."""
+        """Return the runner of trainings with rungs."""
         from mvt_nas.nas.runners.ray_tune import RayTuneTrainings
 
         if self._tune is None:
@@ -120,22 +124,20 @@ class RayRunner:
             )
 
     def _images(self, task: EvaluationTask) -> Any:
-        """Return a reference to the pictures that a task trains on; they travel to each node once."""
+        """Return a reference to the training images of a task; they are sent to each node once."""
         if task.training is None or task.folder is None:
             return None
         fingerprint = task.training.fingerprint
-        if fingerprint not in self._pictures:
-            self._pictures[fingerprint] = self._ray.put(task.training.images())
-        return self._pictures[fingerprint]
+        if fingerprint not in self._image_references:
+            self._image_references[fingerprint] = self._ray.put(task.training.images())
+        return self._image_references[fingerprint]
 
-    def _found(self, reference: Any, task: EvaluationTask) -> Outcome | str:
-        """Return an outcome, or whether the ``worker`` died or the ``node``."""
+    def _result(self, reference: Any) -> Outcome | Literal["worker", "node"]:
+        """Return the outcome of a Ray task, or the part that died."""
         errors = self._ray.exceptions
         try:
             outcome: Outcome = self._ray.get(reference)
-        except errors.OutOfMemoryError:
-            return "worker"
-        except errors.WorkerCrashedError:
+        except (errors.OutOfMemoryError, errors.WorkerCrashedError):
             return "worker"
         except errors.RayTaskError as error:
             raise RunError(str(error.cause)) from None
@@ -151,12 +153,11 @@ def _has_rungs(task: EvaluationTask) -> bool:
 def _evaluated(
     task: EvaluationTask, images: ImageDataset | None, software: Mapping[str, str]
 ) -> Outcome:
-    """Evaluate where Ray runs it, if the software there computes what it computes here."""
+    """Evaluate a task on the node where Ray runs it, if that node has the driver's software."""
     check_software(tuple(software.items()))
     if task.folder is not None and not task.folder.parent.is_dir():
-        task = replace(
-            task, folder=None
-        )  # a node that does not share the run's folder keeps no checkpoint
+        # This node does not share the run's folder: write no checkpoints.
+        task = replace(task, folder=None)
     return evaluate(task, images)
 
 

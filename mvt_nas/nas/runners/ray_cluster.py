@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster, or to a Ray of our own on this machine."""
+"""Connection to a Ray cluster, or to a local instance of Ray."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _CONNECT_S = 5.0
 
 
 class RayCluster:
-    """A Ray cluster while a search uses it.
+    """A Ray cluster used by a search.
 
-    A connection that the process has already is used, and kept.
+    An existing connection of the process is used, and stays open.
 
     Args:
-        resources: what evaluations may use; without an address, Ray is started on this machine with
-            room for that many workers.
+        resources: Resources for evaluations; without an address, Ray is started on this machine
+            with room for that many workers.
 
     Attributes:
-        ray: the module.
+        ray: The module ``ray``.
 
     Raises:
-        RunError: Ray is not installed, the cluster cannot be reached, or no node of it has room for
-            an evaluation.
+        RunError: Ray is not installed, the cluster cannot be reached, or no node has room for an
+            evaluation.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -44,15 +44,13 @@ class RayCluster:
             raise RunError(f"{self}: {lacking}")
 
     def __str__(self) -> str:
-        """Return where it is."""
-        return (
-            f"Ray at {self._resources.address}"
-            if self._resources.address
-            else "Ray on this machine"
-        )
+        """Return a description of the cluster for messages."""
+        if self._resources.address:
+            return f"Ray at {self._resources.address}"
+        return "Ray on this machine"
 
     def has_room(self) -> bool:
-        """Return whether any node could hold an evaluation, busy or not."""
+        """Return True if any node has room for an evaluation, busy or not."""
         return any(
             node["Resources"].get("CPU", 0) >= self._resources.cpus
             and node["Resources"].get("GPU", 0) >= self._resources.gpus
@@ -60,7 +58,7 @@ class RayCluster:
         )
 
     def lacking(self) -> str:
-        """Return in words what no node has."""
+        """Return a message about the resources that no node has."""
         wanted = f"{self._resources.cpus:g} CPUs" + (
             f" and {self._resources.gpus:g} GPUs" if self._resources.gpus else ""
         )
@@ -71,7 +69,7 @@ class RayCluster:
         return f"no node has {wanted} for an evaluation (there are {'; '.join(nodes) or 'none'})"
 
     def leave(self) -> None:
-        """Leave the cluster; Ray on this machine ends, if it was started for this."""
+        """Disconnect; stop Ray on this machine if it was started for this search."""
         if self._own:
             self.ray.shutdown()
 
@@ -94,18 +92,17 @@ class RayCluster:
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise RunError(
-                f"{self}:"
-                f" {'no cluster can be reached there' if address else 'Ray cannot be started'}"
-                f" ({first})"
-            ) from None
+            problem = "no cluster can be reached there" if address else "Ray cannot be started"
+            raise RunError(f"{self}: {problem} ({first})") from None
 
 
 def check(resources: Resources) -> None:
-    """Check that Ray is installed and that something listens at its address: Ray itself would try for minutes, and end the process.
+    """Check that Ray is installed and that its address accepts connections.
+
+    Ray itself would try for minutes, and then end the process.
 
     Raises:
-        RunError: it is not, or nothing does.
+        RunError: Ray is not installed, or the address accepts no connection.
     """
     if not installed("ray"):
         raise RunError("Ray is not installed: pip install 'mvt-nas[ray]'", parameter="runner")
@@ -128,7 +125,10 @@ def check(resources: Resources) -> None:
 
 
 def _ray() -> Any:
-    """Return Ray, kept from printing the log of a dead node to standard output, which it does whatever it is told to log."""
+    """Return the module ``ray``, patched not to print the logs of dead nodes.
+
+    Ray prints them to standard output, whatever its logging level.
+    """
     import ray
     from ray._private import worker
 

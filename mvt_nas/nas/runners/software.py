@@ -1,4 +1,4 @@
-"""Check that every node of a cluster has the software of the driver."""
+"""Software versions of the nodes of a cluster."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from mvt_nas.nas.problem.environment import versions
 
 @cache
 def software_versions() -> dict[str, str]:
-    """Return the version of each package that results depend on."""
+    """Return the versions of the packages that results depend on."""
     return versions()
 
 
 @cache
-def check_software(there: tuple[tuple[str, str], ...]) -> None:
-    """Check that this node has the software of the driver, to the version.
+def check_software(driver: tuple[tuple[str, str], ...]) -> None:
+    """Check that this node has the software of the driver, in the same versions.
+
+    Args:
+        driver: Names and versions of the driver's packages.
 
     Raises:
-        RunError: it has not.
+        RunError: A package is missing or has another version.
     """
     here = software_versions()
     different = [
         f"{name} {here.get(name, 'missing')}, not {version}"
-        for name, version in there
+        for name, version in driver
         if here.get(name) != version
     ]
     if different:

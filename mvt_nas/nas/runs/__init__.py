@@ -1,1 +1,1 @@
-"""Run folders and what they hold."""
+"""Run folders and their content."""

@@ -1,6 +1,6 @@
-"""Networks from elsewhere that a run is compared with, and the file in its folder that keeps them: ``baselines.json``.
+"""Baselines of a run: external networks for comparison, stored in ``baselines.json``.
 
-They are no part of the search: nothing that it does depends on them.
+They are not part of the search, which does not depend on them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mvt_nas._io import write_text
 from mvt_nas.errors import RunError
-from mvt_nas.nas.runs.folder import write_whole
 
 NAME = "baselines.json"
 FORMAT = 1
@@ -24,18 +24,18 @@ _FIX = f"remove the file ({NAME}) and add the baselines again"
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A network from elsewhere, with what is known of it.
+    """An external network with its known metrics.
 
     Attributes:
-        name: what it is called.
-        source: where it came from, ``FILE.onnx`` or ``MODULE:FUNCTION``.
-        resolution_px: side of the picture that it was counted and measured for.
-        scores: metric to value: what was counted, what was measured on this machine, and what its
-            owner has said; all finite.
-        given: the metrics among them that its owner has said.
-        notes: why something is missing, or what to know of a figure; one sentence each.
-        measured: of each latency that was measured, ``low_ms``, ``high_ms``, ``probe_ms``,
-            ``warnings`` and ``fingerprint``.
+        name: Name of the baseline.
+        source: ``FILE.onnx`` or ``MODULE:FUNCTION``.
+        resolution_px: Side length of the input image for counting and measuring, in pixels.
+        scores: Metric to value: counted, measured on this machine, and given by the user; all
+            finite.
+        given: Metrics among them that the user has given.
+        notes: Reasons for missing values, and remarks on others; one sentence each.
+        measured: ``low_ms``, ``high_ms``, ``probe_ms``, ``warnings`` and ``fingerprint`` of each
+            measured latency, by metric.
     """
 
     name: str
@@ -55,16 +55,16 @@ class Baseline:
             "scores": dict(self.scores),
             "given": list(self.given),
             "notes": list(self.notes),
-            "measured": {metric: dict(one) for metric, one in self.measured.items()},
+            "measured": {metric: dict(timing) for metric, timing in self.measured.items()},
         }
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Baseline:
-        """Return the baseline in plain data.
+        """Return the baseline from plain data.
 
         Raises:
-            ValueError: something is of the wrong kind.
-            KeyError: something misses.
+            ValueError: A value is of the wrong type.
+            KeyError: A key is missing.
         """
         name, source, side = data["name"], data["source"], data["resolution_px"]
         if not isinstance(name, str) or not name or not isinstance(source, str):
@@ -82,15 +82,15 @@ class Baseline:
             scores,
             given,
             notes,
-            {metric: _timing(one) for metric, one in data["measured"].items()},
+            {metric: _timing(timing) for metric, timing in data["measured"].items()},
         )
 
 
 def read_baselines(folder: Path) -> tuple[Baseline, ...]:
-    """Return the baselines of the run in a folder, in the order in which they were told.
+    """Return the baselines of the run in a folder, in the order of addition.
 
     Raises:
-        RunError: the file is damaged or of a newer format.
+        RunError: The file is damaged or of a newer format.
     """
     path = folder / NAME
     try:
@@ -100,10 +100,10 @@ def read_baselines(folder: Path) -> tuple[Baseline, ...]:
                 f"{path}: format = {data['format']!r}, but this version of mvt-nas reads {FORMAT};"
                 f" {_FIX}"
             )
-        found = tuple(Baseline.from_dict(one) for one in data["baselines"])
-        if len({one.name for one in found}) < len(found):
-            raise ValueError("a name stands twice")
-        return found
+        baselines = tuple(Baseline.from_dict(entry) for entry in data["baselines"])
+        if len({baseline.name for baseline in baselines}) < len(baselines):
+            raise ValueError("duplicate name")
+        return baselines
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as error:
@@ -115,18 +115,20 @@ def read_baselines(folder: Path) -> tuple[Baseline, ...]:
 
 
 def write_baselines(folder: Path, baselines: Sequence[Baseline]) -> None:
-    """Write the baselines of the run in a folder, whole or not at all.
+    """Write the baselines of the run in a folder atomically.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: The file cannot be written.
     """
-    document = {"format": FORMAT, "baselines": [one.to_dict() for one in baselines]}
-    write_whole(folder / NAME, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    document = {"format": FORMAT, "baselines": [baseline.to_dict() for baseline in baselines]}
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_text(folder / NAME, text, error=RunError)
 
 
-def merged(known: Sequence[Baseline], told: Sequence[Baseline]) -> tuple[Baseline, ...]:
-    """Return all of them; one that is told takes the place of the known one of its name."""
-    return tuple(({one.name: one for one in known} | {one.name: one for one in told}).values())
+def merged(known: Sequence[Baseline], new: Sequence[Baseline]) -> tuple[Baseline, ...]:
+    """Return all baselines; a new one replaces the known one of the same name, in its place."""
+    by_name = {baseline.name: baseline for baseline in (*known, *new)}
+    return tuple(by_name.values())
 
 
 def _finite(metric: str, value: object) -> float:
@@ -135,15 +137,15 @@ def _finite(metric: str, value: object) -> float:
     return float(value)
 
 
-def _timing(one: Mapping[str, Any]) -> dict[str, Any]:
+def _timing(timing: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("low_ms", "high_ms", "probe_ms"):
-        value = one[name]
+        value = timing[name]
         if not (value is None and name == "probe_ms") and _finite(name, value) <= 0:
             raise ValueError(f"{name} = {value!r}")
-    return dict(one)
+    return dict(timing)
 
 
 def _texts(values: object) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{values!r} are no texts")
+        raise ValueError(f"{values!r} is not a list of texts")
     return tuple(values)

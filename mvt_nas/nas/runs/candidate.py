@@ -1,4 +1,4 @@
-"""A candidate: an architecture with what is known of it."""
+"""Candidates: architectures with their scores."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Candidate:
     """One evaluated architecture of a run.
 
     Attributes:
-        number: of the trial, which is also its name in the run.
-        key: content hash of the architecture.
-        row: its codes in the run's space.
-        status: ``complete``; ``infeasible`` where it breaks a budget on a costly metric; ``failed``
-            where a score could not be had; ``stopped`` where others were trained further.
-        scores: metric to value; all finite.
-        error: why it failed.
-        seconds: that the evaluation took.
-        origin: ``sampler``, or the published model that it is.
-        notes: what the sampler wrote beside the trial.
+        number: Number of the trial; identifies the candidate in the run.
+        key: Content hash of the architecture.
+        row: Codes of the architecture in the run's space.
+        status: ``complete``; ``infeasible`` if it exceeds a budget on a costly metric; ``failed``
+            if a score is missing; ``stopped`` if others were trained further.
+        scores: Metric to value; all finite.
+        error: Message of the failure, or None.
+        seconds: Wall time of the evaluation.
+        origin: ``sampler``, or the name of the published model.
+        notes: System attributes that the sampler has set on the trial.
     """
 
     number: int
@@ -39,7 +39,7 @@ class Candidate:
 
     @property
     def scored(self) -> bool:
-        """Whether all scores are there."""
+        """True if no score is missing."""
         return self.status != "failed"
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,34 +58,27 @@ class Candidate:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Candidate:
-        """Return the candidate in plain data.
+        """Return the candidate from plain data.
 
         Raises:
-            ValueError: something misses or is of the wrong kind.
+            ValueError: A value is missing or of the wrong type.
         """
         try:
             scores = {str(name): float(value) for name, value in data["scores"].items()}
-            if data["status"] not in ("complete", "infeasible", "failed") or not all(
-                map(math.isfinite, scores.values())
-            ):
+            # "stopped" follows from the rungs and is never written.
+            known_status = data["status"] in ("complete", "infeasible", "failed")
+            if not known_status or not all(map(math.isfinite, scores.values())):
                 raise ValueError(f"status {data['status']!r} with scores {scores}")
-            row = tuple(map(int, data["row"]))
-            number, key, error, origin = (
-                int(data["number"]),
-                str(data["key"]),
-                data["error"],
-                str(data["origin"]),
-            )
             return Candidate(
-                number,
-                key,
-                row,
-                data["status"],
-                scores,
-                error,
-                float(data["seconds"]),
-                origin,
-                dict(data["notes"]),
+                number=int(data["number"]),
+                key=str(data["key"]),
+                row=tuple(map(int, data["row"])),
+                status=data["status"],
+                scores=scores,
+                error=data["error"],
+                seconds=float(data["seconds"]),
+                origin=str(data["origin"]),
+                notes=dict(data["notes"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a candidate ({type(error).__name__}: {error})") from None

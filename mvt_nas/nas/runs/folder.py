@@ -1,21 +1,19 @@
-"""Run folders: made, locked, opened, listed.
+"""Run folders: creation, locking, reading and listing.
 
-A folder holds ``run.yaml`` (written first, whole), the store of candidates, and what reports add.
-While a process works on it, it holds a lock that the system takes back when the process dies,
-however it dies.
+A folder contains ``run.yaml`` (written first, atomically), the store of candidates, and files of
+reports. A process that works on the folder holds its lock, which the system releases when the
+process dies.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import yaml
-from filelock import FileLock, Timeout
 
+from mvt_nas import _io
 from mvt_nas.errors import RunError, SpaceError
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.runs.store import NAME as STORE
@@ -24,36 +22,23 @@ from mvt_nas.nas.runs.store import read as read_store
 from mvt_nas.space.search_space import SearchSpace
 
 CONFIG = "run.yaml"
-_LOCK = ".lock"
+_BUSY = "in use by another search; wait for it, or choose another folder"
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one process.
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a run folder inside a block.
 
     Raises:
-        RunError: another process holds it, or it cannot be written.
+        RunError: Another process holds the lock, or the folder cannot be written.
     """
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            f"{folder}: in use by another search; wait for it, or choose another folder"
-        ) from None
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror or error})") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return _io.locked(folder, error=RunError, busy=_BUSY)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a new run.
+    """Create the folder of a new run.
 
     Raises:
-        RunError: it cannot be made.
+        RunError: The folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,44 +47,25 @@ def make_folder(folder: Path) -> None:
 
 
 def exists(folder: Path) -> bool:
-    """Return whether there is a run in the folder."""
+    """Return True if the folder contains a run."""
     return (folder / CONFIG).exists() or (folder / STORE).exists()
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Write ``run.yaml`` (see :func:`write_whole`).
+    """Write ``run.yaml`` atomically.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: The file cannot be written.
     """
-    write_whole(
-        folder / CONFIG,
-        yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True, width=140),
-    )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file of a run whole: under another name first, then moved into place.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True, width=140)
+    _io.write_text(folder / CONFIG, text, error=RunError)
 
 
 def read_config(folder: Path) -> RunConfig:
     """Return the configuration of the run in a folder.
 
     Raises:
-        RunError: there is none, or it is damaged or of a newer format.
+        RunError: There is none, or it is damaged or of a newer format.
     """
     path = folder / CONFIG
     try:
@@ -117,7 +83,7 @@ def read_run(folder: Path) -> tuple[RunConfig, SearchSpace, StoreContent]:
     """Return the configuration, the space and the candidates of a run, finished or not.
 
     Raises:
-        RunError: no run there, or a damaged one.
+        RunError: There is no run, or a damaged one.
     """
     config = read_config(folder)
     space = config.search_space()
@@ -127,10 +93,10 @@ def read_run(folder: Path) -> tuple[RunConfig, SearchSpace, StoreContent]:
 
 
 def check_rows(folder: Path, space: SearchSpace, content: StoreContent) -> None:
-    """Check that the candidates of a store are points of the space.
+    """Check that all candidates of a store are points of the space.
 
     Raises:
-        RunError: one is not.
+        RunError: A candidate is no point of the space.
     """
     try:
         space.canonical(np.asarray([candidate.row for candidate in content.candidates.values()]))
@@ -142,5 +108,5 @@ def check_rows(folder: Path, space: SearchSpace, content: StoreContent) -> None:
 
 
 def list_runs(folder: Path) -> list[Path]:
-    """Return the run folders below a folder, by name."""
+    """Return the run folders in a folder, sorted by name."""
     return sorted(path.parent for path in folder.glob(f"*/{CONFIG}")) if folder.is_dir() else []

@@ -1,14 +1,14 @@
-"""How the front of a search grew: the hypervolume over the trials, as a share of the box that all candidates span.
+"""Hypervolume over the trials of a search, relative to the bounding box of all candidates.
 
-The run's own reference point does for comparing runs, not for saying whether a front still grows: a
-score may declare a bound far below all values, and then all growth is small beside the box. So a
-side of the box ends a tenth of the range beyond the worst candidate, unless the run's reference
-point is nearer; it begins at the best value of any candidate. A side without length counts as
+The run's own reference point is suited to compare runs, not to detect whether a front still grows:
+a metric may declare a bound far below all values, and then all growth is small compared with the
+box. So a side of the box begins at the best value of any candidate and ends a tenth of the range
+beyond the worst, or at the run's reference point if that is nearer. A side of length zero counts as
 dominated.
 
 Source: hypervolume after Zitzler and Thiele (1999); the volume that one point adds after While,
-Bradstreet and Barone, "A fast way of calculating exact hypervolumes" (2012), section III: what the
-point dominates, without what the others dominate of that.
+Bradstreet and Barone, "A fast way of calculating exact hypervolumes" (2012), section III: the
+volume that the point dominates, less the volume that the others dominate within it.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from numpy.typing import NDArray
 
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import cost_signs
 
 _MARGIN = 0.1
-# objectives up to which a volume takes no longer than finding out which points it is made of,
+# Up to this number of objectives, a hypervolume is as fast to compute as the non-dominated points.
+# Then dominated points are removed only when the points are this many times the last front.
 _QUICK = 3
-_MORE = 1.25  # so that so many times as many points as are on the front are left among them
+_MORE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class HypervolumeBox:
-    """What candidates span, in costs: less is better everywhere.
+    """Bounding box of candidates, in costs (less is better).
 
     Attributes:
-        ideal: (m,), the best value in each objective.
-        reference: (m,), where volume is counted from.
+        ideal: Best cost in each objective, (m,).
+        reference: Reference point of the hypervolume, (m,).
     """
 
     ideal: FloatArray
@@ -47,20 +47,23 @@ class HypervolumeBox:
 
     @staticmethod
     def around(best: FloatArray, worst: FloatArray, reference: FloatArray) -> HypervolumeBox:
-        """Return the box of candidates between two corners (m,) in a run with a reference point (m,)."""
+        """Return the box of candidates between two corners (m,), given the run's reference (m,)."""
         return HypervolumeBox(best, np.minimum(reference, worst + _MARGIN * (worst - best)))
 
-    def holds(self, costs: FloatArray) -> NDArray[np.bool_]:
-        """Return which costs (n, m) may add volume, (n,)."""
+    def holds(self, costs: FloatArray) -> BoolArray:
+        """Return True for costs (n, m) that may add volume, (n,)."""
         return np.asarray(((costs < self.reference) | (self.reference == self.ideal)).all(axis=1))
 
     def scaled(self, costs: FloatArray) -> FloatArray:
-        """Return the costs (n, m) inside of the box, from 0 at its ideal corner to 1 at the other; rows that add no volume are left out."""
+        """Return the costs (k, m) inside the box, scaled: 0 at its ideal corner, 1 at the other.
+
+        Rows that add no volume are left out.
+        """
         sides = self.reference - self.ideal
         inside = costs[self.holds(costs)]
-        result: FloatArray = np.where(
-            sides > 0, (inside - self.ideal) / np.where(sides > 0, sides, 1.0), 0.0
-        )
+        # Avoid a division by zero along sides of length zero, where the result is 0.
+        divisors = np.where(sides > 0, sides, 1.0)
+        result: FloatArray = np.where(sides > 0, (inside - self.ideal) / divisors, 0.0)
         return result
 
     def share(self, costs: FloatArray) -> float:
@@ -69,24 +72,28 @@ class HypervolumeBox:
 
 
 def costs_of(config: RunConfig, candidates: Iterable[Candidate]) -> FloatArray:
-    """Return the objectives of candidates (n, m) as costs; those of candidates that are not complete are NaN."""
-    aims = config.objectives
-    nothing = [np.nan] * len(aims)
-    keys = [aim.name for aim in aims]
-    rows = [
-        [c.scores[key] for key in keys] if c.status == "complete" else nothing for c in candidates
-    ]
-    scores = np.asarray(rows, dtype=np.float64).reshape(-1, len(aims))
-    return scores * cost_signs([aim.direction for aim in aims])
+    """Return the objectives of candidates as costs, (n, m); NaN unless a candidate is complete."""
+    objectives = config.objectives
+    names = [objective.name for objective in objectives]
+    rows = []
+    for candidate in candidates:
+        if candidate.status == "complete":
+            rows.append([candidate.scores[name] for name in names])
+        else:
+            rows.append([np.nan] * len(names))
+    scores = np.asarray(rows, dtype=np.float64).reshape(-1, len(names))
+    return scores * cost_signs([objective.direction for objective in objectives])
 
 
 def reference_as_cost(config: RunConfig) -> FloatArray:
     """Return a run's reference point (m,) as costs."""
-    return np.asarray([aim.cost(config.reference[aim.name]) for aim in config.objectives])
+    return np.asarray(
+        [objective.cost(config.reference[objective.name]) for objective in config.objectives]
+    )
 
 
 def run_hypervolume_curve(run: Run) -> FloatArray:
-    """Return the share of the final box that the candidates up to each number dominate, (candidates,), from 0 to 1."""
+    """Return the share of the final box dominated after each candidate, (candidates,), 0 to 1."""
     costs = costs_of(run.config, (run.candidates[number] for number in sorted(run.candidates)))
     return hypervolume_curve(costs, ["min"] * costs.shape[1], reference_as_cost(run.config))
 
@@ -94,12 +101,12 @@ def run_hypervolume_curve(run: Run) -> FloatArray:
 def hypervolume_curve(
     scores: npt.ArrayLike, directions: Sequence[str], reference: npt.ArrayLike
 ) -> FloatArray:
-    """Return the share of the box around all rows that the rows up to each one dominate, (n,), from 0 to 1.
+    """Return the share of the box of all rows dominated after each row, (n,), from 0 to 1.
 
     Args:
-        scores: (n, m), one row per candidate in their order; a row that is not finite adds nothing.
+        scores: One row per candidate, in order, (n, m); a row that is not finite adds nothing.
         directions: ``"min"`` or ``"max"`` for each of the m columns.
-        reference: (m,), the reference point of the run, in the same units and directions.
+        reference: Reference point of the run, (m,), in the same units and directions.
     """
     costs, finite, box = _boxed(scores, directions, reference)
     gains = np.zeros(len(costs))
@@ -117,74 +124,80 @@ def hypervolume_after(
     reference: npt.ArrayLike,
     counts: Sequence[int],
 ) -> FloatArray:
-    """Return what :func:`hypervolume_curve` says after some numbers of rows, (counts,), which rise.
+    """Return values of :func:`hypervolume_curve` after some increasing numbers of rows, (counts,).
 
-    A few hundred places of a long search need as many volumes at most, not one for each row that
-    was ever on the front.
+    This computes at most one hypervolume per count, not one for each row that was ever on the
+    front.
     """
     costs, finite, box = _boxed(scores, directions, reference)
-    shares, points, share, most = np.zeros(len(counts)), costs[:0], 0.0, 0.0
-    for place, (before, count) in enumerate(pairwise([0, *counts])):
-        if box is not None:
-            known, points = (
-                len(points),
-                np.vstack([points, box.scaled(costs[before:count][finite[before:count]])]),
-            )
-            kept = np.ones(len(points), dtype=bool)
-            if len(points) > most or points.shape[1] > _QUICK:
-                kept = _undominated(points)
-                most = _MORE * kept.sum()
-            points = points[kept]
-            if kept[known:].any():
-                share = max(share, min(_volume(points), 1.0))
-        shares[place] = share
+    shares = np.zeros(len(counts))
+    if box is None:
+        return shares
+    # A superset of the front so far, scaled; the front's share; the size that triggers thinning.
+    points = costs[:0]
+    share = 0.0
+    most = 0.0
+    for index, (before, count) in enumerate(pairwise([0, *counts])):
+        known = len(points)
+        new = box.scaled(costs[before:count][finite[before:count]])
+        points = np.vstack([points, new])
+        kept = np.ones(len(points), dtype=bool)
+        if len(points) > most or points.shape[1] > _QUICK:
+            kept = _nondominated(points)
+            most = _MORE * kept.sum()
+        points = points[kept]
+        # The volume can only change if a new point is kept. Rounding must not let it decrease.
+        if kept[known:].any():
+            share = max(share, min(_volume(points), 1.0))
+        shares[index] = share
     return shares
 
 
 def _boxed(
     scores: npt.ArrayLike, directions: Sequence[str], reference: npt.ArrayLike
-) -> tuple[FloatArray, NDArray[np.bool_], HypervolumeBox | None]:
-    """Return scores as costs (n, m), which of them are finite (n,), and the box around those; ``None`` where none is."""
+) -> tuple[FloatArray, BoolArray, HypervolumeBox | None]:
+    """Return scores as costs (n, m), a mask of the finite rows (n,), and the box of those.
+
+    The box is None where no row is finite.
+    """
     signs = cost_signs(directions)
     costs = np.asarray(scores, dtype=np.float64).reshape(-1, len(signs)) * signs
     finite = np.asarray(np.isfinite(costs).all(axis=1))
     if not finite.any():
         return costs, finite, None
     kept = costs[finite]
-    return (
-        costs,
-        finite,
-        HypervolumeBox.around(
-            kept.min(axis=0), kept.max(axis=0), np.asarray(reference, dtype=np.float64) * signs
-        ),
-    )
+    reference_cost = np.asarray(reference, dtype=np.float64) * signs
+    box = HypervolumeBox.around(kept.min(axis=0), kept.max(axis=0), reference_cost)
+    return costs, finite, box
 
 
 def _gains(points: FloatArray) -> FloatArray:
-    """Return the volume (n,) that each of some points (n, m) in the unit cube adds to those before it."""
+    """Return the volume (n,) that each point, (n, m), of the unit cube adds to those before it."""
     gains = np.zeros(len(points))
     front = points[:0]
     for index, point in enumerate(points):
         if len(front) and (front <= point).all(axis=1).any():
             continue
-        gains[index] = np.prod(1.0 - point) - _volume(np.maximum(front, point))
+        # Clip the front to the box that the point dominates: its volume is what they share.
+        shared = _volume(np.maximum(front, point))
+        gains[index] = np.prod(1.0 - point) - shared
         front = np.vstack([front[~(point <= front).all(axis=1)], point])
     return gains
 
 
-def _undominated(points: FloatArray) -> NDArray[np.bool_]:
-    """Return which points (n, m) no other dominates, (n,); of equal ones one."""
+def _nondominated(points: FloatArray) -> BoolArray:
+    """Return True for the non-dominated points, (n, m) to (n,); for one of several equal ones."""
     import moocore
 
-    return (
-        np.asarray(moocore.is_nondominated(points, keep_weakly=False), dtype=bool)
-        if len(points)
-        else np.zeros(0, dtype=bool)
-    )
+    if not len(points):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(points, keep_weakly=False), dtype=bool)
 
 
 def _volume(points: FloatArray) -> float:
-    """Return the volume that points (n, m) in the unit cube dominate up to its worst corner."""
+    """Return the volume that points, (n, m), of the unit cube dominate up to its worst corner."""
     import moocore
 
-    return float(moocore.hypervolume(points, ref=np.ones(points.shape[1]))) if len(points) else 0.0
+    if not len(points):
+        return 0.0
+    return float(moocore.hypervolume(points, ref=np.ones(points.shape[1])))

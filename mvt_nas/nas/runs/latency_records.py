@@ -1,4 +1,7 @@
-"""Latencies of a run's candidates as they were measured: ``measured.jsonl``, one line per candidate and device (see ``mvt_nas/journal.py``)."""
+"""Measured latencies of a run: ``measured.jsonl``, one line per candidate and device.
+
+``mvt_nas/journal.py`` describes the guarantees for lines.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,15 @@ class LatencyRecord:
     """One candidate's latency on one device.
 
     Attributes:
-        key: content hash of the architecture.
+        key: Content hash of the architecture.
         metric: ``latency_ms@DEVICE``.
-        ms: the figure, in milliseconds.
-        low_ms: lower end of its 95 % interval.
-        high_ms: upper end.
-        predicted_ms: what the device's profile predicts.
-        probe_ms: the probe's figure in the same rounds; ``None`` without a probe.
-        warnings: what makes the figure doubtful.
-        fingerprint: device, runtime and packages.
+        ms: Measured latency, in milliseconds.
+        low_ms: Lower end of its 95 % interval.
+        high_ms: Upper end of its 95 % interval.
+        predicted_ms: Latency predicted by the device's profile.
+        probe_ms: Latency of the reference model in the same rounds; None without one.
+        warnings: Reasons to doubt the measurement.
+        fingerprint: Device, runtime and packages.
     """
 
     key: str
@@ -48,42 +51,38 @@ class LatencyRecord:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> LatencyRecord:
-        """Return the measurement in plain data.
+        """Return the measurement from plain data.
 
         Raises:
-            ValueError: a number is not above zero.
-            KeyError: something misses.
+            ValueError: A number is not above zero.
+            KeyError: A key is missing.
         """
-        ms, low_ms, high_ms, predicted_ms = (
-            _above_zero(float(data[name])) for name in ("ms", "low_ms", "high_ms", "predicted_ms")
-        )
-        probe_ms = None if data["probe_ms"] is None else _above_zero(float(data["probe_ms"]))
-        key, metric, warnings = str(data["key"]), str(data["metric"]), tuple(data["warnings"])
+        probe_ms = data["probe_ms"]
         return LatencyRecord(
-            key,
-            metric,
-            ms,
-            low_ms,
-            high_ms,
-            predicted_ms,
-            probe_ms,
-            warnings,
-            dict(data["fingerprint"]),
+            key=str(data["key"]),
+            metric=str(data["metric"]),
+            ms=_above_zero(float(data["ms"])),
+            low_ms=_above_zero(float(data["low_ms"])),
+            high_ms=_above_zero(float(data["high_ms"])),
+            predicted_ms=_above_zero(float(data["predicted_ms"])),
+            probe_ms=None if probe_ms is None else _above_zero(float(probe_ms)),
+            warnings=tuple(data["warnings"]),
+            fingerprint=dict(data["fingerprint"]),
         )
 
 
 Measurements = Mapping[str, Mapping[str, LatencyRecord]]
-"""Metric to key of the architecture to measurement, the last where there are several."""
+"""Measurements by metric and key of the architecture; the last one where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyAgreement:
-    """How what was measured compares with what was predicted.
+    """Agreement of measured with predicted latencies.
 
     Attributes:
-        n: networks.
-        factor: median of measured by predicted.
-        rest: median deviation from the prediction times the factor, as a share.
+        n: Number of networks.
+        factor: Median of the ratios of measured to predicted latencies.
+        rest: Median relative deviation from the prediction times the factor.
     """
 
     n: int
@@ -92,21 +91,21 @@ class LatencyAgreement:
 
 
 class LatencyRecords:
-    """The open file of measurements.
+    """Open file of measurements.
 
     Args:
-        folder: of the run.
+        folder: Run folder.
 
     Raises:
-        RunError: it is damaged or cannot be written.
+        RunError: The file is damaged or cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         _, intact = _read(folder)
-        self._log = Journal(folder / NAME, intact, "measuring again goes on")
+        self._log = Journal(folder / NAME, intact, "measuring again continues")
 
     def add(self, measurements: Sequence[LatencyRecord]) -> None:
-        """Append measurements, and wait until all are on the disk."""
+        """Append measurements, and flush them to disk."""
         for measurement in measurements:
             self._log.append(measurement.to_dict())
         self._log.sync()
@@ -117,17 +116,17 @@ class LatencyRecords:
 
 
 def read_measured(folder: Path) -> Measurements:
-    """Return what was measured of the run in a folder.
+    """Return the measurements of the run in a folder.
 
     Raises:
-        RunError: a line other than the last is damaged.
+        RunError: A line other than the last is damaged.
     """
     return _read(folder)[0]
 
 
 def latency_agreement(measured: Mapping[str, LatencyRecord]) -> LatencyAgreement | None:
-    """Return how the measurements on one device compare with the predictions; ``None`` where there are none."""
-    ratios = [one.ms / one.predicted_ms for one in measured.values()]
+    """Return the agreement of the measurements on one device with the predictions, if any."""
+    ratios = [record.ms / record.predicted_ms for record in measured.values()]
     if not ratios:
         return None
     factor = median(ratios)
@@ -143,11 +142,12 @@ def _above_zero(ms: float) -> float:
 
 
 def _read(folder: Path) -> tuple[dict[str, dict[str, LatencyRecord]], int]:
-    found: dict[str, dict[str, LatencyRecord]] = {}
+    """Return the measurements of a folder, and the number of intact bytes of the file."""
+    measurements: dict[str, dict[str, LatencyRecord]] = {}
 
-    def take(record: Any) -> None:
-        one = LatencyRecord.from_dict(record)
-        found.setdefault(one.metric, {})[one.key] = one
+    def add(data: Any) -> None:
+        record = LatencyRecord.from_dict(data)
+        measurements.setdefault(record.metric, {})[record.key] = record
 
-    intact = read_journal(folder / NAME, take, "remove the file and measure again")
-    return found, intact
+    intact = read_journal(folder / NAME, add, "remove the file and measure again")
+    return measurements, intact

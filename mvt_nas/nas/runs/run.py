@@ -1,4 +1,4 @@
-"""A run as it is read: configuration, space, candidates, front, what was measured of it, what it is compared with."""
+"""A loaded run: configuration, space, candidates, front, measurements and baselines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.errors import RunError
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.names import TRAINED_EPOCHS
@@ -26,15 +26,16 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
 
 
-def candidates_with_measurements(
-    config: RunConfig, content: StoreContent
-) -> Mapping[int, Candidate]:
-    """Return the candidates of a store: itself as it grows, or what they reached where trainings have rungs and some have climbed."""
+def candidates_with_rungs(config: RunConfig, content: StoreContent) -> Mapping[int, Candidate]:
+    """Return the candidates of a store, with the results of rungs once any was promoted.
+
+    Before, this is the store's own mapping, which grows.
+    """
     if not any(of == content.finished for of, _ in content.rungs):
         return content.candidates
     assert config.training is not None, "only trainings have rungs"
     return apply_rungs(
-        content.settled(),
+        content.finished_candidates(),
         content.rungs,
         content.results,
         config.costly_budgets,
@@ -47,13 +48,13 @@ class Run:
     """The content of a run folder.
 
     Attributes:
-        folder: where it lies.
-        config: what it does.
-        space: that it searches.
-        candidates: what it has found so far, by number; grows while a search works on it.
-        inputs: the devices and the trained networks that it goes by.
-        measured: latencies that were measured, by metric and key of the architecture.
-        baselines: networks from elsewhere that it is compared with.
+        folder: Run folder.
+        config: Configuration.
+        space: Search space.
+        candidates: Candidates by number; grows while a search is running.
+        inputs: Device profiles and table of trained networks used by the run.
+        measured: Measured latencies, by metric and key of the architecture.
+        baselines: External networks for comparison.
     """
 
     folder: Path
@@ -69,48 +70,49 @@ class Run:
         """Return the run in a folder.
 
         Raises:
-            RunError: no run there, or a damaged one.
+            RunError: There is no run, or a damaged one.
         """
         path = Path(folder)
         config, space, content = read_run(path)
-        candidates, inputs = (
-            candidates_with_measurements(config, content),
-            read_inputs(path, config),
-        )
         return Run(
-            path, config, space, candidates, inputs, read_measured(path), read_baselines(path)
+            folder=path,
+            config=config,
+            space=space,
+            candidates=candidates_with_rungs(config, content),
+            inputs=read_inputs(path, config),
+            measured=read_measured(path),
+            baselines=read_baselines(path),
         )
 
     @property
     def devices(self) -> Devices:
-        """The devices on which it predicts latency, by metric."""
+        """Device profiles of the predicted latencies, by metric."""
         return self.inputs.devices
 
     @property
-    def climbed(self) -> bool:
-        """Whether its trainings have rungs, and the search for candidates for them is over."""
-        training = (
-            self.config.training
-        )  # asked for each candidate that is told, so only where it may be
-        rungs = training is not None and bool(training.rungs)
-        return rungs and any(
+    def promotion_begun(self) -> bool:
+        """True if trainings have rungs and candidates are being promoted, or were."""
+        training = self.config.training
+        has_rungs = training is not None and bool(training.rungs)
+        # Progress reads this for each candidate: scan them only where there are rungs.
+        return has_rungs and any(
             TRAINED_EPOCHS in candidate.scores for candidate in self.candidates.values()
         )
 
     @property
     def directions(self) -> list[Direction]:
-        """The direction of each objective."""
+        """Direction of each objective."""
         return [objective.direction for objective in self.config.objectives]
 
     def complete(self) -> list[Candidate]:
-        """Return the complete candidates in order of their numbers."""
+        """Return the complete candidates, sorted by number."""
         return [
             self.candidates[n]
             for n in sorted(self.candidates)
             if self.candidates[n].status == "complete"
         ]
 
-    def scores(self, candidates: list[Candidate]) -> NDArray[np.float64]:
+    def scores(self, candidates: list[Candidate]) -> FloatArray:
         """Return the objectives of candidates, (n, objectives)."""
         names = [objective.name for objective in self.config.objectives]
         return np.asarray(
@@ -118,14 +120,11 @@ class Run:
         ).reshape(-1, len(names))
 
     def front(self) -> list[Candidate]:
-        """Return the non-dominated candidates, best in the first objective first; ties stay."""
+        """Return the non-dominated candidates, best in the first objective first; with ties."""
         candidates = self.complete()
         scores = self.scores(candidates)
-        front = [
-            c
-            for c, kept in zip(candidates, pareto_front(scores, self.directions), strict=True)
-            if kept
-        ]
+        mask = pareto_front(scores, self.directions)
+        front = [c for c, kept in zip(candidates, mask, strict=True) if kept]
         first = self.config.objectives[0]
         name = first.name
         return sorted(front, key=lambda c: (first.cost(c.scores[name]), c.number))
@@ -136,7 +135,10 @@ class Run:
         return hypervolume(self.scores(self.complete()), self.directions, reference)
 
     def knee(self) -> int | None:
-        """Return the number of the candidate at the knee of the front (see :func:`mvt_nas.knee`); ``None`` where nothing is complete."""
+        """Return the number of the candidate at the knee of the front; None without a front.
+
+        See :func:`mvt_nas.knee`.
+        """
         candidates = self.complete()
         index = knee(self.scores(candidates), self.directions)
         return None if index is None else candidates[index].number
@@ -145,7 +147,7 @@ class Run:
         """Return the architecture of a candidate.
 
         Raises:
-            RunError: there is no candidate of this number.
+            RunError: There is no candidate of this number.
         """
         if number not in self.candidates:
             raise RunError(

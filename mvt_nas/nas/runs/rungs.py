@@ -1,4 +1,4 @@
-"""The rungs of a run: which trainings went on, how far they came, and what a run's candidates are worth by it."""
+"""Rungs of a run: promotions, their results, and their effect on the candidates."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mvt_nas.nas.runs.candidate import Candidate, Status
 
 @dataclass(frozen=True, slots=True)
 class RungResult:
-    """How far one training came on one rung.
+    """Result of a training on a rung.
 
     Attributes:
-        number: of the candidate.
-        epochs: of the rung.
-        accuracy: in percent; ``None`` where the training failed.
-        error: why.
-        seconds: that it took.
+        number: Number of the candidate.
+        epochs: Epochs of the rung.
+        accuracy: Accuracy in percent; None if the training failed.
+        error: Message of the failure, or None.
+        seconds: Wall time of the training on this rung.
     """
 
     number: int
@@ -30,14 +30,14 @@ class RungResult:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the object as plain data."""
         return {name: getattr(self, name) for name in self.__slots__} | {
             "seconds": round(self.seconds, 4)
         }
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> RungResult:
-        """Return what plain data describe."""
+        """Return the result from plain data."""
         accuracy = None if data["accuracy"] is None else float(data["accuracy"])
         return RungResult(
             int(data["number"]),
@@ -50,12 +50,12 @@ class RungResult:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Who went on to a rung; the last that is written of a rung counts.
+    """Promotions to a rung; of several records of a rung the last one counts.
 
     Attributes:
-        of: candidates that the search had when they were chosen.
-        epochs: of the rung.
-        numbers: of the candidates, in the order in which they went on.
+        of: Number of candidates of the search when these were promoted.
+        epochs: Epochs of the rung.
+        numbers: Numbers of the promoted candidates, in the order of promotion.
     """
 
     of: int
@@ -63,22 +63,22 @@ class Rung:
     numbers: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the object as plain data."""
         return {"of": self.of, "epochs": self.epochs, "numbers": list(self.numbers)}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Rung:
-        """Return what plain data describe."""
+        """Return the rung from plain data."""
         return Rung(
             int(data["of"]), int(data["epochs"]), tuple(int(number) for number in data["numbers"])
         )
 
 
 Rungs = dict[tuple[int, int], Rung]
-"""By number of candidates and epochs."""
+"""Rungs by number of candidates of the search, and epochs."""
 
 Results = dict[tuple[int, int], RungResult]
-"""By number of the candidate and epochs."""
+"""Results by number of the candidate, and epochs."""
 
 
 def apply_rungs(
@@ -88,60 +88,69 @@ def apply_rungs(
     budgets: list[Budget],
     first: int,
 ) -> dict[int, Candidate]:
-    """Return the candidates by what they reached on their highest rungs.
+    """Return the candidates with the results of their highest rungs.
 
-    Accuracies after different numbers of epochs do not compare. So where some have reached a higher
-    rung than others, the others are ``stopped``. Rungs count that were chosen from just these
-    candidates.
+    Accuracies after different numbers of epochs are not comparable. So where some candidates have
+    reached a higher rung than others, the others are ``stopped``. Only rungs that were chosen from
+    exactly these candidates count.
 
     Args:
-        candidates: by number, with accuracies on the first rung.
-        rungs: who went on.
-        results: what came of it.
-        budgets: on what had to be evaluated.
-        first: epochs of the first rung.
+        candidates: Candidates by number, with accuracies on the first rung.
+        rungs: Promotions.
+        results: Results of the promoted candidates.
+        budgets: Budgets on costly metrics.
+        first: Epochs of the first rung.
     """
-    top = dict.fromkeys(candidates, first)
-    for (of, epochs), rung in sorted(rungs.items()):
-        if of == len(candidates):
-            top |= {number: epochs for number in rung.numbers if (number, epochs) in results}
-    reached = (
-        epochs
-        for number, epochs in top.items()
-        if epochs == first or results[number, epochs].accuracy is not None
-    )
-    highest = max(reached, default=first)
-    spent = dict.fromkeys(candidates, 0.0)
-    for done in results.values():
-        if done.number in spent:
-            spent[done.number] += done.seconds
+    top = _highest_rungs(candidates, rungs, results, first)
+    # The highest rung on which any training succeeded.
+    highest = first
+    for number, epochs in top.items():
+        if epochs > highest and results[number, epochs].accuracy is not None:
+            highest = epochs
+    seconds = {number: candidate.seconds for number, candidate in candidates.items()}
+    for result in results.values():
+        if result.number in seconds:
+            seconds[result.number] += result.seconds
     return {
-        number: _at(
-            replace(one, seconds=one.seconds + spent[number]),
+        number: _with_result(
+            replace(candidate, seconds=seconds[number]),
             top[number],
             highest,
             results.get((number, top[number])),
             budgets,
         )
-        for number, one in candidates.items()
+        for number, candidate in candidates.items()
     }
 
 
-def _at(
+def _highest_rungs(
+    candidates: Mapping[int, Candidate], rungs: Rungs, results: Results, first: int
+) -> dict[int, int]:
+    """Return the epochs of the highest rung with a result of each candidate, by number."""
+    top = dict.fromkeys(candidates, first)
+    # Sorted by number of candidates, then by epochs: higher rungs overwrite lower ones.
+    for (of, epochs), rung in sorted(rungs.items()):
+        if of == len(candidates):
+            top |= {number: epochs for number in rung.numbers if (number, epochs) in results}
+    return top
+
+
+def _with_result(
     candidate: Candidate,
     epochs: int,
     highest: int,
-    reached: RungResult | None,
+    result: RungResult | None,
     budgets: list[Budget],
 ) -> Candidate:
+    """Return a candidate with the result of its highest rung, after ``epochs`` epochs."""
     scores = dict(candidate.scores)
-    if reached is not None and reached.accuracy is None:
+    if result is not None and result.accuracy is None:
         scores.pop(TRAINED, None)
-        return replace(candidate, status="failed", scores=scores, error=reached.error)
+        return replace(candidate, status="failed", scores=scores, error=result.error)
     if not candidate.scored:
         return candidate
-    scores |= {TRAINED_EPOCHS: float(epochs)} | (
-        {TRAINED: reached.accuracy} if reached and reached.accuracy is not None else {}
-    )
+    scores[TRAINED_EPOCHS] = float(epochs)
+    if result is not None and result.accuracy is not None:
+        scores[TRAINED] = result.accuracy
     status: Status = "complete" if worst_excess(budgets, scores) <= 0 else "infeasible"
     return replace(candidate, status="stopped" if epochs < highest else status, scores=scores)

@@ -1,6 +1,8 @@
-"""The run's truth: ``candidates.jsonl``, one line per candidate or finished batch (see ``mvt_nas/journal.py`` for what a line survives).
+"""Store of a run: ``candidates.jsonl``, one line per candidate, batch or rung result.
 
-Candidates stand in the order in which they finished.
+Candidates are in the order of completion. ``mvt_nas/journal.py`` describes the guarantees for
+lines. The record keys ``reached`` (result of a rung) and ``climb`` (end of a promotion) are part of
+the file format.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ class BatchRecord:
     """A finished batch.
 
     Attributes:
-        number: of its first trial.
-        size: number of its trials.
-        notes: what samplers wrote beside the study since the batch before.
+        number: Number of its first trial.
+        size: Number of its trials.
+        notes: System attributes of the study set by samplers since the batch before.
     """
 
     number: int
@@ -34,17 +36,17 @@ class BatchRecord:
 
 @dataclass(slots=True)
 class StoreContent:
-    """What a store holds.
+    """Content of a store.
 
     Attributes:
-        candidates: by number.
-        batches: the finished batches by the number of their first trial; one that was finished
-            again with another size counts as last.
-        exhausted: whether the space had nothing left.
-        rungs: who went on to be trained further, where trainings have rungs.
-        results: what they reached.
-        climbs: numbers of candidates from which the last rung was reached.
-        intact: bytes up to the end of the last whole line.
+        candidates: Candidates by number.
+        batches: Finished batches by the number of their first trial; of several with the same
+            number, the last one.
+        exhausted: True if the space has no unproposed candidate left.
+        rungs: Promotions, where trainings have rungs.
+        results: Results of the promoted candidates.
+        promotions: Numbers of candidates from which a promotion was finished up to the last rung.
+        intact: Number of bytes up to the end of the last whole line.
     """
 
     candidates: dict[int, Candidate] = field(default_factory=dict)
@@ -52,19 +54,19 @@ class StoreContent:
     exhausted: bool = False
     rungs: Rungs = field(default_factory=dict)
     results: Results = field(default_factory=dict)
-    climbs: set[int] = field(default_factory=set)
+    promotions: set[int] = field(default_factory=set)
     intact: int = 0
 
     @property
     def finished(self) -> int:
-        """The number of trials in finished batches."""
+        """Number of trials in finished batches."""
         number = 0
         while number in self.batches:
             number += self.batches[number].size
         return number
 
-    def settled(self) -> dict[int, Candidate]:
-        """Return the candidates of finished batches, by number: what an interruption left of another one is not among them."""
+    def finished_candidates(self) -> dict[int, Candidate]:
+        """Return the candidates of finished batches (not of an interrupted one) by number."""
         return {
             number: self.candidates[number]
             for number in range(self.finished)
@@ -73,13 +75,13 @@ class StoreContent:
 
 
 class Store:
-    """The open store of a run folder; only one process has it at a time (see ``folder.py``).
+    """Open store of a run folder; the folder's lock protects it (see ``folder.py``).
 
     Args:
-        folder: of the run.
+        folder: Run folder.
 
     Raises:
-        RunError: it is damaged (see :func:`read`), or cannot be written.
+        RunError: The store is damaged (see :func:`read`), or cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,7 +95,7 @@ class Store:
         self.content.candidates[candidate.number] = candidate
 
     def finish_batch(self, batch: BatchRecord) -> None:
-        """Append the end of a batch, and wait until all is on the disk."""
+        """Append the end of a batch, and flush all lines to disk."""
         if self.content.batches.get(batch.number) == batch:
             return
         self._log.append(
@@ -103,27 +105,27 @@ class Store:
         self._log.sync()
 
     def exhaust(self) -> None:
-        """Append that the space has nothing left."""
+        """Append that the space has no unproposed candidate left."""
         self._log.append({"exhausted": True})
         self.content.exhausted = True
 
     def add_rung(self, rung: Rung) -> None:
-        """Append who goes on to a rung."""
+        """Append the candidates promoted to a rung, unless an interrupted promotion has done so."""
         known = self.content.rungs.get((rung.of, rung.epochs))
         if known is not None and known.numbers[: len(rung.numbers)] == rung.numbers:
             return
         self._log.append({"rung": rung.to_dict()})
         self.content.rungs[rung.of, rung.epochs] = rung
 
-    def add_reached(self, reached: RungResult) -> None:
-        """Append what a training reached."""
-        self._log.append({"reached": reached.to_dict()})
-        self.content.results[reached.number, reached.epochs] = reached
+    def add_rung_result(self, result: RungResult) -> None:
+        """Append the result of a training on a rung."""
+        self._log.append({"reached": result.to_dict()})
+        self.content.results[result.number, result.epochs] = result
 
-    def finish_climb(self, of: int) -> None:
-        """Append that the last rung was reached from so many candidates, and wait until all is on the disk."""
+    def finish_promotion(self, of: int) -> None:
+        """Append the end of a promotion among ``of`` candidates, and flush all lines to disk."""
         self._log.append({"climb": of})
-        self.content.climbs.add(of)
+        self.content.promotions.add(of)
         self._log.sync()
 
     def close(self) -> None:
@@ -132,10 +134,10 @@ class Store:
 
 
 def read(folder: Path) -> StoreContent:
-    """Return what the store of a run folder holds; a torn last line is left out.
+    """Return the content of the store of a run folder; a torn last line is ignored.
 
     Raises:
-        RunError: a line other than the last is damaged, or two candidates have the same number.
+        RunError: A line other than the last is damaged, or two candidates have the same number.
     """
     content = StoreContent()
     content.intact = read_journal(
@@ -147,15 +149,15 @@ def read(folder: Path) -> StoreContent:
 
 
 def apply_record(content: StoreContent, record: Mapping[str, Any]) -> None:
-    """Take a record into what a store holds.
+    """Apply a record to the content of a store.
 
     Raises:
-        ValueError: it is damaged, of no known kind, or a second candidate of its number.
+        ValueError: The record is damaged or unknown, or repeats the number of a candidate.
     """
     if "candidate" in record:
         candidate = Candidate.from_dict(record["candidate"])
         if candidate.number in content.candidates:
-            raise ValueError(f"candidate {candidate.number} stands twice")
+            raise ValueError(f"candidate {candidate.number} appears twice")
         content.candidates[candidate.number] = candidate
     elif "batch" in record:
         batch = BatchRecord(
@@ -172,9 +174,9 @@ def apply_record(content: StoreContent, record: Mapping[str, Any]) -> None:
         rung = Rung.from_dict(record["rung"])
         content.rungs[rung.of, rung.epochs] = rung
     elif "reached" in record:
-        reached = RungResult.from_dict(record["reached"])
-        content.results[reached.number, reached.epochs] = reached
+        result = RungResult.from_dict(record["reached"])
+        content.results[result.number, result.epochs] = result
     elif "climb" in record:
-        content.climbs.add(int(record["climb"]))
+        content.promotions.add(int(record["climb"]))
     else:
         raise ValueError("an unknown record")

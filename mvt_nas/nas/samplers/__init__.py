@@ -1,1 +1,1 @@
-"""Samplers by name: one file each, which registers a function from a context to an Optuna sampler."""
+"""Registered samplers, one module each; a factory maps a context to an Optuna sampler."""

@@ -1,16 +1,16 @@
-"""What a sampler plug-in gets and gives.
+"""Interface of samplers.
 
-A fresh sampler is made for every proposal, seeded from the run's seed and the trial's number, so
-that what it proposes depends on the finished trials only, not on how often the search was
-interrupted.
+A new sampler is built for every proposal, seeded by the run's seed and the trial's number. Its
+proposal therefore depends on the finished trials only, and not on interruptions of the search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mvt_nas.nas.mvt.memory import SearchMemory
 from mvt_nas.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SamplerContext:
-    """What a sampler may know.
+    """Input of a sampler.
 
     Attributes:
-        seed: for this proposal.
-        run_seed: the same for all proposals of a run.
-        number: of the trial.
-        feasibility: the space, its cost table and the budgets.
-        objectives: of the run.
-        budgets: on what is not known.
-        batch: proposals between two looks at their results.
-        memory: the same for all proposals of a process; what a sampler keeps there has to follow
-            from the finished trials.
+        seed: Seed of this proposal.
+        run_seed: Seed of the run, the same for all proposals.
+        number: Number of the trial.
+        feasibility: Space with its cost table and the budgets on known metrics.
+        objectives: Objectives of the run.
+        budgets: Budgets on metrics that have to be evaluated.
+        batch: Number of proposals that are evaluated together.
+        memory: Intermediate results, shared by all proposals of a process; they must follow from
+            the finished trials.
     """
 
     seed: int
@@ -43,7 +43,7 @@ class SamplerContext:
     objectives: tuple[Objective, ...] = ()
     budgets: tuple[Budget, ...] = ()
     batch: int = 1
-    memory: MutableMapping[Any, Any] = field(default_factory=dict)
+    memory: SearchMemory = field(default_factory=SearchMemory)
 
 
 SAMPLERS: Registry[Callable[[SamplerContext], BaseSampler]] = Registry(

@@ -1,4 +1,4 @@
-"""Every feasible architecture in the order of the space, one after another."""
+"""Exhaustive sampler: all feasible architectures in the order of the space."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mvt_nas.space.columns import Rows
 
 
 class ExhaustiveSampler(BaseSampler):
-    """Proposes the feasible row whose place in the listing is the trial's number.
+    """Proposes the feasible row whose index is the trial's number.
 
     Args:
-        rows: all feasible rows.
-        names: of the dimensions.
-        number: of the trial.
+        rows: All feasible rows, (n, dimensions).
+        names: Names of the dimensions.
+        number: Number of the trial.
     """
 
     def __init__(self, rows: Rows, names: list[str], number: int) -> None:
@@ -32,7 +32,7 @@ class ExhaustiveSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return nothing: the proposal does not depend on the distributions."""
+        """Return no dimension: the proposal does not depend on the distributions."""
         return {}
 
     def sample_relative(
@@ -55,10 +55,10 @@ class ExhaustiveSampler(BaseSampler):
 
 @SAMPLERS.register("exhaustive")
 def exhaustive(context: SamplerContext) -> BaseSampler:
-    """Return the sampler that lists the space.
+    """Return the exhaustive sampler.
 
     Raises:
-        MetricError: the space is too large to list.
+        MetricError: The space is too large to enumerate.
     """
     rows = context.feasibility.enumerate()
     space = context.feasibility.space

@@ -1,4 +1,6 @@
-"""Gaussian processes with expected (hypervolume) improvement. Thorough and slow: seconds a proposal in a space of fifty dimensions.
+"""Gaussian processes with expected (hypervolume) improvement.
+
+A proposal takes seconds in a space of fifty dimensions.
 
 Source: Optuna's implementation.
 """
@@ -16,8 +18,11 @@ from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.nas.samplers.base import SAMPLERS, SamplerContext
 
 
-class _OneThread(GPSampler):
-    """Fits on one thread: its matrices are small, and more threads made a proposal four times as slow on two cores."""
+class _SingleThreadGPSampler(GPSampler):
+    """Runs PyTorch on one thread.
+
+    The matrices are small: more threads made a proposal four times as slow on two cores.
+    """
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -29,4 +34,4 @@ class _OneThread(GPSampler):
 @SAMPLERS.register("gp")
 def gp(context: SamplerContext) -> BaseSampler:
     """Return Optuna's Gaussian-process sampler."""
-    return _OneThread(warn_independent_sampling=False, seed=context.seed)
+    return _SingleThreadGPSampler(warn_independent_sampling=False, seed=context.seed)

@@ -1,4 +1,4 @@
-"""Costs are known, and only the rest is modelled: the batch with the largest expected hypervolume improvement.
+"""The mvt sampler: expected hypervolume improvement with known costs.
 
 Source: see ``nas/mvt/``.
 """
@@ -13,7 +13,7 @@ from mvt_nas.nas.samplers.base import SAMPLERS, SamplerContext
 
 @SAMPLERS.register("mvt")
 def mvt(context: SamplerContext) -> BaseSampler:
-    """Return the sampler that knows what tables give."""
+    """Return the mvt sampler."""
     return MvtSampler(
         context.feasibility,
         context.objectives,

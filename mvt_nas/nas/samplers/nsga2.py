@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler
 from mvt_nas.nas.samplers.base import SAMPLERS, SamplerContext
 
 POPULATION = 32
-"""Two of the default batches, so that a generation is full when it is chosen from."""
+"""Two default batches, so that a generation is complete when parents are selected from it."""
 
 
 @SAMPLERS.register("nsga2")

@@ -1,4 +1,4 @@
-"""A scrambled Sobol sequence over all dimensions: spreads more evenly than chance.
+"""A scrambled Sobol sequence over all dimensions; more even than random points.
 
 Source: Optuna's implementation of quasi-Monte-Carlo sampling, which it calls experimental.
 """
@@ -15,8 +15,11 @@ from optuna.study import Study
 from mvt_nas.nas.samplers.base import SAMPLERS, SamplerContext
 
 
-class _Numbered(QMCSampler):
-    """Takes the point of the sequence that belongs to the trial's number, so that an interrupted run goes on where it was."""
+class _NumberedQMCSampler(QMCSampler):
+    """Returns the point of the sequence with the trial's number.
+
+    Optuna counts proposals in the study instead, so a resumed run would skip points.
+    """
 
     number = 0
 
@@ -26,9 +29,11 @@ class _Numbered(QMCSampler):
 
 @SAMPLERS.register("qmc")
 def qmc(context: SamplerContext) -> BaseSampler:
-    """Return Optuna's Sobol sampler at the trial's place in the sequence of the run's seed."""
+    """Return Optuna's Sobol sampler at the trial's position in the sequence of the run's seed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        sampler = _Numbered(scramble=True, seed=context.run_seed, warn_independent_sampling=False)
+        sampler = _NumberedQMCSampler(
+            scramble=True, seed=context.run_seed, warn_independent_sampling=False
+        )
     sampler.number = context.number
     return sampler

@@ -1,4 +1,4 @@
-"""Independent uniform choices in every dimension: the baseline."""
+"""Random sampler, the baseline: independent uniform choices in every dimension."""
 
 from __future__ import annotations
 

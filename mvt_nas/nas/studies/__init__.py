@@ -1,1 +1,1 @@
-"""The Optuna study of a run."""
+"""Optuna studies of runs."""

@@ -1,8 +1,9 @@
-"""The Optuna study of a run: in memory, rebuilt from the store, its proposals repaired before they become trials.
+"""The Optuna study of a run.
 
-This is the only file that knows how trials, rows and distributions map onto one another. It reads
-and writes Optuna's *system attributes*, in which the evolutionary samplers keep their generations,
-so that a rebuilt study proposes what the lost one would have.
+The study is kept in memory and rebuilt from the run's store. Proposals are repaired before they
+become trials. This module maps trials, rows and distributions onto one another. It stores and
+restores Optuna's *system attributes*, in which the evolutionary samplers keep their generations, so
+that a rebuilt study proposes what the lost one would have proposed.
 """
 
 from __future__ import annotations
@@ -22,25 +23,31 @@ from optuna.trial import FrozenTrial, TrialState
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.runs.candidate import Candidate
-from mvt_nas.nas.studies.optuna_trials import Distributions, TrialStorage, visible_trials
+from mvt_nas.nas.studies.optuna_compat import (
+    TrialStorage,
+    add_finished_trial,
+    set_study_attribute,
+    set_trial_attribute,
+    stored_trial,
+)
+from mvt_nas.nas.studies.optuna_trials import Distributions, visible_trials
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
-_PROPOSAL = (  # in the names of the attributes that TPE and GP read of running trials
-    ":relative_params"
-)
+# Part of the names of the attributes that TPE and GP read of running trials.
+_PROPOSAL = ":relative_params"
 
 
 class CandidateSampler(BaseSampler):
-    """Lets another sampler propose all dimensions, and replaces the proposal.
+    """Lets another sampler propose all dimensions, and replaces its proposal.
 
     Args:
-        inner: proposes.
-        distributions: of all dimensions.
-        replace: turns the proposed row into the candidate's.
+        inner: Sampler of the proposal.
+        distributions: Distributions of all dimensions.
+        replace: Function that maps a proposed row to the candidate's row.
 
     Attributes:
-        row: the candidate's, once it is sampled.
+        row: Row of the candidate, once it has been sampled.
     """
 
     def __init__(
@@ -64,19 +71,16 @@ class CandidateSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the codes of the candidate."""
-        proposed = self._inner.sample_relative(
-            visible_trials(study, self._inner), trial, self._distributions
-        )
-        codes = [
-            (
-                proposed[name]
-                if name in proposed
-                else self._inner.sample_independent(study, trial, name, distribution)
-            )
-            for name, distribution in self._distributions.items()
-        ]
+        view = visible_trials(study, self._inner)
+        proposed = self._inner.sample_relative(view, trial, self._distributions)
+        codes = []
+        for name, distribution in self._distributions.items():
+            if name in proposed:
+                codes.append(proposed[name])
+            else:
+                codes.append(self._inner.sample_independent(study, trial, name, distribution))
         self.row = self._replace(np.asarray(codes, dtype=np.int32))
-        _forget_proposal(study, trial)
+        _clear_proposal(study, trial)
         return dict(zip(self._distributions, self.row.tolist(), strict=True))
 
     def sample_independent(
@@ -90,13 +94,13 @@ class CandidateSampler(BaseSampler):
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Pass on."""
+        """Forward to the inner sampler."""
         self._inner.before_trial(study, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Pass on."""
+        """Forward to the inner sampler."""
         self._inner.after_trial(study, trial, state, values)
 
 
@@ -104,9 +108,9 @@ class SearchStudy:
     """The study of one run.
 
     Args:
-        space: gives the distributions.
-        objectives: give the directions.
-        budgets: on costly metrics; told to Optuna as constraints.
+        space: Search space, which gives the distributions.
+        objectives: Objectives, which give the directions.
+        budgets: Budgets on costly metrics; constraints of the study.
     """
 
     def __init__(
@@ -115,41 +119,46 @@ class SearchStudy:
         self.distributions = Distributions(distributions(space))
         self._objectives = objectives
         self._budgets = budgets
-        self._asked: dict[int, optuna.Trial] = {}
-        self._trials = TrialStorage()
+        self._running: dict[int, optuna.Trial] = {}
+        self._storage = TrialStorage()
         with quiet_optuna():
             self.study = optuna.create_study(
-                storage=self._trials,
+                storage=self._storage,
                 directions=optuna_directions([o.direction for o in objectives]),
             )
 
     def ask(self, inner: BaseSampler, replace: Callable[[Rows], Rows]) -> Rows:
-        """Return the row of the next trial, which runs until it is told."""
+        """Return the row of a new trial, which is running until :meth:`tell` finishes it.
+
+        Args:
+            inner: Sampler of the proposal.
+            replace: Function that maps a proposed row to the candidate's row.
+        """
         sampler = CandidateSampler(inner, self.distributions, replace)
         self.study.sampler = sampler
         trial = self.study.ask(self.distributions)
-        self._asked[trial.number] = trial
-        if sampler.row is None:  # nothing to sample in a space of one architecture
+        self._running[trial.number] = trial
+        if sampler.row is None:
+            # Optuna samples nothing in a space of a single architecture.
             sampler.row = replace(np.zeros(0, dtype=np.int32))
         return sampler.row
 
     def tell(self, candidate: Candidate) -> None:
-        """Finish a trial."""
-        trial = self._asked.pop(candidate.number)
+        """Finish the trial of a candidate."""
+        trial = self._running.pop(candidate.number)
         for name, excess in self._constraints(candidate).items():
             trial.set_constraint(name, excess)
-        self._trials.get_trial(
-            trial._trial_id
-        ).distributions = self.distributions  # kept once for all trials
+        # All trials share one object of distributions.
+        stored_trial(self.study, trial).distributions = self.distributions
         self.study.tell(trial, self._values(candidate), state=_state(candidate))
 
     def notes(self, number: int) -> dict[str, Any]:
-        """Return what the sampler wrote beside a trial that runs."""
-        attributes = self._trials.get_trial(self._asked[number]._trial_id).system_attrs
+        """Return the system attributes that the sampler has set on a running trial."""
+        attributes = stored_trial(self.study, self._running[number]).system_attrs
         return {key: value for key, value in attributes.items() if _PROPOSAL not in key}
 
     def restore(self, candidate: Candidate) -> None:
-        """Add a finished trial of an interrupted run; numbers have to come in order."""
+        """Add a finished trial of an interrupted run; call in the order of the numbers."""
         now = datetime.now()
         trial = FrozenTrial(
             number=candidate.number,
@@ -167,45 +176,50 @@ class SearchStudy:
         )
         for name, excess in self._constraints(candidate).items():
             trial.set_constraint(name, excess)
-        self._trials.create_new_trial(self.study._study_id, trial)
+        add_finished_trial(self.study, trial)
 
     def new_shared_notes(self) -> dict[str, Any]:
-        """Return what the samplers wrote beside the study, such as who became a parent, since this was last called."""
-        new, self._trials.noted = self._trials.noted, {}
+        """Return the system attributes of the study that samplers have set since the last call.
+
+        The evolutionary samplers store the parents of each generation there.
+        """
+        new = self._storage.changed_attributes
+        self._storage.changed_attributes = {}
         return new
 
     def restore_shared_notes(self, notes: Mapping[str, Any]) -> None:
-        """Put back what :meth:`new_shared_notes` gave."""
+        """Restore attributes returned by :meth:`new_shared_notes`."""
         for key, value in notes.items():
-            self._trials.set_study_system_attr(self.study._study_id, key, value)
-        self._trials.noted = {}
+            set_study_attribute(self.study, key, value)
+        self._storage.changed_attributes = {}
 
     def _values(self, candidate: Candidate) -> list[float] | None:
-        return [candidate.scores[o.name] for o in self._objectives] if candidate.scored else None
+        if not candidate.scored:
+            return None
+        return [candidate.scores[objective.name] for objective in self._objectives]
 
     def _constraints(self, candidate: Candidate) -> dict[str, float]:
-        return (
-            {str(budget): budget.excess(candidate.scores[budget.name]) for budget in self._budgets}
-            if candidate.scored
-            else {}
-        )
+        if not candidate.scored:
+            return {}
+        return {
+            str(budget): budget.excess(candidate.scores[budget.name]) for budget in self._budgets
+        }
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """Return the distribution of each dimension's code: integers where the values are numbers, else categories."""
+    """Return the distribution of each dimension's code: integers if ordinal, else categories."""
     result: dict[str, BaseDistribution] = {}
     for dimension in space.dimensions:
         count = len(dimension.values)
-        result[dimension.name] = (
-            IntDistribution(0, count - 1)
-            if dimension.ordinal
-            else CategoricalDistribution(tuple(range(count)))
-        )
+        if dimension.ordinal:
+            result[dimension.name] = IntDistribution(0, count - 1)
+        else:
+            result[dimension.name] = CategoricalDistribution(tuple(range(count)))
     return result
 
 
 def optuna_directions(directions: Sequence[Direction]) -> list[StudyDirection]:
-    """Return the directions as Optuna calls them."""
+    """Return the directions as Optuna's enumeration."""
     return [
         StudyDirection.MINIMIZE if direction is Direction.MIN else StudyDirection.MAXIMIZE
         for direction in directions
@@ -214,7 +228,7 @@ def optuna_directions(directions: Sequence[Direction]) -> list[StudyDirection]:
 
 @contextlib.contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from announcing a study."""
+    """Suppress Optuna's messages about new studies."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -227,8 +241,11 @@ def _state(candidate: Candidate) -> TrialState:
     return TrialState.COMPLETE if candidate.scored else TrialState.FAIL
 
 
-def _forget_proposal(study: Study, trial: FrozenTrial) -> None:
-    """Blank the attributes in which TPE and GP keep a proposal while its trial runs, so that they see the candidate instead."""
-    for key in study._storage.get_trial(trial._trial_id).system_attrs:
+def _clear_proposal(study: Study, trial: FrozenTrial) -> None:
+    """Blank the proposal that TPE and GP store while a trial runs.
+
+    Otherwise they would take it for the trial's parameters, instead of the repaired candidate.
+    """
+    for key in stored_trial(study, trial).system_attrs:
         if _PROPOSAL in key:
-            study._storage.set_trial_system_attr(trial._trial_id, key, "")
+            set_trial_attribute(study, trial, key, "")

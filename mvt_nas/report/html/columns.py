@@ -81,7 +81,7 @@ def scores(
 
 
 def parts(runs: Sequence[Run], candidates: Sequence[ShownCandidate]) -> dict[str, dict[str, Any]]:
-    """Return the encoded values of each architecture field; ``None`` if a network has no such field.
+    """Return the encoded values of each architecture field; ``None`` if a network lacks it.
 
     The candidates are in order of their runs.
     """
@@ -98,7 +98,7 @@ def parts(runs: Sequence[Run], candidates: Sequence[ShownCandidate]) -> dict[str
 
 
 def _in_order_of_appearance(columns: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return the names of the columns, by the first network with a value; empty ones are left out."""
+    """Return the names of the columns by the first network with a value, without empty ones."""
     first = {
         name: next((index for index, value in enumerate(column) if value is not None), -1)
         for name, column in columns.items()

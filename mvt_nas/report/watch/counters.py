@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.runs.candidate import Candidate
-from mvt_nas.nas.runs.hypervolume_history import costs_of, reference_as_cost
-from mvt_nas.pareto import hypervolume, knee, pareto_front
+from mvt_nas.nas.runs.hypervolume_history import costs_of
+from mvt_nas.nas.runs.incremental_hypervolume import IncrementalFront
+from mvt_nas.pareto import knee
 from mvt_nas.report.watch.hypervolume import HypervolumeCurve
 
 # Parts in which many new candidates are added: the curve has a point for each.
@@ -38,7 +37,7 @@ class RunCounters:
         self._config = config
         self._directions = ["min"] * len(config.objectives)
         self._front: list[Candidate] = []
-        self._costs = np.zeros((0, len(config.objectives)))
+        self._incremental_front = IncrementalFront(config)
         self._curve = HypervolumeCurve()
 
     def add(self, candidates: Sequence[Candidate]) -> None:
@@ -58,7 +57,7 @@ class RunCounters:
         """The front, best in the first objective first, as in :meth:`mvt_nas.Run.front`."""
         order = sorted(
             range(len(self._front)),
-            key=lambda index: (self._costs[index, 0], self._front[index].number),
+            key=lambda index: (self._incremental_front.costs[index, 0], self._front[index].number),
         )
         return [self._front[index] for index in order]
 
@@ -66,12 +65,12 @@ class RunCounters:
     def knee(self) -> int | None:
         """The number of the candidate at the knee; ``None`` if nothing is complete."""
         front = sorted(range(len(self._front)), key=lambda index: self._front[index].number)
-        index = knee(self._costs[front], self._directions)
+        index = knee(self._incremental_front.costs[front], self._directions)
         return None if index is None else self._front[front[index]].number
 
     def hypervolume(self, *, exact: bool) -> float:
         """Return the hypervolume of the front, of a moment ago unless it has to be ``exact``."""
-        self._curve.update(self.done, self._volume, exact=exact)
+        self._curve.update(self.done, self._incremental_front.hypervolume, exact=exact)
         return self._curve.points[-1][1]
 
     def _add(self, candidates: Sequence[Candidate]) -> None:
@@ -83,13 +82,8 @@ class RunCounters:
                 self.reasons[" ".join((candidate.error or "no reason was written").split())] += 1
         complete = [candidate for candidate in candidates if candidate.status == "complete"]
         if complete:
-            costs = np.vstack([self._costs, costs_of(self._config, complete)])
-            kept = pareto_front(costs, self._directions)
+            kept = self._incremental_front.add(costs_of(self._config, complete))
             self._front = [
                 c for c, stays in zip([*self._front, *complete], kept, strict=True) if stays
             ]
-            self._costs = costs[kept]
-        self._curve.update(self.done, self._volume)
-
-    def _volume(self) -> float:
-        return hypervolume(self._costs, self._directions, reference_as_cost(self._config))
+        self._curve.update(self.done, self._incremental_front.hypervolume)

@@ -12,7 +12,7 @@ from typing import Literal
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.stopping_rule import Reason
 from mvt_nas.nas.runs.candidate import Candidate
-from mvt_nas.nas.runs.run import candidates_with_measurements
+from mvt_nas.nas.runs.run import candidates_with_rungs
 from mvt_nas.nas.runs.store import StoreContent
 from mvt_nas.nas.stopping import stopping_reason
 from mvt_nas.report.watch.counters import RunCounters
@@ -122,7 +122,7 @@ class RunWatcher:
             # The results of the candidates change, and there are few.
             if update.restarted or update.records:
                 self._counters = RunCounters(config)
-                self._counters.add(list(candidates_with_measurements(config, content).values()))
+                self._counters.add(list(candidates_with_rungs(config, content).values()))
         else:
             self._counters.add(update.candidates)
         self._rate.update(time.monotonic(), len(content.candidates) + len(content.results))
