@@ -73,7 +73,7 @@ _VERBS = {
     ),
     "train": (
         "train.train_command",
-        "Train a network to its end, and keep its best weights.",
+        "Train a network by a full recipe, and keep its best weights.",
     ),
     "dashboard": (
         "runs.dashboard_command",

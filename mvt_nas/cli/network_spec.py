@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mvt_nas.errors import ArchitectureError, TrainingError, listing, nearest
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.tasks.base import Task
-from mvt_nas.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from mvt_nas.training.config import TrainingConfig
 
 _CONFIG, _RUN = "config.yaml", "run.yaml"
 
@@ -122,6 +125,9 @@ def _training(folder: Path) -> ResolvedNetwork:
         )
     if not (folder / _CONFIG).is_file():
         raise ArchitectureError(f"{folder}: not the folder of a training ({_CONFIG} is missing)")
+    # Loads PyYAML.
+    from mvt_nas.training.config import TrainingConfig
+
     config = TrainingConfig.load(folder / _CONFIG)
     return ResolvedNetwork(
         str(folder), config.name, config.architecture, config.num_classes, folder, config
