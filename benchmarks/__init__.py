@@ -1,1 +1,4 @@
-"""How fast things are. Each module without a leading underscore is one benchmark: ``run() -> list[Figure]``."""
+"""Benchmarks of speed and accuracy.
+
+Each module without a leading underscore is one benchmark, with ``run() -> list[Figure]``.
+"""

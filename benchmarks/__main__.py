@@ -1,8 +1,9 @@
-"""``python -m benchmarks [NAME[:PART]...]``: run all benchmarks or those named; of one that has parts, such as samplers, one of them.
+"""Command line of the benchmarks: ``python -m benchmarks [NAME[:PART]...]``.
 
-Prints a table of each and writes ``results/benchmarks/NAME.json``: the figures and the environment.
-A part alone takes the place of its own figures there, all of which begin with its name, and says
-under ``parts`` when and where it was measured.
+Runs the named benchmarks, or all of them, or one part of a benchmark that has parts (large_run,
+task_latency). Prints a table of each and writes ``results/benchmarks/NAME.json``: the figures and
+the environment. A single part replaces its own figures in that file, whose names all begin with the
+name of the part, and adds its date and environment under ``parts``.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ def names() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named benchmarks; return the exit status: 2 where a name is wrong."""
-    asked = [argument.partition(":") for argument in arguments or names()]
-    unknown = [name for name, _, _ in asked if name not in names()]
+    """Run the named benchmarks, and return the exit status: 2 if a name is unknown."""
+    requested = [argument.partition(":") for argument in arguments or names()]
+    unknown = [name for name, _, _ in requested if name not in names()]
     if unknown:
         print(f"unknown benchmark {unknown[0]!r} (known: {', '.join(names())})", file=sys.stderr)
         return 2
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, _, part in asked:
+    for name, _, part in requested:
         module = importlib.import_module(f"benchmarks.{name}")
         if part and not hasattr(module, "run_part"):
             print(f"{name} has no parts", file=sys.stderr)
@@ -58,9 +59,10 @@ def _write(name: str, part: str, figures: list[Figure], seconds: float) -> None:
     content = {"benchmark": name, **about, "figures": new}
     if part and path.exists():
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["figures"] = [
-            one for one in content["figures"] if not one["name"].startswith(f"{part},")
-        ] + new
+        others = [
+            figure for figure in content["figures"] if not figure["name"].startswith(f"{part},")
+        ]
+        content["figures"] = others + new
         content["parts"] = content.get("parts", {}) | {part: about}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Measuring: medians over repeats, and the environment in which they were taken."""
+"""Figures of benchmarks: medians over repeats, and the environment of the measurement."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Figure:
     """One measured number.
 
     Attributes:
-        name: what was measured.
-        value: the median over the repeats.
-        unit: of the value.
-        low: the smallest of the repeats.
-        high: the largest.
-        repeats: how many there were.
-        note: in one line, under which circumstances.
+        name: Name of the measured quantity.
+        value: Median over the repeats.
+        unit: Unit of the value.
+        low: Smallest of the repeats.
+        high: Largest of the repeats.
+        repeats: Number of repeats.
+        note: Circumstances of the measurement, in one line.
     """
 
     name: str
@@ -40,25 +40,25 @@ class Figure:
 
 
 def seconds(work: Callable[[], object], repeats: int) -> list[float]:
-    """Return the wall-clock seconds of each of several calls, after one that does not count."""
+    """Return the wall time of each of several calls in seconds, after one warm-up call."""
     work()
-    found = []
+    times = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
-        found.append(time.perf_counter() - start)
-    return found
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def figure(name: str, samples: list[float], unit: str, note: str = "") -> Figure:
-    """Return the figure of some samples."""
+    """Return the figure of repeated measurements."""
     return Figure(
         name, statistics.median(samples), unit, min(samples), max(samples), len(samples), note
     )
 
 
 def environment() -> dict[str, str | int]:
-    """Return what a figure depends on beside the code."""
+    """Return the versions and the hardware that figures depend on."""
     found: dict[str, str | int] = {
         "mvt-nas": mvt_nas.__version__,
         "python": platform.python_version(),

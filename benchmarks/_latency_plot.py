@@ -1,4 +1,4 @@
-"""The picture of predicted against measured latency, by what kind of blocks a network has."""
+"""Plot of predicted against measured latency, by the kinds of blocks in the networks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from mvt_nas._typing import FloatArray
 from mvt_nas.space.architecture import Architecture
 
-# Distinguishable by the colour-blind (Okabe and Ito), and by shape.
+# Distinguishable by colour-blind readers (Okabe and Ito), and by marker.
 _STYLES = {
     "multi-head": ("#0072B2", "o"),
     "separable": ("#E69F00", "s"),
@@ -22,13 +23,13 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A network that no model was fitted to.
+    """A network of the test set, which no model was fitted to.
 
     Attributes:
-        name: its title.
-        architecture: itself.
-        ms: as measured.
-        predicted: by model.
+        name: Name of the network.
+        architecture: Its architecture.
+        ms: Its measured latency, in milliseconds.
+        predicted: Its predicted latency in milliseconds, by name of the model.
     """
 
     name: str
@@ -38,19 +39,27 @@ class Point:
 
 
 def kind(architecture: Architecture) -> str:
-    """Return which attention a network's blocks have."""
+    """Return the kind of attention in a network's blocks, a key of ``_STYLES``."""
     found = {getattr(stage.block, "attention", None) for stage in architecture.stages} - {None}
     if not found:
         return "convolutions only"
-    return (
-        "both"
-        if len(found) > 1
-        else {"multi_head": "multi-head", "separable": "separable"}[str(found.pop())]
-    )
+    if len(found) > 1:
+        return "both"
+    return {"multi_head": "multi-head", "separable": "separable"}[str(found.pop())]
 
 
 def draw(points: Sequence[Point], models: Sequence[str], noise: float, path: Path) -> None:
-    """Write the picture: predicted over measured for the first model, and the errors of all models by kind of network."""
+    """Plot the predictions of some models into a file.
+
+    Left: predicted over measured latency of the first model. Right: the errors of all models by
+    kind of network.
+
+    Args:
+        points: The networks of the test set.
+        models: Names of the models.
+        noise: Relative noise of the measurement, drawn as a band.
+        path: Image file to write.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -66,21 +75,29 @@ def draw(points: Sequence[Point], models: Sequence[str], noise: float, path: Pat
     pyplot.close(figure)
 
 
+def _of_kind(points: Sequence[Point], name: str) -> list[Point]:
+    return [point for point in points if kind(point.architecture) == name]
+
+
+def _errors_percent(points: Sequence[Point], model: str) -> FloatArray:
+    return np.array([100 * (point.predicted[model] / point.ms - 1) for point in points])
+
+
 def _scatter(axes: Any, points: Sequence[Point], model: str) -> None:
-    ends = np.array([0.8 * min(p.ms for p in points), 1.25 * max(p.ms for p in points)])
+    ms = [point.ms for point in points]
+    ends = np.array([0.8 * min(ms), 1.25 * max(ms)])
     axes.fill_between(ends, 0.9 * ends, 1.1 * ends, color="#dddddd", linewidth=0, label="±10 %")
     axes.plot(ends, ends, color="#888888", linewidth=0.8)
     for name, (colour, marker) in _STYLES.items():
-        members = [p for p in points if kind(p.architecture) == name]
+        members = _of_kind(points, name)
         if members:
-            label = f"{name} ({len(members)})"
             axes.plot(
-                [p.ms for p in members],
-                [p.predicted[model] for p in members],
+                [point.ms for point in members],
+                [point.predicted[model] for point in members],
                 marker,
                 color=colour,
                 markersize=5,
-                label=label,
+                label=f"{name} ({len(members)})",
             )
     axes.set(
         xscale="log",
@@ -90,23 +107,18 @@ def _scatter(axes: Any, points: Sequence[Point], model: str) -> None:
         xlim=ends,
         ylim=ends,
     )
-    axes.set_title(f"{len(points)} networks that it was not fitted to", fontsize="medium")
+    axes.set_title(f"{len(points)} networks of the test set", fontsize="medium")
     axes.legend(frameon=False, loc="upper left")
 
 
 def _errors(axes: Any, points: Sequence[Point], models: Sequence[str], noise: float) -> None:
-    kinds = [name for name in _STYLES if any(kind(p.architecture) == name for p in points)]
+    kinds = [name for name in _STYLES if _of_kind(points, name)]
     rng = np.random.default_rng(0)
     for row, model in enumerate(models):
-        for place, name in enumerate(kinds):
-            errors = np.array(
-                [
-                    100 * (p.predicted[model] / p.ms - 1)
-                    for p in points
-                    if kind(p.architecture) == name
-                ]
-            )
-            height = row * (len(kinds) + 1) + place
+        for position, name in enumerate(kinds):
+            errors = _errors_percent(_of_kind(points, name), model)
+            # One line of the plot a kind, and an empty one between models.
+            height = row * (len(kinds) + 1) + position
             colour, marker = _STYLES[name]
             axes.plot(
                 errors,
@@ -116,7 +128,7 @@ def _errors(axes: Any, points: Sequence[Point], models: Sequence[str], noise: fl
                 markersize=4,
                 alpha=0.8,
             )
-        mape = np.mean([abs(100 * (p.predicted[model] / p.ms - 1)) for p in points])
+        mape = np.abs(_errors_percent(points, model)).mean()
         middle = row * (len(kinds) + 1) + (len(kinds) - 1) / 2
         axes.annotate(
             f"{model}\n{mape:.1f} % mean error",
@@ -130,5 +142,5 @@ def _errors(axes: Any, points: Sequence[Point], models: Sequence[str], noise: fl
     axes.set(xlabel="error of the prediction, %", yticks=[])
     axes.invert_yaxis()
     axes.set_title(
-        "errors by kind of network (grey: ±10 %, darker: noise of measuring)", fontsize="medium"
+        "errors by kind of network (grey: ±10 %, dark grey: measurement noise)", fontsize="medium"
     )

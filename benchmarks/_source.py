@@ -24,8 +24,8 @@ class SourceFile:
     """One Python file.
 
     Attributes:
-        path: where it is.
-        text: its content.
+        path: Path of the file.
+        text: Content of the file.
     """
 
     path: Path
@@ -70,7 +70,7 @@ class SourceFile:
 
     @cached_property
     def comment_count(self) -> int:
-        """Comments, those behind code included; directives for tools are none."""
+        """Number of comments, those after code included; directives for tools do not count."""
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
         directives = ("# noqa", "# type:", "# pragma", "#!")
@@ -78,16 +78,16 @@ class SourceFile:
 
     @property
     def code_line_count(self) -> int:
-        """Lines that are neither blank nor comment, docstring or import."""
-        apart = self.docstring_lines | self.import_lines
+        """Number of lines that are neither blank nor comment, docstring or import."""
+        excluded = self.docstring_lines | self.import_lines
         return sum(
-            bool(line.strip()) and not line.lstrip().startswith("#") and number not in apart
+            bool(line.strip()) and not line.lstrip().startswith("#") and number not in excluded
             for number, line in enumerate(self.lines, 1)
         )
 
     @property
     def deferred_imports(self) -> int:
-        """Import statements inside functions."""
+        """Number of import statements inside functions."""
         return sum(
             isinstance(node, ast.Import | ast.ImportFrom)
             for function in _outermost(self.tree)
@@ -102,7 +102,7 @@ def read_sources(folder: Path) -> list[SourceFile]:
 
 
 def repeated_class_names(files: list[SourceFile]) -> dict[str, list[Path]]:
-    """Return the names that several classes at the top of modules have, with their files."""
+    """Return the names shared by several module-level classes, with their files."""
     places: dict[str, list[Path]] = {}
     for file in files:
         for node in file.tree.body:
@@ -176,10 +176,8 @@ def _function_measures(functions: list[Function]) -> dict[str, float]:
 
 
 def _class_measures(classes: list[ast.ClassDef]) -> dict[str, float]:
-    decorators = [[ast.unparse(one) for one in node.decorator_list] for node in classes]
-    dataclasses = [
-        " ".join(names) for names in decorators if any("dataclass" in name for name in names)
-    ]
+    decorators = [" ".join(map(ast.unparse, node.decorator_list)) for node in classes]
+    dataclasses = [names for names in decorators if "dataclass" in names]
     return {
         "classes": len(classes),
         "dataclasses": len(dataclasses),
@@ -225,7 +223,7 @@ def _habit_measures(files: list[SourceFile], lines: int) -> dict[str, float]:
 
 
 def _outermost(tree: ast.AST) -> Iterator[Function]:
-    """Yield the functions that are in no other function."""
+    """Yield the functions that are not inside another function."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, Function):
             yield node

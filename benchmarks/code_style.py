@@ -1,7 +1,7 @@
 """Measures of the package's source next to those of seven well-kept projects.
 
 The other projects' figures were taken once with the same definitions, from their releases of
-autumn 2026; a cell without a figure was not taken. They are guides, not quotas.
+autumn 2026; None is a figure that was not taken. They are guides, not quotas.
 """
 
 from __future__ import annotations

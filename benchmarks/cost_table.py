@@ -1,14 +1,15 @@
-"""Costs of architectures a second: the cost table, the plain lowering, fvcore and thop, on one core in the same run.
+"""Rates of counting costs: the cost table, the plain lowering, fvcore and thop, on one core.
 
-The space is the largest that ships; the architectures are drawn uniformly from it. The table gives
-parameters, multiply-adds and peak memory, with latency also the predictions for two made-up devices
-on which every kind of kernel costs something; the lowering all but latency, and the memory traffic;
-fvcore and thop parameters and multiply-adds.
+The architectures are uniform samples of the largest space of the package. The table gives
+parameters, multiply-adds and peak memory; with latency also the predictions for two synthetic
+devices on which every kind of kernel costs something. The lowering gives all of these but latency,
+and the memory traffic; fvcore and thop give parameters and multiply-adds.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -25,9 +26,13 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import load_space
 
 ROWS = 500_000
+"""Architectures per repeat of the table."""
+
 LOWERED = 100
+"""Architectures per repeat of the lowering."""
+
 COUNTED = 8
-"""Architectures per repeat: by the table, by the lowering, by the other counters."""
+"""Architectures per repeat of fvcore and of thop."""
 
 DEVICES = tuple(
     Predictor(dict.fromkeys(CLASSES, dict.fromkeys(TERMS, coefficient)), 0.1, 0.1)
@@ -42,7 +47,7 @@ _NOTES = {
 
 
 def run() -> list[Figure]:
-    """Return the rates, the times of one architecture, and their ratios."""
+    """Return the rates of the table, the times of the others per architecture, and their ratios."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -53,36 +58,24 @@ def run() -> list[Figure]:
 
 def _measured() -> list[Figure]:
     space = load_space("mobilevit")
-    folds = [
+    kernel_costs = [
         KernelCost(f"device {number}", vectorized_ms(device), device.fixed_ms)
         for number, device in enumerate(DEVICES)
     ]
-    table, with_latency = CostTable(space), CostTable(space, kernel_costs=folds)
+    table = CostTable(space)
+    with_latency = CostTable(space, kernel_costs=kernel_costs)
     rows = space.sample(ROWS, seed=0)
-    some = space.decode_many(rows[:LOWERED])
-    _check(table, rows[:LOWERED], some)
-    _check(with_latency, rows[:LOWERED], some)
-    rates = [ROWS / taken for taken in seconds(lambda: table.costs(rows), 9)]
-    rates_with = [ROWS / taken for taken in seconds(lambda: with_latency.costs(rows), 9)]
+    architectures = space.decode_many(rows[:LOWERED])
+    _check(table, rows[:LOWERED], architectures)
+    _check(with_latency, rows[:LOWERED], architectures)
+    rates = [ROWS / time for time in seconds(lambda: table.costs(rows), 9)]
+    rates_with_latency = [ROWS / time for time in seconds(lambda: with_latency.costs(rows), 9)]
     times = {
-        "lowering": [
-            taken / LOWERED
-            for taken in seconds(lambda: [count(architecture) for architecture in some], 7)
-        ],
-        "fvcore": [
-            taken / COUNTED
-            for taken in seconds(
-                lambda: [count_with_fvcore(architecture) for architecture in some[:COUNTED]], 3
-            )
-        ],
-        "thop": [
-            taken / COUNTED
-            for taken in seconds(
-                lambda: [count_with_thop(architecture) for architecture in some[:COUNTED]], 3
-            )
-        ],
+        "lowering": _times_each(count, architectures, 7),
+        "fvcore": _times_each(count_with_fvcore, architectures[:COUNTED], 3),
+        "thop": _times_each(count_with_thop, architectures[:COUNTED], 3),
     }
-    found = [
+    figures = [
         figure(
             "table, architectures a second",
             rates,
@@ -91,7 +84,7 @@ def _measured() -> list[Figure]:
         ),
         figure(
             "table with latency on two devices, architectures a second",
-            rates_with,
+            rates_with_latency,
             "1/s",
             "the same rows",
         ),
@@ -103,7 +96,7 @@ def _measured() -> list[Figure]:
         ),
         figure(
             "table with latency, compiling the space",
-            seconds(lambda: CostTable(space, kernel_costs=folds), 3),
+            seconds(lambda: CostTable(space, kernel_costs=kernel_costs), 3),
             "s",
             "once per space",
         ),
@@ -112,7 +105,15 @@ def _measured() -> list[Figure]:
             for name, samples in times.items()
         ),
     ]
-    return found + [_ratio(name, rates, samples) for name, samples in times.items()]
+    return figures + [_ratio(name, rates, samples) for name, samples in times.items()]
+
+
+def _times_each(
+    counter: Callable[[Architecture], object], architectures: list[Architecture], repeats: int
+) -> list[float]:
+    """Return the seconds per architecture of each repeat."""
+    times = seconds(lambda: [counter(architecture) for architecture in architectures], repeats)
+    return [time / len(architectures) for time in times]
 
 
 def _ratio(name: str, rates: list[float], samples: list[float]) -> Figure:
@@ -125,13 +126,14 @@ def _check(
     rows: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
     architectures: list[Architecture],
 ) -> None:
-    """A fast wrong answer is no benchmark."""
+    """Raise AssertionError if the table disagrees with the lowering or the predictor."""
     costs = table.costs(rows)
-    found = list(
-        zip(costs.params.tolist(), costs.macs.tolist(), costs.memory_bytes.tolist(), strict=True)
-    )
     counts = [count(architecture) for architecture in architectures]
-    if found != [(each.params, each.macs, each.memory_bytes) for each in counts]:
+    if (
+        costs.params.tolist() != [each.params for each in counts]
+        or costs.macs.tolist() != [each.macs for each in counts]
+        or costs.memory_bytes.tolist() != [each.memory_bytes for each in counts]
+    ):
         raise AssertionError("the table and the lowering disagree")
     for name, device in zip(costs.kernel_costs, DEVICES, strict=False):
         predicted = [device.predict(architecture).ms for architecture in architectures]

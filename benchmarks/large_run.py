@@ -1,11 +1,10 @@
-"""What a search of very many candidates takes: seconds, memory and disk, and the commands that go on with it and look at it.
+"""Time, memory and disk space of very large searches, and of the commands that read them.
 
-The objectives are known, so nothing is evaluated and what is left is the engine: proposing,
-repairing, decoding, keeping. Each step is a process of its own, started as a user would, with one
-thread. The time per candidate is the processor's, between one size and the next, so that neither
-starting nor other programs count; where every further candidate takes as long as those before it,
-the ratio of late to early is 1. The steps that have to be quick are timed by the clock, with all
-that a process needs to start.
+The objectives are known, so nothing is evaluated, and what is left is the search itself: proposing,
+repairing, decoding and storing. Each step is a separate process, started as a user would start it,
+with one thread. The time per candidate is the increase of CPU time from one size to the next, so
+that neither start-up nor other programs count; if all candidates take the same time, the ratio of
+late to early is 1. The steps that have to be quick are given as wall time, start-up included.
 
 ``python -m benchmarks large_run:mvt`` measures one sampler only.
 """
@@ -29,7 +28,7 @@ SIZES = (1_000, 10_000, 100_000)
 OBJECTIVES = ("accuracy", "macs", "params")
 BATCH = 16
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
-_GO_ON = (
+_RESUME = (
     "import sys; from pathlib import Path; from mvt_nas.nas.api import resume_folder;"
     " resume_folder(Path(sys.argv[1]), trials={})"
 )
@@ -37,12 +36,12 @@ _GO_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What a process took.
+    """Resources that a process took.
 
     Attributes:
-        wall_s: from its start to its end.
-        processor_s: of all its threads.
-        peak_mb: the most memory that it held.
+        wall_s: Wall time from its start to its end, in seconds.
+        processor_s: CPU time of all its threads, in seconds.
+        peak_mb: Its peak memory, in megabytes.
     """
 
     wall_s: float
@@ -52,13 +51,13 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What was measured of a run.
+    """Measurements of a run of one size.
 
     Attributes:
-        candidates: in it.
-        search: made it.
-        file_mb: that its candidates take on the disk.
-        steps: what going on and looking took, by name.
+        candidates: Number of candidates in the run.
+        search: Resources of the search.
+        file_mb: Size of ``candidates.jsonl``, in megabytes.
+        steps: Resources of resuming the run and of the commands that read it, by name.
     """
 
     candidates: int
@@ -68,62 +67,63 @@ class Size:
 
 
 def took(arguments: Sequence[str]) -> Took:
-    """Return what a Python process with these arguments took.
+    """Run a Python process, and return the resources that it took.
+
+    Args:
+        arguments: Arguments of the Python interpreter.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: The process failed.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=said, stderr=said, env=environment
+            [sys.executable, *arguments], stdout=output, stderr=output, env=environment
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
+            output.seek(0)
             raise RuntimeError(
-                f"{arguments} ended with {process.returncode}:"
-                f" {said.read()[-2000:].decode(errors='replace')}"
+                f"{arguments} exited with {process.returncode}:"
+                f" {output.read()[-2000:].decode(errors='replace')}"
             )
     return Took(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_BYTES / 1e6)
 
 
 def measure(sampler: str, candidates: int, folder: Path) -> Size:
-    """Return what a run of so many candidates took and takes, made in a folder that is not there yet."""
+    """Search a number of candidates into a new folder, and return the measurements of the run."""
     objectives = [part for name in OBJECTIVES for part in ("--objective", name)]
-    many = ["--trials", str(candidates), "--sampler", sampler, "--out", str(folder)]
-    search = took(["-m", "mvt_nas", "search", "mobilevit", *objectives, *many])
+    options = ["--trials", str(candidates), "--sampler", sampler, "--out", str(folder)]
+    search = took(["-m", "mvt_nas", "search", "mobilevit", *objectives, *options])
     size_mb = (folder / "candidates.jsonl").stat().st_size / 1e6
-    looks = {
+    # Resuming changes the run, so it is last.
+    steps = {
         verb: took(["-m", "mvt_nas", verb, str(folder)]) for verb in ("pareto", "plot", "report")
     }
-    return Size(
-        candidates,
-        search,
-        size_mb,
-        looks | {"resume": took(["-c", _GO_ON.format(candidates + BATCH), str(folder)])},
-    )
+    steps["resume"] = took(["-c", _RESUME.format(candidates + BATCH), str(folder)])
+    return Size(candidates, search, size_mb, steps)
 
 
 def run(sizes: Sequence[int] = SIZES, samplers: Sequence[str] = SAMPLERS) -> list[Figure]:
-    """Return the figures of runs of some sizes, which rise."""
+    """Return the figures of runs, in ascending order of their sizes."""
     figures: list[Figure] = []
     for sampler in samplers:
         with tempfile.TemporaryDirectory() as folder:
             measured = [measure(sampler, size, Path(folder) / str(size)) for size in sizes]
-        figures += [one for size in measured for one in _of_size(sampler, size)]
+        for size in measured:
+            figures += _of_size(sampler, size)
         figures += _growth(sampler, measured)
     return figures
 
 
 def run_part(sampler: str) -> list[Figure]:
-    """Return the figures of one sampler, whose name they begin with.
+    """Return the figures of one sampler; their names begin with its name.
 
     Raises:
-        ValueError: it is none of those that are measured.
+        ValueError: The sampler is none of ``SAMPLERS``.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"unknown sampler {sampler!r} (known: {', '.join(SAMPLERS)})")
@@ -131,10 +131,11 @@ def run_part(sampler: str) -> list[Figure]:
 
 
 def _of_size(sampler: str, size: Size) -> list[Figure]:
-    name, search = f"{sampler}, {size.candidates:,} candidates", size.search
-    note = f"{search.processor_s:.1f} s of the processor, with starting, tables and pictures"
+    name = f"{sampler}, {size.candidates:,} candidates"
+    search = size.search
+    note = f"{search.processor_s:.1f} s of CPU time, with start-up, tables and plots"
     steps = {
-        "resume": "opened, the study rebuilt, one more batch",
+        "resume": "run opened, study rebuilt, one more batch",
         "pareto": "mvt-nas pareto",
         "plot": "mvt-nas plot",
         "report": "mvt-nas report, HTML",
@@ -153,26 +154,27 @@ def _of_size(sampler: str, size: Size) -> list[Figure]:
                 f"{name}, {step}",
                 [size.steps[step].wall_s],
                 "s",
-                f"{said}; {_more(size.steps[step])}",
+                f"{about}; {_resources(size.steps[step])}",
             )
-            for step, said in steps.items()
+            for step, about in steps.items()
         ),
     ]
 
 
-def _more(step: Took) -> str:
-    return f"{step.processor_s:.1f} s of the processor, {step.peak_mb:.0f} MB"
+def _resources(step: Took) -> str:
+    return f"{step.processor_s:.1f} s of CPU time, {step.peak_mb:.0f} MB"
 
 
 def _growth(sampler: str, sizes: Sequence[Size]) -> list[Figure]:
-    """Return what one more candidate takes between each size and the next, and by how much that grows."""
-    figures, each_ms = [], []
+    """Return time and memory of one more candidate between sizes, and the growth of the time."""
+    figures = []
+    each_ms = []
     for small, large in pairwise(sizes):
         more = large.candidates - small.candidates
         each_ms.append(1e3 * (large.search.processor_s - small.search.processor_s) / more)
         memory_kb = 1e3 * (large.search.peak_mb - small.search.peak_mb) / more
         span = f"{sampler}, from {small.candidates:,} to {large.candidates:,}"
-        figures.append(figure(f"{span}, one candidate", each_ms[-1:], "ms", "of the processor"))
+        figures.append(figure(f"{span}, one candidate", each_ms[-1:], "ms", "CPU time"))
         figures.append(figure(f"{span}, memory of one", [memory_kb], "kB"))
     if len(each_ms) > 1:
         figures.append(

@@ -1,10 +1,10 @@
-"""How far predicted latencies are from measured ones, on networks that the model was not fitted to, beside simpler models.
+"""Errors of predicted latencies on networks of a test set, compared with simpler models.
 
 Measures 36 reference networks, 40 random ones and the published ones in ONNX Runtime on one thread,
 and for the transfer from ten whole-network times also in OpenVINO and PyTorch: about half an hour.
-What was measured is kept in ``results/benchmarks/latency_error``, so that an interrupted run goes
-on and the figures can be recomputed; delete it to measure anew. The profile in that folder, fitted
-to the 36 and judged by the others, is the one that ships as the default device.
+The measurements are kept in ``results/benchmarks/latency_error``, so that an interrupted run
+resumes and the figures can be recomputed; delete the folder to measure again. The profile in that
+folder, fitted to the 36 networks and tested on the others, is that of the default device.
 """
 
 from __future__ import annotations
@@ -53,27 +53,31 @@ Networks = list[tuple[str, Architecture]]
 
 
 def run() -> list[Figure]:
-    """Return the errors of each model, and draw them."""
+    """Return the errors of each model, and plot them."""
     to_fit, to_test = networks()
     results = _measured((*to_fit, *to_test), TimingSettings(), "onnxruntime-1t", whole=True)
-    ms, noise = results.effects().ms, results.effects().noise
+    effects = results.effects()
+    ms, noise = effects.ms, effects.noise
     _write_profile(to_fit, to_test, results)
     graphs = {architecture.key: lower(architecture) for _, architecture in (*to_fit, *to_test)}
-    here, there = [graphs[a.key] for _, a in to_fit], [graphs[a.key] for _, a in to_test]
+    fit_graphs = [graphs[a.key] for _, a in to_fit]
+    test_graphs = [graphs[a.key] for _, a in to_test]
     fit_ms, test_ms = (np.array([ms[a.key] for _, a in group]) for group in (to_fit, to_test))
     times = [results.kernels[a.key] for _, a in to_fit]
-    model = fit_model(here, fit_ms, base_profiles={}, kernel_times=times)
-    table = BlockTable(here, times, fit_ms)
+    model = fit_model(fit_graphs, fit_ms, base_profiles={}, kernel_times=times)
+    table = BlockTable(fit_graphs, times, fit_ms)
     predicted = {
-        "this model": _predict(model, there),
-        "look-up table of blocks": table.predict(there),
-        "MACs": macs_line(here, fit_ms, there),
+        "this model": _predict(model, test_graphs),
+        "look-up table of blocks": table.predict(test_graphs),
+        "MACs": macs_line(fit_graphs, fit_ms, test_graphs),
     }
     coefficients = model.predictor.coefficients
     for name in ("gaussian process", "boosted trees"):
-        learned = with_residual(name, coefficients, here, model.held_out_ms, fit_ms, there)
-        predicted[f"this model and a {name} of its residuals"] = predicted["this model"] * learned
-    found = [
+        factors = with_residual(
+            name, coefficients, fit_graphs, model.held_out_ms, fit_ms, test_graphs
+        )
+        predicted[f"this model and a {name} of its residuals"] = predicted["this model"] * factors
+    figures = [
         Figure(
             "noise floor",
             100 * noise,
@@ -85,21 +89,23 @@ def run() -> list[Figure]:
         )
     ]
     for name, latencies in predicted.items():
-        found += _figures(name, latencies, test_ms, noise)
-    found.append(
-        Figure("look-up table: blocks that it knows", 100 * table.hits / table.asked, "%", 0, 0, 1)
+        figures += _figures(name, latencies, test_ms, noise)
+    figures.append(
+        Figure(
+            "look-up table: blocks that it knows", 100 * table.hits / table.lookups, "%", 0, 0, 1
+        )
     )
-    found += _transfers(to_fit, to_test, coefficients)
+    figures += _transfers(to_fit, to_test, coefficients)
     points = [
         Point(name, a, ms[a.key], {m: float(p[i]) for m, p in predicted.items()})
         for i, (name, a) in enumerate(to_test)
     ]
     draw(points, ("this model", "look-up table of blocks", "MACs"), noise, FOLDER / "error.png")
-    return found
+    return figures
 
 
 def networks() -> tuple[Networks, Networks]:
-    """Return the networks to fit to, and test networks; those of the last run where there was one."""
+    """Return the networks to fit to and the test networks, kept from the first run on."""
     if not NETWORKS.exists():
         to_fit, to_test = _chosen()
         text = json.dumps(
@@ -131,23 +137,23 @@ def _chosen() -> tuple[Networks, Networks]:
 
 
 def _write_profile(to_fit: Networks, to_test: Networks, results: SessionResults) -> None:
-    found = fingerprint(usable_runtime("onnxruntime"), threads=1)
-    settings = TimingSettings(batch_size=1)
-    profile_of(
-        DEFAULT, ReferenceNetworks(tuple(to_fit), tuple(to_test)), results, settings, found
-    ).write(FOLDER / f"{DEFAULT}.json")
+    references = ReferenceNetworks(tuple(to_fit), tuple(to_test))
+    machine = fingerprint(usable_runtime("onnxruntime"), threads=1)
+    profile = profile_of(DEFAULT, references, results, TimingSettings(batch_size=1), machine)
+    profile.write(FOLDER / f"{DEFAULT}.json")
 
 
 def _measured(
-    found: tuple[tuple[str, Architecture], ...],
+    networks: tuple[tuple[str, Architecture], ...],
     settings: TimingSettings,
     name: str,
     *,
     whole: bool = False,
 ) -> SessionResults:
-    session = MeasurementSession(
-        found, settings, *((MINUTES, 2, True) if whole else (TRANSFER_MINUTES, 1, False))
-    )
+    if whole:
+        session = MeasurementSession(networks, settings, MINUTES, passes=2, kernels=True)
+    else:
+        session = MeasurementSession(networks, settings, TRANSFER_MINUTES, passes=1)
 
     def listener(done: int, total: int, what: str) -> None:
         print(f"{name}: {done}/{total} rounds", file=sys.stderr)
@@ -164,14 +170,14 @@ def _predict(model: FittedLatencyModel, graphs: list[Graph]) -> FloatArray:
 def _figures(
     name: str, predicted: FloatArray, measured: FloatArray, noise: float, note: str = ""
 ) -> list[Figure]:
-    figures = prediction_error(predicted, measured)
+    summary = prediction_error(predicted, measured)
     errors = 100 * np.abs(predicted / measured - 1)
-    n = int(figures["n"])
-    note = note or f"{n} networks that it was not fitted to"
+    n = int(summary["n"])
+    note = note or f"{n} networks of the test set"
     return [
         Figure(
             f"{name}: mean error",
-            100 * figures["mape"],
+            100 * summary["mape"],
             "%",
             float(errors.min()),
             float(errors.max()),
@@ -179,20 +185,20 @@ def _figures(
             note,
         ),
         *(
-            Figure(f"{name}: within {share} %", 100 * figures[f"within{share}"], "%", 0, 0, n)
+            Figure(f"{name}: within {share} %", 100 * summary[f"within{share}"], "%", 0, 0, n)
             for share in (5, 10)
         ),
-        Figure(f"{name}: Spearman", figures["spearman"], "", 0, 0, n),
+        Figure(f"{name}: Spearman", summary["spearman"], "", 0, 0, n),
     ]
 
 
 def _transfers(
     to_fit: Networks, to_test: Networks, coefficients: dict[str, dict[str, float]]
 ) -> list[Figure]:
-    """Return the errors of models of other runtimes, fitted to ten whole-network times only."""
+    """Return the errors on other runtimes of models fitted to ten whole-network times only."""
     few = to_fit[:FEW]
     base_profiles = {"onnxruntime-1t": coefficients, "roofline": ROOFLINE}
-    found = []
+    figures = []
     for name, (runtime, threads) in TRANSFERS.items():
         results = _measured(
             (*few, *to_test),
@@ -200,20 +206,19 @@ def _transfers(
             f"{runtime}-{threads}t",
         )
         ms = results.effects().ms
-        here, there = ([lower(a) for _, a in group] for group in (few, to_test))
         model = fit_model(
-            here,
+            [lower(a) for _, a in few],
             np.array([ms[a.key] for _, a in few]),
             base_profiles=base_profiles,
             leave_one_out=True,
         )
         test_ms = np.array([ms[a.key] for _, a in to_test])
         title = f"{name}, from {FEW} whole-network times"
-        found += _figures(
+        figures += _figures(
             title,
-            _predict(model, there),
+            _predict(model, [lower(a) for _, a in to_test]),
             test_ms,
             0.0,
             f"base profile: {model.fitted.spec.base_profile}",
         )
-    return found
+    return figures

@@ -1,8 +1,9 @@
-"""What all training-free scores together take, against the forward and backward passes that they need.
+"""Time of all training-free scores, relative to the forward and backward passes that they need.
 
-The passes are run bare: no hooks, nothing kept but the graph, nothing computed from it. For the
-backward passes through each block stands one to the images, which does the same work. Both are
-taken in turn, and on one thread by the processor's time, which other programs do not lengthen.
+The passes run bare: no hooks, nothing kept but the graph, nothing computed from it. One backward
+pass to the images replaces the backward passes through each block; it does the same work. Scores
+and passes alternate on one thread, and their CPU time is taken, on which other programs have little
+influence.
 """
 
 from __future__ import annotations
@@ -31,10 +32,16 @@ RESOLUTION_PX, IMAGES = 64, 32
 
 
 def bare_passes(network: nn.Module, signal: nn.Module, batch: Batch) -> None:
-    """Run the passes that all scores need together; ``signal`` is the network in float64 and without BatchNorm."""
+    """Run the passes that all scores together need.
+
+    Args:
+        network: The network to score.
+        signal: The same network in float64 without batch norms.
+        batch: The images and labels.
+    """
     weights = [dict(network.named_parameters())[name] for name in weight_names(network)]
     images = batch.images.clone().requires_grad_()
-    # SNIP, GradNorm and what watches the forward pass; trainability.
+    # SNIP, GradNorm and the scores of the forward pass; trainability.
     logits = network(images)
     torch.autograd.grad(functional.cross_entropy(logits, batch.labels), weights, retain_graph=True)
     torch.autograd.grad(logits.sum(), images)
@@ -56,7 +63,7 @@ def bare_passes(network: nn.Module, signal: nn.Module, batch: Batch) -> None:
 
 
 def without_batch_norm(network: nn.Module) -> nn.Module:
-    """Return a copy in float64 whose batch norms pass their input on."""
+    """Return a copy in float64 whose batch norms are replaced by the identity."""
     copied = copy.deepcopy(network).double().eval()
     for module in list(copied.modules()):
         for name, child in module.named_children():
@@ -68,20 +75,26 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
 def in_turn(
     first: Callable[[], object], second: Callable[[], object]
 ) -> tuple[list[float], list[float]]:
-    """Return the processor seconds of each call of two functions that are called in turn, the first calls not counted."""
-    seconds: tuple[list[float], list[float]] = ([], [])
+    """Return the CPU seconds of each call of two functions, called in turn after a warm-up call."""
+    first_seconds: list[float] = []
+    second_seconds: list[float] = []
     for _ in range(REPEATS + 1):
-        for work, found in zip((first, second), seconds, strict=True):
-            start = time.process_time()
-            work()
-            found.append(time.process_time() - start)
-    return seconds[0][1:], seconds[1][1:]
+        first_seconds.append(_cpu_seconds(first))
+        second_seconds.append(_cpu_seconds(second))
+    return first_seconds[1:], second_seconds[1:]
+
+
+def _cpu_seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def measure(model: str) -> list[Figure]:
-    """Return the seconds of all scores of a published model, and how many times those of the bare passes they are."""
+    """Return the time of all scores of a published model, and its ratio to that of the passes."""
     network = build_model(zoo(model), num_classes=DIGIT_CLASSES, seed=0).train()
-    signal, batch = without_batch_norm(network), digits_batch(IMAGES, RESOLUTION_PX, seed=0)
+    signal = without_batch_norm(network)
+    batch = digits_batch(IMAGES, RESOLUTION_PX, seed=0)
     suite, bare = in_turn(
         lambda: score_all(network, batch), lambda: bare_passes(network, signal, batch)
     )
@@ -90,7 +103,7 @@ def measure(model: str) -> list[Figure]:
         figure(f"{model}, all scores", suite, "s", note),
         figure(
             f"{model}, all scores / their passes",
-            [one / other for one, other in zip(suite, bare, strict=True)],
+            [scores / passes for scores, passes in zip(suite, bare, strict=True)],
             "",
             note,
         ),
@@ -99,5 +112,8 @@ def measure(model: str) -> list[Figure]:
 
 def run() -> list[Figure]:
     """Return the figures of some published models."""
+    figures: list[Figure] = []
     with one_torch_thread():
-        return [one for model in MODELS for one in measure(model)]
+        for model in MODELS:
+            figures += measure(model)
+    return figures

@@ -1,9 +1,9 @@
-"""What rungs save and what they lose, replayed on trainings that were all done to the end.
+"""Savings and losses of successive halving, replayed on complete trainings.
 
-On the table that ships (8 epochs): 60 of its networks are drawn, rungs after 2 and 4 epochs keep a
-third each time, and the front of the networks that reach the last epoch is compared with that of
-all 60, by hypervolume over accuracy and parameters. Beside it: promotion by rank without places for
-every size, by accuracy alone, and at random.
+From the default accuracy table (8 epochs) 60 networks are drawn, and rungs after 2 and 4 epochs
+keep a third each. The front of the networks that reach the last epoch is compared with the front of
+all 60, by hypervolume over accuracy and parameters. For comparison, networks are also promoted by
+rank without slots for every size, by accuracy alone, and at random.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ LONG = "small_images-cifar10-long.csv"
 EARLY = (2, 4, 8, 12)
 
 Choose = Callable[[FloatArray, FloatArray, int, np.random.Generator], NDArray[np.intp]]
-"""Accuracies on a rung and sizes of its members, how many go on: their places."""
+"""Function of accuracies, sizes, number to promote and generator to the promoted positions."""
 
 
 def run() -> list[Figure]:
-    """Return the share of hypervolume that each way to promote keeps, what it costs, and how early epochs order the last."""
+    """Return the hypervolume kept by each kind of promotion, its cost, and rank correlations."""
     curves, sizes = _data(read_table(default_table()))
     rng = np.random.default_rng(0)
     draws = [rng.choice(len(curves), DRAWN, replace=False) for _ in range(DRAWS)]
@@ -56,42 +56,49 @@ def run() -> list[Figure]:
 
 
 def _data(table: AccuracyTable) -> tuple[FloatArray, FloatArray]:
-    """Return validation accuracies (n, epochs) in percent and parameters (n,) of different networks."""
+    """Return the validation accuracies of distinct networks, and their parameters.
+
+    Returns:
+        Accuracies after each epoch in percent, (networks, epochs), and numbers of parameters,
+        (networks,).
+    """
+    # In reverse order, so that the first complete training of each network is kept.
     first = {
         training.key: training
         for training in reversed(table.trainings)
         if training.status == COMPLETE
     }
     networks = [first[key] for key in sorted(first)]
-    return np.array([one.curve for one in networks]), np.array(
-        [one.params for one in networks], dtype=float
-    )
+    curves = np.array([network.curve for network in networks])
+    sizes = np.array([network.params for network in networks], dtype=float)
+    return curves, sizes
 
 
 def _share(
     curves: FloatArray, sizes: FloatArray, choose: Choose, rng: np.random.Generator
 ) -> float:
+    """Return the share of the hypervolume of all networks that the promoted ones have."""
     members = np.arange(len(curves))
     for rung in RUNGS[:-1]:
-        places = choose(
-            curves[members, rung - 1], sizes[members], math.ceil(KEEP * len(members)), rng
-        )
-        members = members[places]
+        count = math.ceil(KEEP * len(members))
+        promoted = choose(curves[members, rung - 1], sizes[members], count, rng)
+        members = members[promoted]
+    # Size is a second objective to maximise: minus its logarithm.
     scores = np.column_stack([curves[:, -1], -np.log(sizes)])
     directions = ("max", "max")
     reference = reference_point(scores, directions, 0.1)
-    return hypervolume(scores[members], directions, reference) / hypervolume(
-        scores, directions, reference
-    )
+    kept = hypervolume(scores[members], directions, reference)
+    return kept / hypervolume(scores, directions, reference)
 
 
 def _cost() -> float:
+    """Return the trained epochs as a share of those of complete trainings of all networks."""
     counts = [DRAWN]
     for _ in RUNGS[:-1]:
         counts.append(math.ceil(KEEP * counts[-1]))
     spent = sum(
-        count * (rung - before)
-        for count, rung, before in zip(counts, RUNGS, (0, *RUNGS), strict=False)
+        count * (rung - previous)
+        for count, rung, previous in zip(counts, RUNGS, (0, *RUNGS), strict=False)
     )
     return spent / (DRAWN * RUNGS[-1])
 
@@ -127,7 +134,7 @@ def _random(
 
 
 def _orders(table: AccuracyTable) -> list[Figure]:
-    """Return how accuracies after early epochs of a long training order the networks as its last epoch does."""
+    """Return the rank correlations of accuracies after early epochs with those after the last."""
     curves, _ = _data(table)
     taus = {epoch: float(kendalltau(curves[:, epoch - 1], curves[:, -1])[0]) for epoch in EARLY}
     note = f"{len(curves)} networks of {LONG}"

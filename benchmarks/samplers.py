@@ -1,9 +1,9 @@
-"""How much of the best front samplers find, what their proposals take, and what the one that knows costs makes of a default search.
+"""Hypervolumes that samplers find, times of their proposals, and results of default searches.
 
 The problems and searches are those of ``mvt-nas bench samplers``. Figures are hypervolumes as
-shares of that of the best front, medians over seeds with the least and the most; of noisy problems
-those of true values. What a proposal takes there is the time of a search but for evaluations, which
-cost nothing.
+shares of that of the best front: medians over seeds, with the minimum and the maximum; for noisy
+problems those of the true values. The time of a proposal is the time of a search per trial, since
+evaluations take none.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ DEFAULT_SEEDS, DEFAULT_TRIALS = 3, 240
 
 
 def run() -> list[Figure]:
-    """Return shares and seconds by problem, sampler and number of evaluations; seconds of batches; and the default search's figures."""
-    figures = [one for name in PROBLEMS.names() for one in _problem(name)]
+    """Return the figures of the problems, of large batches, and of default searches."""
+    figures: list[Figure] = []
+    for name in PROBLEMS.names():
+        figures += _problem(name)
     for space in ("small_images", "mobilevit"):
         for count in range(1, len(COSTS) + 1):
             figures += _batches(space, COSTS[:count])
@@ -50,6 +52,7 @@ def run() -> list[Figure]:
 
 
 def _problem(name: str) -> list[Figure]:
+    """Return shares of hypervolume and seconds, by sampler and number of evaluations."""
     problem = PROBLEMS.get(name)()
     found = compared(problem, SAMPLERS, SEEDS, TRIALS, lambda sampler, seed, seconds: None)
     about = f"{problem.about}; best front of {problem.front_size} points"
@@ -68,7 +71,10 @@ def _problem(name: str) -> list[Figure]:
 
 
 def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
-    """Return the seconds of a batch after many evaluations that the sampler chose itself, and of a candidate on the way there."""
+    """Return the seconds of a batch after many evaluations, and the mean seconds of a candidate.
+
+    The evaluations are those of candidates that the sampler itself has proposed.
+    """
     feasibility = Feasibility(Predictors(CostTable(load_space(space_name))), [])
     score = Metric("made_up_score", Direction.MAX, Source.EXTERNAL)
     objectives = [Objective(score, score.direction), *map(Objective.parse, costs)]
@@ -96,7 +102,7 @@ def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
     about = f"{space_name}, {len(objectives)} objectives, one of them costly"
     return [
         figure(f"{about}: a batch of {BATCH} after {OBSERVED} evaluations", going_on, "s"),
-        figure(f"{about}: the same in a new process", anew, "s", "kernels are fitted anew"),
+        figure(f"{about}: the same in a new process", anew, "s", "kernels are fitted again"),
         figure(f"{about}: one candidate", [spent / len(trials)], "s", f"mean over {len(trials)}"),
     ]
 
@@ -109,7 +115,7 @@ def _planned(planner: Planner, trials: Sequence[FrozenTrial]) -> tuple[Rows, flo
 
 
 def _trial(space: SearchSpace, row: Rows, values: Sequence[float]) -> FrozenTrial:
-    """Return a finished trial; what is known is not read from its values."""
+    """Return a finished trial; the sampler does not read known objectives from its values."""
     codes = distributions(space)
     return create_trial(
         values=values, params=dict(zip(codes, row.tolist(), strict=True)), distributions=codes
@@ -117,12 +123,15 @@ def _trial(space: SearchSpace, row: Rows, values: Sequence[float]) -> FrozenTria
 
 
 def _default_search() -> list[Figure]:
-    """Return hypervolumes and seconds of searches with the default objectives, all of which are known."""
+    """Return hypervolumes and seconds of searches with the default objectives, all known."""
     figures: list[Figure] = []
-    chance = [_search("random", seed)[0] for seed in range(DEFAULT_SEEDS)]
+    random_volumes = [_search("random", seed)[0] for seed in range(DEFAULT_SEEDS)]
     for sampler in ("mvt", "nsga2"):
         found = [_search(sampler, seed) for seed in range(DEFAULT_SEEDS)]
-        shares = [volume / other for (volume, _), other in zip(found, chance, strict=True)]
+        shares = [
+            volume / random_volume
+            for (volume, _), random_volume in zip(found, random_volumes, strict=True)
+        ]
         about = (
             f"mobilevit, accuracy, latency and parameters, {DEFAULT_TRIALS} evaluations, {sampler}"
         )
@@ -131,7 +140,7 @@ def _default_search() -> list[Figure]:
                 f"{about}: hypervolume",
                 shares,
                 "of random's",
-                "of the same seed, which has the same reference point",
+                "of random search with the same seed, which has the same reference point",
             )
         )
         figures.append(figure(f"{about}: whole search", [seconds for _, seconds in found], "s"))

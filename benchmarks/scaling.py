@@ -1,11 +1,11 @@
-"""How much quicker two workers search than one, where an evaluation takes about two seconds.
+"""Speed-up of two search workers over one, where an evaluation takes about two seconds.
 
 Evaluations are real trainings on the digits that come with scikit-learn, on one thread each. The
-first batch does not count: in it workers start, import and read the pictures, which is told apart.
-Then the clock runs from the end of the first batch to the end of the last, proposals, the store and
-the wait for the slowest of each batch included. Ratios are of searches of the same run, done in
-turn. What the machine itself gives to two processes that know nothing of one another stands beside
-them. All searches have to find the same candidates and the same front to the last bit.
+first batch does not count: its workers start, import and read the images, which is a figure of its
+own. The rate is taken from the end of the first batch to the end of the last; proposals, the store
+and the wait for the slowest of each batch are included. Ratios are of equal searches that alternate
+in the same process. The speed-up of two independent processes gives the limit of the machine. All
+searches must find the same candidates and the same front, bit for bit.
 """
 
 from __future__ import annotations
@@ -36,32 +36,35 @@ PROTOCOL = ShortRecipe(
     pixels=32, train_images=1280, validation_images=320, epochs=3, batch_size=32, flip=False
 )
 BUDGETS = ("macs>=2M", "macs<=4M")
-"""Evaluations of about the same length: a batch ends with its slowest."""
+"""Budgets for evaluations of about the same duration: a batch ends with its slowest."""
 
 _ALONE = """
 import json, sys, time
 from mvt_nas.nas.runners.evaluation import EvaluationTask, evaluate
 from mvt_nas.nas.problem.config import Scoring
 from mvt_nas.nas.runs.run import Run
-run, times = Run.load(sys.argv[1]), []
+run = Run.load(sys.argv[1])
+metrics = ("trained_accuracy",)
+task = EvaluationTask(0, run.architecture(0), metrics, Scoring(), 0, run.config.training)
+times = []
 for repeat in range(5):
     start = time.perf_counter()
-    one = evaluate(EvaluationTask(0, run.architecture(0), ("trained_accuracy",), Scoring(), 0, run.config.training))
+    evaluated = evaluate(task)
     times.append(time.perf_counter() - start)
-    assert one.error is None, one.error
+    assert evaluated.error is None, evaluated.error
 print(json.dumps(times))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """One search.
+    """Measurements of one search.
 
     Attributes:
-        rate_hz: candidates a second, the first batch left out.
-        starting_s: by how much the first batch took longer than the others.
-        evaluation_s: the mean that a worker spent on one candidate.
-        found: everything that has to be the same in all searches.
+        rate_hz: Candidates per second, without the first batch.
+        starting_s: Additional seconds of the first batch, compared with the others.
+        evaluation_s: Mean time of a worker for one candidate, in seconds.
+        found: Results that must be the same in all searches.
     """
 
     rate_hz: float
@@ -71,7 +74,7 @@ class Searched:
 
 
 def searched(runner: str, workers: int, folder: Path) -> Searched:
-    """Return how a search went."""
+    """Search with some workers, and return the measurements."""
     ends: list[float] = []
 
     def listen(run: Run, candidate: Candidate) -> None:
@@ -106,42 +109,45 @@ def _found(run: Run) -> Any:
 
 
 def machine(run: Path) -> float:
-    """Return by how much two processes do more than one of the same trainings, when they know nothing of one another."""
+    """Return the speed-up of two independent processes over one, with the trainings of a run."""
     alone = _trainings(run, 1)
     return 2 * alone / _trainings(run, 2)
 
 
 def _trainings(run: Path, processes: int) -> float:
-    """Return the median seconds of one training in so many processes at once."""
+    """Return the median seconds of one training in a number of concurrent processes."""
     start = partial(
         subprocess.Popen,
         [sys.executable, "-c", _ALONE, str(run)],
         stdout=subprocess.PIPE,
         text=True,
     )
-    answers = [process.communicate()[0] for process in [start() for _ in range(processes)]]
-    return float(
-        statistics.median(seconds for answer in answers for seconds in json.loads(answer)[1:])
-    )
+    # All of them start before the first is waited for.
+    running = [start() for _ in range(processes)]
+    times: list[float] = []
+    for process in running:
+        output, _ = process.communicate()
+        # The first training of a process is a warm-up.
+        times += json.loads(output)[1:]
+    return statistics.median(times)
 
 
 def run() -> list[Figure]:
-    """Return rates, the ratios of two workers to one, and what starting takes.
+    """Return rates, the ratios of two workers to one, and the times to start.
 
     Raises:
-        RuntimeError: two searches did not find the same.
+        RuntimeError: Two searches found different candidates.
     """
     kinds = list(product(RUNNERS, WORKERS))
     searches: dict[tuple[str, int], list[Searched]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(REPEATS):
-            for kind in (
-                kinds if repeat % 2 == 0 else kinds[::-1]
-            ):  # there and back, lest the machine's mood take sides
+            # The order alternates, so that a drift in the machine's speed favours no kind.
+            for kind in kinds if repeat % 2 == 0 else reversed(kinds):
                 out = Path(folder) / f"{kind[0]}-{kind[1]}-{repeat}"
                 searches[kind].append(searched(*kind, out))
         limit = machine(out)
-    _check_same([one for several in searches.values() for one in several])
+    _check_same([result for repeats in searches.values() for result in repeats])
     return [
         *_of_kinds(searches),
         *_ratios(searches),
@@ -150,24 +156,20 @@ def run() -> list[Figure]:
 
 
 def _check_same(searches: list[Searched]) -> None:
-    if any(one.found != searches[0].found for one in searches):
-        raise RuntimeError("two searches that differ in workers only did not find the same")
+    if any(result.found != searches[0].found for result in searches):
+        raise RuntimeError("two searches with different workers found different candidates")
 
 
 def _of_kinds(searches: dict[tuple[str, int], list[Searched]]) -> list[Figure]:
     figures = []
-    for (runner, workers), several in searches.items():
+    for (runner, workers), repeats in searches.items():
         name = f"{runner}, {workers} worker{'s' if workers > 1 else ''}"
-        note = (
-            f"one takes {statistics.median(one.evaluation_s for one in several):.2f} s; the same"
-            " front bit for bit as all others here"
-        )
-        figures.append(figure(name, [one.rate_hz for one in several], "candidates/s", note))
-        figures.append(
-            figure(
-                f"{name}, starting", [one.starting_s for one in several], "s", "not in the rates"
-            )
-        )
+        evaluation_s = statistics.median(result.evaluation_s for result in repeats)
+        note = f"{evaluation_s:.2f} s per candidate; the front equals all others bit for bit"
+        rates = [result.rate_hz for result in repeats]
+        starting = [result.starting_s for result in repeats]
+        figures.append(figure(name, rates, "candidates/s", note))
+        figures.append(figure(f"{name}, starting", starting, "s", "not in the rates"))
     return figures
 
 

@@ -1,9 +1,9 @@
-"""What the search itself takes per trial, beside the evaluation and Optuna.
+"""Time per trial of the search itself, without the evaluation and Optuna.
 
 Two costs are optimised in the full space, so that there is nothing to evaluate; batches have 16
-trials. Taken off is the time inside the study's ``ask`` and ``tell``, put back the time in which
-``ask`` calls us to replace a proposal. What is left is ours: making samplers, repair, decoding,
-costs and the store, which waits for the disk once per batch.
+trials. The time inside the study's ``ask`` and ``tell`` is subtracted, except the time in which
+``ask`` calls back to replace a proposal. What is left is our own part: making samplers, repair,
+decoding, costs and the store, which waits for the disk once per batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRIALS = (500, 2000)
 
 
 class _Clock:
-    """Adds up the seconds spent inside functions."""
+    """Stopwatch that adds up the seconds inside the functions that it wraps."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -44,13 +44,16 @@ class _Clock:
 
 
 def measure(sampler: str, trials: int) -> dict[str, float]:
-    """Return the seconds of a search: all, those of the loop, and of the loop those in Optuna and those of our own."""
-    everything, loop, optunas, ours = _Clock(), _Clock(), _Clock(), _Clock()
+    """Return the seconds of a search: in total, in its loop, and of these in Optuna and our own."""
+    total = _Clock()
+    loop = _Clock()
+    ask_and_tell = _Clock()
+    callbacks = _Clock()
     wrapped = {
         (Loop, "run"): loop,
-        (Loop, "_replace"): ours,
-        (optuna.Study, "ask"): optunas,
-        (optuna.Study, "tell"): optunas,
+        (Loop, "_replace"): callbacks,
+        (optuna.Study, "ask"): ask_and_tell,
+        (optuna.Study, "tell"): ask_and_tell,
     }
     with tempfile.TemporaryDirectory() as folder:
         patches = [
@@ -68,21 +71,21 @@ def measure(sampler: str, trials: int) -> dict[str, float]:
         for patch in patches:
             patch.start()
         try:
-            everything.around(run)()
+            total.around(run)()
         finally:
             for patch in patches:
                 patch.stop()
-    inside = optunas.seconds - ours.seconds
+    optuna_s = ask_and_tell.seconds - callbacks.seconds
     return {
-        "all_s": everything.seconds,
+        "all_s": total.seconds,
         "loop_s": loop.seconds,
-        "optuna_s": inside,
-        "own_s": loop.seconds - inside,
+        "optuna_s": optuna_s,
+        "own_s": loop.seconds - optuna_s,
     }
 
 
 def run() -> list[Figure]:
-    """Return the milliseconds per trial, and how much longer a trial takes in a long search than in a short one."""
+    """Return the milliseconds per trial, and their ratio of a long search to a short one."""
     figures: list[Figure] = []
     for sampler in SAMPLERS:
         own = []

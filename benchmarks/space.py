@@ -1,4 +1,4 @@
-"""What a search does to a space all the time: loading, drawing, decoding, encoding, listing neighbours."""
+"""Frequent operations on a search space: loading, sampling, coding, listing neighbours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ROWS = 1000
 
 
 def run() -> list[Figure]:
-    """Return the times of the operations on the largest space that ships."""
+    """Return the times of the operations on the largest space of the package."""
     space = load_space("mobilevit")
     rows = space.sample(ROWS, seed=0)
     architectures = space.decode_many(rows[:20])

@@ -1,4 +1,4 @@
-"""How long the command line takes to answer, against a bare command of the same library in the same run."""
+"""Start-up time of the command line, relative to a bare command of the same library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 def run() -> list[Figure]:
-    """Return the seconds of each command, taken in turn, and the ratios to the bare one, pair by pair."""
+    """Return the seconds of the commands, run in turn, and their ratios to the bare command."""
     samples: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(REPEATS):
         for name, command in COMMANDS.items():

@@ -1,7 +1,8 @@
-"""Whether training-free scores help the surrogate that predicts accuracy: cross-validation with them, without, and with them alone.
+"""Benefit of training-free scores as features of the surrogate that predicts accuracy.
 
-On the table that ships; Kendall's tau between predicted and trained accuracy, by the Gaussian
-process, over repeated ten-fold cross-validation.
+Compares the features with and without the scores, and the scores alone, on the default accuracy
+table: Kendall's tau between trained accuracy and that predicted by the Gaussian process, over
+repeated ten-fold cross-validation.
 """
 
 from __future__ import annotations
@@ -34,21 +35,21 @@ REPEATS = 3
 
 
 def run() -> list[Figure]:
-    """Return Kendall's tau of each set of features, over all networks and over those of one size."""
+    """Return Kendall's tau of each feature set, over all networks and over those of one size."""
     networks = read_table(default_table()).networks()
-    sums = features(networks.architectures, num_classes=networks.num_classes)
-    found = score_networks(networks, SCORES)
-    scores = np.column_stack([found[name][0] for name in SCORES])
+    standard = features(networks.architectures, num_classes=networks.num_classes)
+    scored = score_networks(networks, SCORES)
+    scores = np.column_stack([scored[name][0] for name in SCORES])
     sets = {
-        "features": sums,
-        "features and scores": np.column_stack([sums, scores]),
+        "features": standard,
+        "features and scores": np.column_stack([standard, scores]),
         "scores": scores,
     }
     figures = []
     for name, table in sets.items():
         taus = [_taus(table, networks, seed) for seed in range(REPEATS)]
-        for place, over in enumerate(("all", "one size")):
-            values = [tau[place] for tau in taus]
+        for index, over in enumerate(("all", "one size")):
+            values = [tau[index] for tau in taus]
             figures.append(
                 figure(
                     f"tau with {name}, {over}",
@@ -61,19 +62,22 @@ def run() -> list[Figure]:
 
 
 def _taus(table: FloatArray, networks: DistinctNetworks, seed: int) -> tuple[float, float]:
+    """Return Kendall's tau over all networks, and over those of one size."""
     predicted = _cross_validated(table, networks.accuracy, seed)
     matched = networks.in_subset(MATCHED)
-    return kendall(predicted, networks.accuracy), kendall(
-        predicted[matched], networks.accuracy[matched]
-    )
+    over_all = kendall(predicted, networks.accuracy)
+    over_one_size = kendall(predicted[matched], networks.accuracy[matched])
+    return over_all, over_one_size
 
 
 def _cross_validated(table: FloatArray, accuracy: FloatArray, seed: int) -> FloatArray:
     fit = next(
         recipe.fit for recipe in RECIPES if recipe.name == "Gaussian process on all features"
     )
-    standard = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
+    # Constant columns have a standard deviation of 0.
+    standardised = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
     predicted = np.empty(len(accuracy))
     for inside, outside in cross_validation_splits(len(accuracy), FOLDS, seed):
-        predicted[outside] = fit(standard[inside], accuracy[inside])(standard[outside])[0]
+        predict = fit(standardised[inside], accuracy[inside])
+        predicted[outside] = predict(standardised[outside])[0]
     return predicted

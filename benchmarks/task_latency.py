@@ -1,11 +1,11 @@
-"""How far predicted latencies of detectors and segmenters are from measured ones, beside those of the same backbones as classifiers.
+"""Errors of predicted latencies of detectors and segmenters, next to those of classifiers.
 
-A profile is fitted to classifiers; a head is made of the same classes of kernels, but on maps and
-of widths that none of them had. The machine's speed now, one factor, is taken from the classifiers
-and left out everywhere: what is said of a task is what the task adds. The published backbones,
-about ten minutes. ``python -m benchmarks task_latency:NAME`` takes the profile that ``mvt-nas
-latency profile --name NAME`` has made of this machine; without one, the profile that ships, which
-is of another.
+A profile is fitted to classifiers. A head consists of the same classes of kernels, but with feature
+map sizes and widths that no classifier has. The current speed of the machine, one factor, is taken
+from the classifiers and removed from all figures, so that those of a task are what the task adds.
+Measures the published backbones, in about ten minutes. ``python -m benchmarks task_latency:NAME``
+uses the profile of this machine that ``mvt-nas latency profile --name NAME`` has written; without a
+name, the default profile of the package is used, which is of another machine.
 """
 
 from __future__ import annotations
@@ -26,20 +26,28 @@ from mvt_nas.space.published import published_names, zoo
 from mvt_nas.tasks.base import Task, task_from_text
 
 TASKS = ("classification", "detection", "segmentation")
-SECONDS, TOGETHER = 4.0, 4
-"""Of timing per network, and how many are timed against each other: few, since networks at 512 px
-are large."""
+SECONDS = 4.0
+"""Seconds of timing per network."""
+
+TOGETHER = 4
+"""Number of networks timed in turn: few, since networks at 512 px are large."""
 
 
 def run() -> list[Figure]:
-    """Return the errors of the predictions of each task by the profile that ships."""
+    """Return the errors of the predictions of each task by the default profile."""
     return run_part(default_profile_name())
 
 
 def run_part(
     device: str, names: Sequence[str] = tuple(published_names()), seconds: float = SECONDS
 ) -> list[Figure]:
-    """Return the errors of the predictions of each task by some device's profile, whose name they begin with."""
+    """Return the errors of the predictions of each task by a device's profile.
+
+    Args:
+        device: Name of the profile; the names of the figures begin with it.
+        names: Names of the backbones.
+        seconds: Seconds of timing per network.
+    """
     profile = load_profile(device)
     measured = {
         kind: _measured(names, task_from_text(kind), seconds) * (profile.reference_ms or 1.0)
@@ -55,7 +63,7 @@ def run_part(
             0,
             0,
             len(names),
-            "of classifiers: the machine's speed, left out below",
+            "of classifiers: the machine's speed, removed from the figures below",
         )
     ]
     for kind in TASKS:
@@ -65,20 +73,21 @@ def run_part(
 
 def _measured(names: Sequence[str], task: Task | None, seconds: float) -> FloatArray:
     """Return the latency of each network relative to the reference model, (names,)."""
-    found = []
+    settings = TimingSettings(seconds=seconds, task=task)
+    ratios = []
     for start in range(0, len(names), TOGETHER):
-        some = names[start : start + TOGETHER]
-        for one in measure(
-            [(name, zoo(name)) for name in some], TimingSettings(seconds=seconds, task=task)
-        ):
-            assert one.timing.reference_ms is not None
-            found.append(one.timing.ms / one.timing.reference_ms)
+        networks = [(name, zoo(name)) for name in names[start : start + TOGETHER]]
+        for measurement in measure(networks, settings):
+            ms = measurement.timing.ms
+            reference_ms = measurement.timing.reference_ms
+            assert reference_ms is not None
+            ratios.append(ms / reference_ms)
             print(
-                f"{task or 'classification'}: {one.network} {one.timing.ms:.2f} ms, reference model"
-                f" {one.timing.reference_ms:.3f} ms",
+                f"{task or 'classification'}: {measurement.network} {ms:.2f} ms,"
+                f" reference model {reference_ms:.3f} ms",
                 file=sys.stderr,
             )
-    return np.array(found)
+    return np.array(ratios)
 
 
 def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) -> FloatArray:
@@ -86,18 +95,17 @@ def _predicted(names: Sequence[str], task: Task | None, predictor: Predictor) ->
 
 
 def _figures(
-    what: str, names: Sequence[str], predicted: FloatArray, measured: FloatArray
+    title: str, names: Sequence[str], predicted: FloatArray, measured: FloatArray
 ) -> list[Figure]:
-    found = prediction_error(predicted, measured)
+    summary = prediction_error(predicted, measured)
     ratios = measured / predicted
-    slowest, quickest = names[int(ratios.argmax())], names[int(ratios.argmin())]
-    note = f"{quickest} to {slowest}"
+    note = f"{names[int(ratios.argmin())]} to {names[int(ratios.argmax())]}"
     return [
-        Figure(f"{what}: mean error", 100 * found["mape"], "%", 0, 0, len(names)),
-        Figure(f"{what}: within 10 %", 100 * found["within10"], "%", 0, 0, len(names)),
-        Figure(f"{what}: Spearman", found["spearman"], "", 0, 0, len(names)),
+        Figure(f"{title}: mean error", 100 * summary["mape"], "%", 0, 0, len(names)),
+        Figure(f"{title}: within 10 %", 100 * summary["within10"], "%", 0, 0, len(names)),
+        Figure(f"{title}: Spearman", summary["spearman"], "", 0, 0, len(names)),
         Figure(
-            f"{what}: slower than predicted",
+            f"{title}: slower than predicted",
             float(np.median(ratios)),
             "x",
             float(ratios.min()),

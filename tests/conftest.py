@@ -1,4 +1,4 @@
-"""Settings of all tests: threads, caches, hypothesis profiles, and a limit on the time of quick tests."""
+"""Settings of all tests: threads, caches, hypothesis profiles, and the limit on quick tests."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     quick = not any(item.get_closest_marker(name) for name in ("slow", "soak"))
     if quick and took > MOST_SECONDS:
         pytest.fail(
-            f"it takes {took:.1f} s of the processor, more than {MOST_SECONDS:g} s; make it quicker,"
-            " or mark it slow",
+            f"the test takes {took:.1f} s of CPU time, more than {MOST_SECONDS:g} s;"
+            " make it quicker, or mark it slow",
             pytrace=False,
         )
     return result

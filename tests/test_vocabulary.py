@@ -1,4 +1,4 @@
-"""Code and documentation use the field's standard words; each banned word names the standard one."""
+"""Code and documentation use standard words; each banned word has its replacement."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ PHRASES = {
 """Idioms of another language."""
 
 EXCEPTIONS: dict[str, set[str]] = {
+    # a key of --json
+    "mvt_nas/cli/train.py": {"judged"},
     # ``search(pictures=...)`` is the name of a parameter.
     "mvt_nas/nas/api.py": {"picture"},
     "mvt_nas/nas/request.py": {"picture"},
@@ -70,7 +72,10 @@ EXCEPTIONS: dict[str, set[str]] = {
     "mvt_nas/cli/latency_profiles.py": {"donor", "judge"},
     "mvt_nas/latency/calibration/measurement_session.py": {"campaign"},
     "mvt_nas/latency/profile.py": {"donor"},
-    "docs/file-formats.md": {"donor"},
+    "docs/accuracy.md": {"picture"},
+    "docs/exporting.md": {"picture"},
+    "docs/file-formats.md": {"climb", "donor", "judged", "picture"},
+    "docs/gallery.md": {"picture"},
 }
 """Words that a file needs: keys on disk and options that users know."""
 

@@ -1,6 +1,6 @@
-"""The reference of the command line, made from the commands themselves: a page cannot say what they do not.
+"""Inserts the reference of the command line, generated from the commands, into a page.
 
-Without this hook, such as on a Git host, the page says where else to look.
+Without this hook, such as on a Git host, the page shows a note instead.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from mkdocs.structure.pages import Page
 from mvt_nas.cli.main import cli
 
 PLACE = re.compile(r"<!-- commands -->.*<!-- /commands -->", re.DOTALL)
-"""Where the commands stand in a page; what it says instead of them is between the marks."""
+"""The place of the commands in a page; the note for other readers is between the marks."""
 
 _KINDS = {click.INT: "integer", click.FLOAT: "number", click.STRING: "text"}
 _DEFAULT = re.compile(r"\s*\[default: (.*)\]\.?$", re.DOTALL)
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Return a page with the commands in their place."""
+    """Return the Markdown of a page with the commands inserted."""
     return PLACE.sub(
         lambda _: "\n\n".join(_described(click.Context(cli, info_name="mvt-nas"), 2)), markdown
     )
 
 
 def _described(context: click.Context, level: int) -> Iterator[str]:
-    """Yield the paragraphs on a command and all commands below it."""
+    """Yield the paragraphs that describe a command and all its subcommands."""
     command = context.command
     yield f"{'#' * level} {context.command_path}"
     yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```"
@@ -59,7 +59,7 @@ def _described(context: click.Context, level: int) -> Iterator[str]:
 
 
 def _row(option: click.Option, context: click.Context) -> str:
-    """Return an option as a row of a table."""
+    """Return the table row of an option."""
     found = _DEFAULT.search(option.help or "")
     default = option.get_help_extra(context).get("default") or (found[1] if found else "")
     names = " / ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
@@ -75,7 +75,7 @@ def _row(option: click.Option, context: click.Context) -> str:
 
 
 def _takes(option: click.Option) -> str:
-    """Return in words which values an option takes; those of a flag are none."""
+    """Describe the values that an option takes, as text; a flag takes none."""
     kind = option.type
     if option.is_flag:
         return "flag"
@@ -103,5 +103,5 @@ def _range(kind: click.IntRange | click.FloatRange) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown leaves as it is, in one line."""
+    """Return a text in one line, escaped so that Markdown renders it unchanged."""
     return re.sub(r"([\\`*_>\[\]#|])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")

@@ -1,6 +1,7 @@
-"""What the site shows of the repository outside ``docs``: some pages, and whatever pages link to, such as pictures.
+"""Adds files from outside ``docs`` to the site: some pages, and linked files such as plots.
 
-On a Git host ``../results/x.png`` leads out of ``docs``. The site gets a copy of the file under the same path, and the link leads there.
+On a Git host ``../results/x.png`` leads out of ``docs``. The site gets a copy of the file under the
+same path, and the link is changed to it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
-"""Pages outside ``docs`` by their paths in the repository, and where they are in the site."""
+"""Paths of pages outside ``docs`` in the repository, and their paths in the site."""
 
 _LINK = re.compile(r"(?<=\]\()[^)\s#:]+(?=[)#])")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages, and what any page links to outside ``docs``."""
+    """Add the pages, and all files outside ``docs`` that a page links to."""
     for path, uri in PAGES.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     for page in list(files.documentation_pages()):
@@ -37,7 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Return a page with links that lead where the files are in the site."""
+    """Return the Markdown of a page with links to the paths in the site."""
     here = posixpath.dirname(page.file.src_uri)
 
     def within(link: re.Match[str]) -> str:
@@ -50,11 +51,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _path(target: str, uri: str) -> str:
-    """Return the path in the repository to which a link of a page leads."""
+    """Return the path in the repository of the target of a link."""
     source = next((path for path, place in PAGES.items() if place == uri), f"docs/{uri}")
     return posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
 
 
 def _uri(path: str) -> str:
-    """Return where a file of the repository is in the site."""
+    """Return the path in the site of a file of the repository."""
     return PAGES.get(path, path.removeprefix("docs/"))

@@ -1,4 +1,4 @@
-"""Docstrings name things as ``:func:`x```; on pages the code alone says enough."""
+"""Removes Sphinx roles such as ``:func:`x``` from rendered docstrings."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):(?=<code>)")
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Return the content of a page without roles."""
+    """Return the HTML of a page without roles."""
     return _ROLE.sub("", html)

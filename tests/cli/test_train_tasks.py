@@ -58,7 +58,7 @@ def test_a_segmenter_is_trained_resumed_and_told(
     assert err.startswith("Training: initial weights\nepoch 1/1: loss ")
     assert ", mIoU " in err
     assert "mIoU %  pixel accuracy %" in out
-    assert "curves, checkpoints and confusion.png beside it" in out
+    assert "curves, checkpoints and confusion.png are in the same" in out
     assert out.splitlines()[-1] == "Export them:  mvt-nas export trained/tiny --to onnx"
     code, out, err = run("train", "--resume", "--out", "trained/tiny", "--json", capsys=capsys)
     assert (code, err) == (0, "Training: all epochs are done\n")
@@ -94,7 +94,7 @@ def test_a_detector_is_trained_from_a_configuration(
     assert code == 0, err
     assert ", AP " in err
     assert "loss  AP %  AP50 %" in out
-    assert "curves, checkpoints and detections.png and precision_recall.png beside it" in out
+    assert "curves, checkpoints and detections.png and precision_recall.png are in the same" in out
     kept = TrainingConfig.load(Path("made/config.yaml"))
     assert (kept.task.num_classes, kept.num_classes) == (2, 2) if kept.task else False
     shared = (

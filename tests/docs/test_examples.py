@@ -28,8 +28,8 @@ _ELSEWHERE = [ROOT / "docs" / "loop.md"]
 _IN_PROCESSES = ("README.md", "docs/file-formats.md")
 """Pages whose commands and scripts run as a reader's do, each in a process of its own.
 
-Those of the other pages run in the process of the tests: starting Python and torch takes longer than
-most of them.
+Those of the other pages run in the test process: starting Python and torch takes longer than most
+of them.
 """
 _BLOCK = re.compile(r"^```(csv|python|sh|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.(?:csv|py|yaml))\n")

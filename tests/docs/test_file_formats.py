@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "file-formats.md").read_text()
 
 
 def _table(heading: str) -> dict[str, str]:
-    """Return the rows of the first table below a heading: by what stands in the first column, the second."""
+    """Return the first table below a heading: its second column by its first."""
     section = re.split(rf"^{re.escape(heading)}$", PAGE, maxsplit=1, flags=re.MULTILINE)[1]
     first = re.search(r"^\|.*?(?=\n\n)", section, re.MULTILINE | re.DOTALL)
     assert first is not None
@@ -79,9 +79,7 @@ def test_the_files_of_a_training_are_those_on_the_page(
         )
     assert not stop.value.code
     folder = Path("trained/small")
-    said = {
-        name.split("/")[0] for cell in _table("## Folders of trainings") for name in _names(cell)
-    }
+    said = {name.split("/")[0] for cell in _table("## Training folders") for name in _names(cell)}
     assert said == {entry.name for entry in folder.iterdir()}
     assert {entry.name for entry in (folder / "checkpoints").iterdir()} == {
         "last.ckpt",

@@ -1,4 +1,4 @@
-"""``docs/loop.md`` from its first command to its last, as a reader would, and what comes out of them."""
+"""The commands of ``docs/loop.md``, run in order as a reader would, and their results."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def test_the_exported_network_is_as_accurate_as_training_said(
     assert accuracy == pytest.approx(_best(folder), abs=1.5 / 359)  # a tie may fall the other way
     assert accuracy > 0.8
     assert (
-        f"Of 359 pictures that judged the training, {100 * _best(folder):.2f} % are right in"
-        " PyTorch;" in said["export"]
+        "Of 359 validation images of the training, PyTorch classifies"
+        f" {100 * _best(folder):.2f} % correctly;" in said["export"]
     )
     for target in ("onnx", "python"):
         assert re.search(
@@ -204,7 +204,7 @@ def test_a_training_without_its_pictures_or_its_end_is_told(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["pictures"] is None
     assert re.fullmatch(
-        r"warning: not compared on the pictures of the training: .*/nowhere/pictures.*\n",
+        r"warning: not compared on the validation images of the training: .*/nowhere/pictures.*\n",
         done.stderr,
     )
     (tmp_path / "moved" / "weights.pt").unlink()

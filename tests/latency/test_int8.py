@@ -65,7 +65,7 @@ def test_every_linear_layer_becomes_a_product_of_integers(tmp_path: Path) -> Non
     assert sorted(product.shape for product in products) == sorted(
         layer.weight.T.shape for layer in layers
     )
-    # Queries, keys and values at once, the projection, two of the feed-forward part, the classifier.
+    # The joint QKV projection, the output projection, two of the feed-forward part, the classifier.
     assert len(products) == 5
     assert {product.dtype for product in products} == {np.dtype(np.int8)}
 

@@ -1,4 +1,4 @@
-"""Searches killed at any moment lose nothing that was finished, leave nothing behind, and go on to the same end."""
+"""Killed searches lose no finished candidate, leave nothing behind, and resume equally."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def uninterrupted() -> dict[str, Any]:
 
 
 def kill_and_resume(lines: int, delay: float, folder: Path, throwaway: Path, runner: str) -> int:
-    """Kill a search with two workers some seconds after its store has some lines, resume it; return how many candidates were kept."""
+    """Kill a search with two workers, resume it, and return the number of kept candidates.
+
+    It is killed ``delay`` seconds after its store has ``lines`` lines.
+    """
     process = start(SCRIPT, folder, throwaway, 0.02, runner)
     wait_for_lines(folder, lines, process)
     time.sleep(delay)
@@ -72,7 +75,9 @@ from mvt_nas.nas.runners.process_pool import WorkerPool
 from mvt_nas.space.published import zoo
 
 if __name__ == "__main__":
-    list(WorkerPool(2, light_work.lasts_for_ever).run([EvaluationTask(n, zoo("mobilevit_s"), (), Scoring(), 0) for n in range(2)]))
+    network = zoo("mobilevit_s")
+    tasks = [EvaluationTask(number, network, (), Scoring(), 0) for number in range(2)]
+    list(WorkerPool(2, light_work.lasts_for_ever).run(tasks))
 """
 
 

@@ -1,4 +1,4 @@
-"""Searches that end before their trials are done, and the curve by which it is decided, against brute force."""
+"""Searches that stop early, and the hypervolume curve that decides it, against brute force."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.searches import COSTS, SCORING, Interrupting, facts, small_sp
 
 
 def brute_volume(points: np.ndarray, reference: np.ndarray) -> float:
-    """Return the hypervolume of costs by cutting space along all their coordinates and counting the cells that are dominated."""
+    """Return the hypervolume of costs by counting the dominated cells of a grid."""
     inside = points[(points < reference).all(axis=1)]
     if not len(inside):
         return 0.0
@@ -116,7 +116,7 @@ def test_the_curve_of_a_long_search_takes_seconds() -> None:
 
 
 def run_costs(out: Path, **changes: Any) -> SearchResult:
-    """Search some hundred networks by chance, whose front is found long before the space is exhausted."""
+    """Search some hundred networks at random; the front is complete long before the space is."""
     settings: dict[str, Any] = {
         "objectives": COSTS,
         "trials": 200,

@@ -1,4 +1,4 @@
-"""How a baseline stands against a front, also where machines are in other states, and what that costs those who have none."""
+"""Comparison of a baseline with a front, also with latencies measured at other machine speeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ def stands(**scores: float) -> BaselineComparison:
 
 
 def test_who_dominates_and_by_how_much() -> None:
-    """Accuracies span 30, MACs 45: candidate 0 gains 0.17 and 0.44 of them, candidate 1 gains 0.5 and 0.22, its least the larger."""
+    """Candidates are ordered by the smallest gain, relative to the ranges of the front.
+
+    The ranges are 30 for accuracy and 45 for MACs: candidate 0 gains 0.17 and 0.44 of them,
+    candidate 1 gains 0.5 and 0.22, whose smaller one is larger.
+    """
     found = stands(trained_accuracy=45.0, macs=70.0)
     assert (found.dominated_by, found.dominates, found.on_front) == ((1, 0), (), False)
     assert found.beaten == DominatedModel("mine", 1, {"trained_accuracy": 15.0, "macs": 10.0})
@@ -94,7 +98,10 @@ def test_what_is_not_known_is_not_compared() -> None:
 def run_with_latencies(
     predicted: list[float], measured: dict[int, tuple[float, float]], probe_ms: float | None = None
 ) -> Run:
-    """Return a run whose candidates are the better the slower; of some, the latency and the probe's were measured."""
+    """Return a run whose accuracies rise with latency.
+
+    ``measured`` gives the latency of some candidates and that of the reference model with it.
+    """
     run = run_of([(float(number), 1.0) for number in range(len(predicted))])
     candidates: dict[int, Candidate] = {
         number: replace(one, scores={**one.scores, METRIC: predicted[number]})

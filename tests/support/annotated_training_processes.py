@@ -1,4 +1,4 @@
-"""Small folders of annotated pictures, and trainings for detection and segmentation that take seconds and may be killed."""
+"""Small folders of annotated images, and short detection and segmentation trainings to kill."""
 
 from __future__ import annotations
 
@@ -112,7 +112,10 @@ def _text(path: Path, text: str) -> None:
 
 
 def coco(root: Path) -> Path:
-    """Write a folder in the form of COCO: two pictures with objects to learn from and one without, one to judge by."""
+    """Write a dataset in the COCO layout.
+
+    Its training split has two images with objects and one without, its validation split one image.
+    """
     categories = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
     square = [[2, 2, 6, 2, 6, 8, 2, 8]]
     first = {
@@ -167,7 +170,7 @@ def write_coco(
 def pairs(
     root: Path, counts: dict[str, int], classes: str | None = "background\nthing\n", index: int = 1
 ) -> Path:
-    """Write pictures and masks side by side: so many in each part, the left half of each of the background."""
+    """Write images with their masks, ``counts`` per split; the left half of each is background."""
     for part, count in counts.items():
         for number in range(count):
             write(root / "images" / part / f"{number}.jpg", noise(number))

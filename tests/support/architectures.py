@@ -25,7 +25,7 @@ SOME_PUBLISHED = (
 
 
 def published_params() -> list[Any]:
-    """Return all published names as parameters of a test; those that are not among some are soak."""
+    """Return all published names as parameters of a test; all but a few are marked as soak."""
     return [
         pytest.param(name, marks=() if name in SOME_PUBLISHED else pytest.mark.soak)
         for name in published_names()

@@ -1,6 +1,7 @@
-"""A Chromium for the tests of pages: found on the machine, or, run as a script, installed where there is none.
+"""Chromium for the tests of pages.
 
-python -m tests.support.browser    prints its path
+The tests use the installed one. ``python -m tests.support.browser`` installs one if there is none,
+and prints its path.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def path() -> str | None:
 
 
 def install() -> None:
-    """Install one: the system's on Debian where that is allowed, else the one that Playwright brings."""
+    """Install Chromium: the system's package on Debian as root, else the one from Playwright."""
     if Path("/etc/debian_version").exists() and shutil.which("apt-get") and os.geteuid() == 0:
         commands = (
             ["apt-get", "-qq", "update"],

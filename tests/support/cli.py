@@ -35,7 +35,7 @@ def run_json(*arguments: object) -> Any:
 
 
 def run_line(line: str) -> str:
-    """Run a line of a shell that calls ``mvt-nas``, whose output may go to a file; return its output."""
+    """Run a shell line that calls ``mvt-nas``, with ``> FILE`` or not, and return its output."""
     words = shlex.split(line)
     assert words[0] == "mvt-nas"
     target = words[-1] if words[-2] == ">" else None
@@ -54,7 +54,7 @@ def run_block(block: str) -> None:
 
 @contextlib.contextmanager
 def modules_of(folder: Path) -> Iterator[None]:
-    """Let modules be imported from a folder, as Python does from the working directory; forget them after."""
+    """Make the modules in a folder importable, and unload them at the end of the block."""
     before = list(sys.path)
     sys.path.insert(0, str(folder))
     try:

@@ -1,8 +1,9 @@
 """A trainer without training, for tests of what a search does around its trainings.
 
-The real ``train_short`` runs: its checkpoints, resumption, pauses and divergence are those of a real
-training. Only its network, its epochs and its evaluation are replaced: the accuracy is a function of
-the architecture, the seed and the number of epochs. Processes that a search spawns train for real.
+The real ``train_short`` runs: its checkpoints, resumption, pauses and divergence are those of a
+real training. Only its network, its epochs and its evaluation are replaced: the accuracy is a
+function of the architecture, the seed and the number of epochs. Processes that a search spawns
+train for real.
 """
 
 from __future__ import annotations

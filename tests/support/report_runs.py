@@ -1,4 +1,4 @@
-"""Runs to be shown: large ones without an evaluation, and one in which names and errors try to be markup."""
+"""Runs for reports: large ones without evaluations, and one whose names and errors are markup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATENCY = "latency_ms@x86-onnxruntime-1t"
 
 
 def large_run(folder: Path, count: int, seed: int = 0) -> Run:
-    """Return a run of so many candidates drawn uniformly: the published models, and networks of the full space."""
+    """Return a run of ``count`` candidates: published models, and samples of the full space."""
     run = search(
         load_space("mobilevit"),
         objectives=["accuracy", LATENCY, "params"],

@@ -72,7 +72,7 @@ def wait_for_lines(folder: Path, lines: int, process: subprocess.Popen[str]) -> 
 
 
 def members(session: int) -> list[int]:
-    """Return the live processes of a session, and those with the environment of its leader (Ray's)."""
+    """Return the live processes of a session, and those that inherited its environment (Ray's)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

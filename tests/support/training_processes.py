@@ -1,4 +1,4 @@
-"""A network and a recipe that train within seconds with everything on that is random, and processes that do so and may be killed."""
+"""A small training with every random feature, and processes that run it and may be killed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def job(recipe: Recipe = ALL_RANDOM, **changes: Any) -> TrainingJob:
 
 
 def plain(**changes: Any) -> Recipe:
-    """Return a recipe without anything random but order and weights, one size of pictures, no smoothing."""
+    """Return a recipe of one image size without smoothing; only order and weights are random."""
     still = Augmentation(crop_smallest_share=1.0, flip_probability=0.0)
     recipe = dataclasses.replace(
         ALL_RANDOM,
@@ -115,7 +115,7 @@ def run(
 
 
 def left(folder: Path) -> dict[str, Any]:
-    """Return what a training has left that must not depend on when it was broken off: all but seconds."""
+    """Return the files of a training that must not depend on interruptions: all but seconds."""
     files = TrainingFolder(folder)
     with files.metrics.open(newline="") as file:
         rows = [

@@ -1,4 +1,7 @@
-"""What is done to annotated pictures: boxes and masks move with the pixels, values stay in their ranges, and all follows from the seed."""
+"""Transforms of annotated images.
+
+Boxes and masks move with the pixels, values stay in range, and the seed determines everything.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ ANCHORS = {
 
 
 def painted() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return a grey picture of 100 x 80 pixels with a coloured rectangle for each object, and its mask."""
+    """Return a grey image of 100 x 80 pixels with a coloured rectangle per object, and its mask."""
     pixels, mask = np.full((80, 100, 3), 128, np.uint8), np.zeros((80, 100), np.uint8)
     for label, (left, top, right, bottom) in enumerate(CORNERS.astype(int)):
         pixels[top:bottom, left:right], mask[top:bottom, left:right] = COLOURS[label], label + 1

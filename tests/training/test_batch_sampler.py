@@ -48,7 +48,7 @@ def flat(batches: Batches, count: int, epoch: int, devices: int) -> list[list[Im
 
 
 def test_sizes_and_batches_are_those_of_the_release() -> None:
-    """128 pictures of 256 px per device: by hand, 128 * 256² / 160² = 327.68 and so on, rounded down."""
+    """128 images of 256 px per device: by hand, 128 * 256² / 160² = 327.68 etc., rounded down."""
     assert sides(PAPER, 256) == (160, 192, 256, 288, 320)
     assert sizes(PAPER, 256, 8) == (
         BatchSize(160, 327),
@@ -90,7 +90,10 @@ def test_an_epoch_has_every_picture_and_no_other(
 
 @pytest.mark.parametrize("devices", [2, 3])
 def test_devices_share_the_steps_of_one(devices: int) -> None:
-    """What is taken at a step, over all devices, is what one device with as many parts takes; all take equally many of one size."""
+    """All devices together take in a step what one device with as many parts takes.
+
+    Each takes the same number of images, of one size.
+    """
     whole = [step.positions.ravel() for step in sampler(FIXED, 40).steps(0)]
     several = [
         sampler(FIXED, 40, devices=devices, device=device).steps(0) for device in range(devices)
@@ -112,7 +115,7 @@ def test_every_device_has_the_same_size_at_the_same_step() -> None:
 
 
 def test_the_last_step_is_filled_up_from_the_first_pictures() -> None:
-    """Ten pictures in steps of eight: the second step takes the last two, and again the first six."""
+    """Ten images in steps of eight: the second step takes the last two and the first six."""
     one = sampler(FIXED, 10)
     order = one.order(0).tolist()
     first, second = ([wanted.row for wanted in part] for part in one)
@@ -121,7 +124,7 @@ def test_the_last_step_is_filled_up_from_the_first_pictures() -> None:
 
 
 def test_as_torchs_distributed_sampler_where_all_is_divisible() -> None:
-    """16 pictures, two devices, steps of eight: each device has every other picture of the order, as torch deals them out."""
+    """16 images, two devices, steps of eight: each device has every other image, as in torch."""
     order = sampler(FIXED, 16).order(0)
     for device in range(2):
         theirs = list(DistributedSampler(range(16), num_replicas=2, rank=device, shuffle=False))  # type: ignore[arg-type]  # any sequence

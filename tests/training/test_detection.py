@@ -1,4 +1,4 @@
-"""Overlap, matching, loss, suppression and average precision of boxes, against brute force and cases worked out by hand."""
+"""IoU, matching, loss, NMS and average precision, against brute force and results by hand."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_what_is_found_is_class_by_class_and_best_first() -> None:
 
 
 def test_every_object_gets_an_anchor_of_its_own_and_all_that_overlap_it_by_half() -> None:
-    """Four anchors side by side, a quarter of the picture each, and one over the two on the left."""
+    """Four adjacent anchors, each a quarter of the image, and one over the two on the left."""
     anchors = torch.tensor(
         [
             [0.125, 0.5, 0.25, 1],
@@ -183,7 +183,13 @@ def picture(
     found: list[tuple[int, float, list[float]]],
     ignored: tuple[int, ...] = (),
 ) -> ImageDetections:
-    """Return a picture from labels and corners of its objects, and label, score and corners of what was found."""
+    """Return the detections in one image.
+
+    Args:
+        objects: Label and corners of each object.
+        found: Label, score and corners of each detection.
+        ignored: Positions of the objects to ignore.
+    """
     return ImageDetections(
         corners=np.array([corners for _, corners in objects], np.float64).reshape(-1, 4),
         labels=np.array([label for label, _ in objects], np.int64),

@@ -31,7 +31,7 @@ def uninterrupted() -> dict[str, Any]:
 
 
 def kill_once(folder: Path, steps: int, delay_s: float, workers: int) -> bool:
-    """Train in a process that is killed some seconds after it has made some steps; return whether it had not ended by then."""
+    """Kill a training process after some steps and a delay; return False if it ended before."""
     told = folder.with_suffix(".told")
     before = told.stat().st_size if told.exists() else 0
     process = PROCESSES.Process(
@@ -47,7 +47,7 @@ def kill_once(folder: Path, steps: int, delay_s: float, workers: int) -> bool:
 
 
 def kill_and_go_on(seed: int, folder: Path, times: int, longest_s: float = 0.1) -> int:
-    """Kill a training some times at random moments, then let it end; return how often it was really killed."""
+    """Kill a training at random moments, then let it end; return the number of actual kills."""
     chance, killed = random.Random(seed), 0
     for _ in range(times):
         killed += kill_once(

@@ -225,7 +225,10 @@ def test_checkpoints_come_back_and_others_are_refused(tmp_path: Path) -> None:
     assert found["network"]["w"].tolist() == [1, 1]
     with pytest.raises(
         TrainingError,
-        match=r"last.ckpt: checkpoint of another training \(seed = 0, not 1\); choose another path$",
+        match=(
+            r"last.ckpt: checkpoint of another training \(seed = 0, not 1\);"
+            r" choose another path$"
+        ),
     ):
         checkpoint.load(path, {"seed": 1})
     whole = path.read_bytes()
@@ -332,7 +335,10 @@ def test_rows_are_written_whole(tmp_path: Path) -> None:
         (found,) = csv.DictReader(file)
     assert (found["epoch"], found["ema_top1"], found["seconds"]) == ("1", "0.6", "3.0")
     assert row.best == 0.6
-    columns = "epoch,steps,learning_rate,train_loss,validation_loss,top1,top5,ema_loss,ema_top1,ema_top5,seconds"
+    columns = (
+        "epoch,steps,learning_rate,train_loss,validation_loss,top1,top5,ema_loss,ema_top1,ema_top5,"
+        "seconds"
+    )
     assert ",".join(found) == columns
     assert row.to_values() == (1, 10, 0.1, 2.0, 1.5, 0.5, 0.9, 1.6, 0.6, 0.8, 3.0)
     assert EpochRecord.from_values(row.to_values(), ("top1", "top5")) == row

@@ -1,4 +1,4 @@
-"""Recipes are what the papers say, and files that say otherwise are refused with the place and what is allowed."""
+"""Recipes are those of the papers; errors in their files name the place and what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole trainings: they learn, repeat to the last bit, go on where they stopped, and say so when they fail."""
+"""Short trainings: they learn, are reproducible bit for bit, resume, and report failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole trainings for detection and segmentation: they learn, go on where they were killed to the last bit, and say what is wrong."""
+"""Detection and segmentation trainings: they learn, resume bit for bit, and report errors."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_a_training_leaves_belongs_together(kind: str) -> None:
 
 
 def kill_once(folder: Path, steps: int, delay_s: float, kind: str) -> bool:
-    """Train in a process that is killed some seconds after it has made some steps; return whether it had not ended by then."""
+    """Kill a training process after some steps and a delay; return False if it ended before."""
     told = folder.with_suffix(".told")
     before = told.stat().st_size if told.exists() else 0
     process = PROCESSES.Process(
@@ -484,8 +484,8 @@ def test_configurations_say_what_the_task_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_a_detector_finds_what_it_has_learnt(tmp_path: Path) -> None:
-    """With the recipe for a first try; judged by hand as well: most pictures' best box lies on an object of its class."""
+def test_a_detector_finds_what_it_has_learned(tmp_path: Path) -> None:
+    """In most images the best box is on an object of its class, counted without the evaluation."""
     recipe = preset("shapes_detection", "mobilevit_xxs", 256)
     from mvt_nas.space.published import zoo
 

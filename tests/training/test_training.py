@@ -1,4 +1,4 @@
-"""Whole trainings: they learn, repeat to the last bit, go on where they were broken off, and say what is wrong."""
+"""Full trainings: they learn, are reproducible bit for bit, resume, and report errors."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_what_a_training_leaves_belongs_together(
 
 
 def judged_alike(network: torch.nn.Module, fitted: TrainingResult) -> bool:
-    """Return whether a network is right as often as was told, on digits resized by torch instead of pillow."""
+    """Return True if the reported top-1 holds on digits resized by torch instead of Pillow."""
     catalogue = find_source(data()).catalogue(data())
     judged = split_dataset(catalogue, 0.2, 0).validation
     digits = (
@@ -145,7 +145,7 @@ def test_seeds_make_a_difference(
 
 
 def test_one_epoch_is_that_of_torch_written_out(tmp_path: Path) -> None:
-    """Steps, batches, rates, smoothing, clipping, decay and average, against a plain loop over the same pictures."""
+    """Steps, batches, rates, smoothing, clipping, decay and EMA match a plain loop."""
     recipe = plain(
         **{
             "optimisation.epochs": 1,

@@ -148,7 +148,10 @@ def test_operations_of_no_strength_change_nothing_and_of_some_do(name: str) -> N
 
 
 def test_operations_against_pillow_and_numpy() -> None:
-    """Every operation agrees with that of torchvision 0.28 to the last pixel (brightness, colour and sharpness to 0.2 of a level)."""
+    """Every operation agrees with that of torchvision 0.28 to the last pixel.
+
+    Brightness, colour and sharpness agree to 0.2 of a level.
+    """
     image, pixels = picture(), np.asarray(picture())
     done = {name: np.asarray(OPERATIONS[name][0](image, 0.5)) for name in OPERATIONS}
     assert np.array_equal(done["posterize"], pixels & 0b11111100)
