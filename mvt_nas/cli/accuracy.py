@@ -115,7 +115,7 @@ def _or_blank(value: float | None) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def agree_command(table: Path, other: Path, as_json: bool) -> None:
     """Compare the order of the networks in two tables, such as short and long trainings."""
-    from mvt_nas.accuracy.rank_correlation import table_agreement
+    from mvt_nas.accuracy.ranking_metrics import table_agreement
     from mvt_nas.accuracy.table import read_table
 
     found = table_agreement(read_table(table), read_table(other))

@@ -235,8 +235,8 @@ def train_command(
 
     The same command resumes an interrupted run; with larger numbers, it extends the table.
     """
-    from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
     from mvt_nas.accuracy.protocol import default_protocol
+    from mvt_nas.accuracy.table_builder import TableBuilder, build_table
     from mvt_nas.data.load import load_images
     from mvt_nas.space.search_space import load_space
     from mvt_nas.training.short_recipe import ShortRecipe

@@ -32,7 +32,7 @@ from mvt_nas.errors import LatencyError, listing
 from mvt_nas.tasks.base import Task, task_from_text
 
 if TYPE_CHECKING:
-    from mvt_nas.latency.profile import DeviceProfile
+    from mvt_nas.latency.latency_profile import LatencyProfile
     from mvt_nas.latency.timing.measure import LatencyMeasurement
     from mvt_nas.space.architecture import Architecture
 
@@ -208,7 +208,7 @@ def _json_entry(
 def _print(
     measured: Sequence[LatencyMeasurement],
     surroundings: dict[str, Any],
-    device: DeviceProfile | None,
+    device: LatencyProfile | None,
     predicted: Sequence[Prediction | None],
 ) -> None:
     from mvt_nas.latency.fingerprint import describe

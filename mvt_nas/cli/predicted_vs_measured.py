@@ -15,7 +15,7 @@ from mvt_nas.errors import ExportError
 from mvt_nas.tasks.base import at_resolution
 
 if TYPE_CHECKING:
-    from mvt_nas.latency.profile import DeviceProfile
+    from mvt_nas.latency.latency_profile import LatencyProfile
     from mvt_nas.latency.timing.measure import LatencyMeasurement
     from mvt_nas.space.architecture import Architecture
     from mvt_nas.tasks.base import Task
@@ -31,7 +31,7 @@ def predict_measured(
     networks: Sequence[Architecture | Path],
     num_classes: int,
     task: Task | None,
-    device: DeviceProfile,
+    device: LatencyProfile,
 ) -> list[Prediction | None]:
     """Return the prediction for each measured network.
 
@@ -48,7 +48,7 @@ def _prediction(
     network: Architecture | Path,
     num_classes: int,
     task: Task | None,
-    device: DeviceProfile,
+    device: LatencyProfile,
 ) -> Prediction | None:
     if isinstance(network, Path):
         architecture, num_classes, task = _exported(network)
@@ -97,7 +97,7 @@ def format_cells(ms: float, predicted: Prediction | None) -> list[str]:
 
 
 def print_comparison_notes(
-    device: DeviceProfile, surroundings: dict[str, Any], predicted: Sequence[Prediction | None]
+    device: LatencyProfile, surroundings: dict[str, Any], predicted: Sequence[Prediction | None]
 ) -> None:
     """Print the device of the predictions, and reasons why they may differ from measurements."""
     processor = device.device.get("cpu") or device.device.get("name") or "a device behind a command"
@@ -119,7 +119,7 @@ def print_comparison_notes(
         )
 
 
-def _differs(device: DeviceProfile, runtime: dict[str, Any]) -> bool:
+def _differs(device: LatencyProfile, runtime: dict[str, Any]) -> bool:
     """Return True if a profile is for other settings than those measured, where both are known."""
     names = {device.runtime["name"], runtime["name"]} - {"command"}
     threads = {device.runtime.get("threads"), runtime["threads"]} - {None}
