@@ -78,15 +78,11 @@ def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
     feasibility = Feasibility(Predictors(CostTable(load_space(space_name))), [])
     score = Metric("made_up_score", Direction.MAX, Source.EXTERNAL)
     objectives = [Objective(score, score.direction), *map(Objective.parse, costs)]
-    goals, truth = (
-        OptimizationProblem.of(feasibility, objectives, []),
-        RandomEffects(feasibility.known),
-    )
-    planner, trials, spent = (
-        Planner(goals, feasibility, 0, SearchMemory()),
-        list[FrozenTrial](),
-        0.0,
-    )
+    problem = OptimizationProblem.of(feasibility, objectives, [])
+    truth = RandomEffects(feasibility.known)
+    planner = Planner(problem, feasibility, 0, SearchMemory())
+    trials: list[FrozenTrial] = []
+    spent = 0.0
     while len(trials) < OBSERVED:
         rows, seconds = _planned(planner, trials)
         spent += seconds
@@ -94,15 +90,16 @@ def _batches(space_name: str, costs: Sequence[str]) -> list[Figure]:
             _trial(feasibility.space, row, [value, *[0.0] * len(costs)])
             for row, value in zip(rows, truth(rows), strict=True)
         ]
-    last = trials[:OBSERVED]
-    going_on = [_planned(planner, last)[1] for _ in range(REPEATS)]
-    anew = [
-        _planned(Planner(goals, feasibility, 0, SearchMemory()), last)[1] for _ in range(REPEATS)
-    ]
+    observed = trials[:OBSERVED]
+    continued = [_planned(planner, observed)[1] for _ in range(REPEATS)]
+    restarted = []
+    for _ in range(REPEATS):
+        fresh = Planner(problem, feasibility, 0, SearchMemory())
+        restarted.append(_planned(fresh, observed)[1])
     about = f"{space_name}, {len(objectives)} objectives, one of them costly"
     return [
-        figure(f"{about}: a batch of {BATCH} after {OBSERVED} evaluations", going_on, "s"),
-        figure(f"{about}: the same in a new process", anew, "s", "kernels are fitted again"),
+        figure(f"{about}: a batch of {BATCH} after {OBSERVED} evaluations", continued, "s"),
+        figure(f"{about}: the same in a new process", restarted, "s", "kernels are fitted again"),
         figure(f"{about}: one candidate", [spent / len(trials)], "s", f"mean over {len(trials)}"),
     ]
 

@@ -14,7 +14,7 @@ from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import features
 from mvt_nas.accuracy.proxy_validation import score_networks
-from mvt_nas.accuracy.rank_correlation import kendall
+from mvt_nas.accuracy.ranking_metrics import kendall
 from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import FOLDS, cross_validation_splits
 from mvt_nas.accuracy.table import read_table

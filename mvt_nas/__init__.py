@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mvt_nas.data.load import load_images
     from mvt_nas.errors import MvtNasError
     from mvt_nas.export.verification import export_all
-    from mvt_nas.latency.profile import DeviceProfile
+    from mvt_nas.latency.latency_profile import LatencyProfile
     from mvt_nas.latency.profile_lookup import load_profile
     from mvt_nas.latency.timing.measure import measure
     from mvt_nas.latency.timing.settings import TimingSettings
@@ -45,7 +45,7 @@ _HOMES = {
     "Candidate": "nas.runs.candidate",
     "CostTable": "cost.table",
     "Counts": "cost.counts",
-    "DeviceProfile": "latency.profile",
+    "LatencyProfile": "latency.latency_profile",
     "ImageDataset": "data.dataset",
     "Metric": "metrics.metric",
     "MvtNasError": "errors",
@@ -85,8 +85,8 @@ __all__ = [
     "Candidate",
     "CostTable",
     "Counts",
-    "DeviceProfile",
     "ImageDataset",
+    "LatencyProfile",
     "Metric",
     "MvtNasError",
     "MvtSampler",

@@ -71,7 +71,7 @@ EXCEPTIONS: dict[str, set[str]] = {
     "mvt_nas/cli/export.py": {"picture"},  # --pictures, and the key of --json
     "mvt_nas/cli/latency_profiles.py": {"donor", "judge"},
     "mvt_nas/latency/calibration/measurement_session.py": {"campaign"},
-    "mvt_nas/latency/profile.py": {"donor"},
+    "mvt_nas/latency/latency_profile.py": {"donor"},
     "docs/accuracy.md": {"picture"},
     "docs/exporting.md": {"picture"},
     "docs/file-formats.md": {"climb", "donor", "judged", "picture"},

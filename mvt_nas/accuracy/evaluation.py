@@ -10,7 +10,7 @@ import numpy as np
 from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import FEATURES, features
-from mvt_nas.accuracy.rank_correlation import kendall, noise_ceiling, paired_bootstrap
+from mvt_nas.accuracy.ranking_metrics import kendall, noise_ceiling, paired_bootstrap
 from mvt_nas.accuracy.surrogate import HeldOutPredictions, Surrogate, cross_validate
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
 from mvt_nas.errors import AccuracyError

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas._typing import FloatArray
-from mvt_nas.accuracy.rank_correlation import kendall
+from mvt_nas.accuracy.ranking_metrics import kendall
 from mvt_nas.cost.counts import count
 from mvt_nas.space.architecture import CONV, Architecture
 from mvt_nas.space.columns import Columns, Rows

@@ -17,7 +17,7 @@ import numpy as np
 from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.accuracy.design import MATCHED
 from mvt_nas.accuracy.features import FEATURES, features
-from mvt_nas.accuracy.rank_correlation import (
+from mvt_nas.accuracy.ranking_metrics import (
     kendall,
     ndcg,
     paired_bootstrap,

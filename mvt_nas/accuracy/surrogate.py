@@ -14,7 +14,7 @@ import numpy as np
 
 from mvt_nas._typing import BoolArray, FloatArray, IndexArray
 from mvt_nas.accuracy.features import FEATURES, features
-from mvt_nas.accuracy.rank_correlation import kendall
+from mvt_nas.accuracy.ranking_metrics import kendall
 from mvt_nas.accuracy.regressors import RECIPES, Fitted, RegressorSpec
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
 from mvt_nas.metrics.names import SLACK

@@ -11,7 +11,7 @@ from mvt_nas.accuracy.evaluation import evaluate, evaluate_on
 from mvt_nas.accuracy.imagenet import imagenet_top1
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import cache_quality, surrogate_quality
-from mvt_nas.accuracy.rank_correlation import table_agreement
+from mvt_nas.accuracy.ranking_metrics import table_agreement
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.network_spec import resolve

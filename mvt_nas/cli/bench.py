@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
 from mvt_nas.accuracy.protocol import default_protocol
 from mvt_nas.accuracy.table import TrainedNetwork
+from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
 from mvt_nas.nas.samplers.base import SAMPLERS

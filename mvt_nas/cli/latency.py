@@ -30,7 +30,7 @@ from mvt_nas.cli.predicted_vs_measured import (
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import LatencyError, listing
 from mvt_nas.latency.fingerprint import describe, fingerprint
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.latency.runtime import RUNTIMES, usable_runtime
 from mvt_nas.latency.timing.measure import (
@@ -210,7 +210,7 @@ def _json_entry(
 def _print(
     measured: Sequence[LatencyMeasurement],
     surroundings: dict[str, Any],
-    device: DeviceProfile | None,
+    device: LatencyProfile | None,
     predicted: Sequence[Prediction | None],
 ) -> None:
     header = [

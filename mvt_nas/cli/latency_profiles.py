@@ -26,7 +26,7 @@ from mvt_nas.cli.latency_options import (
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.latency.calibration.evaluate import evaluate_profile
 from mvt_nas.latency.calibration.latency_csv import read_measurements
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.profile_lookup import (
     default_profile_name,
     load_profile,
@@ -319,7 +319,7 @@ def devices_command(as_json: bool) -> None:
     print_table(header, [_device_row(entry) for entry in entries], text_columns=4)
 
 
-def _device_entry(profile: DeviceProfile, path: Path, *, is_default: bool) -> dict[str, Any]:
+def _device_entry(profile: LatencyProfile, path: Path, *, is_default: bool) -> dict[str, Any]:
     return {
         "name": profile.name,
         "metric": profile.metric,
@@ -357,7 +357,7 @@ def _default_path(name: str) -> Path:
     return user_folder() / f"{name}.json"
 
 
-def _print_usage(path: Path, profile: DeviceProfile) -> None:
+def _print_usage(path: Path, profile: LatencyProfile) -> None:
     click.echo(
         f"wrote {path}; use it as --objective {profile.metric} or --budget '{profile.metric}<=15'"
     )

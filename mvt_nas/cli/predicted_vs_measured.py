@@ -13,7 +13,7 @@ from mvt_nas.cli.measure_front import slower
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES
 from mvt_nas.errors import ExportError
 from mvt_nas.export.base import read_architecture
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.timing.measure import LatencyMeasurement
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task, at_resolution
@@ -29,7 +29,7 @@ def predict_measured(
     networks: Sequence[Architecture | Path],
     num_classes: int,
     task: Task | None,
-    device: DeviceProfile,
+    device: LatencyProfile,
 ) -> list[Prediction | None]:
     """Return the prediction for each measured network.
 
@@ -46,7 +46,7 @@ def _prediction(
     network: Architecture | Path,
     num_classes: int,
     task: Task | None,
-    device: DeviceProfile,
+    device: LatencyProfile,
 ) -> Prediction | None:
     if isinstance(network, Path):
         architecture, num_classes, task = _exported(network)
@@ -93,7 +93,7 @@ def format_cells(ms: float, predicted: Prediction | None) -> list[str]:
 
 
 def print_comparison_notes(
-    device: DeviceProfile, surroundings: dict[str, Any], predicted: Sequence[Prediction | None]
+    device: LatencyProfile, surroundings: dict[str, Any], predicted: Sequence[Prediction | None]
 ) -> None:
     """Print the device of the predictions, and reasons why they may differ from measurements."""
     processor = device.device.get("cpu") or device.device.get("name") or "a device behind a command"
@@ -115,7 +115,7 @@ def print_comparison_notes(
         )
 
 
-def _differs(device: DeviceProfile, runtime: dict[str, Any]) -> bool:
+def _differs(device: LatencyProfile, runtime: dict[str, Any]) -> bool:
     """Return True if a profile is for other settings than those measured, where both are known."""
     names = {device.runtime["name"], runtime["name"]} - {"command"}
     threads = {device.runtime.get("threads"), runtime["threads"]} - {None}

@@ -15,6 +15,7 @@ import numpy as np
 
 from mvt_nas.blocks.base import LOWERINGS, BlockPart, Lowering
 from mvt_nas.blocks.graph import Graph
+from mvt_nas.cost.head_costs import StrideVariant
 from mvt_nas.cost.tabulation import (
     CostSettings,
     LookupTable,
@@ -23,7 +24,6 @@ from mvt_nas.cost.tabulation import (
     grid,
     tabulate,
 )
-from mvt_nas.cost.task_costs import TaskVariant
 from mvt_nas.models.lowering import lower_convolutions, lower_head, lower_stem
 from mvt_nas.space.architecture import CONV
 from mvt_nas.space.search_space import SearchSpace
@@ -45,7 +45,7 @@ class StageTables:
 
 
 def first_side_table(
-    space: SearchSpace, variant: TaskVariant | None
+    space: SearchSpace, variant: StrideVariant | None
 ) -> tuple[LookupTable, list[int]]:
     """Return the table of the index of the side after the stem, and those sides, ascending."""
     if variant is not None:
@@ -59,7 +59,7 @@ def first_side_table(
 
 
 def stem_table(
-    space: SearchSpace, settings: CostSettings, variant: TaskVariant | None
+    space: SearchSpace, settings: CostSettings, variant: StrideVariant | None
 ) -> LookupTable:
     """Return the table of the stem's costs."""
 
@@ -97,7 +97,7 @@ def stage_tables(
     settings: CostSettings,
     number: int,
     sides: list[int],
-    variant: TaskVariant | None,
+    variant: StrideVariant | None,
 ) -> tuple[StageTables, list[int]]:
     """Return the tables of a stage, and the sides of the maps that may leave it, ascending.
 

@@ -16,8 +16,8 @@ from mvt_nas.cost.compilation import (
     stage_tables,
     stem_table,
 )
+from mvt_nas.cost.head_costs import HeadCosts, StrideVariant
 from mvt_nas.cost.tabulation import CostSettings, LookupTable
-from mvt_nas.cost.task_costs import TaskHead, TaskVariant
 from mvt_nas.space.search_space import SearchSpace
 
 
@@ -31,7 +31,7 @@ class CompiledSpace:
     """
 
     def __init__(
-        self, space: SearchSpace, settings: CostSettings, variant: TaskVariant | None
+        self, space: SearchSpace, settings: CostSettings, variant: StrideVariant | None
     ) -> None:
         self._settings = settings
         self._taps = () if variant is None else variant.taps
@@ -43,11 +43,11 @@ class CompiledSpace:
             tables, sides = stage_tables(space, settings, number, sides, variant)
             self._stages.append(tables)
             self._sides.append(np.array(sides))
-        self._head: LookupTable | TaskHead
+        self._head: LookupTable | HeadCosts
         if variant is None:
             self._head = head_table(space, settings, sides)
         else:
-            self._head = TaskHead(space, settings, variant)
+            self._head = HeadCosts(space, settings, variant)
 
     def add_up(self, codes: IndexArray, sums: NDArray[Any], peak: NDArray[Any]) -> None:
         """Write the costs of n architectures into arrays.
@@ -85,7 +85,7 @@ class CompiledSpace:
 
     def _map_elements(self, codes: IndexArray, tapped_sides: Sequence[NDArray[Any]]) -> Any:
         """Return the elements of the last of some tapped maps, (n,)."""
-        assert isinstance(self._head, TaskHead)
+        assert isinstance(self._head, HeadCosts)
         width = self._head.width(len(tapped_sides) - 1, codes)
         return self._settings.batch_size * width * tapped_sides[-1] ** 2
 

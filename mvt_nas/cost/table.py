@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.cost.compiled_space import CompiledSpace
+from mvt_nas.cost.head_costs import stride_variant_indices, stride_variants
 from mvt_nas.cost.reductions import BYTES, KernelCost
 from mvt_nas.cost.tabulation import ADDITIVE, CostSettings
-from mvt_nas.cost.task_costs import task_variants, variant_numbers
 from mvt_nas.errors import MetricError, listing, nearest
 from mvt_nas.metrics.names import COST_NAMES
 from mvt_nas.models.lowering import check_use
@@ -100,9 +100,9 @@ class CostTable:
         self.num_classes = num_classes
         self.names = (*COST_NAMES, *(cost.name for cost in kernel_costs))
         self._settings = settings
-        variants = [None] if task is None else task_variants(space, task)
+        variants = [None] if task is None else stride_variants(space, task)
         self._compiled = [CompiledSpace(space, settings, variant) for variant in variants]
-        self._variant = variant_numbers(space) if len(self._compiled) > 1 else None
+        self._variant = stride_variant_indices(space) if len(self._compiled) > 1 else None
 
     def costs(self, rows: ArrayLike) -> Costs:
         """Return the costs of encoded architectures.

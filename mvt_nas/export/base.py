@@ -153,7 +153,9 @@ class NetworkReader:
     read: Callable[[Path], ImportedNetwork | None]
 
 
-READERS: Registry[NetworkReader] = Registry("reader of architectures", "mvt_nas.export.readers")
+READERS: Registry[NetworkReader] = Registry(
+    "reader of architectures", "mvt_nas.export.architecture_readers"
+)
 """Readers of architectures by name."""
 
 

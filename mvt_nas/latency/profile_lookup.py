@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from mvt_nas.errors import LatencyError, listing, nearest
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 
 SHIPPED = Path(__file__).parent / "devices"
 DEFAULT = "x86-onnxruntime-1t"
@@ -43,7 +43,7 @@ def default_profile_name() -> str:
     return DEFAULT
 
 
-def load_profile(name: str | Path) -> DeviceProfile:
+def load_profile(name: str | Path) -> LatencyProfile:
     """Return a profile by name, or from a file: a text with a slash or the ending ``.json``.
 
     Raises:
@@ -51,13 +51,13 @@ def load_profile(name: str | Path) -> DeviceProfile:
     """
     text = str(name)
     if isinstance(name, Path) or text.endswith(".json") or os.sep in text:
-        return DeviceProfile.read(Path(name))
+        return LatencyProfile.read(Path(name))
     files = profile_files()
     if text not in files:
         raise LatencyError(
             f"unknown device {text!r}{nearest(text, files)} (known: {listing(files) or 'none'})"
         )
-    profile = DeviceProfile.read(files[text])
+    profile = LatencyProfile.read(files[text])
     if profile.name != text:
         raise LatencyError(
             f"{files[text]}: name = {profile.name!r} is not allowed; the file's own name, {text!r}"

@@ -16,6 +16,7 @@ from mvt_nas.nas.problem.inputs import read_inputs
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.request import PreviousRun, SearchRequest, TrainingImages, resolve_request
 from mvt_nas.nas.runners.base import Resources
+from mvt_nas.nas.runners.process_pool import check_import
 from mvt_nas.nas.runs.folder import exists, read_config
 from mvt_nas.nas.validation import existing_run
 from mvt_nas.space.search_space import SearchSpace, load_space
@@ -97,6 +98,8 @@ def search(
     Raises:
         MvtNasError: Any error that a user can fix; nothing that was finished is lost.
     """
+    # First of all: the worker of an unguarded script would report the existing folder instead.
+    check_import()
     previous = _previous_run(space, out, resume)
     loaded = _load_space(space, fix, previous)
     folder = _default_folder(loaded.name) if out is None else Path(out)

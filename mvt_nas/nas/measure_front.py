@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mvt_nas.errors import LatencyError, MetricError, RunError, listing
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.folder import locked
@@ -49,7 +49,7 @@ class FrontMeasurement:
     interrupted: bool
 
 
-def devices_here(run: Run) -> dict[Metric, DeviceProfile]:
+def devices_here(run: Run) -> dict[Metric, LatencyProfile]:
     """Return the devices of a run that are this machine, by metric."""
     return {metric: profile for metric, profile in run.devices.items() if profile.is_here()}
 
@@ -89,7 +89,7 @@ def measure_front(
     return FrontMeasurement(replace(run, measured=read_measured(run.folder)), interrupted)
 
 
-def _measurable_devices(run: Run) -> dict[Metric, DeviceProfile]:
+def _measurable_devices(run: Run) -> dict[Metric, LatencyProfile]:
     """Return the devices of a run that are this machine; raise if nothing can be measured."""
     if not run.devices:
         raise MetricError(
@@ -121,7 +121,9 @@ def _groups(run: Run, metric: Metric, most: int) -> list[list[Candidate]]:
     return [unmeasured[start::count] for start in range(count)]
 
 
-def settings_of_profile(profile: DeviceProfile, num_classes: int, seconds: float) -> TimingSettings:
+def settings_of_profile(
+    profile: LatencyProfile, num_classes: int, seconds: float
+) -> TimingSettings:
     """Return the timing settings under which measurements are comparable with a profile."""
     from mvt_nas.latency.timing.settings import TimingSettings
 
@@ -135,7 +137,7 @@ def settings_of_profile(profile: DeviceProfile, num_classes: int, seconds: float
     )
 
 
-def fingerprint_of(profile: DeviceProfile) -> dict[str, Any]:
+def fingerprint_of(profile: LatencyProfile) -> dict[str, Any]:
     """Return the fingerprint of this machine with the profile's runtime, as plain data.
 
     Raises:
@@ -149,7 +151,7 @@ def fingerprint_of(profile: DeviceProfile) -> dict[str, Any]:
 
 
 def _measure(
-    run: Run, metric: Metric, profile: DeviceProfile, group: Sequence[Candidate], seconds: float
+    run: Run, metric: Metric, profile: LatencyProfile, group: Sequence[Candidate], seconds: float
 ) -> list[LatencyRecord]:
     """Return the measured latencies of a group of candidates on one device."""
     from mvt_nas.latency.timing.measure import measure

@@ -13,7 +13,7 @@ from mvt_nas.accuracy import surrogate as module
 from mvt_nas.accuracy.evaluation import SurrogateEvaluation, evaluate
 from mvt_nas.accuracy.features import FEATURES, features
 from mvt_nas.accuracy.quality import quality
-from mvt_nas.accuracy.rank_correlation import paired_bootstrap
+from mvt_nas.accuracy.ranking_metrics import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES, RegressorSpec
 from mvt_nas.accuracy.surrogate import (
     HeldOutPredictions,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mvt_nas.accuracy.protocol import as_trained, at_protocol, protocol_of
-from mvt_nas.accuracy.rank_correlation import table_agreement
+from mvt_nas.accuracy.ranking_metrics import table_agreement
 from mvt_nas.accuracy.table import (
     COLUMNS,
     AccuracyTable,

@@ -13,7 +13,7 @@ from mvt_nas.accuracy import evaluation, quality, surrogate
 from mvt_nas.accuracy.imagenet import imagenet_top1
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import quality_file
-from mvt_nas.accuracy.rank_correlation import paired_bootstrap
+from mvt_nas.accuracy.ranking_metrics import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import append, read_table, start_table

@@ -283,13 +283,13 @@ def test_the_latency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     default = "x86-onnxruntime-1t"
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))  # no profile that another test has made
     monkeypatch.setattr(
-        "mvt_nas.latency.profile.this_device", lambda: dict(load_profile(default).device)
+        "mvt_nas.latency.latency_profile.this_device", lambda: dict(load_profile(default).device)
     )
     assert machine.device_part() == Check(
         "latency model", "device", True, f"of this machine: {default} (default)"
     )
     monkeypatch.setattr(
-        "mvt_nas.latency.profile.this_device", lambda: {"cpu": "another", "flags": []}
+        "mvt_nas.latency.latency_profile.this_device", lambda: {"cpu": "another", "flags": []}
     )
     part = machine.device_part()
     assert (part.ok, part.remedy) == (False, "mvt-nas latency profile --name this-machine")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mvt_nas.cli.main import main
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.profile_lookup import SHIPPED, default_profile_name
 from tests.support.device_profiles import install, profile
 from tests.support.latency_devices import Machine, other_device, registered, without_weights
@@ -115,7 +115,7 @@ def test_a_profile_as_text_and_elsewhere(
         "wrote deep/own.json; use it as --objective latency_ms@made-up"
     )
     assert err.splitlines() == [f"{done}/4 rounds measured" for done in (1, 2, 3, 4)]
-    found = DeviceProfile.read(tmp_path / "deep" / "own.json")
+    found = LatencyProfile.read(tmp_path / "deep" / "own.json")
     assert (found.threads, found.batch_size, found.runtime["name"]) == (3, 2, "made_up")
 
 

@@ -25,10 +25,10 @@ from mvt_nas.latency.calibration.measurement_session import (
 )
 from mvt_nas.latency.calibration.median_polish import ROUND_SIZE
 from mvt_nas.latency.calibration.reference_networks import choose_reference_networks, farthest_first
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.fit import OWN_KERNELS
 from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.model.scaling_groups import BY_GROUP
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.models.lowering import lower
 from mvt_nas.space.published import published_names, zoo
@@ -98,7 +98,7 @@ def test_a_calibrated_machine_is_predicted(machine: Machine, tmp_path: Path) -> 
     )
     assert 0 < found.quality["noise_floor"] < 0.01
     assert listener.calls == [(done, ROUNDS) for done in range(1, ROUNDS + 1)]
-    assert DeviceProfile.read(tmp_path / "made-up.json") == found
+    assert LatencyProfile.read(tmp_path / "made-up.json") == found
     assert [path.name for path in tmp_path.iterdir()] == ["made-up.json"]
     assert Counter(machine.measured) == {str(anchor["key"]): 2 for anchor in found.anchors}
     assert [anchor["fitted"] for anchor in found.anchors] == [True] * FIT + [False] * TEST

@@ -20,9 +20,9 @@ from mvt_nas.latency.calibration.evaluate import (
 )
 from mvt_nas.latency.calibration.measurement_session import SessionResults
 from mvt_nas.latency.calibration.median_polish import RoundRecord
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.prediction_error import prediction_error
 from mvt_nas.latency.model.predictor import Predictor
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.space.published import published_names, zoo
@@ -49,9 +49,9 @@ def machine() -> Iterator[Machine]:
         yield one
 
 
-def profile_of(model: Predictor, **changes: object) -> DeviceProfile:
+def profile_of(model: Predictor, **changes: object) -> LatencyProfile:
     runtime = {"name": "made_up", "version": None, "threads": 1}
-    one = DeviceProfile(
+    one = LatencyProfile(
         "made-up",
         replace(model, relative_error=0.05),
         runtime,
@@ -62,7 +62,7 @@ def profile_of(model: Predictor, **changes: object) -> DeviceProfile:
     return replace(one, **changes)  # type: ignore[arg-type]  # names of fields
 
 
-def evaluated(profile: DeviceProfile, machine: Machine) -> ProfileEvaluation:
+def evaluated(profile: LatencyProfile, machine: Machine) -> ProfileEvaluation:
     return evaluate_profile(profile, TINY, n=N, minutes=0.001, clock=machine.clock)
 
 

@@ -16,10 +16,10 @@ from mvt_nas import zoo
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.calibration.fit_from_times import TimesOrigin, profile_from_times
 from mvt_nas.latency.calibration.latency_csv import read_measurements
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.kernels import LANES
 from mvt_nas.latency.model.predictor import calibrated_ranges
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import SHIPPED, load_profile, profile_files, user_folder
 from mvt_nas.models.lowering import lower
 from mvt_nas.space.published import published_names
@@ -39,7 +39,7 @@ def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def full_profile() -> DeviceProfile:
+def full_profile() -> LatencyProfile:
     from mvt_nas.latency.model.kernels import kernels
 
     one = profile("phone")
@@ -64,7 +64,7 @@ def test_a_profile_read_is_the_one_written(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "phone.json"
     one = full_profile()
     one.write(path)
-    again = DeviceProfile.read(path)
+    again = LatencyProfile.read(path)
     assert again == one
     assert again.hash == one.hash
     assert [file.name for file in path.parent.iterdir()] == ["phone.json"]
@@ -79,7 +79,7 @@ def test_a_profile_that_cannot_be_written_or_read_is_one_line(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     for what in (
         lambda: full_profile().write(tmp_path / "file" / "x.json"),
-        lambda: DeviceProfile.read(tmp_path / "none.json"),
+        lambda: LatencyProfile.read(tmp_path / "none.json"),
     ):
         with pytest.raises(
             LatencyError, match=r"\.json: cannot be (written|read) \([A-Z][a-z ]+\)$"
@@ -239,7 +239,7 @@ def test_damage_is_one_line_that_names_the_file_and_the_key(kind: str, tmp_path:
     path = tmp_path / "phone.json"
     path.write_text(json.dumps(document))
     with pytest.raises(LatencyError, match=r"^[^\n]*phone\.json: ") as caught:
-        DeviceProfile.read(path)
+        LatencyProfile.read(path)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
@@ -264,7 +264,7 @@ def test_a_file_that_is_no_profile_is_one_line(
     path = tmp_path / "phone.json"
     path.write_bytes(content)
     with pytest.raises(LatencyError, match=r"^[^\n]*phone\.json: ") as caught:
-        DeviceProfile.read(path)
+        LatencyProfile.read(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

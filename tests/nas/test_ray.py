@@ -168,9 +168,9 @@ def test_an_evaluation_that_fits_no_node_is_refused_before_it_waits(address: str
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"workers": 0}, "--workers 0 is not allowed; an integer from 1"),
-        ({"cpus": 0.0}, "--cpus-per-trial 0.0 is not allowed; a number above 0"),
-        ({"gpus": -1}, "--gpus-per-trial -1 is not allowed; a number from 0"),
+        ({"workers": 0}, "workers: 0 is not allowed; an integer from 1"),
+        ({"cpus": 0.0}, "cpus_per_trial: 0.0 is not allowed; a number above 0"),
+        ({"gpus": -1}, "gpus_per_trial: -1 is not allowed; a number from 0"),
     ],
 )
 def test_resources_are_checked(values: dict[str, Any], message: str) -> None:

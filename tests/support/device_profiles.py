@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from mvt_nas.hardware import this_device
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.kernels import CLASSES, TERMS
 from mvt_nas.latency.model.predictor import Predictor
-from mvt_nas.latency.profile import DeviceProfile
 
 
 def predictor(seed: int = 0) -> Predictor:
@@ -22,7 +22,7 @@ def predictor(seed: int = 0) -> Predictor:
     return Predictor(coefficients, fixed_ms=0.75, relative_error=0.1)
 
 
-def profile(name: str, seed: int = 0, *, here: bool = False, **changes: Any) -> DeviceProfile:
+def profile(name: str, seed: int = 0, *, here: bool = False, **changes: Any) -> LatencyProfile:
     """Return a profile, of this machine if ``here``."""
     device = this_device() if here else {"name": "made up"}
     settings: dict[str, Any] = {
@@ -31,10 +31,10 @@ def profile(name: str, seed: int = 0, *, here: bool = False, **changes: Any) -> 
         "device": device,
         "source": "measured",
     }
-    return DeviceProfile(name, **(settings | changes))
+    return LatencyProfile(name, **(settings | changes))
 
 
-def install(folder: Path, *profiles: DeviceProfile) -> None:
+def install(folder: Path, *profiles: LatencyProfile) -> None:
     """Write profiles to a folder of devices (see ``$MVT_NAS_DEVICES``)."""
     for one in profiles:
         one.write(folder / f"{one.name}.json")

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mvt_nas.accuracy import evaluation, surrogate
-from mvt_nas.accuracy.rank_correlation import paired_bootstrap
+from mvt_nas.accuracy.ranking_metrics import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.table import TrainedNetwork, append, start_table
 from mvt_nas.accuracy.trained_networks import DistinctNetworks

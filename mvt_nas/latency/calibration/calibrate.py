@@ -26,12 +26,12 @@ from mvt_nas.latency.calibration.reference_networks import (
     choose_reference_networks,
 )
 from mvt_nas.latency.fingerprint import fingerprint
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.fit import FittedLatencyModel, describe_fit, fit_model
 from mvt_nas.latency.model.prediction_error import half_width, prediction_error
 from mvt_nas.latency.model.predictor import Coefficients, Predictor
 from mvt_nas.latency.model.roofline import NAME as ROOFLINE_NAME
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import load_profile, profile_files
 from mvt_nas.latency.runtime import usable_runtime
 from mvt_nas.latency.timing.settings import TimingSettings
@@ -105,7 +105,7 @@ def calibrate(
     restart: bool = False,
     listener: Listener | None = None,
     clock: Clock | None = None,
-) -> DeviceProfile:
+) -> LatencyProfile:
     """Measure this machine, or the device behind a command, and write its profile.
 
     Measurements are kept in a journal next to ``path`` until the profile is written, so that an
@@ -162,7 +162,7 @@ def profile_of(
     results: SessionResults,
     settings: TimingSettings,
     surroundings: Mapping[str, Any],
-) -> DeviceProfile:
+) -> LatencyProfile:
     """Return the profile fitted to the measurements of networks.
 
     Args:
@@ -195,7 +195,7 @@ def profile_of(
     runtime = surroundings["runtime"]
     if settings.command:
         runtime = {**runtime, "command": settings.command}
-    return DeviceProfile(
+    return LatencyProfile(
         name=name,
         predictor=replace(model.predictor, relative_error=half_width(unseen, ms)),
         runtime=runtime,

@@ -15,8 +15,8 @@ from mvt_nas.latency.calibration.measurement_session import (
     SessionResults,
     run_session,
 )
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.prediction_error import prediction_error, scale_between
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Clock
 from mvt_nas.space.architecture import Architecture
@@ -86,7 +86,7 @@ class ProfileEvaluation:
 
 
 def fresh_networks(
-    profile: DeviceProfile, space: SearchSpace, n: int, seed: int
+    profile: LatencyProfile, space: SearchSpace, n: int, seed: int
 ) -> list[tuple[str, Architecture]]:
     """Return networks that the profile was not fitted to, with titles.
 
@@ -118,7 +118,7 @@ def fresh_networks(
 
 
 def evaluate_profile(
-    profile: DeviceProfile,
+    profile: LatencyProfile,
     space: SearchSpace,
     *,
     n: int = 40,
@@ -149,7 +149,7 @@ def evaluate_profile(
     return compare(profile, networks, results)
 
 
-def settings_of(profile: DeviceProfile, seed: int = 0) -> TimingSettings:
+def settings_of(profile: LatencyProfile, seed: int = 0) -> TimingSettings:
     """Return the settings with which a profile was measured.
 
     Raises:
@@ -172,7 +172,7 @@ def settings_of(profile: DeviceProfile, seed: int = 0) -> TimingSettings:
 
 
 def compare(
-    profile: DeviceProfile, networks: Sequence[tuple[str, Architecture]], results: SessionResults
+    profile: LatencyProfile, networks: Sequence[tuple[str, Architecture]], results: SessionResults
 ) -> ProfileEvaluation:
     """Compare the predictions of a profile with measurements."""
     effects = results.effects()

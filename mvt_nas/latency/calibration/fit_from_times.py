@@ -18,13 +18,13 @@ from mvt_nas.latency.calibration.calibrate import (
     predicted_ms,
 )
 from mvt_nas.latency.calibration.latency_csv import LatencyRow
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.fit import describe_fit, fit_model
 from mvt_nas.latency.model.fit_networks import LEAST_NETWORKS
 from mvt_nas.latency.model.prediction_error import prediction_error
 from mvt_nas.latency.model.predictor import Coefficients
 from mvt_nas.latency.model.roofline import NAME as ROOFLINE_NAME
 from mvt_nas.latency.model.roofline import ROOFLINE
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.models.lowering import lower
 
@@ -61,7 +61,7 @@ def profile_from_times(
     *,
     base_profile: str | None = None,
     penalty: float | None = None,
-) -> DeviceProfile:
+) -> LatencyProfile:
     """Return a profile fitted to whole-network times; its quality is that on held-out networks.
 
     Args:
@@ -100,7 +100,7 @@ def profile_from_times(
     spec = model.fitted.spec
     factors = {name: round(value, DIGITS) for name, value in model.fitted.factors.items()}
     predicted = predicted_ms(model.predictor, graphs)
-    return DeviceProfile(
+    return LatencyProfile(
         name=origin.name,
         predictor=model.predictor,
         runtime={"name": origin.runtime, "version": None, "threads": origin.threads},

@@ -9,7 +9,7 @@ from typing import Any
 
 from mvt_nas.errors import LatencyError
 from mvt_nas.external_models.base import ExternalModel
-from mvt_nas.latency.profile import DeviceProfile
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.nas.baselines.specification import LoadedBaseline
 from mvt_nas.nas.measure_front import SECONDS, fingerprint_of, settings_of_profile
 from mvt_nas.nas.runs.baseline import Baseline, merged, read_baselines, write_baselines
@@ -77,7 +77,7 @@ def _with_note(baseline: Baseline, note: str) -> Baseline:
 
 
 def _measure(
-    loaded: LoadedBaseline, profile: DeviceProfile, num_classes: int, seconds: float
+    loaded: LoadedBaseline, profile: LatencyProfile, num_classes: int, seconds: float
 ) -> dict[str, Any]:
     """Return the measured latency of a baseline with its details, as plain data."""
     from mvt_nas.latency.timing.measure import measure
@@ -99,7 +99,7 @@ def _measure(
     }
 
 
-def _check_form(model: ExternalModel, profile: DeviceProfile) -> None:
+def _check_form(model: ExternalModel, profile: LatencyProfile) -> None:
     """Check that the runtime of a device accepts the form of a network.
 
     Raises:

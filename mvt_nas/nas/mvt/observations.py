@@ -174,7 +174,7 @@ def _joined_excesses(
 def read_observations(
     trials: Sequence[FrozenTrial], problem: OptimizationProblem, feasibility: Feasibility
 ) -> Observations:
-    """Return the observations of trials, in their order; those that lack a dimension are ignored."""
+    """Return the observations of trials, in order; those that lack a dimension are ignored."""
     names = [dimension.name for dimension in feasibility.space.dimensions]
     whole = [trial for trial in trials if all(name in trial.params for name in names)]
     scored = [trial for trial in whole if _has_values(trial, problem)]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from mvt_nas.cost.reductions import KernelCost
 from mvt_nas.errors import LatencyError, MetricError, RunError
+from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.model.vectorized import vectorized_ms
-from mvt_nas.latency.profile import DeviceProfile
 from mvt_nas.latency.profile_lookup import default_profile_name, load_profile
 from mvt_nas.metrics.metric import Metric
 
 FOLDER = "devices"
 
-Devices = Mapping[Metric, DeviceProfile]
+Devices = Mapping[Metric, LatencyProfile]
 """Profiles by predicted metric (``latency_ms@NAME``, ``segmentation.latency_ms@NAME``)."""
 
 
@@ -33,7 +33,7 @@ class DeviceProfiles:
 
     def __init__(self, kept: Devices | None = None) -> None:
         self._kept = dict(kept or {})
-        self.found: dict[Metric, DeviceProfile] = {}
+        self.found: dict[Metric, LatencyProfile] = {}
 
     def resolve(self, metric: Metric) -> Metric:
         """Return a metric; a latency is that on its device, by the name of the device's profile.
@@ -51,7 +51,7 @@ class DeviceProfiles:
         if metric in self._kept:
             self._note(metric, self._kept[metric])
 
-    def _profile(self, metric: Metric) -> DeviceProfile:
+    def _profile(self, metric: Metric) -> LatencyProfile:
         try:
             return load_profile(metric.device or default_profile_name())
         except LatencyError:
@@ -59,7 +59,7 @@ class DeviceProfiles:
                 return self._kept[metric]
             raise
 
-    def _note(self, latency: Metric, profile: DeviceProfile) -> Metric:
+    def _note(self, latency: Metric, profile: LatencyProfile) -> Metric:
         metric = latency.on_device(profile.name)
         other = self.found.setdefault(metric, profile)
         if other.hash == profile.hash:
@@ -114,7 +114,7 @@ def write_devices(folder: Path, devices: Devices) -> None:
 
 def read_devices(
     folder: Path, expected: Mapping[str, str], metrics: Iterable[Metric]
-) -> dict[Metric, DeviceProfile]:
+) -> dict[Metric, LatencyProfile]:
     """Return the profiles in a run folder for the latencies among the run's metrics.
 
     Args:
@@ -133,9 +133,9 @@ def _copy(folder: Path, name: str) -> Path:
     return folder / FOLDER / f"{name}.json"
 
 
-def _read(path: Path, digest: str) -> DeviceProfile:
+def _read(path: Path, digest: str) -> LatencyProfile:
     try:
-        profile = DeviceProfile.read(path)
+        profile = LatencyProfile.read(path)
     except LatencyError as error:
         raise RunError(
             f"the run's copy of a device cannot be used ({error}); restore it or start a new run"

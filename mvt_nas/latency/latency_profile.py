@@ -26,7 +26,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceProfile:
+class LatencyProfile:
     """A latency model and its origin.
 
     Attributes:
@@ -128,7 +128,7 @@ class DeviceProfile:
         write_text(path, json.dumps(self.to_dict(), indent=1) + "\n", error=LatencyError)
 
     @staticmethod
-    def read(path: Path) -> DeviceProfile:
+    def read(path: Path) -> LatencyProfile:
         """Return the profile in a file.
 
         Raises:
@@ -140,10 +140,10 @@ class DeviceProfile:
             raise LatencyError(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, RecursionError) as error:
             raise LatencyError(f"{path}: no profile, not even JSON ({str(error)[:80]})") from None
-        return DeviceProfile.from_dict(data, str(path))
+        return LatencyProfile.from_dict(data, str(path))
 
     @staticmethod
-    def from_dict(data: object, where: str) -> DeviceProfile:
+    def from_dict(data: object, where: str) -> LatencyProfile:
         """Return the profile in plain data.
 
         Args:
@@ -167,7 +167,7 @@ class DeviceProfile:
                 )
         _check_numbers(data, where)
         _check_anchors_and_optional_keys(data, where)
-        return DeviceProfile(
+        return LatencyProfile(
             name=data["name"],
             predictor=_predictor(data["model"], f"{where}: model"),
             runtime=data["runtime"],

@@ -8,11 +8,11 @@ from typing import Any
 
 from mvt_nas._yaml import read_yaml
 from mvt_nas.errors import ArchitectureError, ExportError, SpaceError, listing
+from mvt_nas.export.architecture_readers.python import read as read_python
+from mvt_nas.export.architecture_readers.python import task_from_json
 from mvt_nas.export.base import READERS, ImportedNetwork, NetworkReader
 from mvt_nas.export.cvnets.published_yaml import MODELS, published_architecture
 from mvt_nas.export.cvnets.yaml_file import ARCHITECTURE_KEY, TASK_KEY
-from mvt_nas.export.readers.python import read as read_python
-from mvt_nas.export.readers.python import task_from_json
 from mvt_nas.space.architecture import Architecture
 
 _SUFFIXES = (".yaml", ".yml")

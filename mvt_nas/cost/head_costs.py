@@ -30,7 +30,7 @@ _MOST_VARIANTS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class TaskVariant:
+class StrideVariant:
     """One combination of strides that the stages of a space may have, as a task uses it.
 
     Attributes:
@@ -44,7 +44,7 @@ class TaskVariant:
     taps: tuple[int, ...]
 
 
-def task_variants(space: SearchSpace, task: Task) -> list[TaskVariant]:
+def stride_variants(space: SearchSpace, task: Task) -> list[StrideVariant]:
     """Return one variant for each combination of strides that the stages may have.
 
     Raises:
@@ -54,12 +54,12 @@ def task_variants(space: SearchSpace, task: Task) -> list[TaskVariant]:
     found = []
     for strides in _combinations(space)[0]:
         stages = tuple(steps(strides, task.largest_stride))
-        found.append(TaskVariant(task, stages, tapped(task, stages)))
+        found.append(StrideVariant(task, stages, tapped(task, stages)))
     return found
 
 
-def variant_numbers(space: SearchSpace) -> LookupTable:
-    """Return the table of the position of each architecture's variant in :func:`task_variants`."""
+def stride_variant_indices(space: SearchSpace) -> LookupTable:
+    """Return the table of the position of each architecture's variant in :func:`stride_variants`."""
     return _combinations(space)[1]
 
 
@@ -78,7 +78,7 @@ def _combinations(space: SearchSpace) -> tuple[list[tuple[int, ...]], LookupTabl
     return [tuple(int(stride) for stride in row) for row in found], table
 
 
-class TaskHead:
+class HeadCosts:
     """The costs of a task's head for encoded architectures.
 
     Args:
@@ -87,7 +87,7 @@ class TaskHead:
         variant: Strides and taps of the task.
     """
 
-    def __init__(self, space: SearchSpace, settings: CostSettings, variant: TaskVariant) -> None:
+    def __init__(self, space: SearchSpace, settings: CostSettings, variant: StrideVariant) -> None:
         self._settings = settings
         self._variant = variant
         self._widths = [_values_table(space, f"stage{tap + 1}.width") for tap in variant.taps]

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mvt_nas.accuracy import dataset_builder as bench
-from mvt_nas.accuracy.dataset_builder import TableBuilder, build_table
+from mvt_nas.accuracy import table_builder as bench
 from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.accuracy.table import COMPLETE, TrainedNetwork, read_table
+from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.cli.main import main
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError

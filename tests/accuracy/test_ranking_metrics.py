@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mvt_nas.accuracy.rank_correlation import (
+from mvt_nas.accuracy.ranking_metrics import (
     kendall,
     ndcg,
     noise_ceiling,
