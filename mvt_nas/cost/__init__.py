@@ -9,6 +9,6 @@ of the architecture (``PartFields``) and on the side of the map that enters it. 
 fixed ``CostSettings`` are tabulated over all values of these, in a ``LookupTable``. ``StageTables``
 are the lookup tables of one stage, and a ``CompiledSpace`` holds those of all parts. A task may
 change the strides of the stages, and its head reads the maps of several stages. Each combination of
-strides is one ``StrideVariant`` and gets a ``CompiledSpace`` of its own; its head is a ``HeadCosts``,
-which is tabulated when it is first needed.
+strides is one ``StrideVariant`` and gets a ``CompiledSpace`` of its own. The costs of its head,
+``HeadCosts``, are tabulated when they are first needed.
 """

@@ -59,7 +59,7 @@ def stride_variants(space: SearchSpace, task: Task) -> list[StrideVariant]:
 
 
 def stride_variant_indices(space: SearchSpace) -> LookupTable:
-    """Return the table of the position of each architecture's variant in :func:`stride_variants`."""
+    """Return the table of each architecture's position in :func:`stride_variants`."""
     return _combinations(space)[1]
 
 

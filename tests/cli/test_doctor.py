@@ -1,4 +1,4 @@
-"""``mvt-nas doctor``: what is said of packages, runtimes and the machine is so, and whatever breaks is told."""
+"""``mvt-nas doctor``: packages, runtimes and the machine, and whatever is broken."""
 
 from __future__ import annotations
 

@@ -269,8 +269,8 @@ class Code:
         (
             ("mobilevit_x", "--to", "python"),
             (
-                "'mobilevit_x' is not a published model, file, training or candidate RUN:ID; did you"
-                " mean 'mobilevit_x"
+                "'mobilevit_x' is not a published model, file, training or candidate RUN:ID;"
+                " did you mean 'mobilevit_x"
             ),
         ),
         (("none/run:3", "--to", "python"), "none/run"),

@@ -1,4 +1,4 @@
-"""Predicted and measured latency as people and scripts meet it: search, pareto, plot, show, space check."""
+"""Predicted and measured latency in search, pareto, plot, show and space check."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Stand in for the stopwatch: every network takes a tenth longer than predicted; what it was called with."""
+    """Replace the stopwatch: every network takes a tenth longer than predicted."""
     calls: list[int] = []
 
     def measure(

@@ -40,7 +40,9 @@ from mvt_nas.export.base import TARGETS
 from mvt_nas.latency.runtime import RUNTIMES
 from mvt_nas.proxies.base import PROXIES
 
-print(json.dumps({one.package.partition(".")[2].replace(".", "/"): list(one) for one in (RUNNERS, SAMPLERS, TARGETS, RUNTIMES, PROXIES)}))
+registries = (RUNNERS, SAMPLERS, TARGETS, RUNTIMES, PROXIES)
+names = {one.package.partition(".")[2].replace(".", "/"): list(one) for one in registries}
+print(json.dumps(names))
 """
 
 

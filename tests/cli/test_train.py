@@ -1,4 +1,4 @@
-"""``mvt-nas train`` as people meet it: a configuration in, a folder out, one line for what is wrong."""
+"""``mvt-nas train``: a configuration in, a folder out, one line for each mistake."""
 
 from __future__ import annotations
 
@@ -322,7 +322,7 @@ def test_the_folder_of_a_training_is_read_like_its_configuration(tmp_path: Path)
 
 @pytest.mark.soak
 def test_the_digits_are_learnt(tmp_path: Path) -> None:
-    """From the command line, as a reader of the documentation would, with a third of the recipe's epochs."""
+    """From the command line, as in the documentation, with a third of the recipe's epochs."""
     command = [
         sys.executable,
         "-m",

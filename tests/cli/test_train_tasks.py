@@ -1,4 +1,4 @@
-"""``mvt-nas train --task`` as people meet it: a folder of annotated pictures in, weights out, one line for what is wrong."""
+"""``mvt-nas train --task``: annotated images in, weights out, one line for each mistake."""
 
 from __future__ import annotations
 

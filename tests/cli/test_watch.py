@@ -1,4 +1,4 @@
-"""``mvt-nas watch`` as it is seen: one frame, frames that fit the terminal, a real terminal with keys."""
+"""``mvt-nas watch``: one frame, frames that fit the terminal, a real terminal with keys."""
 
 from __future__ import annotations
 

@@ -177,9 +177,7 @@ def test_candidates_beyond_what_was_trained_are_marked(table: Path, tmp_path: Pa
         "mobilevit", objectives=OBJECTIVES, trials=20, sampler="nsga2", out=tmp_path / "a"
     ).run
     sentence = next(text for text in accuracy_notes(run) if text.startswith("*"))
-    assert (
-        "20 of 20 candidates are larger or smaller than all trained networks" in sentence
-    )
+    assert "20 of 20 candidates are larger or smaller than all trained networks" in sentence
     assert min(c.scores["accuracy_beyond"] for c in run.complete()) > 5
     (panel,) = front_plot(run).panels
     assert len(panel.intervals) == len(run.front())

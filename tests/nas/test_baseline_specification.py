@@ -30,7 +30,8 @@ from torch import nn
 
 def network():
     print("made")
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    stem = nn.Conv2d(3, 8, 3, 2, 1)
+    return nn.Sequential(stem, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
 """
 PARAMS = 8 * 27 + 8 + 80 + 10
 

@@ -1,4 +1,4 @@
-"""Networks of one's own beside a run: kept in its folder, no part of the search, shown by plot, pareto and report."""
+"""Baselines: kept in the run's folder, no part of the search, shown by plot, pareto and report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ OWN = """
 from torch import nn
 
 def network():
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    stem = nn.Conv2d(3, 8, 3, 2, 1)
+    return nn.Sequential(stem, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
 
 def large():
     return nn.Sequential(nn.Conv2d(3, 512, 9), nn.ReLU(), nn.Conv2d(512, 512, 3))

@@ -1,4 +1,4 @@
-"""Evaluations that are kept: nothing is evaluated twice, no result changes by it, and nothing that is wrong with it costs a search."""
+"""The cache of evaluations: nothing is evaluated twice, and no damage to it costs a search."""
 
 from __future__ import annotations
 

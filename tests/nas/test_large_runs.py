@@ -1,4 +1,4 @@
-"""Long searches: what one more candidate costs may not depend on how many there are. Counted, not timed."""
+"""Long searches: the cost of one more candidate does not grow. Counted, not timed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def told(number: int, row: Rows) -> Candidate:
-    """Return a candidate with scores made up from its row; some are failed, some break the budget."""
+    """Return a candidate with scores made up from its row; some fail, some break the budget."""
     scores = {"log_synflow": float(row.sum()) * 3.7, "macs": float(row @ np.arange(len(row))[::-1])}
     if number % 7 == 3:
         return Candidate(

@@ -1,4 +1,4 @@
-"""Measuring a front: what is chosen, what is kept, and how it ends. The stopwatch itself has tests of its own."""
+"""Measuring a front: which candidates, what is kept, and how it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes of what a front leaves undominated, against the hypervolume library, brute force and sampling."""
+"""Boxes of the undominated region, against a hypervolume library, brute force and sampling."""
 
 from __future__ import annotations
 

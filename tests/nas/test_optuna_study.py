@@ -1,4 +1,4 @@
-"""The Optuna study: what samplers see of candidates, and a rebuilt study beside the one that was lost."""
+"""The Optuna study: what samplers see of candidates, and a study rebuilt after a loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Ray runner: it changes no result, on one node or on several, and survives the loss of a node."""
+"""The Ray runner: it changes no result on one node or several, and survives losing a node."""
 
 from __future__ import annotations
 

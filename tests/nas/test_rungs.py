@@ -1,4 +1,4 @@
-"""Rungs: trainings that pause, promotion that is fair to small networks, and runs that end the same whatever interrupts them."""
+"""Rungs: trainings that pause, fair promotion, and equal results whatever interrupts a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes: they change no result, and take only their own candidate with them when they die."""
+"""Worker processes: they change no result, and one that dies costs its own candidate only."""
 
 from __future__ import annotations
 
@@ -231,7 +231,8 @@ if __name__ == "__mp_main__":
     Path(os.environ["LIGHT_WORK_MARKER"]).touch()
     time.sleep(1.0)
 if __name__ == "__main__":
-    print(len(list(WorkerPool(2, light_work.counts).run([EvaluationTask(n, zoo("mobilevit_s"), (), Scoring(), 0) for n in range(4)]))))
+    tasks = [EvaluationTask(n, zoo("mobilevit_s"), (), Scoring(), 0) for n in range(4)]
+    print(len(list(WorkerPool(2, light_work.counts).run(tasks))))
 """
 
 

@@ -1,4 +1,4 @@
-"""What a report says of a run: dominated models, habits of the front, importance, growth against chance; and its Markdown."""
+"""Insights of a report: dominated models, common choices, importance, growth; and Markdown."""
 
 from __future__ import annotations
 

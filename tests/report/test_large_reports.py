@@ -1,4 +1,4 @@
-"""Reports of large runs: what they look at does not grow with the candidates, or is made once; and they say the same as without."""
+"""Reports of large runs: their work does not grow with the candidates, nor does it change."""
 
 from __future__ import annotations
 

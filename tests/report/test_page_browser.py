@@ -46,9 +46,11 @@ class Opened:
             const chart = document.getElementById('front-chart'), layout = chart._fullLayout;
             chart.scrollIntoView({block: 'center'});
             const box = chart.getBoundingClientRect();
-            const trace = chart.data.find(t => t.name === 'Pareto front'), place = Array.from(trace.customdata).indexOf(number);
+            const trace = chart.data.find(t => t.name === 'Pareto front');
+            const place = Array.from(trace.customdata).indexOf(number);
             const {xaxis, yaxis} = layout;
-            return [box.left + xaxis._offset + xaxis.d2p(trace.x[place]), box.top + yaxis._offset + yaxis.d2p(trace.y[place])];
+            const x = box.left + xaxis._offset + xaxis.d2p(trace.x[place]);
+            return [x, box.top + yaxis._offset + yaxis.d2p(trace.y[place])];
         }"""
         x, y = self.page.evaluate(script, number)
         return float(x), float(y)

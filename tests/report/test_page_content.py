@@ -1,4 +1,4 @@
-"""What a page shows: every column says of a candidate what the run says of it, and nothing in it is markup."""
+"""Content of a page: every column agrees with the run, and nothing in it is markup."""
 
 from __future__ import annotations
 

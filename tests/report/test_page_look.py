@@ -1,4 +1,4 @@
-"""How the page looks and speaks: themes, small screens, print, screen readers, text that would be markup."""
+"""Look of the page: themes, small screens, print, screen readers, text that looks like markup."""
 
 from __future__ import annotations
 

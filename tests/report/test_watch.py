@@ -1,4 +1,4 @@
-"""What a watched run holds is what the run holds, however it came: in pieces, torn, anew, while it is locked, up the rungs."""
+"""A watched run is the run, however it arrives: in pieces, torn, again, locked, with rungs."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def test_a_stalled_run_has_ended(tmp_path: Path) -> None:
 
 
 def climb(folder: Path, finished: Run, store: Store) -> None:
-    """Make of the run one whose trainings have rungs, ten candidates of which are trained for one epoch."""
+    """Give the run rungs, ten candidates of which are trained for one epoch."""
     training = CandidateTraining(
         "digits", None, "0" * 16, 10, ShortRecipe(epochs=6), rungs=(1, 3), keep=0.5
     )
