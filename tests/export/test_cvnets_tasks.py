@@ -219,6 +219,6 @@ def test_the_readme_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "mvt_net.yaml").write_text(damaged)
     with pytest.raises(
         ExportError,
-        match=r"mvt_net\.yaml: local_mvt_nas_task detection\.num_classes = -3 is not allowed",
+        match=r"mvt_net\.yaml: local_mvt_nas_task: detection\.num_classes = -3 is not allowed",
     ):
         read_architecture(tmp_path / "mvt_net.yaml")

@@ -304,18 +304,18 @@ def test_a_task_that_is_damaged_is_named(tmp_path: Path) -> None:
     for task, message in (
         (
             {"task": "detection", "num_classes": -1},
-            r"net\.onnx: task detection\.num_classes = -1 is not allowed; an integer from 1",
+            r"net\.onnx: task: detection\.num_classes = -1 is not allowed; an integer from 1",
         ),
         (
             {"task": "detecting"},
             (
-                r"net\.onnx: task = 'detecting' is not allowed; one of classification, detection,"
+                r"net\.onnx: task: 'detecting' is not allowed; one of classification, detection,"
                 r" segmentation"
             ),
         ),
         (
             {"task": "detection", "anchors": 3},
-            r"net\.onnx: task detection: unknown field 'anchors'",
+            r"net\.onnx: task: detection: unknown field 'anchors'",
         ),
         ({"task": 3}, r"net\.onnx: task: a mapping with the key task is expected"),
         ("detection", r"net\.onnx: task: a mapping with the key task is expected"),

@@ -101,10 +101,16 @@ APPLE: dict[str, dict[str, Any]] = {
 def own_cache_of_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let transformers copy the code of packages into a folder of these tests."""
     folder = str(tmp_path_factory.mktemp("modules"))
+    forget_copied_code()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", folder)
         patch.syspath_prepend(folder)
         yield
+    forget_copied_code()
+
+
+def forget_copied_code() -> None:
+    """Remove the modules of packages that any test of this process has loaded."""
     for name in [name for name in sys.modules if name.startswith("transformers_modules")]:
         del sys.modules[name]
 

@@ -164,7 +164,7 @@ def test_published_models_in_the_space_come_first(
 ) -> None:
     table = full_table()
     monkeypatch.setattr(
-        "mvt_nas.nas.problem.inputs.CostTable", lambda space, num_classes, folds: table
+        "mvt_nas.nas.problem.inputs.CostTable", lambda space, num_classes, kernel_costs: table
     )
     inside = [
         name

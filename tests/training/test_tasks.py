@@ -470,7 +470,7 @@ def test_configurations_say_what_the_task_is(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError,
         match=(
-            r"c.yaml: task = 'detektion' is not allowed; one of classification, detection,"
+            r"c.yaml: task: 'detektion' is not allowed; one of classification, detection,"
             r" segmentation; d"
         ),
     ):
