@@ -257,7 +257,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.soak)]
+)
 def test_interrupted_it_goes_on(tmp_path: Path, how: signal.Signals) -> None:
     path, protocol = tmp_path / "table.csv", tmp_path / "protocol.yaml"
     slower = dataclasses.replace(PROTOCOL, epochs=3)

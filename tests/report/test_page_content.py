@@ -129,6 +129,7 @@ def test_runs_beside_each_other_share_one_box(tmp_path: Path) -> None:
     assert shown["choices"] == {}
 
 
+@pytest.mark.slow
 def test_the_file_fetches_nothing_and_is_the_same_each_time(large: Run) -> None:
     shown = content([large])
     text = page(shown)
@@ -141,6 +142,7 @@ def test_the_file_fetches_nothing_and_is_the_same_each_time(large: Run) -> None:
     assert json.loads(gzip.decompress(base64.b64decode(packed[1]))) == json.loads(json.dumps(shown))
 
 
+@pytest.mark.slow
 def test_names_and_errors_are_no_markup(large: Run) -> None:
     text = page(content([evil_run(large)]))
     assert EVIL not in text
@@ -168,6 +170,7 @@ def test_a_run_without_a_complete_candidate_is_refused(large: Run) -> None:
         content([replace(large, candidates={})])
 
 
+@pytest.mark.slow
 def test_published_models_beyond_the_budgets_stand_beside(large: Run) -> None:
     assert "mobilevit_s" in {one["name"] for one in content([large])["named"]}
     own = next(one for one in large.candidates.values() if one.origin == "mobilevit_s")

@@ -24,8 +24,10 @@ from mvt_nas.testing import (
     SamplerContract,
 )
 
-SLOW = {"gp", "torch_compile", "litert", "executorch", "coreml"}
-"""Entries that compile or fit something large."""
+SLOW = {"gp"}
+"""Entries that fit something large."""
+COMPILED = {"torch_compile", "litert", "executorch", "coreml"}
+"""Entries that compile for half a minute."""
 
 
 def contracts(contract: type, names: Iterable[str], **attributes: Any) -> dict[str, type]:
@@ -34,6 +36,8 @@ def contracts(contract: type, names: Iterable[str], **attributes: Any) -> dict[s
     for name in names:
         title = f"Test{contract.__name__}_{name}"
         tests = type(title, (contract,), {"name": name, **attributes})
+        if name in COMPILED:
+            tests = pytest.mark.soak(tests)
         found[title] = pytest.mark.slow(tests) if name in SLOW else tests
     return found
 
