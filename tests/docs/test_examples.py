@@ -19,7 +19,7 @@ from tests.support.cli import modules_of, run_block, run_line
 from tests.support.searches import search_less
 from tests.support.trained_networks import evaluate_less
 
-_said_by_process = runtime_smoke_test._said_by_process
+_run_process = runtime_smoke_test._run_process
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -66,7 +66,7 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     search_less(monkeypatch)
     evaluate_less(monkeypatch)
-    monkeypatch.setattr(runtime_smoke_test, "_said_by_process", _smoke_test)
+    monkeypatch.setattr(runtime_smoke_test, "_run_process", _smoke_test)
     in_processes = _name(page) in _IN_PROCESSES
     with contextlib.nullcontext() if in_processes else modules_of(tmp_path):
         for language, block in _blocks(page, "csv", "python", "sh", "yaml"):
@@ -84,7 +84,7 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @cache
 def _smoke_test(name: str, most_seconds: float) -> str:
     """Open a runtime in a process of its own once for all pages that call the doctor."""
-    return _said_by_process(name, most_seconds)
+    return _run_process(name, most_seconds)
 
 
 def _run_as_a_process(command: str) -> None:
