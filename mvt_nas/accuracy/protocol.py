@@ -7,7 +7,7 @@ from dataclasses import replace
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.training.short_recipe import ShortRecipe
-from mvt_nas.training.small_images import for_small_images
+from mvt_nas.training.small_images import as_trained
 
 
 def protocol_of(table: AccuracyTable) -> ShortRecipe:
@@ -20,15 +20,8 @@ def protocol_of(table: AccuracyTable) -> ShortRecipe:
 
 
 def at_protocol(architecture: Architecture, table: AccuracyTable) -> Architecture:
-    """Return an architecture as a table's protocol trains it, see :func:`as_trained`."""
+    """Return an architecture as a table's protocol trains it."""
     return as_trained(architecture, protocol_of(table))
-
-
-def as_trained(architecture: Architecture, protocol: ShortRecipe) -> Architecture:
-    """Return an architecture as a protocol trains it: at its resolution, with adapted strides."""
-    if protocol.small_images:
-        return for_small_images(architecture, protocol.pixels)
-    return replace(architecture, resolution_px=protocol.pixels)
 
 
 def default_protocol(images: int) -> ShortRecipe:

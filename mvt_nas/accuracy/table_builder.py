@@ -28,7 +28,6 @@ from mvt_nas.accuracy.design import (
     repeats,
     scaled_down,
 )
-from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.accuracy.table import (
     AccuracyTable,
     TrainedNetwork,
@@ -42,6 +41,7 @@ from mvt_nas.errors import AccuracyError
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import as_trained
 
 if TYPE_CHECKING:
     from mvt_nas.training.short_training import ShortTrainingResult

@@ -45,7 +45,7 @@ from mvt_nas.training.memory_loader import (
 )
 from mvt_nas.training.schedule import learning_rate_at_step
 from mvt_nas.training.short_recipe import ShortRecipe
-from mvt_nas.training.small_images import for_small_images
+from mvt_nas.training.small_images import as_trained
 from mvt_nas.training.state import (
     COMPLETE,
     TrainingState,
@@ -225,7 +225,7 @@ def train_short(
         DataError: there are fewer images than the protocol needs.
     """
     _check(images, protocol, seed, threads)
-    used = _as_trained(architecture, protocol)
+    used = as_trained(architecture, protocol)
     split = images.split(
         train=protocol.train_images, validation=protocol.validation_images, seed=protocol.split_seed
     )
@@ -442,13 +442,6 @@ def _converted(content: dict[str, Any], recipe: ShortRecipe) -> dict[str, Any]:
         "seconds": content["learning_s"],
         "validation_seconds": content["seconds"] - content["learning_s"],
     }
-
-
-def _as_trained(architecture: Architecture, recipe: ShortRecipe) -> Architecture:
-    """Return the architecture with the resolution, strides and patches of a recipe."""
-    if recipe.small_images:
-        return for_small_images(architecture, recipe.pixels)
-    return dataclasses.replace(architecture, resolution_px=recipe.pixels)
 
 
 def _check(images: ImageDataset, recipe: ShortRecipe, seed: int, threads: int) -> None:

@@ -24,9 +24,17 @@ from typing import Any
 
 from mvt_nas._fields import specs
 from mvt_nas.space.architecture import Architecture, Block, Stage
+from mvt_nas.training.short_recipe import ShortRecipe
 
 SMALLEST_LAST_PX = 4
 """Smallest side of the last map, where the strides allow it."""
+
+
+def as_trained(architecture: Architecture, recipe: ShortRecipe) -> Architecture:
+    """Return an architecture as a recipe trains it: at its resolution, with adapted strides."""
+    if recipe.small_images:
+        return for_small_images(architecture, recipe.pixels)
+    return dataclasses.replace(architecture, resolution_px=recipe.pixels)
 
 
 def for_small_images(architecture: Architecture, pixels: int) -> Architecture:

@@ -7,9 +7,9 @@ import pytest
 
 from mvt_nas.accuracy.features import features
 from mvt_nas.accuracy.predicted import SpaceAsTrained
-from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.space.search_space import SearchSpace, load_space
 from mvt_nas.training.short_recipe import ShortRecipe
+from mvt_nas.training.small_images import as_trained
 
 CONDITIONED = {
     "name": "conditioned",

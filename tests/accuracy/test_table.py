@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvt_nas.accuracy.protocol import as_trained, at_protocol, protocol_of
+from mvt_nas.accuracy.protocol import at_protocol, protocol_of
 from mvt_nas.accuracy.ranking_metrics import table_agreement
 from mvt_nas.accuracy.table import (
     COLUMNS,
@@ -26,6 +26,7 @@ from mvt_nas.accuracy.table import (
 from mvt_nas.errors import AccuracyError, TrainingError
 from mvt_nas.resources import default_table
 from mvt_nas.space.published import zoo
+from mvt_nas.training.small_images import as_trained
 from tests.support.trained_networks import HEAD, training
 
 

@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from mvt_nas.accuracy import table_builder as bench
-from mvt_nas.accuracy.protocol import as_trained
 from mvt_nas.accuracy.table import COMPLETE, TrainedNetwork, read_table
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.cli.main import main
@@ -24,6 +23,7 @@ from mvt_nas.errors import AccuracyError
 from mvt_nas.space.search_space import load_space
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.short_training import train_short
+from mvt_nas.training.small_images import as_trained
 
 pytestmark = pytest.mark.slow
 
