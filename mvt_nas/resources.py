@@ -56,11 +56,30 @@ def default_table() -> Path:
     Raises:
         AccuracyError: The table is missing.
     """
-    # An installed package carries the table; in a checkout it is one of the results.
+    path = _benchmark_path(NAME)
+    if path is None:
+        raise AccuracyError(f"the table {NAME} is missing; create one with mvt-nas bench train")
+    return path
+
+
+def benchmark_file(name: str) -> Path:
+    """Return the path of a shipped file of results.
+
+    Raises:
+        AccuracyError: The file is missing.
+    """
+    path = _benchmark_path(name)
+    if path is None:
+        raise AccuracyError(f"the shipped file {name} is missing; install mvt-nas again")
+    return path
+
+
+def _benchmark_path(name: str) -> Path | None:
+    # An installed package carries the files; in a checkout they are among the results.
     for folder in (_PACKAGE / "benchmark", _CHECKOUT / "results" / "benchmark"):
-        if (folder / NAME).is_file():
-            return folder / NAME
-    raise AccuracyError(f"the table {NAME} is missing; create one with mvt-nas bench train")
+        if (folder / name).is_file():
+            return folder / name
+    return None
 
 
 def _exists(path: Path) -> bool:

@@ -20,7 +20,11 @@ from mvt_nas.metrics.names import (
     ACCURACY_HIGH,
     ACCURACY_LOW,
     COST_NAMES,
+    ESTIMATED,
     IMAGENET,
+    IMAGENET_HIGH,
+    IMAGENET_IN_DOMAIN,
+    IMAGENET_LOW,
     LATENCY,
     PREDICTED,
     TRAINED,
@@ -97,6 +101,11 @@ class Metric:
         """Whether the accuracy surrogate predicts it."""
         return self.name in PREDICTED
 
+    @property
+    def from_imagenet(self) -> bool:
+        """Whether it belongs to the estimate of ImageNet accuracy."""
+        return self.name in ESTIMATED
+
     def for_task(self, task: str | None) -> Metric:
         """Return the same cost with the head of a task; ``None`` stands for classification."""
         return replace(self, task=task)
@@ -136,6 +145,9 @@ _INTERVAL = (
     Metric(ACCURACY_LOW, Direction.MAX, Source.PREDICTED),
     Metric(ACCURACY_HIGH, Direction.MAX, Source.PREDICTED),
     Metric(ACCURACY_BEYOND, Direction.MIN, Source.PREDICTED),
+    Metric(IMAGENET_LOW, Direction.MAX, Source.PREDICTED),
+    Metric(IMAGENET_HIGH, Direction.MAX, Source.PREDICTED),
+    Metric(IMAGENET_IN_DOMAIN, Direction.MAX, Source.PREDICTED),
 )
 
 _BY_NAME = {metric.name: metric for metric in (*_BUILT_IN, *_INTERVAL)}

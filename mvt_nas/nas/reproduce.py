@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mvt_nas.errors import MvtNasError, SpaceError
+from mvt_nas.metrics.names import ESTIMATED
 from mvt_nas.nas.execution import start_run
 from mvt_nas.nas.options import ExecutionOptions
 from mvt_nas.nas.problem.config import RunConfig
-from mvt_nas.nas.problem.environment import environment
+from mvt_nas.nas.problem.environment import IMAGENET_ESTIMATE, environment, versions
 from mvt_nas.nas.problem.inputs import read_inputs
 from mvt_nas.nas.problem.stopping_rule import NEVER
 from mvt_nas.nas.runs.candidate import Candidate
@@ -70,7 +71,11 @@ def reproduce(folder: Path, options: ExecutionOptions) -> Reproduction:
     repeated_run, repeated = _repeat(
         stored_run, stored, config, replace(options, cache=False, until_s=no_limit)
     )
-    effects = [*_changed_candidates(stored, repeated), *_changed_results(stored, repeated)]
+    ignored = _newly_estimated(config)
+    effects = [
+        *_changed_candidates(stored, repeated, ignored),
+        *_changed_results(stored, repeated),
+    ]
     if effects and stored_run.promotion_begun == repeated_run.promotion_begun:
         effects += _changed_front(stored_run, repeated_run)
     causes = list(_changed_space(folder, config))
@@ -182,12 +187,23 @@ def _changed_environment(config: RunConfig) -> Iterator[str]:
             yield f"{what} was {_format(stored)}, is {_format(here.get(name))} here"
 
 
-def _changed_candidates(stored: StoreContent, repeated: StoreContent) -> list[str]:
+def _newly_estimated(config: RunConfig) -> frozenset[str]:
+    """Return the metrics that another version has estimated and the search did not depend on."""
+    stored = config.versions.get(IMAGENET_ESTIMATE)
+    metrics = [one.metric for one in config.objectives] + [one.metric for one in config.budgets]
+    if stored == versions()[IMAGENET_ESTIMATE] or any(metric.from_imagenet for metric in metrics):
+        return frozenset()
+    return frozenset(ESTIMATED)
+
+
+def _changed_candidates(
+    stored: StoreContent, repeated: StoreContent, ignored: frozenset[str]
+) -> list[str]:
     """Return descriptions of the differences between the candidates of two stores."""
     lines = []
     for number in sorted(stored.candidates):
         differences = list(
-            _changed_candidate(stored.candidates[number], repeated.candidates.get(number))
+            _changed_candidate(stored.candidates[number], repeated.candidates.get(number), ignored)
         )
         if differences:
             lines.append(f"candidate {number}: {'; '.join(differences)}")
@@ -227,7 +243,9 @@ def _changed_front(stored: Run, repeated: Run) -> list[str]:
     return [f"front: {len(old)} candidates there, {len(new)} here, {len(old & new)} the same"]
 
 
-def _changed_candidate(stored: Candidate, repeated: Candidate | None) -> Iterator[str]:
+def _changed_candidate(
+    stored: Candidate, repeated: Candidate | None, ignored: frozenset[str]
+) -> Iterator[str]:
     if repeated is None:
         yield "is not proposed again"
         return
@@ -235,6 +253,8 @@ def _changed_candidate(stored: Candidate, repeated: Candidate | None) -> Iterato
         yield f"is another architecture ({stored.key} there, {repeated.key} here)"
         return
     for name in {**stored.scores, **repeated.scores}:
+        if name in ignored:
+            continue
         old, new = stored.scores.get(name), repeated.scores.get(name)
         if old != new:
             yield f"{name} {_format(old)} there, {_format(new)} here"

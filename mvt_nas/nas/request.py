@@ -16,7 +16,8 @@ from mvt_nas.errors import ArchitectureError, MetricError
 from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.accuracy_model import AccuracyModel, load_accuracy_model
-from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES, RunConfig, Scoring
+from mvt_nas.nas.problem.config import DEFAULT_COSTS, RunConfig, Scoring
+from mvt_nas.nas.problem.default_accuracy import default_accuracy
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 from mvt_nas.nas.problem.environment import environment
 from mvt_nas.nas.problem.inputs import SearchInputs
@@ -152,19 +153,24 @@ def resolve_request(
     return config, inputs
 
 
-def default_objectives(tasks: Sequence[str]) -> tuple[str, ...]:
+def default_objectives(accuracy: str, tasks: Sequence[str]) -> tuple[str, ...]:
     """Return the default objectives: accuracy, latency and parameters.
 
     With one task, latency and parameters are those of the task; with several tasks, the objectives
     are accuracy and the latency of each task.
+
+    Args:
+        accuracy: Metric of accuracy.
+        tasks: Tasks as texts.
     """
+    first = f"{accuracy}:max"
     parsed = [task_from_text(text) for text in tasks]
     kinds = [task.kind for task in parsed if task is not None]
     if not kinds:
-        return DEFAULT_OBJECTIVES
+        return (first, *DEFAULT_COSTS)
     costs = ("latency_ms", "params") if len(kinds) == 1 else ("latency_ms",)
     of_tasks = [f"{Metric.parse(cost).for_task(kind)}:min" for kind in kinds for cost in costs]
-    return (DEFAULT_OBJECTIVES[0], *of_tasks)
+    return (first, *of_tasks)
 
 
 def tasks_of(
@@ -204,7 +210,8 @@ def _resolve_objectives(
     elif previous is not None:
         given = previous.config.objectives
     else:
-        given = default_objectives(request.tasks or ())
+        accuracy = default_accuracy(request.space, has_table=request.accuracy_table is not None)
+        given = default_objectives(accuracy, request.tasks or ())
     _check_texts("objectives", given, Objective)
     _keep_devices(given, devices)
     return tuple(parse_objectives(given, devices.resolve))

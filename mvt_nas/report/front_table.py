@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.metrics.names import (
     ACCURACY,
-    ACCURACY_HIGH,
-    ACCURACY_LOW,
     COST_NAMES,
     IMAGENET,
+    INTERVALS,
     TRAINED,
     extrapolated,
 )
@@ -28,7 +27,7 @@ MOST_ROWS = 30
 
 NumberFormat = Callable[[float], str]
 
-_HEADERS = {ACCURACY: "accuracy %", TRAINED: "trained accuracy %", IMAGENET: "ImageNet %, about"}
+_HEADERS = {ACCURACY: "accuracy %", TRAINED: "trained accuracy %", IMAGENET: "ImageNet top-1 %"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +109,20 @@ def format_score(
 ) -> str:
     """Return the score of a candidate in a metric.
 
-    A predicted accuracy is followed by half the width of its 90 % interval, and by a star if it is
-    an extrapolation.
+    A predicted accuracy is followed by half the width of its 90 % interval, and any figure that is
+    an extrapolation by a star.
     """
     value = candidate.scores.get(metric.full_name)
     if value is None:
         return ""
-    if metric.name == ACCURACY and ACCURACY_HIGH in candidate.scores:
-        half_width = (candidate.scores[ACCURACY_HIGH] - candidate.scores[ACCURACY_LOW]) / 2
-        star = "*" if extrapolated(candidate.scores) else ""
-        return f"{value:.1f} ±{half_width:.1f}{star}"
     if metric.is_cost or metric.source in (Source.PROXY, Source.EXTERNAL):
         return number_format(value)
-    return f"{value:.1f}"
+    star = "*" if extrapolated(candidate.scores, metric.name) else ""
+    low, high = INTERVALS.get(metric.name, ("", ""))
+    if low in candidate.scores and high in candidate.scores:
+        half_width = (candidate.scores[high] - candidate.scores[low]) / 2
+        return f"{value:.1f} ±{half_width:.1f}{star}"
+    return f"{value:.1f}{star}"
 
 
 def _columns(run: Run, front: Sequence[Candidate]) -> list[tuple[Metric, bool]]:

@@ -9,6 +9,9 @@ from mvt_nas.metrics.names import (
     ACCURACY_HIGH,
     ACCURACY_LOW,
     IMAGENET,
+    IMAGENET_HIGH,
+    IMAGENET_IN_DOMAIN,
+    IMAGENET_LOW,
     TRAINED,
 )
 
@@ -22,6 +25,9 @@ _LABELS = {
     ACCURACY_BEYOND: "beyond the trained sizes (times)",
     TRAINED: "accuracy after a short training (%)",
     IMAGENET: "ImageNet top-1, estimated (%)",
+    IMAGENET_LOW: "ImageNet top-1, low end (%)",
+    IMAGENET_HIGH: "ImageNet top-1, high end (%)",
+    IMAGENET_IN_DOMAIN: "the estimate holds (1) or extrapolates (0)",
 }
 
 _SHORT = {
@@ -32,6 +38,9 @@ _SHORT = {
     ACCURACY_BEYOND: "beyond trained (×)",
     TRAINED: "trained (%)",
     IMAGENET: "ImageNet (%)",
+    IMAGENET_LOW: "ImageNet, low (%)",
+    IMAGENET_HIGH: "ImageNet, high (%)",
+    IMAGENET_IN_DOMAIN: "estimate holds",
 }
 
 

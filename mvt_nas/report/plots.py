@@ -14,13 +14,7 @@ import numpy as np
 
 from mvt_nas.errors import RunError, listing
 from mvt_nas.metrics.metric import Metric
-from mvt_nas.metrics.names import (
-    ACCURACY,
-    ACCURACY_HIGH,
-    ACCURACY_LOW,
-    PREDICTED,
-    extrapolated,
-)
+from mvt_nas.metrics.names import INTERVALS, extrapolated
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.labels import label, short_name
@@ -57,6 +51,7 @@ class PlotPanel:
         y: Metric on the vertical axis.
         others: Points off the front.
         front: Points on the front, in order of x.
+        extrapolated: Those among them whose accuracy is an extrapolation.
         models: Name and point of each published model among the candidates.
         budgets: Axis (``"x"`` or ``"y"``) and value of each bound.
         measured: Predicted and measured point of each candidate with a measured latency.
@@ -73,6 +68,7 @@ class PlotPanel:
     measured: tuple[tuple[Point, Point], ...] = ()
     intervals: tuple[tuple[float, float, float], ...] = ()
     baselines: tuple[tuple[str, float, float], ...] = ()
+    extrapolated: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +97,12 @@ def front_plot(run: Run) -> FrontPlot:
     y, *other_objectives = [objective.name for objective in run.config.objectives]
     xs: Sequence[str | None] = other_objectives[:_MOST_PANELS] or [None]
     title = f"{run.space.name}: {len(front)} on the front of {len(complete)} candidates"
-    extrapolations = sum(extrapolated(candidate.scores) for candidate in complete)
-    if y in PREDICTED and extrapolations:
+    extrapolations = sum(extrapolated(candidate.scores, y) for candidate in complete)
+    if extrapolations:
         count = "all" if extrapolations == len(complete) else extrapolations
         title += (
-            f"\naccuracy is an extrapolation for {count} of them: larger or smaller than all"
-            " trained networks"
+            f"\nhollow: accuracy is an extrapolation for {count} of them, unlike all networks that"
+            " were trained or published"
         )
     return FrontPlot(title, tuple(_panel(run, x, y, complete, front) for x in xs))
 
@@ -126,16 +122,17 @@ def _panel(
         if budget.name in (x, y)
     ]
     intervals: list[tuple[float, float, float]] = []
-    if y == ACCURACY:
-        for candidate in front:
-            across, _ = predicted_point(candidate)
-            scores = candidate.scores
-            intervals.append((across, scores[ACCURACY_LOW], scores[ACCURACY_HIGH]))
+    low, high = INTERVALS.get(y, ("", ""))
+    for candidate in front:
+        across, _ = predicted_point(candidate)
+        if low in candidate.scores and high in candidate.scores:
+            intervals.append((across, candidate.scores[low], candidate.scores[high]))
     return PlotPanel(
         x,
         y,
         others=tuple(predicted_point(c) for c in complete if c.number not in on_front),
         front=tuple(sorted(predicted_point(c) for c in front)),
+        extrapolated=tuple(sorted(predicted_point(c) for c in front if extrapolated(c.scores, y))),
         models=tuple((c.origin, *predicted_point(c)) for c in complete if c.origin in published),
         budgets=tuple(budgets),
         measured=tuple(_measured_points(run, x, y, complete, predicted_point)),
@@ -272,6 +269,19 @@ def _draw_candidates(ax: Axes, panel: PlotPanel) -> None:
         label="Pareto front",
         zorder=3,
     )
+    if panel.extrapolated:
+        xs, ys = np.array(panel.extrapolated).T
+        # Drawn over the filled points, which makes them hollow.
+        ax.scatter(
+            xs,
+            ys,
+            s=30,
+            color="white",
+            edgecolors=_FRONT,
+            linewidths=1.2,
+            label="extrapolation",
+            zorder=3.5,
+        )
 
 
 def _draw_models(ax: Axes, panel: PlotPanel) -> list[Text]:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mvt_nas.accuracy import evaluation, quality, surrogate
-from mvt_nas.accuracy.imagenet import imagenet_top1
+from mvt_nas.accuracy.imagenet.constants import read_constants, shipped_constants
+from mvt_nas.accuracy.imagenet.estimator import imagenet_top1
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import quality_file
 from mvt_nas.accuracy.ranking_metrics import paired_bootstrap
@@ -18,7 +19,7 @@ from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import append, read_table, start_table
 from mvt_nas.cli.main import main
-from mvt_nas.resources import default_table
+from mvt_nas.resources import benchmark_file, default_table
 from mvt_nas.space.published import zoo
 from tests.support.trained_networks import HEAD, architectures, networks, smooth, training
 
@@ -119,13 +120,13 @@ def test_predictions_for_scripts(table: str, capsys: pytest.CaptureFixture[str])
             (fitted.percent[place], fitted.low[place], fitted.high[place]), abs=1e-3
         )
         assert entry["low"] <= entry["accuracy"] <= entry["high"]
-        top1 = imagenet_top1(architecture)
-        assert (entry["imagenet_top1"], entry["imagenet_error"]) == (
-            round(top1.percent, 2),
-            round(top1.error, 2),
-        )
+        top1 = imagenet_top1([architecture])
+        assert entry["resolution_px"] == architecture.resolution_px
+        assert entry["imagenet_top1"] == pytest.approx(top1.percent[0], abs=1e-3)
+        assert entry["imagenet_top1_low"] == pytest.approx(top1.low[0], abs=1e-3)
+        assert entry["imagenet_top1_high"] == pytest.approx(top1.high[0], abs=1e-3)
     assert [entry["outside"] for entry in entries] == [False, True]
-    assert [entry["imagenet_outside"] for entry in entries] == [True, False]
+    assert [entry["in_domain"] for entry in entries] == [False, True]
 
 
 def test_predictions_for_people_mark_what_lies_outside(
@@ -137,13 +138,42 @@ def test_predictions_for_people_mark_what_lies_outside(
     line = next(line for line in out.splitlines() if line.startswith("mobilevit_s"))
     assert f"{entry['accuracy']:.1f}*" in line
     assert f"{entry['low']:.1f} to {entry['high']:.1f}" in line
-    assert f"{entry['imagenet_top1']:.1f} ± {entry['imagenet_error']:.1f}" in line
-    assert "the interval promises nothing" in out
+    top1 = f"{entry['imagenet_top1_low']:.1f} to {entry['imagenet_top1_high']:.1f}"
+    assert top1 in line
+    assert f"{entry['imagenet_top1']:.1f} " in line
+    assert "an extrapolation" in out
+    assert "epochs at" in out
+
+
+def test_the_imagenet_estimate_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = run_json("evaluate", "--imagenet", capsys=capsys)
+    assert figures == dict(shipped_constants().figures)
+    code, out, _ = run("evaluate", "--imagenet", capsys=capsys)
+    assert code == 0
+    assert f"{figures['loo_mae']:.2f}" in out
+    assert f"{figures['size_out_inside']} of 19" in out
+    assert f"v3 {figures['family_out_strict']['v3']:.2f}" in out
+
+
+def test_the_constants_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run("fit-imagenet", capsys=capsys)
+    assert code == 0
+    assert float(out.rsplit(":", 1)[1]) < 1e-6
+    few = tmp_path / "few.csv"
+    lines = benchmark_file("imagenet_published.csv").read_text().splitlines(keepends=True)
+    few.write_text("".join(lines[:200]))
+    code, out, _ = run("fit-imagenet", "--published", str(few), "--out", "own.json", capsys=capsys)
+    assert (code, out) == (0, "own.json: written\n")
+    own = read_constants(Path("own.json"))
+    assert own.law.mean != pytest.approx(shipped_constants().law.mean, abs=1e-3)
+    assert own.networks.network == shipped_constants().networks.network
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["evaluate", "none.csv", "--imagenet"], "--imagenet: takes no TABLE"),
+        (["fit-imagenet", "--published", "none.csv"], "none.csv: cannot be read"),
         (["evaluate", "none.csv"], "none.csv: cannot be read (No such file or directory)"),
         (["evaluate", "external.csv"], "external.csv: no table of trained networks"),
         (["evaluate", "few.csv"], "few.csv: 7 trained networks are too few; at least 8"),

@@ -16,7 +16,7 @@ from mvt_nas.accuracy.table import read_table
 from mvt_nas.errors import AccuracyError, MetricError, RunError, SpaceError
 from mvt_nas.metrics.names import PREDICTED
 from mvt_nas.nas.api import SearchResult, search
-from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES
+from mvt_nas.nas.request import default_objectives
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.accuracy_notes import accuracy_notes
@@ -49,7 +49,7 @@ def run_search(out: Path, **settings: Any) -> SearchResult:
 
 
 def test_accuracy_latency_and_parameters_are_what_a_search_is_about() -> None:
-    assert DEFAULT_OBJECTIVES == ("accuracy:max", "latency_ms:min", "params:min")
+    assert default_objectives("accuracy", ()) == ("accuracy:max", "latency_ms:min", "params:min")
 
 
 def test_scores_are_what_the_surrogate_says_of_each_architecture(

@@ -12,6 +12,7 @@ import yaml
 from mvt_nas.errors import LatencyError, MetricError, MvtNasError, RunError, SpaceError
 from mvt_nas.latency.profile_lookup import default_profile_name
 from mvt_nas.metrics.metric import Metric
+from mvt_nas.metrics.names import ESTIMATED
 from mvt_nas.nas.api import SearchResult, resume_folder, search
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles
 from mvt_nas.nas.problem.environment import versions
@@ -134,7 +135,7 @@ def test_scores_are_what_the_profiles_predict(tmp_path: Path) -> None:
             "params",
             "macs",
             "memory_mb",
-            "imagenet_top1",
+            *ESTIMATED,
             *map(str, run.devices),
         }
     assert {path.name for path in (tmp_path / "devices").iterdir()} >= {"slow.json", "fast.json"}

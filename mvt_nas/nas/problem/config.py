@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the format of run folders."""
 
-DEFAULT_OBJECTIVES = ("accuracy:max", "latency_ms:min", "params:min")
+DEFAULT_COSTS = ("latency_ms:min", "params:min")
+"""Further objectives after the accuracy, where none are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ class RunConfig:
         option=Option(
             "--objective",
             "NAME[:min|max]",
-            default=listing(text.partition(":")[0] for text in DEFAULT_OBJECTIVES),
+            default=(
+                "imagenet_top1 from 128 px, accuracy up to 64 px; "
+                + listing(text.partition(":")[0] for text in DEFAULT_COSTS)
+            ),
             repeated=True,
         ),
     )

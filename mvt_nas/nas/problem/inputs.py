@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvt_nas.accuracy.imagenet import imagenet_top1
+from mvt_nas.accuracy.imagenet.estimator import imagenet_metrics, imagenet_top1
 from mvt_nas.accuracy.predicted import by_name
 from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.metrics.metric import Metric
-from mvt_nas.metrics.names import COST_NAMES, IMAGENET
+from mvt_nas.metrics.names import COST_NAMES
 from mvt_nas.nas.problem.accuracy_model import (
     AccuracyModel,
     read_accuracy_model,
@@ -117,8 +117,8 @@ def predict_single(
         columns |= _costs(inputs, kind, architectures, num_classes)
     if inputs.accuracy is not None:
         columns |= _accuracies(inputs.accuracy, architectures)
-    columns[IMAGENET] = [imagenet_top1(one).percent for one in architectures]
-    return columns
+    estimates = imagenet_metrics(imagenet_top1(architectures))
+    return columns | {name: column.tolist() for name, column in estimates.items()}
 
 
 def _costs(

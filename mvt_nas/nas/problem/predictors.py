@@ -1,7 +1,7 @@
 """Metrics of encoded architectures that are known before any of them is evaluated.
 
 These are their costs, the accuracy that trained networks predict, and the ImageNet accuracy
-estimated from the published models.
+estimated from published networks.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mvt_nas._typing import FloatArray
-from mvt_nas.accuracy.imagenet import imagenet_top1_of_rows
+from mvt_nas.accuracy.imagenet.estimator import default_estimator, imagenet_metrics
 from mvt_nas.accuracy.predicted import PredictedAccuracy
 from mvt_nas.cost.table import Costs, CostTable
 from mvt_nas.metrics.metric import Metric
-from mvt_nas.metrics.names import IMAGENET, PREDICTED
+from mvt_nas.metrics.names import ESTIMATED, PREDICTED
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace
 
@@ -47,7 +47,7 @@ class Predictors:
         self._tables.update(tasks or {})
         self._predicted = predicted
         self._imagenet_table: CostTable | None = None
-        accuracies = (*(PREDICTED if predicted else ()), IMAGENET)
+        accuracies = (*(PREDICTED if predicted else ()), *ESTIMATED)
         known = [
             Metric.parse(name).for_task(task)
             for task, costs in self._tables.items()
@@ -74,15 +74,16 @@ class Predictors:
         assert self._predicted is not None, "budgets and objectives name only what the run has"
         return self._predicted.of(rows)
 
-    def imagenet(self, rows: Rows) -> FloatArray:
-        """Return the estimated top-1 accuracies of rows on ImageNet in percent, (n,)."""
+    def imagenet(self, rows: Rows) -> dict[str, FloatArray]:
+        """Return the estimates of ImageNet accuracy of rows by metric, (n,) each."""
         if self._imagenet_table is None:
             table = self._tables[None]
             if table.num_classes != _IMAGENET_CLASSES:
                 table = CostTable(self.space, num_classes=_IMAGENET_CLASSES)
             self._imagenet_table = table
         costs = self._imagenet_table.costs(rows)
-        return imagenet_top1_of_rows(self.space, rows, costs.params, costs.macs)
+        estimates = default_estimator().of_rows(self.space, rows, costs.params, costs.macs)
+        return imagenet_metrics(estimates)
 
 
 class LazyMetrics:
@@ -112,7 +113,7 @@ class LazyMetrics:
             elif metric.is_cost:
                 self._values[name] = self._cost(metric)
             else:
-                self._values[name] = self._predictors.imagenet(self._rows)
+                self._values |= self._predictors.imagenet(self._rows)
         return self._values[name]
 
     def _cost(self, metric: Metric) -> NDArray[Any]:
