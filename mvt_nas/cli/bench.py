@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tqdm import tqdm
 
 from mvt_nas.accuracy.protocol import default_protocol
 from mvt_nas.accuracy.table import TrainedNetwork
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
+from mvt_nas.nas.benchmark.problem import PROBLEMS
 from mvt_nas.nas.samplers.base import SAMPLERS
 from mvt_nas.space.search_space import load_space
 from mvt_nas.training.short_recipe import ShortRecipe
@@ -61,7 +63,6 @@ def samplers_command(
     known front. The costly objective is predicted by the surrogate that ships, or synthetic, so
     evaluations cost nothing. For noisy evaluations, true values count.
     """
-    from mvt_nas.nas.benchmark.problem import PROBLEMS
     from mvt_nas.nas.benchmark.runs import compared, medians
 
     names = [name.strip() for name in samplers.split(",") if name.strip()]
@@ -278,8 +279,6 @@ def _progress() -> Iterator[Callable[[int, int, TrainedNetwork], None]]:
 
         yield print_training
         return
-    from tqdm import tqdm
-
     with tqdm(unit="training", dynamic_ncols=True, file=sys.stderr) as bar:
 
         def update_bar(done: int, total: int, training: TrainedNetwork) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tqdm import tqdm
 
 from mvt_nas.cli.latency_options import (
     BATCH_SIZE,
@@ -388,8 +389,6 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
     if not sys.stderr.isatty():
         yield lambda done, total, what: click.echo(f"{done}/{total} rounds measured", err=True)
         return
-    from tqdm import tqdm
-
     with tqdm(unit="round", dynamic_ncols=True, file=sys.stderr) as bar:
 
         def listener(done: int, total: int, what: str) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.accuracy.plots import draw
 from mvt_nas.accuracy.proxy_validation import ProxyValidation, score_networks, validate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.network_spec import resolve
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.proxies.base import PROXIES
-from mvt_nas.proxies.types import Batch
 from mvt_nas.resources import default_table
 
 
@@ -199,10 +195,12 @@ def score_command(
 
     A score is not an accuracy; it compares networks that are scored in the same way.
     """
+    from mvt_nas.cli.proxy_scores import make_batch, score_networks_once
+
     chosen = [PROXIES.get(name).name for name in names or PROXIES.names()]
     resolved = {name: resolve(name)[1] for name in architectures}
-    batch = _batch(data, images, resolution, seed)
-    entries = list(_scores(resolved, chosen, batch, seed))
+    batch = make_batch(data, images, resolution, seed)
+    entries = list(score_networks_once(resolved, chosen, batch, seed))
     if as_json:
         print_json(entries)
         return
@@ -216,41 +214,6 @@ def score_command(
         for entry in entries
     ]
     print_table(["architecture", "score", "value", "status"], rows, text_columns=2)
-
-
-def _batch(data: str, images: int, resolution_px: int, seed: int) -> Batch:
-    from mvt_nas.proxies.batches import digits_batch, noise_batch
-
-    return (
-        digits_batch(images, resolution_px, seed)
-        if data == "digits"
-        else noise_batch(images, resolution_px, seed)
-    )
-
-
-def _scores(
-    architectures: dict[str, Any], names: list[str], batch: Batch, seed: int
-) -> Iterator[dict[str, Any]]:
-    """Yield one entry per architecture and proxy.
-
-    Scores are computed on one thread, so that they repeat to the last digit.
-    """
-    from mvt_nas.models.network import build_model
-    from mvt_nas.proxies.batches import DIGIT_CLASSES
-    from mvt_nas.proxies.suite import score_all
-
-    for title, architecture in architectures.items():
-        with one_torch_thread():
-            scores = score_all(
-                build_model(architecture, num_classes=DIGIT_CLASSES, seed=seed), batch, names
-            )
-        for name, score in scores.items():
-            yield {
-                "architecture": title,
-                "proxy": name,
-                "value": score.value if score.finite else None,
-                "status": score.status,
-            }
 
 
 proxy_group.add_command(validate_command)

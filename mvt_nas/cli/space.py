@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mvt_nas.cli.parameters import parse_fixed
+from mvt_nas.cli.fixed_dimensions import parse_fixed
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.formatting import format_number

@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mvt_nas.cli.front import print_front
-from mvt_nas.cli.progress import SearchProgress
+from mvt_nas.cli.search_progress import SearchProgress
 from mvt_nas.cost.table import CostTable
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.metric import Metric
