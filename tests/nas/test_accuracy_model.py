@@ -20,7 +20,7 @@ from mvt_nas.nas.problem.config import DEFAULT_OBJECTIVES
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.accuracy_notes import accuracy_notes
-from mvt_nas.report.plots import front_plot
+from mvt_nas.report.front_plot import front_plot
 from mvt_nas.report.tables import candidates_frame
 from tests.support.searches import facts, search_less
 from tests.support.trained_networks import evaluate_less, write_table
