@@ -23,7 +23,7 @@ from mvt_nas.data.decode import TooLarge, Unreadable, decode_part, strict_warnin
 from mvt_nas.data.load import SMALL_SHARE
 from mvt_nas.data.source import ImageCatalogue, find_source
 from mvt_nas.training.batch_sampler import ImageRequest
-from mvt_nas.training.recipe import Augmentation, Images
+from mvt_nas.training.recipe_groups import Augmentation, Images
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.transforms.crop import center_crop, random_resized_crop
 from mvt_nas.training.transforms.rand_augment import rand_augment
