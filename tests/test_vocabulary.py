@@ -71,6 +71,7 @@ EXCEPTIONS: dict[str, set[str]] = {
     "mvt_nas/cli/export.py": {"picture"},  # an option
     "mvt_nas/cli/export_run.py": {"picture"},  # a key of --json
     "mvt_nas/cli/latency_profiles.py": {"donor", "judge"},
+    "mvt_nas/cli/latency_devices.py": {"donor"},
     "mvt_nas/latency/calibration/measurement_session.py": {"campaign"},
     "mvt_nas/latency/latency_profile.py": {"donor"},
     "docs/accuracy.md": {"picture"},
