@@ -14,6 +14,7 @@ from tqdm import tqdm
 from mvt_nas.accuracy.protocol import default_protocol
 from mvt_nas.accuracy.table import TrainedNetwork
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
+from mvt_nas.cli.options import JSON, seed_option
 from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
 from mvt_nas.nas.benchmark.problem import PROBLEMS
@@ -53,7 +54,7 @@ from mvt_nas.training.short_recipe import ShortRecipe
     metavar="N",
     help="Evaluations of each search.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def samplers_command(
     problems: tuple[str, ...], samplers: str, seeds: int, trials: int, as_json: bool
 ) -> None:
@@ -188,14 +189,7 @@ bench_group.add_command(samplers_command)
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="Images per class to read.  [default: all]"
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Random seed of the choice of networks.",
-)
+@seed_option(" of the choice of networks")
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),

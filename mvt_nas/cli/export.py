@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mvt_nas._io import write_text
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.parameters import FILE, FILE_OR_FOLDER, FOLDER
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import ExportError
@@ -63,7 +64,7 @@ from mvt_nas.export.base import TARGETS, read_architecture
     metavar="S",
     help="Duration of each latency measurement, in seconds; 0: none.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def export_command(
     network: str | None,
     targets: tuple[str, ...],

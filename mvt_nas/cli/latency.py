@@ -13,7 +13,6 @@ from mvt_nas.cli.latency_devices import INSPECTING
 from mvt_nas.cli.latency_options import (
     COMMAND,
     DTYPE,
-    JSON,
     RUNTIME,
     THREADS,
     TIMEOUT,
@@ -21,6 +20,7 @@ from mvt_nas.cli.latency_options import (
 )
 from mvt_nas.cli.latency_profiles import CREATING
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES, ResolvedNetwork, resolve_network
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.predicted_vs_measured import (
     HEADER,
     Prediction,

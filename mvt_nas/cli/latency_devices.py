@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from mvt_nas.cli.latency_options import JSON, MINUTES, SEED, SPACE
+from mvt_nas.cli.latency_options import MINUTES, SEED, SPACE
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.profile_output import format_quality, round_progress
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.latency.calibration.evaluate import evaluate_profile

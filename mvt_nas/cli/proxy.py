@@ -10,22 +10,25 @@ from mvt_nas.accuracy.plots import draw
 from mvt_nas.accuracy.proxy_validation import ProxyValidation, score_networks, validate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.network_spec import resolve
+from mvt_nas.cli.options import JSON, seed_option
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.proxies.base import PROXIES
 from mvt_nas.resources import default_table
 
-
-@click.command("validate")
-@click.argument(
-    "table", metavar="[TABLE]", type=click.Path(path_type=Path, dir_okay=False), required=False
-)
-@click.option(
+_PROXY = click.option(
     "--proxy",
     "names",
     multiple=True,
     metavar="NAME",
     help="Proxy to compute; may be repeated.  [default: all]",
 )
+
+
+@click.command("validate")
+@click.argument(
+    "table", metavar="[TABLE]", type=click.Path(path_type=Path, dir_okay=False), required=False
+)
+@_PROXY
 @click.option(
     "--seeds",
     type=click.IntRange(1, 100),
@@ -34,14 +37,7 @@ from mvt_nas.resources import default_table
     metavar="N",
     help="Seeds of the initial weights of each network.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Random seed of splits and resamples.",
-)
+@seed_option(" of splits and resamples")
 @click.option(
     "--pictures",
     "plots",
@@ -49,7 +45,7 @@ from mvt_nas.resources import default_table
     metavar="DIR",
     help="Folder to write a plot of each proxy to.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def validate_command(
     table: Path | None,
     names: tuple[str, ...],
@@ -119,7 +115,7 @@ def proxy_group() -> None:
 
 
 @proxy_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def list_command(as_json: bool) -> None:
     """List the proxies with their cost and source."""
     fields = ("name", "direction", "passes", "labelled", "worst", "source")
@@ -144,13 +140,7 @@ def list_command(as_json: bool) -> None:
 
 @proxy_group.command("score")
 @click.argument("architectures", nargs=-1, required=True, metavar="NAME|FILE|RUN:ID|FOLDER...")
-@click.option(
-    "--proxy",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Proxy to compute; may be repeated.  [default: all]",
-)
+@_PROXY
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -181,7 +171,7 @@ def list_command(as_json: bool) -> None:
     show_default=True,
     help="Input images: scikit-learn's digits, or Gaussian noise.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def score_command(
     architectures: tuple[str, ...],
     names: tuple[str, ...],

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mvt_nas._threads_and_malloc import keep_freed_memory
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.parameters import FILE, FOLDER
 from mvt_nas.cli.render import print_table
 from mvt_nas.training.presets import RECIPES
@@ -148,7 +149,7 @@ from mvt_nas.training.presets import RECIPES
     metavar="TARGET",
     help="Export the best weights at the end (mvt-nas export); repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def train_command(
     network: str | None,
     recipe: str | None,
