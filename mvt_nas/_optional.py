@@ -47,6 +47,12 @@ def first_line(error: BaseException) -> str:
     return next((line for line in lines if line), "")
 
 
+def describe_error(error: BaseException) -> str:
+    """Return the type of an exception, and the first line of its message if it has one."""
+    line = first_line(error)
+    return f"{type(error).__name__}: {line[:200]}" if line else type(error).__name__
+
+
 @contextmanager
 def one_line_errors(prefix: str, kind: type[MvtNasError]) -> Iterator[None]:
     """Replace any exception of a library inside the block by a one-line error of mvt-nas.

@@ -21,6 +21,7 @@ argument names the parameter of the Python interface; the command line translate
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -95,8 +96,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     The result is empty if no known name is similar.
     """
-    import difflib  # here, since most commands end without an error
-
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 

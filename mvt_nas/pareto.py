@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import moocore
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +37,6 @@ def pareto_front(scores: npt.ArrayLike, directions: Sequence[str]) -> BoolArray:
         MetricError: The shape and the directions do not fit, or a direction is neither ``"min"``
             nor ``"max"``.
     """
-    import moocore  # deferred, since its import takes longer than most calls
-
     costs = _costs(scores, directions)
     finite = np.isfinite(costs).all(axis=1)
     front = np.zeros(len(costs), dtype=np.bool_)
@@ -59,8 +58,6 @@ def pareto_ranks(scores: npt.ArrayLike, directions: Sequence[str]) -> npt.NDArra
     Raises:
         MetricError: As for :func:`pareto_front`.
     """
-    import moocore
-
     costs = _costs(scores, directions)
     finite = np.isfinite(costs).all(axis=1)
     ranks = np.full(len(costs), -1, dtype=np.int64)
@@ -85,8 +82,6 @@ def hypervolume(
     Raises:
         MetricError: As for :func:`pareto_front`, or the reference has not m finite values.
     """
-    import moocore
-
     costs = _costs(scores, directions)
     point = np.asarray(reference, dtype=np.float64)
     if point.shape != (len(directions),) or not np.isfinite(point).all():

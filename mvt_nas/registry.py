@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -94,7 +95,6 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        import pkgutil
         from importlib.metadata import entry_points
 
         # Set first, since a module of the package may look up another entry while it is imported.

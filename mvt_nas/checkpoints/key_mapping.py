@@ -28,6 +28,24 @@ class KeyMapping:
     aliases: tuple[tuple[str, str], ...] = ()
 
 
+def by_module(
+    translate: Callable[[list[str], Architecture], str],
+) -> Callable[[str, Architecture], tuple[str, ...]]:
+    """Return the names of a project that renames modules, and keeps the last part of a name.
+
+    Args:
+        translate: Function from the parts of our name of a module to the project's name; empty if
+            the project has no such module.
+    """
+
+    def names(name: str, architecture: Architecture) -> tuple[str, ...]:
+        module, leaf = name.rsplit(".", 1)
+        translated = translate(module.split("."), architecture)
+        return (f"{translated}.{leaf}",) if translated else ()
+
+    return names
+
+
 KEY_MAPPINGS: Registry[KeyMapping] = Registry("key mapping", "mvt_nas.checkpoints.key_mappings")
 """Key mappings by the name of the project."""
 

@@ -50,13 +50,12 @@ def _reason(error: Exception) -> str:
 
 def _read_safetensors(path: Path) -> object:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        import safetensors.torch
     except ImportError:
         raise CheckpointError(
             f"{path}: safetensors is not installed; pip install safetensors"
         ) from None
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
+        return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path}: truncated, or no safetensors file ({error})") from None

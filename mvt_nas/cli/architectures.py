@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES, resolve_network
+from mvt_nas.cli.options import TABLE_JSON
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.cost.breakdown import CostBreakdown, break_down
 from mvt_nas.cost.counts import Counts, count
@@ -70,7 +71,7 @@ def print_latencies(entries: list[dict[str, Any]]) -> None:
 
 
 @click.command("zoo")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@TABLE_JSON
 def zoo_command(as_json: bool) -> None:
     """List the 19 published models with their exact costs and published figures."""
     models = [(published(name), count(published(name).architecture)) for name in published_names()]
@@ -161,7 +162,7 @@ def _zoo_entry(model: Published, counts: Counts) -> dict[str, Any]:
     is_flag=True,
     help="Print only the architecture, as JSON that other commands accept as a file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@TABLE_JSON
 def show_command(
     architecture: str,
     resolution: int | None,

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tqdm import tqdm
 
 from mvt_nas.accuracy.protocol import default_protocol
 from mvt_nas.accuracy.table import TrainedNetwork
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
+from mvt_nas.cli.options import JSON, seed_option
 from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
+from mvt_nas.nas.benchmark.problem import PROBLEMS
 from mvt_nas.nas.samplers.base import SAMPLERS
 from mvt_nas.space.search_space import load_space
 from mvt_nas.training.short_recipe import ShortRecipe
@@ -51,7 +54,7 @@ from mvt_nas.training.short_recipe import ShortRecipe
     metavar="N",
     help="Evaluations of each search.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def samplers_command(
     problems: tuple[str, ...], samplers: str, seeds: int, trials: int, as_json: bool
 ) -> None:
@@ -61,7 +64,6 @@ def samplers_command(
     known front. The costly objective is predicted by the surrogate that ships, or synthetic, so
     evaluations cost nothing. For noisy evaluations, true values count.
     """
-    from mvt_nas.nas.benchmark.problem import PROBLEMS
     from mvt_nas.nas.benchmark.runs import compared, medians
 
     names = [name.strip() for name in samplers.split(",") if name.strip()]
@@ -187,14 +189,7 @@ bench_group.add_command(samplers_command)
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="Images per class to read.  [default: all]"
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Random seed of the choice of networks.",
-)
+@seed_option(" of the choice of networks")
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
@@ -278,8 +273,6 @@ def _progress() -> Iterator[Callable[[int, int, TrainedNetwork], None]]:
 
         yield print_training
         return
-    from tqdm import tqdm
-
     with tqdm(unit="training", dynamic_ncols=True, file=sys.stderr) as bar:
 
         def update_bar(done: int, total: int, training: TrainedNetwork) -> None:

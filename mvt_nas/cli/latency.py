@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
+from mvt_nas.cli.latency_devices import INSPECTING
 from mvt_nas.cli.latency_options import (
     COMMAND,
     DTYPE,
-    JSON,
     RUNTIME,
     THREADS,
     TIMEOUT,
     runtime_name,
 )
-from mvt_nas.cli.latency_profiles import COMMANDS
+from mvt_nas.cli.latency_profiles import CREATING
 from mvt_nas.cli.network_spec import DEFAULT_CLASSES, ResolvedNetwork, resolve_network
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.predicted_vs_measured import (
     HEADER,
     Prediction,
@@ -290,5 +291,5 @@ def runtimes_command(as_json: bool) -> None:
     print_table(["runtime", "usable", "version", "dtypes", "what"], rows, text_columns=5)
 
 
-for _command in COMMANDS:
+for _command in (*CREATING, *INSPECTING):
     latency_group.add_command(_command)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mvt_nas.cli.options import seed_option
+
 RUNTIME = click.option(
     "--runtime",
     metavar="NAME",
@@ -60,15 +62,7 @@ SPACE = click.option(
     metavar="SPACE",
     help="Search space from which networks are drawn.",
 )
-SEED = click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Random seed.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+SEED = seed_option("")
 
 
 def runtime_name(runtime: str | None, command: str | None) -> str:

@@ -103,12 +103,10 @@ def resolve_network(name: str) -> ResolvedNetwork:
 
 
 def _candidate(folder: str, which: str) -> ResolvedNetwork:
-    # Load NumPy.
-    from mvt_nas.nas.runs.run import Run
-    from mvt_nas.report.selectors import select_candidate
+    # Loads NumPy.
+    from mvt_nas.report.selectors import load_candidate
 
-    run = Run.load(folder)
-    number = int(which) if which.isdecimal() else select_candidate(run, which)
+    run, number = load_candidate(folder, which)
     return ResolvedNetwork(
         f"{folder}, candidate {number}",
         f"{folder}-{which}",

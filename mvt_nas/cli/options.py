@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+TABLE_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 BASELINE = click.option(
     "--baseline",
@@ -34,3 +40,19 @@ SECONDS = click.option(
     metavar="S",
     help="Duration of the timing per measured network, in seconds.",
 )
+
+
+def seed_option(of: str) -> Callable[[Command], Command]:
+    """Return the option ``--seed``, 0 by default.
+
+    Args:
+        of: What the seed determines, for the help.
+    """
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        metavar="S",
+        help=f"Random seed{of}.",
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mvt_nas._settings import Setting, settings
-from mvt_nas.errors import SpaceError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -140,29 +139,3 @@ def option_name(command: click.Command, parameter: str) -> str | None:
         if name == one.name or option in one.opts:
             return one.opts[0] if isinstance(one, click.Option) else str(one.name).upper()
     return None
-
-
-def parse_fixed(texts: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return dimension to value, read as YAML reads a scalar (``true``, ``2``, ``conv``).
-
-    Raises:
-        SpaceError: A text has no ``=``, or a dimension is given twice.
-    """
-    import yaml
-
-    result: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not name or not value:
-            raise SpaceError(
-                f"{text!r} cannot be read; write for example stage3.patch=2", parameter="fix"
-            )
-        if name in result:
-            raise SpaceError(f"{name} is given twice", parameter="fix")
-        try:
-            result[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise SpaceError(
-                f"{text!r}: the value {value!r} cannot be read", parameter="fix"
-            ) from None
-    return result

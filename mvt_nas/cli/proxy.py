@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mvt_nas._threads_and_malloc import one_torch_thread
 from mvt_nas.accuracy.plots import draw
 from mvt_nas.accuracy.proxy_validation import ProxyValidation, score_networks, validate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.network_spec import resolve
+from mvt_nas.cli.options import JSON, seed_option
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.proxies.base import PROXIES
-from mvt_nas.proxies.types import Batch
 from mvt_nas.resources import default_table
 
-
-@click.command("validate")
-@click.argument(
-    "table", metavar="[TABLE]", type=click.Path(path_type=Path, dir_okay=False), required=False
-)
-@click.option(
+_PROXY = click.option(
     "--proxy",
     "names",
     multiple=True,
     metavar="NAME",
     help="Proxy to compute; may be repeated.  [default: all]",
 )
+
+
+@click.command("validate")
+@click.argument(
+    "table", metavar="[TABLE]", type=click.Path(path_type=Path, dir_okay=False), required=False
+)
+@_PROXY
 @click.option(
     "--seeds",
     type=click.IntRange(1, 100),
@@ -38,14 +37,7 @@ from mvt_nas.resources import default_table
     metavar="N",
     help="Seeds of the initial weights of each network.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    metavar="S",
-    help="Random seed of splits and resamples.",
-)
+@seed_option(" of splits and resamples")
 @click.option(
     "--pictures",
     "plots",
@@ -53,7 +45,7 @@ from mvt_nas.resources import default_table
     metavar="DIR",
     help="Folder to write a plot of each proxy to.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def validate_command(
     table: Path | None,
     names: tuple[str, ...],
@@ -123,7 +115,7 @@ def proxy_group() -> None:
 
 
 @proxy_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def list_command(as_json: bool) -> None:
     """List the proxies with their cost and source."""
     fields = ("name", "direction", "passes", "labelled", "worst", "source")
@@ -148,13 +140,7 @@ def list_command(as_json: bool) -> None:
 
 @proxy_group.command("score")
 @click.argument("architectures", nargs=-1, required=True, metavar="NAME|FILE|RUN:ID|FOLDER...")
-@click.option(
-    "--proxy",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Proxy to compute; may be repeated.  [default: all]",
-)
+@_PROXY
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -185,7 +171,7 @@ def list_command(as_json: bool) -> None:
     show_default=True,
     help="Input images: scikit-learn's digits, or Gaussian noise.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def score_command(
     architectures: tuple[str, ...],
     names: tuple[str, ...],
@@ -199,10 +185,12 @@ def score_command(
 
     A score is not an accuracy; it compares networks that are scored in the same way.
     """
+    from mvt_nas.cli.proxy_scores import make_batch, score_networks_once
+
     chosen = [PROXIES.get(name).name for name in names or PROXIES.names()]
     resolved = {name: resolve(name)[1] for name in architectures}
-    batch = _batch(data, images, resolution, seed)
-    entries = list(_scores(resolved, chosen, batch, seed))
+    batch = make_batch(data, images, resolution, seed)
+    entries = list(score_networks_once(resolved, chosen, batch, seed))
     if as_json:
         print_json(entries)
         return
@@ -216,41 +204,6 @@ def score_command(
         for entry in entries
     ]
     print_table(["architecture", "score", "value", "status"], rows, text_columns=2)
-
-
-def _batch(data: str, images: int, resolution_px: int, seed: int) -> Batch:
-    from mvt_nas.proxies.batches import digits_batch, noise_batch
-
-    return (
-        digits_batch(images, resolution_px, seed)
-        if data == "digits"
-        else noise_batch(images, resolution_px, seed)
-    )
-
-
-def _scores(
-    architectures: dict[str, Any], names: list[str], batch: Batch, seed: int
-) -> Iterator[dict[str, Any]]:
-    """Yield one entry per architecture and proxy.
-
-    Scores are computed on one thread, so that they repeat to the last digit.
-    """
-    from mvt_nas.models.network import build_model
-    from mvt_nas.proxies.batches import DIGIT_CLASSES
-    from mvt_nas.proxies.suite import score_all
-
-    for title, architecture in architectures.items():
-        with one_torch_thread():
-            scores = score_all(
-                build_model(architecture, num_classes=DIGIT_CLASSES, seed=seed), batch, names
-            )
-        for name, score in scores.items():
-            yield {
-                "architecture": title,
-                "proxy": name,
-                "value": score.value if score.finite else None,
-                "status": score.status,
-            }
 
 
 proxy_group.add_command(validate_command)

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from mvt_nas.cli.parameters import parse_fixed
+from mvt_nas.cli.fixed_dimensions import parse_fixed
+from mvt_nas.cli.options import TABLE_JSON
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.nas.space_summary import summarize_space
 from mvt_nas.report.formatting import format_number
@@ -57,7 +58,7 @@ def space_group() -> None:
     show_default=True,
     help="Seed of the random architectures.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@TABLE_JSON
 def check_command(
     space: str,
     budgets: tuple[str, ...],
@@ -120,7 +121,7 @@ def _budget_row(entry: dict[str, Any]) -> list[str]:
 
 
 @space_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@TABLE_JSON
 def list_command(as_json: bool) -> None:
     """List the shipped search spaces."""
     spaces = [load_space(path) for path in sorted(shipped_spaces().glob("*.yaml"))]

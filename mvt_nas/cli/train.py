@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mvt_nas._threads_and_malloc import keep_freed_memory
+from mvt_nas.cli.options import JSON
 from mvt_nas.cli.parameters import FILE, FOLDER
-from mvt_nas.cli.progress import TrainingProgress
-from mvt_nas.cli.render import print_json, print_table
-from mvt_nas.cli.training_job import new_job, resumed_job
-from mvt_nas.training.history import METRIC_TITLES
+from mvt_nas.cli.render import print_table
 from mvt_nas.training.presets import RECIPES
-
-if TYPE_CHECKING:
-    from mvt_nas.training.accelerator import AcceleratorConfig
-    from mvt_nas.training.history import ValidationMetrics
-    from mvt_nas.training.job import TrainingJob
-    from mvt_nas.training.result import TrainingResult
 
 
 @click.command("train")
@@ -157,7 +149,7 @@ if TYPE_CHECKING:
     metavar="TARGET",
     help="Export the best weights at the end (mvt-nas export); repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def train_command(
     network: str | None,
     recipe: str | None,
@@ -178,28 +170,11 @@ def train_command(
     if recipe == "list":
         _print_recipes()
         return
-    # They load YAML and torch.
-    from mvt_nas.training.api import train
+    from mvt_nas.cli.training_run import run_training
 
     keep_freed_memory()
     given = {name: value for name, value in settings.items() if value is not None and value != ()}
-    if resume and network is None:
-        job, threads = resumed_job(out, given)
-    else:
-        # Torch chooses the number of threads.
-        job, threads = new_job(network, recipe, given), 0
-    folder = out or Path("trained") / job.name
-    _check_targets(targets, job)
-    with TrainingProgress() as progress:
-        callbacks = progress.callbacks(job.recipe.optimisation.epochs, job.kind)
-        result = train(job, folder, _accelerator(given, threads), callbacks)
-    if not result.is_global_zero:
-        return
-    exported = _export(result, targets)
-    if as_json:
-        print_json(_to_data(result) | {"exported": exported})
-    else:
-        _print_result(result, exported)
+    run_training(network, recipe, out, resume, targets, as_json, given)
 
 
 def _print_recipes() -> None:
@@ -208,97 +183,3 @@ def _print_recipes() -> None:
         [[name, RECIPES.get(name).summary, RECIPES.get(name).source] for name in RECIPES],
         3,
     )
-
-
-def _accelerator(given: dict[str, Any], threads: int) -> AcceleratorConfig:
-    from mvt_nas.training.accelerator import AcceleratorConfig
-
-    names = (
-        "device",
-        "devices",
-        "precision",
-        "workers",
-        "threads",
-        "checkpoint_steps",
-        "tensorboard",
-    )
-    chosen = {name: given[name] for name in names if name in given}
-    return AcceleratorConfig(**({"threads": threads} | chosen))
-
-
-def _check_targets(targets: tuple[str, ...], job: TrainingJob) -> None:
-    """Check, before the training, that all targets exist and take such networks."""
-    from mvt_nas.export.verification import usable_target
-
-    for name in targets:
-        usable_target(name, job.task)
-
-
-def _export(result: TrainingResult, targets: tuple[str, ...]) -> list[str]:
-    """Export the best weights; return the files."""
-    if not targets:
-        return []
-    from mvt_nas.export.model import export_model
-    from mvt_nas.export.verification import export_all
-
-    job, folder = result.job, result.folder
-    model = export_model(
-        job.name,
-        job.architecture,
-        num_classes=len(result.class_names),
-        weights=folder.weights,
-        task=job.task,
-    )
-    exports = export_all(model, targets, folder.path / "exported")
-    wrong = [export.target for export in exports if not export.same]
-    if wrong:
-        raise click.ClickException(
-            f"exported networks give other results: {', '.join(wrong)}; mvt-nas export shows the"
-            " differences"
-        )
-    return [str(file) for export in exports for file in export.files]
-
-
-def _to_data(result: TrainingResult) -> dict[str, Any]:
-    return {
-        "name": result.job.name,
-        "epochs": len(result.history),
-        "best": {"epoch": result.best.epoch, "averaged": result.averaged},
-        "judged": {
-            name: {"loss": metrics.loss, **metrics.shares}
-            for name, metrics in _metrics(result).items()
-        },
-        "folder": str(result.folder.path),
-        "weights": str(result.folder.weights),
-        "network": str(result.folder.network),
-        "unreadable": list(result.unreadable),
-    }
-
-
-def _metrics(result: TrainingResult) -> dict[str, ValidationMetrics]:
-    return {"best": result.evaluation.metrics, "last_averaged": result.last_evaluation.metrics}
-
-
-def _print_result(result: TrainingResult, exported: list[str]) -> None:
-    weights = [
-        f"best: epoch {result.best.epoch}{', averaged' if result.averaged else ''}",
-        f"last: epoch {len(result.history)}, averaged",
-    ]
-    rows = []
-    for name, metrics in zip(weights, _metrics(result).values(), strict=True):
-        shares = [f"{100 * share:.2f}" for share in metrics.shares.values()]
-        rows.append([name, f"{metrics.loss:.4f}", *shares])
-    titles = [f"{title} %" for title in METRIC_TITLES[result.job.kind].values()]
-    print_table(["weights", "loss", *titles], rows)
-    for name in result.unreadable:
-        click.echo(f"Unreadable: {name}", err=True)
-    folder = result.folder
-    plots = " and ".join(path.name for path in result.plots)
-    click.echo(
-        f"\nThe best weights are in {folder.weights}; curves, checkpoints and {plots} are in the"
-        " same folder."
-    )
-    for file in exported:
-        click.echo(f"  {file}")
-    if not exported:
-        click.echo(f"Export them:  mvt-nas export {folder.path} --to onnx")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import yaml
 
 from mvt_nas.cli.network_spec import resolve_network
 from mvt_nas.errors import TrainingError
+from mvt_nas.export.model import identifier, nearest_published
 from mvt_nas.tasks.base import Task, task_from_text
 from mvt_nas.training.config import TrainingConfig
+from mvt_nas.training.folder import TrainingFolder
+from mvt_nas.training.initial_weights import Initialization
+from mvt_nas.training.job import TrainingJob
 from mvt_nas.training.presets import check_kind, default_recipe, preset
 from mvt_nas.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from mvt_nas.training.initial_weights import Initialization
-    from mvt_nas.training.job import TrainingJob
 
 _SUFFIXES = (".yaml", ".yml")
 _DATA = {
@@ -36,9 +36,6 @@ def new_job(network: str | None, recipe: str | None, given: dict[str, Any]) -> T
         recipe: Name of the recipe; ``None`` for the default.
         given: Options of the command line that have a value.
     """
-    from mvt_nas.export.model import identifier, nearest_published
-    from mvt_nas.training.job import TrainingJob
-
     if network is None:
         raise click.UsageError(
             "CONFIG is missing: a file of mvt-nas export --to trainer, or a network such as"
@@ -108,9 +105,6 @@ def resumed_job(out: Path | None, given: dict[str, Any]) -> tuple[TrainingJob, i
 
     Options may contradict it; its checkpoint then refuses the job.
     """
-    from mvt_nas.training.folder import TrainingFolder
-    from mvt_nas.training.job import TrainingJob
-
     if out is None:
         raise click.UsageError("--resume needs --out, the folder of the training to resume")
     path = TrainingFolder(out).config
@@ -139,8 +133,6 @@ def resumed_job(out: Path | None, given: dict[str, Any]) -> tuple[TrainingJob, i
 
 
 def _initialization(given: dict[str, Any]) -> Initialization:
-    from mvt_nas.training.initial_weights import Initialization
-
     weights, other = given.get("weights"), given.get("warm_start")
     if weights is not None and other is not None:
         raise click.UsageError("--weights and --warm-start are both given; choose one of them")

@@ -55,10 +55,8 @@ def count_with_fvcore(architecture: Architecture, batch_size: int = 1) -> CrossC
 
     It takes one forward pass on the CPU, since fvcore cannot trace a network without weights.
     """
-    import torch
-
     model, images = _network(architecture, batch_size, "cpu")
-    with _muted(), torch.no_grad():
+    with _muted():
         from fvcore.nn import FlopCountAnalysis, parameter_count
 
         analysis = (
@@ -82,13 +80,14 @@ def count_with_thop(architecture: Architecture, batch_size: int = 1) -> CrossChe
 
 
 def _network(architecture: Architecture, batch_size: int, device: str) -> tuple[Network, Tensor]:
-    import torch
-
+    """Return a network without gradients, and images for it."""
     from mvt_nas.models.network import build_model
 
     side = architecture.resolution_px
-    images = torch.zeros(batch_size, 3, side, side, device=device)
-    return build_model(architecture, device=device, seed=0).eval(), images
+    model = build_model(architecture, device=device, seed=0).eval().requires_grad_(False)
+    # On the device and of the type of the weights, without importing torch for it.
+    images = next(model.parameters()).new_zeros(batch_size, 3, side, side)
+    return model, images
 
 
 @contextmanager

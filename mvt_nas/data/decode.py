@@ -13,13 +13,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from PIL import Image as pillow
+from PIL import ImageOps
+from PIL.Image import Image
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # A JPEG is decoded at no less than this times the requested size (its decoder scales by powers of
@@ -46,11 +45,9 @@ class TooLarge(Exception):
 @contextmanager
 def strict_warnings() -> Iterator[None]:
     """Make images of suspicious size errors within the block, and silence all other warnings."""
-    from PIL import Image
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("error", pillow.DecompressionBombWarning)
         yield
 
 
@@ -126,8 +123,6 @@ def decode_region(
         Unreadable: the image cannot be decoded.
         TooLarge: the image has more pixels than pillow accepts.
     """
-    from PIL import Image
-
     with _translated_errors():
         image = _open(data)
         turned = "exif" in image.info and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
@@ -146,7 +141,7 @@ def decode_region(
             min(right * scale_x, upright.width),
             min(bottom * scale_y, upright.height),
         )
-        resampling = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
+        resampling = pillow.Resampling.BICUBIC if bicubic else pillow.Resampling.BILINEAR
         return upright.resize(region.size, resampling, box=box)
 
 
@@ -161,19 +156,15 @@ def _draft_size(size: tuple[int, int], region: ImageRegion) -> tuple[int, int]:
 
 
 def _open(data: bytes | NDArray[np.uint8]) -> Image:
-    from PIL import Image
-
-    return Image.open(io.BytesIO(data)) if isinstance(data, bytes) else Image.fromarray(data)
+    return pillow.open(io.BytesIO(data)) if isinstance(data, bytes) else pillow.fromarray(data)
 
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
     """Turn all exceptions of the block into :class:`TooLarge` or :class:`Unreadable`."""
-    from PIL import Image
-
     try:
         yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise TooLarge(str(error).split(",")[0]) from None
     except Exception as error:  # pillow's decoders raise any exception, up to struct.error
         reason = _STREAM.sub("", " ".join(str(error).split()))
@@ -181,30 +172,25 @@ def _translated_errors() -> Iterator[None]:
 
 
 def _upright(image: Image) -> Image:
-    from PIL import ImageOps
-
     return ImageOps.exif_transpose(image) if "exif" in image.info else image
 
 
 def _rgb(image: Image) -> Image:
-    from PIL import Image
-
     if image.mode == "RGB":
         return image
     if image.mode in _DEEP_MODES:
         deep = np.asarray(image).astype(np.int64)
         # 16 bits to 8; a deep mode may as well hold 8-bit values.
         values = deep >> 8 if deep.max() > 255 else deep
-        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+        return pillow.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         opaque = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
+        white = pillow.new("RGBA", opaque.size, "white")
+        return pillow.alpha_composite(white, opaque).convert("RGB")
     return image.convert("RGB")
 
 
 def _square(image: Image, pixels: int) -> Image:
-    from PIL import Image
-
     if image.size == (pixels, pixels):
         return image
     side = min(image.size)
@@ -212,7 +198,7 @@ def _square(image: Image, pixels: int) -> Image:
     top = (image.height - side) / 2
     return image.resize(
         (pixels, pixels),
-        Image.Resampling.BILINEAR,
+        pillow.Resampling.BILINEAR,
         box=(left, top, left + side, top + side),
         reducing_gap=3.0,
     )

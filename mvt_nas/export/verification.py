@@ -19,7 +19,7 @@ from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarge
 from mvt_nas.export.inference_module import inference_module, module_run
 from mvt_nas.latency.timing.stopwatch import Timing, interleaved_timing
 from mvt_nas.models.lowering import lower
-from mvt_nas.models.synthetic import random_images
+from mvt_nas.models.random_images import random_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

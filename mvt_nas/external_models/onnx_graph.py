@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from mvt_nas.errors import BaselineError
-from mvt_nas.external_models.graph_recorder import GraphRecorder
+from mvt_nas.external_models.graph_recorder import GraphRecorder, count_costs
 from mvt_nas.external_models.onnx_nodes import (
     QUANTISED,
     WITH_SUBGRAPHS,
@@ -16,7 +16,29 @@ from mvt_nas.external_models.onnx_nodes import (
     kind_of,
     macs_of,
 )
-from mvt_nas.onnx.shapes import Shapes
+from mvt_nas.onnx.shapes import Shapes, infer_shapes
+from mvt_nas.onnx.weights import count_weights
+
+FOLDED = (
+    "params are the weights in the file: where a batch norm was folded at export, one number for"
+    " each channel is left of two"
+)
+
+
+def count_graph(
+    model: Any, input_shape: tuple[int, int, int, int]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the costs of an ONNX model for images of a shape (B, C, H, W), and notes on them.
+
+    Raises:
+        BaselineError: the network does not work on such images, or its costs cannot be counted.
+    """
+    graph, shapes = infer_shapes(model, input_shape)
+    costs, notes = count_costs(record_graph(graph, shapes), count_weights(graph))
+    operators = {node.op_type for node in graph.node}
+    if "Conv" in operators and "BatchNormalization" not in operators:
+        notes = (*notes, FOLDED)
+    return costs, notes
 
 
 def record_graph(graph: Any, shapes: Shapes) -> GraphRecorder:

@@ -6,6 +6,8 @@ import re
 from math import prod
 from typing import Any
 
+import onnx
+
 from mvt_nas.onnx.shapes import Shapes
 
 VIEWS = (
@@ -168,8 +170,6 @@ def is_view(node: Any, shapes: Shapes, readers: list[str]) -> bool:
 
 def attribute(node: Any, name: str, default: Any) -> Any:
     """Return the value of a node's attribute."""
-    import onnx
-
     for entry in node.attribute:
         if entry.name == name:
             return onnx.helper.get_attribute_value(entry)

@@ -1,4 +1,4 @@
-"""Random images and realistic random weights, for measurements and tests of runtimes.
+"""Realistic random weights, for measurements and tests of runtimes.
 
 Weights straight from initialisation leave all batch norms with mean 0 and variance 1, whatever
 their inputs. Activations then shrink or grow from block to block, possibly to denormal numbers,
@@ -7,20 +7,13 @@ which processors compute slowly; and folding the norms would have no effect that
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from mvt_nas.models.network import Network, TaskNetwork, build_model
+from mvt_nas.models.random_images import random_images
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task
-
-
-def random_images(shape: tuple[int, int, int, int], seed: int = 0) -> NDArray[np.float32]:
-    """Return normally distributed images of a shape (B, C, H, W)."""
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
 
 IMAGES = 2
 """Images for the batch statistics. With one, a channel of a single pixel would have no variance."""

@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mvt_nas.errors import LatencyError, MetricError, RunError, listing
+from mvt_nas.latency.fingerprint import fingerprint
 from mvt_nas.latency.latency_profile import LatencyProfile
+from mvt_nas.latency.runtime import usable_runtime
+from mvt_nas.latency.timing.measure import measure
+from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.folder import locked
 from mvt_nas.nas.runs.latency_records import LatencyRecord, LatencyRecords, read_measured
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import evenly_spaced_subset
-
-if TYPE_CHECKING:
-    from mvt_nas.latency.timing.settings import TimingSettings
 
 MOST = 20
 """Default number of networks."""
@@ -125,8 +126,6 @@ def settings_of_profile(
     profile: LatencyProfile, num_classes: int, seconds: float
 ) -> TimingSettings:
     """Return the timing settings under which measurements are comparable with a profile."""
-    from mvt_nas.latency.timing.settings import TimingSettings
-
     return TimingSettings(
         runtime=str(profile.runtime["name"]),
         threads=profile.threads,
@@ -143,9 +142,6 @@ def fingerprint_of(profile: LatencyProfile) -> dict[str, Any]:
     Raises:
         LatencyError: The runtime cannot be used here.
     """
-    from mvt_nas.latency.fingerprint import fingerprint
-    from mvt_nas.latency.runtime import usable_runtime
-
     runtime = usable_runtime(str(profile.runtime["name"]), profile.dtype)
     return fingerprint(runtime, threads=profile.threads, dtype=profile.dtype)
 
@@ -154,9 +150,7 @@ def _measure(
     run: Run, metric: Metric, profile: LatencyProfile, group: Sequence[Candidate], seconds: float
 ) -> list[LatencyRecord]:
     """Return the measured latencies of a group of candidates on one device."""
-    from mvt_nas.latency.timing.measure import measure
-
-    fingerprint = fingerprint_of(profile)
+    here = fingerprint_of(profile)
     settings = replace(
         settings_of_profile(profile, run.config.num_classes, seconds),
         task=run.config.task(metric.task),
@@ -175,7 +169,7 @@ def _measure(
                 predicted_ms=candidate.scores[metric.full_name],
                 probe_ms=timing.reference_ms,
                 warnings=timing.warnings,
-                fingerprint=fingerprint,
+                fingerprint=here,
             )
         )
     return records

@@ -24,7 +24,8 @@ from torch.jit._trace import TracerWarning
 
 from mvt_nas._optional import missing, one_line_errors
 from mvt_nas.errors import LatencyError
-from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.models.random_images import random_images
+from mvt_nas.models.synthetic import realistic_network
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task
 

@@ -54,9 +54,8 @@ def declared_sizes(path: Path) -> list[int | None]:
     Raises:
         LatencyError: the file is missing or not an ONNX model, or has another kind of input.
     """
+    onnx = _onnx_package(path)
     graph = load_onnx(path).graph
-    import onnx
-
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [entry for entry in graph.input if entry.name not in weights]
     if len(inputs) != 1:
@@ -84,11 +83,7 @@ def load_onnx(path: Path) -> Any:
     Raises:
         LatencyError: the package ``onnx`` is missing, or the file is missing or not an ONNX model.
     """
-    trouble = missing(("onnx",), "onnx")
-    if trouble:
-        raise LatencyError(f"{path} cannot be read: {trouble}")
-    import onnx
-
+    onnx = _onnx_package(path)
     if not path.is_file():
         raise LatencyError(f"{path}: there is no such file")
     try:
@@ -98,3 +93,13 @@ def load_onnx(path: Path) -> Any:
     if not model.graph.node:
         raise LatencyError(f"{path} is no ONNX model: it has no nodes")
     return model
+
+
+def _onnx_package(path: Path) -> Any:
+    """Return the package ``onnx``, with which to read a file."""
+    trouble = missing(("onnx",), "onnx")
+    if trouble:
+        raise LatencyError(f"{path} cannot be read: {trouble}")
+    import onnx
+
+    return onnx

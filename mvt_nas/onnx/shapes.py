@@ -11,7 +11,13 @@ from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import ValueInfoProto
+from onnx.helper import make_graph
+from onnx.inliner import inline_local_functions
+from onnx.reference import ReferenceEvaluator
+from onnx.shape_inference import InferenceError, infer_node_outputs
 
 from mvt_nas.errors import BaselineError
 
@@ -32,9 +38,6 @@ def infer_shapes(model: Any, input_shape: tuple[int, int, int, int]) -> tuple[An
     Raises:
         BaselineError: the network does not work on such images.
     """
-    from onnx.inliner import inline_local_functions
-    from onnx.shape_inference import InferenceError
-
     inlined = inline_local_functions(model) if model.functions else model
     inference = _ShapeInference(inlined, input_shape)
     for node in inlined.graph.node:
@@ -52,8 +55,6 @@ class _ShapeInference:
     """Types of the tensors so far, and values that are small and follow from sizes alone."""
 
     def __init__(self, model: Any, input_shape: tuple[int, int, int, int]) -> None:
-        import onnx
-
         self.shapes: Shapes = {}
         self._types: dict[str, Any] = {}
         self._values: dict[str, NDArray[Any]] = {}
@@ -72,9 +73,6 @@ class _ShapeInference:
 
     def visit(self, node: Any) -> None:
         """Infer the types of a node's outputs; they stay unknown for operators unknown to onnx."""
-        import onnx
-        from onnx.shape_inference import infer_node_outputs
-
         inputs = [name for name in node.input if name]
         has_subgraph = any(entry.HasField("g") for entry in node.attribute)
         if has_subgraph or not all(name in self._types for name in inputs):
@@ -125,10 +123,6 @@ def _evaluate(
     node: Any, values: dict[str, NDArray[Any]], versions: dict[str, int]
 ) -> list[NDArray[Any]]:
     """Return the outputs of one node; none where onnx has no reference implementation."""
-    from onnx import ValueInfoProto
-    from onnx.helper import make_graph
-    from onnx.reference import ReferenceEvaluator
-
     inputs = [ValueInfoProto(name=name) for name in values]
     outputs = [ValueInfoProto(name=name) for name in node.output if name]
     try:

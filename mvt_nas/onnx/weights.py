@@ -13,6 +13,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import onnx
+
 _NOT_WEIGHTS: dict[str, tuple[int, ...]] = {
     "BatchNormalization": (3, 4),
     "Clip": (1, 2),
@@ -76,8 +78,6 @@ def count_weights(graph: Any) -> int:
 
 def _is_weight(node: Any, position: int, tensor: Any, *, is_inline: bool) -> bool:
     """Return True if a constant input of a node is a weight."""
-    import onnx
-
     operator = node.op_type
     if position in _NOT_WEIGHTS.get(operator, ()):
         return False
@@ -94,8 +94,6 @@ def _is_weight(node: Any, position: int, tensor: Any, *, is_inline: bool) -> boo
 
 def _is_filled(tensor: Any, value: float) -> bool:
     """Return True if all elements of a tensor, stored in the file itself, are a value."""
-    import onnx
-
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         return False
     return bool((onnx.numpy_helper.to_array(tensor) == value).all())

@@ -1,14 +1,14 @@
 """Reference sample of architectures with which aggregate proxies compare a network.
 
-``python -m mvt_nas.proxies.reference_sample`` draws the sample again and prints the constants
-below: 200 architectures, drawn uniformly from the space ``mobilevit`` with seed 0; networks with 10
-classes and weights from seed 0; 32 digits of 64 x 64 pixels from seed 0.
+``python -m mvt_nas.proxies.reference_sample_figures`` draws the sample again and prints the
+constants below: 200 architectures, drawn uniformly from the space ``mobilevit`` with seed 0;
+networks with 10 classes and weights from seed 0; 32 digits of 64 x 64 pixels from seed 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,34 +118,3 @@ def log_macs_at_64px(macs: int, batch: Batch) -> float:
     """Return the logarithm of the multiply-adds for one image, scaled to 64 x 64 pixels."""
     height, width = batch.images.shape[2:]
     return math.log(max(macs, 1)) + math.log(RESOLUTION_PX**2 / (height * width))
-
-
-def measure(architectures: int = SIZE) -> Iterator[dict[str, float]]:
-    """Yield the figures of the first architectures of the sample, by the name of the constant."""
-    from mvt_nas.models.network import build_model
-    from mvt_nas.proxies.batches import DIGIT_CLASSES, digits_batch
-    from mvt_nas.proxies.channel_entropy import channel_entropy
-    from mvt_nas.proxies.counts import count_layers, count_macs, count_params
-    from mvt_nas.space.search_space import load_space
-
-    space = load_space(SPACE)
-    batch = digits_batch(IMAGES, RESOLUTION_PX, SEED)
-    for architecture in space.decode_many(space.sample(SIZE, SEED)[:architectures]):
-        network = build_model(architecture, num_classes=DIGIT_CLASSES, seed=SEED)
-        yield {
-            "LOG_PARAMS": math.log(count_params(network)),
-            "LOG_MACS": log_macs_at_64px(count_macs(network, batch.images), batch),
-            "DEPTH": float(count_layers(network)),
-            "CHANNEL_ENTROPY": channel_entropy.score(network, batch),
-        }
-
-
-def main() -> None:
-    """Print the constants."""
-    rows = list(measure())
-    for name in rows[0]:
-        print(f"{name} = {SampleDistribution.of([row[name] for row in rows])}")
-
-
-if __name__ == "__main__":
-    main()

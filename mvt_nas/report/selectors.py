@@ -16,6 +16,20 @@ from mvt_nas.report.insights import recommendations
 _LIMITS = ("<", ">", "=")
 
 
+def load_candidate(folder: str, which: str) -> tuple[Run, int]:
+    """Return a run and the number of one of its candidates.
+
+    Args:
+        folder: Folder of the run.
+        which: Number of the candidate, or a name as in :func:`select_candidate`.
+
+    Raises:
+        RunError: There is no such run, or the name selects no candidate.
+    """
+    run = Run.load(folder)
+    return run, int(which) if which.isdecimal() else select_candidate(run, which)
+
+
 def select_candidate(run: Run, name: str) -> int:
     """Return the number of the candidate that a name selects.
 

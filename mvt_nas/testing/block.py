@@ -7,6 +7,7 @@ import importlib.util
 from typing import ClassVar
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mvt_nas.blocks.base import LOWERINGS
 from mvt_nas.blocks.layers import MODULES
@@ -58,8 +59,6 @@ class BlockContract:
 
     def test_its_multiply_adds_are_those_that_torch_executes(self) -> None:
         """On the meta device, torch counts two operations for each multiply-add."""
-        from torch.utils.flop_counter import FlopCounterMode
-
         architecture = self.architecture()
         side = architecture.resolution_px
         model = build_model(architecture, num_classes=NUM_CLASSES, seed=0).to("meta").eval()

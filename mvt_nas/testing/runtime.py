@@ -11,7 +11,8 @@ import torch
 from mvt_nas.latency.runtime import RUNTIMES, Runtime
 from mvt_nas.latency.timing.jobs import job_for
 from mvt_nas.latency.timing.settings import TimingSettings
-from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.models.random_images import random_images
+from mvt_nas.models.synthetic import realistic_network
 from mvt_nas.testing.networks import NUM_CLASSES, RESOLUTION_PX, small_architecture
 
 

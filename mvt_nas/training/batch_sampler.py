@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas.training.recipe import Batches
+from mvt_nas.training.recipe_groups import Batches
 from mvt_nas.training.rng import RngPurpose, generator
 
 

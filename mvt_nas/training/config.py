@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mvt_nas._yaml import read_yaml
 from mvt_nas.errors import ArchitectureError, SpaceError, TrainingError, listing, nearest
 from mvt_nas.space.architecture import Architecture
@@ -96,8 +98,6 @@ class TrainingConfig:
 
     def to_yaml(self, path: Path) -> str:
         """Return the content of a file at ``path``; weights are named relative to its folder."""
-        import yaml
-
         weights = None if self.weights is None else _relative(self.weights, path.parent)
         data = {
             MARK: FORMAT,

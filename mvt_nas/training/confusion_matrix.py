@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mvt_nas._io import atomic_write
@@ -34,11 +35,9 @@ def plot_confusion_matrix(
     Raises:
         TrainingError: the plot cannot be written.
     """
-    import matplotlib.figure
-
     count = len(class_names)
     side = min(24.0, max(5.0, 0.22 * min(count, _MAX_NAMES) + 3))
-    figure = matplotlib.figure.Figure(figsize=(side, side * 0.9), layout="constrained")
+    figure = Figure(figsize=(side, side * 0.9), layout="constrained")
     axes = figure.subplots()
     shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, vmin=0, vmax=100, cmap="Blues", interpolation="nearest")

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import ImageOps
+from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -21,14 +23,11 @@ from mvt_nas.data.decode import TooLarge, Unreadable, decode_part, strict_warnin
 from mvt_nas.data.load import SMALL_SHARE
 from mvt_nas.data.source import ImageCatalogue, find_source
 from mvt_nas.training.batch_sampler import ImageRequest
-from mvt_nas.training.recipe import Augmentation, Images
+from mvt_nas.training.recipe_groups import Augmentation, Images
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.transforms.crop import center_crop, random_resized_crop
 from mvt_nas.training.transforms.rand_augment import rand_augment
 from mvt_nas.training.transforms.random_erasing import erase
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 UNREADABLE = -1
 """The label of an image that could not be read."""
@@ -227,8 +226,6 @@ class ValidationDataset(ReopenedSource[ImageCatalogue], Dataset[Sample]):
 
 def flip(image: Image) -> Image:
     """Return an image flipped left to right."""
-    from PIL import ImageOps
-
     return ImageOps.mirror(image)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from mvt_nas.training.recipe import Optimisation
+from mvt_nas.training.recipe_groups import Optimisation
 
 
 def linear_warmup(done: float, length: float, *, first: float, peak: float) -> float:

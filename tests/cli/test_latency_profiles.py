@@ -43,7 +43,7 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    monkeypatch.setattr("mvt_nas.models.synthetic.realistic_network", without_weights)
+    monkeypatch.setattr("mvt_nas.latency.timing.torch_jobs.realistic_network", without_weights)
     one = Machine(DEVICE, noise=0.005)
     session = "mvt_nas.latency.calibration.measurement_session"
     monkeypatch.setattr(f"{session}.Clock", lambda: one.clock)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Timing
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.latency_records import NAME
-from mvt_nas.report.plots import draw_plot, front_plot
+from mvt_nas.report.front_plot import front_plot
+from mvt_nas.report.plots import draw_plot
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
@@ -74,7 +74,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             )
         return found
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.timing.measure"], "measure", measure)
+    monkeypatch.setattr("mvt_nas.nas.measure_front.measure", measure)
     return calls
 
 
@@ -192,7 +192,7 @@ def test_ctrl_c_while_measuring_keeps_the_search(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.timing.measure"], "measure", interrupt)
+    monkeypatch.setattr("mvt_nas.nas.measure_front.measure", interrupt)
     code, out, err = run(*SEARCH, capsys=capsys)
     assert code == 130
     assert "30 candidates (0 failed, 0 infeasible)" in out
@@ -207,7 +207,7 @@ def test_a_runtime_that_fails_costs_no_result(
     def fail(*_: object) -> None:
         raise LatencyError("no more")
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.timing.measure"], "measure", fail)
+    monkeypatch.setattr("mvt_nas.nas.measure_front.measure", fail)
     code, out, err = run(*SEARCH, capsys=capsys)
     assert code == 0
     assert "The front is not measured: no more" in err

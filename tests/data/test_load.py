@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -324,7 +325,9 @@ def test_without_pyarrow_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.parquet").write_bytes(b"")
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    # Another test may have imported the module that needs it.
+    monkeypatch.delitem(sys.modules, "mvt_nas.data.arrow_file", raising=False)
     with pytest.raises(
         DataError, match=r"a.parquet: pyarrow is not installed; pip install 'mvt-nas\[parquet\]'$"
     ):

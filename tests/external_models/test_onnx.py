@@ -19,7 +19,7 @@ from torch import nn
 from mvt_nas.cost.counts import Counts, count
 from mvt_nas.errors import BaselineError
 from mvt_nas.external_models.base import ExternalModel, load_external_model
-from mvt_nas.external_models.loaders.onnx import FOLDED
+from mvt_nas.external_models.onnx_graph import FOLDED
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo

@@ -48,7 +48,7 @@ ROUNDS = 2 * 2  # two passes over 24 networks
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give tests their own folder of devices, and networks without weights."""
-    monkeypatch.setattr("mvt_nas.models.synthetic.realistic_network", without_weights)
+    monkeypatch.setattr("mvt_nas.latency.timing.torch_jobs.realistic_network", without_weights)
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path / "devices"))
     return tmp_path
 

@@ -39,7 +39,7 @@ N = 12
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MVT_NAS_DEVICES", str(tmp_path))
-    monkeypatch.setattr("mvt_nas.models.synthetic.realistic_network", without_weights)
+    monkeypatch.setattr("mvt_nas.latency.timing.torch_jobs.realistic_network", without_weights)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mvt_nas.latency.model.kernels import GROUPS, Signature, kernels, signature
 from mvt_nas.latency.onnxruntime_profile import read_events
 from mvt_nas.latency.runtimes.onnxruntime import options
 from mvt_nas.models.lowering import lower
-from mvt_nas.models.synthetic import random_images
+from mvt_nas.models.random_images import random_images
 from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.tasks.base import Task, task_from_text

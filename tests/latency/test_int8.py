@@ -21,7 +21,8 @@ from mvt_nas.latency.runtimes.onnxruntime import quantise
 from mvt_nas.latency.timing.jobs import job_for
 from mvt_nas.latency.timing.measure import measure
 from mvt_nas.latency.timing.settings import TimingSettings
-from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.models.random_images import random_images
+from mvt_nas.models.synthetic import realistic_network
 from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
 

@@ -17,7 +17,8 @@ from mvt_nas.latency.fingerprint import describe, fingerprint
 from mvt_nas.latency.runtime import RUNTIMES, usable_runtime
 from mvt_nas.latency.timing.measure import measure
 from mvt_nas.latency.timing.settings import TimingSettings
-from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.models.random_images import random_images
+from mvt_nas.models.synthetic import realistic_network
 from mvt_nas.onnx.export import CACHED_EXPORTS, export_onnx, trace_to_onnx
 from mvt_nas.onnx.file import input_shape
 from mvt_nas.space.architecture import Architecture, Stage

@@ -26,7 +26,9 @@ from mvt_nas.latency.runtimes import openvino as runtime_openvino
 from mvt_nas.latency.timing.jobs import job_for
 from mvt_nas.latency.timing.measure import measure
 from mvt_nas.latency.timing.settings import TimingSettings
-from mvt_nas.models.synthetic import random_images, realistic_network
+from mvt_nas.latency.torch_sessions import cuda_session
+from mvt_nas.models.random_images import random_images
+from mvt_nas.models.synthetic import realistic_network
 from mvt_nas.space.architecture import Architecture, Stage
 
 pytestmark = pytest.mark.slow
@@ -172,7 +174,7 @@ def test_a_device_is_waited_for_and_runs_a_copy() -> None:
     )
     images = random_images(job.input_shape, seed=7)
     flags = (torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
-    with cuda.open_session(job, "cpu", lambda: events.append("waited")) as session:
+    with cuda_session(job, "cpu", lambda: events.append("waited")) as session:
         events.clear()
         session()
         assert events == ["copy", "waited"]
@@ -186,7 +188,7 @@ def test_a_device_is_waited_for_and_runs_a_copy() -> None:
     assert events[-1] == "own"
     with (
         pytest.raises(LatencyError, match=r"torch cannot run the network on cuda:99: "),
-        cuda.open_session(job, "cuda:99"),
+        cuda_session(job, "cuda:99"),
     ):
         pass
 

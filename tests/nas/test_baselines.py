@@ -20,8 +20,9 @@ from mvt_nas.nas.reproduce import reproduce
 from mvt_nas.nas.runs.baseline import NAME, Baseline, merged, read_baselines, write_baselines
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.baseline_comparison import compare_baseline
+from mvt_nas.report.front_plot import front_plot
 from mvt_nas.report.markdown import report
-from mvt_nas.report.plots import draw_plot, front_plot
+from mvt_nas.report.plots import draw_plot
 from tests.report.test_insights import run_of
 from tests.support.searches import facts, small_space
 

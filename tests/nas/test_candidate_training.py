@@ -21,7 +21,7 @@ from mvt_nas.nas.request import TrainingImages
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.space.search_space import SearchSpace
-from mvt_nas.training import short_training as training_module
+from mvt_nas.training import short_loop
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.short_training import train_short
 from tests.support.fake_trainer import install_fake_trainer
@@ -79,7 +79,7 @@ def test_workers_and_interruptions_change_nothing(
     whole = run_search(tmp_path / "whole").run
     assert facts(run_search(tmp_path / "two", workers=2).run) == facts(whole)
     epochs: list[int] = []
-    original = training_module.train_one_epoch
+    original = short_loop.train_one_epoch
 
     def dies(*arguments: Any) -> float:
         epochs.append(1)
@@ -87,7 +87,7 @@ def test_workers_and_interruptions_change_nothing(
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(training_module, "train_one_epoch", dies)
+    monkeypatch.setattr(short_loop, "train_one_epoch", dies)
     part = run_search(tmp_path / "part")
     assert part.interrupted
     assert len(list((tmp_path / "part" / FOLDER).glob("*.pt"))) == 1

@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mvt_nas.cli.front import print_front
-from mvt_nas.cli.progress import SearchProgress
+from mvt_nas.cli.search_progress import SearchProgress
 from mvt_nas.cost.table import CostTable
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.metric import Metric
@@ -314,7 +314,7 @@ def test_the_knee_is_looked_for_once(
 def test_many_points_are_one_image_in_a_picture_of_shapes(
     most: int, images: int, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mvt_nas.report.plots._MOST_SHAPES", most)
+    monkeypatch.setattr("mvt_nas.report.front_figure._MOST_SHAPES", most)
     assert draw_plot(finished, tmp_path / "front.svg").read_text().count("<image") == images
 
 

@@ -25,7 +25,7 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.nas.runs.rungs import Rung, RungResult, apply_rungs
 from mvt_nas.nas.runs.store import read
-from mvt_nas.training import short_training as training_module
+from mvt_nas.training import short_loop
 from mvt_nas.training.short_training import train_short
 from tests.nas.test_candidate_training import little_space
 from tests.support.fake_trainer import install_fake_trainer
@@ -69,7 +69,7 @@ def fake_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
 def interrupt_epoch(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
     """Let Ctrl-C end an epoch, counted over all trainings; return a list that grows by one each."""
     epochs: list[int] = []
-    original = training_module.train_one_epoch
+    original = short_loop.train_one_epoch
 
     def stops(*arguments: Any) -> float:
         epochs.append(1)
@@ -77,7 +77,7 @@ def interrupt_epoch(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(training_module, "train_one_epoch", stops)
+    monkeypatch.setattr(short_loop, "train_one_epoch", stops)
     return epochs
 
 
@@ -266,14 +266,14 @@ def test_time_that_is_over_ends_a_climb_between_batches(
 def test_a_training_that_diverges_on_a_later_rung_is_a_failed_candidate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = training_module.train_one_epoch
+    original = short_loop.train_one_epoch
 
     def diverges(now: Any, *arguments: Any) -> float:
         if len(now.history) == 2 and int(now.network.key, 16) % 3 == 0:
-            raise training_module.DivergenceError("the loss is nan")
+            raise short_loop.DivergenceError("the loss is nan")
         return original(now, *arguments)
 
-    monkeypatch.setattr(training_module, "train_one_epoch", diverges)
+    monkeypatch.setattr(short_loop, "train_one_epoch", diverges)
     run = run_search(tmp_path / "a").run
     failed = [c for c in run.candidates.values() if c.status == "failed"]
     assert failed

@@ -15,6 +15,7 @@ from mvt_nas.models.lowering import lower
 from mvt_nas.models.network import build_model
 from mvt_nas.proxies import PROXIES
 from mvt_nas.proxies import reference_sample as sample
+from mvt_nas.proxies import reference_sample_figures as figures
 from mvt_nas.proxies.aggregate import aggregate
 from mvt_nas.proxies.batches import digits_batch, noise_batch
 from mvt_nas.proxies.channel_entropy import channel_entropy
@@ -179,7 +180,7 @@ def test_the_constants_of_the_counts_are_those_of_the_sample() -> None:
 @pytest.mark.slow
 def test_the_sample_is_measured_as_it_says() -> None:
     batch = digits_batch(32, 64, seed=0)
-    for entry, architecture in zip(sample.measure(2), sampled_architectures(), strict=False):
+    for entry, architecture in zip(figures.measure(2), sampled_architectures(), strict=False):
         network = build_model(architecture, num_classes=10, seed=0)
         expected = [
             math.log(count(architecture, num_classes=10).params),
@@ -191,7 +192,7 @@ def test_the_sample_is_measured_as_it_says() -> None:
 
 @pytest.mark.soak
 def test_the_constants_are_those_of_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
-    sample.main()
+    figures.main()
     out = capsys.readouterr().out
     assert f"CHANNEL_ENTROPY = {sample.CHANNEL_ENTROPY}" in out
     assert f"LOG_PARAMS = {sample.LOG_PARAMS}" in out

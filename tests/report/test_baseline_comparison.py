@@ -177,7 +177,7 @@ def test_ctrl_c_while_measuring_keeps_what_is_known(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["mvt_nas.latency.timing.measure"], "measure", interrupt)
+    monkeypatch.setattr("mvt_nas.nas.baselines.latency.measure", interrupt)
     kept, interrupted = add_baselines(run, told, seconds=1.0)
     assert interrupted
     assert kept.baselines == Run.load("r").baselines

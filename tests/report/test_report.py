@@ -13,7 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from mvt_nas import Run, pareto_front, search
 from mvt_nas.errors import RunError
 from mvt_nas.nas.optuna_dashboard import write_storage
-from mvt_nas.report.plots import draw_plot, front_plot
+from mvt_nas.report.front_plot import front_plot
+from mvt_nas.report.plots import draw_plot
 from mvt_nas.report.tables import candidates_frame, front_frame
 
 pytestmark = pytest.mark.slow

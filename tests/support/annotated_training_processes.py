@@ -16,13 +16,13 @@ from mvt_nas.training.accelerator import AcceleratorConfig
 from mvt_nas.training.api import train
 from mvt_nas.training.callbacks import Callbacks
 from mvt_nas.training.job import TrainingJob
-from mvt_nas.training.recipe import (
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import (
     Augmentation,
     Batches,
     DetectionOptions,
     Images,
     Optimisation,
-    Recipe,
     Regularisation,
     SegmentationOptions,
 )

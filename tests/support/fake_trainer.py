@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from mvt_nas.space.architecture import Architecture
-from mvt_nas.training import short_training
-from mvt_nas.training.short_training import ShortEpochRecord
+from mvt_nas.training import short_loop, short_training
+from mvt_nas.training.short_loop import ShortEpochRecord
 from mvt_nas.training.state import TrainingState
 
 
@@ -80,5 +80,5 @@ def evaluate(
 def install_fake_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trainings in this process take no time."""
     monkeypatch.setattr(short_training, "new_short_training_state", new_state)
-    monkeypatch.setattr(short_training, "train_one_epoch", train_one_epoch)
-    monkeypatch.setattr(short_training, "evaluate", evaluate)
+    monkeypatch.setattr(short_loop, "train_one_epoch", train_one_epoch)
+    monkeypatch.setattr(short_loop, "evaluate", evaluate)

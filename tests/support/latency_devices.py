@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# Imported before a test replaces the function that builds networks.
-import mvt_nas.onnx.export  # noqa: F401
 from mvt_nas.blocks.graph import Graph
 from mvt_nas.latency.model.kernels import Kernel, Signature, kernels, signature, term
 from mvt_nas.latency.model.predictor import Predictor

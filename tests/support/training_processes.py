@@ -18,12 +18,12 @@ from mvt_nas.training.api import train
 from mvt_nas.training.callbacks import Callbacks
 from mvt_nas.training.folder import TrainingFolder
 from mvt_nas.training.job import TrainingJob
-from mvt_nas.training.recipe import (
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import (
     Augmentation,
     Batches,
     Images,
     Optimisation,
-    Recipe,
     Regularisation,
 )
 from mvt_nas.training.result import TrainingResult

@@ -18,7 +18,8 @@ from mvt_nas.training.batch_sampler import (
     sides,
     sizes,
 )
-from mvt_nas.training.recipe import Batches, Recipe
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import Batches
 
 PAPER = Recipe().changed({"batches.sampler": "multi_scale"}).batches
 SMALL = (

@@ -18,7 +18,7 @@ from mvt_nas.training.detection.average_precision import (
 )
 from mvt_nas.training.detection.boxes import iou, nms, postprocess
 from mvt_nas.training.detection.ssd import detection_loss, match_anchors
-from mvt_nas.training.recipe import DetectionOptions
+from mvt_nas.training.recipe_groups import DetectionOptions
 
 
 def random_boxes(count: int, seed: int, grid: int = 0) -> Tensor:

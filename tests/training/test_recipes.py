@@ -15,7 +15,8 @@ from mvt_nas.space.published import published_names, zoo
 from mvt_nas.training.batch_sampler import sides
 from mvt_nas.training.config import StartedTraining, TrainingConfig
 from mvt_nas.training.presets import RECIPES, family, preset
-from mvt_nas.training.recipe import Batches, Images, Optimisation, Recipe
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import Batches, Images, Optimisation
 
 # As stated in the papers and their releases: sampler, batch, warm-up in iterations on ImageNet,
 # rates, decay and whether norms have it, clipping, dropout inside and before the classifier,

@@ -21,8 +21,9 @@ from mvt_nas.space.published import published_names, zoo
 from mvt_nas.training.ema import EmaUpdater, copy_for_ema, decay_at
 from mvt_nas.training.memory_loader import image_tensors
 from mvt_nas.training.schedule import learning_rate_at_step
+from mvt_nas.training.short_loop import new_short_training_state
 from mvt_nas.training.short_recipe import ShortRecipe
-from mvt_nas.training.short_training import new_short_training_state, tse_ema
+from mvt_nas.training.short_training import tse_ema
 from mvt_nas.training.small_images import for_small_images
 from tests.support.short_training_processes import BLOCK, QUICK, SMALL, digits
 

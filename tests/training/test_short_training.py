@@ -18,14 +18,9 @@ from mvt_nas.errors import DataError, TrainingError
 from mvt_nas.models.network import build_model
 from mvt_nas.training.accelerator import SingleDevice
 from mvt_nas.training.memory_loader import ImageTensors, image_tensors
+from mvt_nas.training.short_loop import ShortEpochRecord, ShortTraining, new_short_training_state
 from mvt_nas.training.short_recipe import ShortRecipe
-from mvt_nas.training.short_training import (
-    ShortEpochRecord,
-    ShortTraining,
-    ShortTrainingResult,
-    new_short_training_state,
-    train_short,
-)
+from mvt_nas.training.short_training import ShortTrainingResult, train_short
 from tests.support.short_training_processes import SMALL, digits, quick
 
 

@@ -34,7 +34,8 @@ from mvt_nas.training.folder import TrainingFolder
 from mvt_nas.training.initial_weights import Initialization
 from mvt_nas.training.presets import RECIPES as PRESETS
 from mvt_nas.training.presets import check_kind, default_recipe, preset
-from mvt_nas.training.recipe import DetectionOptions, Recipe, SegmentationOptions
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import DetectionOptions, SegmentationOptions
 from mvt_nas.training.result import TrainingResult
 from mvt_nas.training.tasks.segmentation import SegmentationAccumulator, mean_iou
 from tests.support.annotated_training_processes import (

@@ -13,7 +13,8 @@ from PIL import Image, ImageChops, ImageEnhance, ImageOps
 from scipy import stats
 
 from mvt_nas.data.decode import TooLarge, Unreadable, decode_part, strict_warnings
-from mvt_nas.training.recipe import Augmentation, Recipe
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import Augmentation
 from mvt_nas.training.transforms.crop import center_crop, random_resized_crop
 from mvt_nas.training.transforms.mixup import mix_batch
 from mvt_nas.training.transforms.rand_augment import OPERATIONS, rand_augment

@@ -9,7 +9,7 @@ Source: the state dicts of apple/ml-cvnets and micronDLA/MobileViTv3.
 from __future__ import annotations
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
-from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping
+from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping, by_module
 from mvt_nas.space.architecture import Architecture, Stage
 
 # Children of our sequence of convolution, normalization and activation.
@@ -37,13 +37,6 @@ _LAYER = {
         "narrow": "pre_norm_ffn.3.block.conv",
     },
 }
-
-
-def _names(name: str, architecture: Architecture) -> tuple[str, ...]:
-    """Return the project's names of our tensor ``name``; none if there is no such tensor."""
-    module, leaf = name.rsplit(".", 1)
-    translated = _module(module.split("."), architecture)
-    return (f"{translated}.{leaf}",) if translated else ()
 
 
 def _module(path: list[str], architecture: Architecture) -> str:
@@ -88,6 +81,7 @@ def _in_block(path: list[str], block: MobileViT) -> str:
 
 KEY_MAPPINGS.register("cvnets")(
     KeyMapping(
-        _names, aliases=(("classifier.fc.", "classifier.1."), ("classifier.1.", "classifier.fc."))
+        by_module(_module),
+        aliases=(("classifier.fc.", "classifier.1."), ("classifier.1.", "classifier.fc.")),
     )
 )

@@ -9,7 +9,7 @@ huggingface/pytorch-image-models.
 from __future__ import annotations
 
 from mvt_nas.blocks.mobilevit.config import MobileViT
-from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping
+from mvt_nas.checkpoints.key_mapping import KEY_MAPPINGS, KeyMapping, by_module
 from mvt_nas.space.architecture import Architecture, Stage
 
 # Children of our sequence of convolution, normalization and activation.
@@ -21,13 +21,6 @@ _ATTENTION = {
     "separable": {"attention.qkv": "attn.qkv_proj", "attention.project": "attn.out_proj"},
 }
 _LAYER = {"norm_attention": "norm1", "norm_ffn": "norm2", "widen": "mlp.fc1", "narrow": "mlp.fc2"}
-
-
-def _names(name: str, architecture: Architecture) -> tuple[str, ...]:
-    """Return the project's names of our tensor ``name``; none if there is no such tensor."""
-    module, leaf = name.rsplit(".", 1)
-    translated = _module(module.split("."), architecture)
-    return (f"{translated}.{leaf}",) if translated else ()
 
 
 def _module(path: list[str], architecture: Architecture) -> str:
@@ -70,4 +63,4 @@ def _in_block(path: list[str], block: MobileViT) -> str:
             return f"{_BLOCK[path[0]]}.{_PARTS[path[-1]]}"
 
 
-KEY_MAPPINGS.register("timm")(KeyMapping(_names))
+KEY_MAPPINGS.register("timm")(KeyMapping(by_module(_module)))

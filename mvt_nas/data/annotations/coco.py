@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from mvt_nas._typing import BoolArray, FloatArray
 from mvt_nas.data.annotated_source import (
@@ -55,8 +56,6 @@ def draw_outlines(
     Raises:
         DataError: an outline is neither of them.
     """
-    from PIL import Image, ImageDraw
-
     mask = Image.new("L", size)
     pen = ImageDraw.Draw(mask)
     sides = boxes.corners[:, 2:] - boxes.corners[:, :2]

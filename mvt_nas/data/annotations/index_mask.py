@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mvt_nas.data.decode import strict_warnings
 from mvt_nas.errors import DataError
@@ -19,8 +20,6 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: it is missing, cannot be decoded, or contains colours.
     """
-    from PIL import Image
-
     if not path.is_file():
         raise DataError(f"{path}: no such mask; every image needs one")
     try:

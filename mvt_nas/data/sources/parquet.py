@@ -100,20 +100,12 @@ def _part(file: Path, source: str) -> str:
 
 def _table(file: Path) -> Any:
     try:
-        import pyarrow as pa
-        import pyarrow.ipc as ipc
-        import pyarrow.parquet as pq
+        from mvt_nas.data.arrow_file import read_arrow
     except ImportError:
         raise DataError(
             f"{file}: pyarrow is not installed; pip install 'mvt-nas[parquet]'"
         ) from None
-    try:
-        if file.suffix == ".parquet":
-            return pq.read_table(file)
-        with pa.memory_map(str(file)) as mapped:
-            return ipc.open_stream(mapped).read_all()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+    return read_arrow(file)
 
 
 def _column(table: Any, wanted: tuple[str, ...], file: Path) -> str:

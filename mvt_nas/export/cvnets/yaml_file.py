@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import yaml
+
 from mvt_nas.export.base import ExportModel
 from mvt_nas.export.cvnets.task_yaml import WARMUP_ITERATIONS, task_settings
 from mvt_nas.export.paper_recipe import family_name, recipe_for, warmup_iterations
@@ -41,8 +43,6 @@ def settings_file(model: ExportModel, name: str) -> str:
         model: The network.
         name: Name of the model in ml-cvnets.
     """
-    import yaml
-
     text = yaml.safe_dump(settings(model, name), sort_keys=False, width=1_000_000)
     return "\n".join((*_comments(model, name), text))
 

@@ -14,7 +14,6 @@ from mvt_nas.export.metadata import KEY, metadata
 from mvt_nas.latency.runtime import RuntimeJob
 from mvt_nas.latency.runtimes.onnxruntime import inference_session
 from mvt_nas.onnx.export import trace_to_onnx
-from mvt_nas.onnx.weights import count_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 def write(model: ExportModel, folder: Path) -> ExportedFiles:
     """Write ``NAME.onnx`` and open it in ONNX Runtime."""
     import onnx
+
+    from mvt_nas.onnx.weights import count_weights
 
     path = folder / f"{model.name}.onnx"
     with TemporaryDirectory(prefix="mvt-nas-onnx-") as temporary:

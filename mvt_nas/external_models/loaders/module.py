@@ -12,15 +12,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mvt_nas._optional import first_line
+from mvt_nas._optional import describe_error
 from mvt_nas.errors import BaselineError, nearest
 from mvt_nas.external_models.base import DEFAULT_PX, LOADERS, ExternalModel, ExternalModelLoader
-from mvt_nas.external_models.graph_recorder import count_costs
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _SPELLING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -34,8 +30,10 @@ def load(source: str, resolution_px: int | None) -> ExternalModel:
     side = resolution_px or DEFAULT_PX
     with _working_directory_on_path(), contextlib.redirect_stdout(sys.stderr):
         build = _find_function(_import(module, source), function, source)
-        network = _build(source, build)
-        costs, notes = _count(source, network, (1, 3, side, side))
+        from mvt_nas.external_models.torch_module import build_network, count_network
+
+        network = build_network(source, build)
+        costs, notes = count_network(source, network, (1, 3, side, side))
     return ExternalModel(function, side, network, costs, notes)
 
 
@@ -49,9 +47,9 @@ def _import(name: str, source: str) -> Any:
                 f"{source}: there is no module {error.name!r} here ({os.getcwd()}) or among what is"
                 " installed"
             ) from None
-        raise BaselineError(f"{source}: importing {name} fails: {_reason(error)}") from error
+        raise BaselineError(f"{source}: importing {name} fails: {describe_error(error)}") from error
     except (Exception, SystemExit) as error:
-        raise BaselineError(f"{source}: importing {name} fails: {_reason(error)}") from error
+        raise BaselineError(f"{source}: importing {name} fails: {describe_error(error)}") from error
 
 
 def _find_function(module: Any, name: str, source: str) -> Callable[[], Any]:
@@ -63,52 +61,6 @@ def _find_function(module: Any, name: str, source: str) -> Callable[[], Any]:
         )
     function: Callable[[], Any] = found
     return function
-
-
-def _build(source: str, function: Callable[[], Any]) -> nn.Module:
-    import torch
-    from torch import nn
-
-    try:
-        with torch.random.fork_rng(devices=[]):
-            network = function()
-    except (Exception, SystemExit) as error:
-        raise BaselineError(
-            f"{source}: the function, called without arguments, fails: {_reason(error)}"
-        ) from error
-    if not isinstance(network, nn.Module):
-        raise BaselineError(
-            f"{source}: the function returns {type(network).__name__}; a torch.nn.Module is needed"
-        )
-    return network
-
-
-def _count(
-    source: str, network: nn.Module, shape: tuple[int, int, int, int]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    import torch
-
-    from mvt_nas.external_models.torch_trace import trace
-    from mvt_nas.models.synthetic import random_images
-
-    images = torch.from_numpy(random_images(shape))
-    try:
-        recorder = trace(network.to("cpu", torch.float32).eval(), images)
-    except Exception as error:
-        raise BaselineError(
-            f"{source}: the network fails on an image of shape {shape}: {_reason(error)}"
-        ) from error
-    params = sum(parameter.numel() for parameter in network.parameters())
-    try:
-        return count_costs(recorder, params)
-    except BaselineError as error:
-        raise BaselineError(f"{source}: {error}") from None
-
-
-def _reason(error: BaseException) -> str:
-    """Return the type and the first line of an exception."""
-    line = first_line(error)
-    return f"{type(error).__name__}: {line[:200]}" if line else type(error).__name__
 
 
 @contextlib.contextmanager

@@ -6,14 +6,7 @@ from pathlib import Path
 
 from mvt_nas.errors import BaselineError, LatencyError
 from mvt_nas.external_models.base import DEFAULT_PX, LOADERS, ExternalModel, ExternalModelLoader
-from mvt_nas.external_models.graph_recorder import count_costs
 from mvt_nas.onnx.file import declared_sizes, input_shape, load_onnx
-from mvt_nas.onnx.weights import count_weights
-
-FOLDED = (
-    "params are the weights in the file: where a batch norm was folded at export, one number for"
-    " each channel is left of two"
-)
 
 
 def load(source: str, resolution_px: int | None) -> ExternalModel:
@@ -38,15 +31,10 @@ def _input_shape(path: Path, resolution_px: int | None) -> tuple[int, int, int, 
 
 
 def _counted(path: Path, shape: tuple[int, int, int, int]) -> ExternalModel:
-    # Imported here: these load numpy.
-    from mvt_nas.external_models.onnx_graph import record_graph
-    from mvt_nas.onnx.shapes import infer_shapes
+    model = load_onnx(path)
+    from mvt_nas.external_models.onnx_graph import count_graph
 
-    graph, shapes = infer_shapes(load_onnx(path), shape)
-    costs, notes = count_costs(record_graph(graph, shapes), count_weights(graph))
-    operators = {node.op_type for node in graph.node}
-    if "Conv" in operators and "BatchNormalization" not in operators:
-        notes = (*notes, FOLDED)
+    costs, notes = count_graph(model, shape)
     return ExternalModel(path.stem, shape[2], path, costs, notes)
 
 

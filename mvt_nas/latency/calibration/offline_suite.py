@@ -10,6 +10,7 @@ from mvt_nas.errors import LatencyError
 from mvt_nas.latency.calibration.latency_csv import template
 from mvt_nas.latency.calibration.reference_networks import choose_reference_networks
 from mvt_nas.latency.runtime import usable_runtime
+from mvt_nas.latency.runtimes.litert import flatbuffer
 from mvt_nas.latency.timing.jobs import job_for
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.onnx.export import export_onnx
@@ -97,8 +98,6 @@ def _write(
     if "onnx" in formats:
         export_onnx(architecture, folder / f"{name}.onnx", batch_size=batch_size, seed=seed)
     if "litert" in formats:
-        from mvt_nas.latency.runtimes.litert import flatbuffer
-
         settings = TimingSettings(runtime="litert", batch_size=batch_size, seed=seed)
         job = job_for(architecture, settings, usable_runtime("litert"), folder / f"{name}.onnx")
         assert job.module is not None

@@ -7,15 +7,10 @@ given sizes and keeps the fastest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
+from contextlib import AbstractContextManager
 
-from mvt_nas._optional import one_line_errors, package_version
-from mvt_nas._threads_and_malloc import torch_threads
-from mvt_nas.errors import LatencyError
+from mvt_nas._optional import package_version
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
-from mvt_nas.latency.runtimes.torch import TorchSession
 
 
 def trouble() -> str | None:
@@ -34,35 +29,11 @@ def trouble() -> str | None:
     return f"no CUDA device; torch {torch_version} finds none"
 
 
-@contextmanager
-def open_session(
-    job: RuntimeJob, device: str = "cuda", synchronise: Callable[[], None] | None = None
-) -> Iterator[Session]:
-    """Yield a session of a job on a device; PyTorch uses the job's threads until it is closed.
+def open_session(job: RuntimeJob) -> AbstractContextManager[Session]:
+    """Return the session of a job; see :func:`~mvt_nas.latency.torch_sessions.cuda_session`."""
+    from mvt_nas.latency.torch_sessions import cuda_session
 
-    Args:
-        job: the job; a copy of its network runs on the device.
-        device: name of the device in PyTorch.
-        synchronise: waits until the device is idle; CUDA's own function by default.
-
-    Raises:
-        LatencyError: the network cannot run there.
-    """
-    import torch
-
-    from mvt_nas.models.synthetic import random_images
-
-    assert job.module is not None
-    synchronise = synchronise or torch.cuda.synchronize
-    with (
-        torch_threads(job.threads),
-        torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False),
-    ):
-        with one_line_errors(f"torch cannot run the network on {device}", LatencyError):
-            images = torch.from_numpy(random_images(job.input_shape)).to(device)
-            session = TorchSession(deepcopy(job.module).to(device), images, synchronise)
-            session()
-        yield session
+    return cuda_session(job)
 
 
 def device_name() -> str:

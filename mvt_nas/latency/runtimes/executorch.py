@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mvt_nas._optional import missing, one_line_errors, silence_output
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
-from mvt_nas.latency.runtimes.torch import TorchSession
+from mvt_nas.models.random_images import random_images
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,9 +32,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
         LatencyError: the network cannot be converted or run, or sessions with another number of
             threads are open.
     """
-    import torch
-
-    from mvt_nas.models.synthetic import random_images
+    from mvt_nas.latency.torch_sessions import TorchSession
 
     with one_line_errors("executorch cannot run the network", LatencyError):
         assert job.module is not None
@@ -45,7 +43,7 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
             loaded = [_library()._load_for_executorch_from_buffer(content)]
             session = TorchSession(
                 lambda images: loaded[0].forward([images])[0],
-                torch.from_numpy(random_images(job.input_shape)),
+                random_images(job.input_shape),
             )
             session()
         try:

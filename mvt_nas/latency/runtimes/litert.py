@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mvt_nas._optional import missing, one_line_errors, silence_output
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
+from mvt_nas.models.random_images import random_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +45,6 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     Raises:
         LatencyError: the network cannot be converted or run.
     """
-    from mvt_nas.models.synthetic import random_images
-
     with one_line_errors("litert cannot run the network", LatencyError):
         assert job.module is not None
         content = flatbuffer(job.module, job.input_shape)

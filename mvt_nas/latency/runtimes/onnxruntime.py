@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mvt_nas._optional import missing, one_line_errors
 from mvt_nas.errors import LatencyError
+from mvt_nas.latency.onnxruntime_profile import read_events
 from mvt_nas.latency.runtime import RUNTIMES, ArraySession, Runtime, RuntimeJob, Session
+from mvt_nas.models.random_images import random_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +36,6 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     Raises:
         LatencyError: ONNX Runtime refuses the file or its input, or it holds nothing to quantise.
     """
-    from mvt_nas.models.synthetic import random_images
-
     with one_line_errors(f"onnxruntime refuses {job.model}", LatencyError):
         inner = inference_session(job)
         name = inner.get_inputs()[0].name
@@ -119,11 +120,6 @@ def _kernel_times(job: RuntimeJob, runs: int) -> Mapping[Signature, float]:
     Raises:
         LatencyError: ONNX Runtime refuses the file, or wrote an unreadable profile.
     """
-    import onnxruntime
-
-    from mvt_nas.latency.onnxruntime_profile import read_events
-    from mvt_nas.models.synthetic import random_images
-
     with (
         TemporaryDirectory(prefix="mvt-nas-profile-") as folder,
         one_line_errors(f"onnxruntime cannot profile {job.model}", LatencyError),
@@ -131,9 +127,7 @@ def _kernel_times(job: RuntimeJob, runs: int) -> Mapping[Signature, float]:
         session_options = options(job.threads)
         session_options.enable_profiling = True
         session_options.profile_file_prefix = f"{folder}/profile"
-        session = onnxruntime.InferenceSession(
-            job.model, session_options, providers=["CPUExecutionProvider"]
-        )
+        session = inference_session(replace(job, dtype="fp32"), session_options)
         feed = {session.get_inputs()[0].name: random_images(job.input_shape)}
         for _ in range(runs):
             session.run(None, feed)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mvt_nas._optional import missing, one_line_errors
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, ArraySession, Runtime, RuntimeJob, Session
+from mvt_nas.models.random_images import random_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +24,6 @@ def open_session(job: RuntimeJob) -> Iterator[Session]:
     Raises:
         LatencyError: OpenVINO refuses the file or its input.
     """
-    from mvt_nas.models.synthetic import random_images
-
     with one_line_errors(f"openvino refuses {job.model}", LatencyError):
         request = compiled(job).create_infer_request()
 
@@ -49,15 +48,11 @@ def compiled(job: RuntimeJob) -> Any:
 
 def read(path: Path) -> Any:
     """Return the model in an ONNX file or an ``.xml`` file of OpenVINO."""
-    import openvino
-
-    return openvino.Core().read_model(path)
+    return _core().read_model(path)
 
 
 def compile_model(model: Any, threads: int) -> Any:
     """Compile a model for the processor, in fp32, on ``threads`` threads, for lowest latency."""
-    import openvino
-
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
@@ -65,7 +60,13 @@ def compile_model(model: Any, threads: int) -> Any:
         # Lets the operating system move threads off a core that another program uses.
         "ENABLE_CPU_PINNING": False,
     }
-    return openvino.Core().compile_model(model, "CPU", settings)
+    return _core().compile_model(model, "CPU", settings)
+
+
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
 
 
 RUNTIMES.register("openvino")(

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from mvt_nas._optional import one_line_errors
-from mvt_nas._threads_and_malloc import torch_threads
-from mvt_nas.errors import LatencyError
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
-from mvt_nas.latency.runtimes.torch import TorchSession
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
@@ -28,32 +22,11 @@ def trouble() -> str | None:
     )
 
 
-@contextmanager
-def open_session(job: RuntimeJob) -> Iterator[Session]:
-    """Compile the network of a job and yield its session.
+def open_session(job: RuntimeJob) -> AbstractContextManager[Session]:
+    """Return the session of a job; see :func:`~mvt_nas.latency.torch_sessions.compiled_session`."""
+    from mvt_nas.latency.torch_sessions import compiled_session
 
-    PyTorch uses the job's number of threads until the session is closed.
-
-    Raises:
-        LatencyError: the network cannot be compiled.
-    """
-    import torch
-    from torch import Tensor
-
-    from mvt_nas.models.synthetic import random_images
-
-    with torch_threads(job.threads):
-        with (
-            one_line_errors("torch.compile cannot compile the network", LatencyError),
-            warnings.catch_warnings(),
-        ):
-            # PyTorch warns about its own deprecated calls.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            # Called like the module that it compiles.
-            compiled: Callable[[Tensor], Tensor] = torch.compile(job.module)  # type: ignore[assignment]
-            session = TorchSession(compiled, torch.from_numpy(random_images(job.input_shape)))
-            session()
-        yield session
+    return compiled_session(job)
 
 
 RUNTIMES.register("torch_compile")(

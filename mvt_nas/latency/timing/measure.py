@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from mvt_nas.cost.counts import count
 from mvt_nas.hardware import usable_cores
 from mvt_nas.latency.runtime import Runtime, RuntimeJob, Session, usable_runtime
-from mvt_nas.latency.timing.jobs import Network, at_resolution, job_for
+from mvt_nas.latency.timing.jobs import Network, job_for
 from mvt_nas.latency.timing.settings import TimingSettings
 from mvt_nas.latency.timing.stopwatch import Clock, Timing, interleaved_timing
 from mvt_nas.onnx.file import file_key
@@ -125,7 +125,7 @@ def _measurement(
     settings: TimingSettings,
 ) -> LatencyMeasurement:
     if isinstance(network, Architecture):
-        sized = at_resolution(network, settings.resolution_px)
+        sized = settings.sized(network)
         macs = count(
             sized,
             batch_size=input_shape[0],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mvt_nas.errors import LatencyError
+from mvt_nas.space.architecture import Architecture
 from mvt_nas.tasks.base import Task, at_resolution
 
 DTYPES = ("fp32", "int8")
@@ -68,3 +69,9 @@ class TimingSettings:
         if self.task is None or self.resolution_px is None:
             return self.task
         return at_resolution(self.task, self.resolution_px)
+
+    def sized(self, architecture: Architecture) -> Architecture:
+        """Return an architecture for images of the settings' side; unchanged without one."""
+        if self.resolution_px is None:
+            return architecture
+        return replace(architecture, resolution_px=self.resolution_px)

@@ -10,6 +10,8 @@ from typing import Any
 from mvt_nas.errors import LatencyError
 from mvt_nas.external_models.base import ExternalModel
 from mvt_nas.latency.latency_profile import LatencyProfile
+from mvt_nas.latency.runtime import RUNTIMES
+from mvt_nas.latency.timing.measure import measure
 from mvt_nas.nas.baselines.specification import LoadedBaseline
 from mvt_nas.nas.measure_front import SECONDS, fingerprint_of, settings_of_profile
 from mvt_nas.nas.runs.baseline import Baseline, merged, read_baselines, write_baselines
@@ -80,8 +82,6 @@ def _measure(
     loaded: LoadedBaseline, profile: LatencyProfile, num_classes: int, seconds: float
 ) -> dict[str, Any]:
     """Return the measured latency of a baseline with its details, as plain data."""
-    from mvt_nas.latency.timing.measure import measure
-
     _check_form(loaded.model, profile)
     settings = replace(
         settings_of_profile(profile, num_classes, seconds),
@@ -105,8 +105,6 @@ def _check_form(model: ExternalModel, profile: LatencyProfile) -> None:
     Raises:
         LatencyError: The runtime takes PyTorch modules, and the network is an ONNX file.
     """
-    from mvt_nas.latency.runtime import RUNTIMES
-
     name = str(profile.runtime["name"])
     if RUNTIMES.get(name).takes == "module" and isinstance(model.network, Path):
         raise LatencyError(

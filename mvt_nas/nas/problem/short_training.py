@@ -230,8 +230,6 @@ def train_candidate(
     Raises:
         TrainingError: The training diverged.
     """
-    from mvt_nas.training.state import COMPLETE
-
     checkpoint = _checkpoint(folder, architecture)
     images = training.images() if images is None else images
     result = _train(training, architecture, images, seed % 2**31, checkpoint, epochs)
@@ -239,7 +237,7 @@ def train_candidate(
     if checkpoint is not None and (is_last or not result.complete):
         with suppress(OSError):
             checkpoint.unlink()
-    if result.status != COMPLETE:
+    if not result.complete:
         raise TrainingError(result.status)
     return 100 * result.accuracy
 

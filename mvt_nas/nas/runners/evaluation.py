@@ -5,16 +5,14 @@ It runs in worker processes, which hold no state that could be lost.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvt_nas._threads_and_malloc import one_torch_thread
-from mvt_nas.errors import MetricError, MvtNasError
+from mvt_nas.errors import MvtNasError
 from mvt_nas.metrics.names import TRAINED
 from mvt_nas.nas.problem.config import Scoring
 from mvt_nas.nas.problem.short_training import CandidateTraining, train_candidate
@@ -22,7 +20,6 @@ from mvt_nas.space.architecture import Architecture
 
 if TYPE_CHECKING:
     from mvt_nas.data.dataset import ImageDataset
-    from mvt_nas.proxies.types import Batch
 
 DIED_TWICE = "the worker process died twice (possibly out of memory)"
 """Error of a candidate whose evaluation kills its worker process each time."""
@@ -107,7 +104,9 @@ def _score(
     proxies = [name for name in task.metrics if name != TRAINED]
     start = time.perf_counter()
     if proxies:
-        _score_untrained(task, proxies, scores)
+        from mvt_nas.nas.runners.untrained_scores import add_untrained_scores
+
+        add_untrained_scores(task.architecture, task.scoring, task.seed, proxies, scores)
     scored = time.perf_counter()
     shares |= dict.fromkeys(proxies, (scored - start) / max(len(proxies), 1))
     if TRAINED in task.metrics:
@@ -116,32 +115,6 @@ def _score(
             task.training, task.architecture, task.seed, task.folder, images, task.epochs
         )
         shares[TRAINED] = time.perf_counter() - scored
-
-
-def _score_untrained(task: EvaluationTask, names: Sequence[str], scores: dict[str, float]) -> None:
-    """Add the training-free scores, computed in shared passes.
-
-    Raises:
-        MetricError: A score has no finite value; the finite ones are added before.
-    """
-    from mvt_nas.models.network import build_model
-    from mvt_nas.proxies.suite import score_all
-
-    model = build_model(task.architecture, num_classes=task.scoring.num_classes, seed=task.seed)
-    found = score_all(model, _batch(task.scoring, task.seed), names)
-    scores |= {
-        name: float(score.value) for name, score in found.items() if math.isfinite(score.value)
-    }
-    missing = [f"{name}: {score.status}" for name, score in found.items() if name not in scores]
-    if missing:
-        raise MetricError("; ".join(missing))
-
-
-@lru_cache(maxsize=1)
-def _batch(scoring: Scoring, seed: int) -> Batch:
-    from mvt_nas.proxies.batches import digits_batch
-
-    return digits_batch(scoring.images, scoring.resolution_px, seed)
 
 
 def reason(problem: BaseException) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import moocore
 import numpy as np
 import numpy.typing as npt
 
@@ -187,8 +188,6 @@ def _gains(points: FloatArray) -> FloatArray:
 
 def _nondominated(points: FloatArray) -> BoolArray:
     """Return True for the non-dominated points, (n, m) to (n,); for one of several equal ones."""
-    import moocore
-
     if not len(points):
         return np.zeros(0, dtype=bool)
     return np.asarray(moocore.is_nondominated(points, keep_weakly=False), dtype=bool)
@@ -196,8 +195,6 @@ def _nondominated(points: FloatArray) -> BoolArray:
 
 def _volume(points: FloatArray) -> float:
     """Return the volume that points, (n, m), of the unit cube dominate up to its worst corner."""
-    import moocore
-
     if not len(points):
         return 0.0
     return float(moocore.hypervolume(points, ref=np.ones(points.shape[1])))

@@ -128,19 +128,21 @@ def _format_exit(code: int) -> str:
 def _onnx_file(path: Path) -> Path:
     """Write a network of two kernels as an ONNX file."""
     import onnx
-    from onnx import TensorProto, helper
 
     ends = [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s)
         for n, s in (("images", list(_SHAPE)), ("logits", [1, 3]))
     ]
     nodes = [
-        helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["logits"]),
+        onnx.helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
+        onnx.helper.make_node("Flatten", ["pooled"], ["logits"]),
     ]
-    graph = helper.make_graph(nodes, "tiny", ends[:1], ends[1:])
+    graph = onnx.helper.make_graph(nodes, "tiny", ends[:1], ends[1:])
     onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
+        onnx.helper.make_model(
+            graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+        ),
+        path,
     )
     return path
 

@@ -74,13 +74,13 @@ def check_installed() -> None:
 
 def average_precision(images: Sequence[ImageDetections], num_classes: int) -> AveragePrecision:
     """Return the average precision over some images."""
-    from pycocotools.cocoeval import COCOeval
+    from pycocotools import coco, cocoeval
 
     # It prints its progress.
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = _coco(_objects(images), len(images), num_classes)
-        found = _coco(_detections(images), len(images), num_classes)
-        evaluation = COCOeval(truth, found, "bbox")
+        truth = _indexed(coco.COCO(), _objects(images), len(images), num_classes)
+        found = _indexed(coco.COCO(), _detections(images), len(images), num_classes)
+        evaluation = cocoeval.COCOeval(truth, found, "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     # (thresholds, recalls, classes), -1 without objects
@@ -95,17 +95,15 @@ def average_precision(images: Sequence[ImageDetections], num_classes: int) -> Av
     return AveragePrecision(ap, ap50, by_class, precision[_IOU_50].T)
 
 
-def _coco(boxes: list[dict[str, Any]], images: int, num_classes: int) -> Any:
-    from pycocotools.coco import COCO
-
-    result = COCO()
-    result.dataset = {
+def _indexed(data: Any, boxes: list[dict[str, Any]], images: int, num_classes: int) -> Any:
+    """Return an empty data set of pycocotools, filled with boxes."""
+    data.dataset = {
         "images": [{"id": number} for number in range(images)],
         "annotations": boxes,
         "categories": [{"id": label, "name": str(label)} for label in range(num_classes)],
     }
-    result.createIndex()
-    return result
+    data.createIndex()
+    return data
 
 
 def _objects(images: Sequence[ImageDetections]) -> list[dict[str, Any]]:

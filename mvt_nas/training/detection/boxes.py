@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mvt_nas.tasks.detection.anchors import decode
-from mvt_nas.training.recipe import DetectionOptions
+from mvt_nas.training.recipe_groups import DetectionOptions
 
 
 def areas(boxes: Tensor) -> Tensor:

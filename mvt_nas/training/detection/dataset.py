@@ -18,7 +18,8 @@ from mvt_nas.training.annotated_dataset import AnnotatedDataset, AnnotatedSample
 from mvt_nas.training.batch_sampler import ImageRequest
 from mvt_nas.training.dataset import flip, reorder_channels, to_float_images
 from mvt_nas.training.detection.ssd import NEITHER, AnchorTargets, match_anchors
-from mvt_nas.training.recipe import DetectionOptions, Recipe
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import DetectionOptions
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.transforms.box_crop import boxes_in, flip_boxes, random_box_crop
 from mvt_nas.training.transforms.photometric_distortion import distort

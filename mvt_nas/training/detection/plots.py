@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from mvt_nas._io import atomic_write
 from mvt_nas.errors import TrainingError
 from mvt_nas.training.detection.average_precision import AveragePrecision, ImageDetections
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _COLUMNS = 4
 _MIN_SCORE = 0.3
@@ -39,10 +37,8 @@ def plot_detections(
     Raises:
         TrainingError: the plot cannot be written.
     """
-    import matplotlib.figure
-
     rows = -(-len(images) // _COLUMNS)
-    figure = matplotlib.figure.Figure(figsize=(3 * _COLUMNS, 3 * rows + 0.4), layout="constrained")
+    figure = Figure(figsize=(3 * _COLUMNS, 3 * rows + 0.4), layout="constrained")
     for number, axes in enumerate(figure.subplots(rows, _COLUMNS, squeeze=False).flat):
         axes.set_axis_off()
         if number < len(images):
@@ -59,9 +55,7 @@ def plot_precision_recall(
     Raises:
         TrainingError: the plot cannot be written.
     """
-    import matplotlib.figure
-
-    figure = matplotlib.figure.Figure(figsize=(7.5, 5), layout="constrained")
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots()
     labels = np.flatnonzero(~np.isnan(precision.by_class))
     worst_first = labels[precision.by_class[labels].argsort(kind="stable")]
@@ -86,8 +80,6 @@ def plot_precision_recall(
 def _plot_image(
     axes: Axes, pixels: NDArray[np.uint8], detections: ImageDetections, class_names: Sequence[str]
 ) -> None:
-    from matplotlib.patches import Rectangle
-
     height, width = pixels.shape[:2]
     axes.imshow(pixels, interpolation="nearest")
     sides = np.array([width, height, width, height])

@@ -10,12 +10,12 @@ have the same.
 from __future__ import annotations
 
 from mvt_nas.training.presets import RECIPES, RecipePreset, as_epochs
-from mvt_nas.training.recipe import (
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import (
     Augmentation,
     Batches,
     Images,
     Optimisation,
-    Recipe,
     Regularisation,
     SegmentationOptions,
 )

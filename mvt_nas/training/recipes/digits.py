@@ -7,12 +7,12 @@ readable.
 from __future__ import annotations
 
 from mvt_nas.training.presets import RECIPES, RecipePreset
-from mvt_nas.training.recipe import (
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import (
     Augmentation,
     Batches,
     Images,
     Optimisation,
-    Recipe,
     Regularisation,
 )
 

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mvt_nas.training.presets import RECIPES, RecipePreset
-from mvt_nas.training.recipe import (
-    Augmentation,
-    Batches,
-    Images,
-    Optimisation,
-    Recipe,
-    Regularisation,
-    SegmentationOptions,
-)
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import SegmentationOptions
+from mvt_nas.training.recipes.shapes_detection import small_image_recipe
 
 
 def recipe(model: str) -> Recipe:
     """Return the recipe, the same for all networks."""
-    return Recipe(
-        images=Images(px=64, validation_resize_px=64),
-        batches=Batches(images=16, images_per_device=16),
-        augmentation=Augmentation(crop_smallest_share=1.0),
-        optimisation=Optimisation(
-            epochs=5,
-            warmup_epochs=1.0,
-            first_learning_rate=0.0002,
-            largest_learning_rate=0.003,
-            last_learning_rate=0.0,
-            weight_decay=0.05,
-            clip_norm=10.0,
-        ),
-        regularisation=Regularisation(label_smoothing=0.0, ema_momentum=0.02),
-        segmentation=SegmentationOptions(
-            smallest_scale=0.8, largest_scale=1.25, distortion_probability=0.0
-        ),
+    options = SegmentationOptions(
+        smallest_scale=0.8, largest_scale=1.25, distortion_probability=0.0
     )
+    return replace(small_image_recipe(5, 0.003), segmentation=options)
 
 
 RECIPES.register("shapes_segmentation")(

@@ -8,13 +8,13 @@ of the release's configurations (ml-cvnets). The warm-up lasts 500 iterations th
 from __future__ import annotations
 
 from mvt_nas.training.presets import RECIPES, RecipePreset, as_epochs, family
-from mvt_nas.training.recipe import (
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import (
     Augmentation,
     Batches,
     DetectionOptions,
     Images,
     Optimisation,
-    Recipe,
     Regularisation,
 )
 

@@ -9,7 +9,8 @@ configurations of the first release of ml-cvnets.
 from __future__ import annotations
 
 from mvt_nas.training.presets import RECIPES, RecipePreset, as_epochs, nearest_published
-from mvt_nas.training.recipe import Batches, Optimisation, Recipe, Regularisation
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import Batches, Optimisation, Regularisation
 
 DROPOUT = {"mobilevit_xxs": 0.05, "mobilevit_xs": 0.1, "mobilevit_s": 0.1}
 """Dropout inside transformers, by model."""

@@ -8,7 +8,8 @@ weight decay) and the warm-up over 20,000 iterations from the release's configur
 from __future__ import annotations
 
 from mvt_nas.training.presets import RECIPES, RecipePreset, as_epochs, nearest_published
-from mvt_nas.training.recipe import Augmentation, Batches, Images, Optimisation, Recipe
+from mvt_nas.training.recipe import Recipe
+from mvt_nas.training.recipe_groups import Augmentation, Batches, Images, Optimisation
 
 BY_WIDTH = {
     "mobilevitv2_050": (0.0090, 0.004),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as pillow
+from PIL.Image import Image
 
 from mvt_nas.data.annotated_source import IGNORED, SEGMENTATION, AnnotatedCatalogue
 from mvt_nas.data.annotations.index_mask import check_mask
@@ -19,11 +20,6 @@ from mvt_nas.training.recipe import Recipe
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.transforms.crop import CropWindow, random_crop_window
 from mvt_nas.training.transforms.photometric_distortion import distort
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from PIL.Image import Image
 
 Mask = NDArray[np.uint8]
 """The class of every pixel, (H, W)."""
@@ -59,8 +55,6 @@ class _MaskedImages:
             row: Row of the image.
             choose: Returns the region, given width and height of the image.
         """
-        from PIL import Image as pillow
-
         # The decoder asks for the region once it knows the size; the mask needs both as well.
         chosen: list[tuple[int, int, ImageRegion]] = []
 

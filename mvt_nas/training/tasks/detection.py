@@ -37,7 +37,7 @@ from mvt_nas.training.evaluation import MetricAccumulator
 from mvt_nas.training.folder import TrainingFolder
 from mvt_nas.training.history import ValidationMetrics
 from mvt_nas.training.job import TrainingJob
-from mvt_nas.training.recipe import DetectionOptions
+from mvt_nas.training.recipe_groups import DetectionOptions
 from mvt_nas.training.split import split_annotated
 from mvt_nas.training.task import TRAINING_TASKS, TrainingTask
 

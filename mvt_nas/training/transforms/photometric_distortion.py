@@ -6,12 +6,10 @@ augmentation); strengths and order of its release.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from PIL import Image as pillow
+from PIL import ImageEnhance
+from PIL.Image import Image
 
 _BRIGHTNESS = 32
 """Largest shift in both directions, in levels of 255."""
@@ -28,8 +26,6 @@ def distort(image: Image, probability: float, random: np.random.Generator) -> Im
         probability: Probability of each change.
         random: Source of randomness, used equally often whatever happens.
     """
-    from PIL import ImageEnhance
-
     brightness, contrast, saturation, hue = random.uniform(size=4) < probability
     shift = random.uniform(-_BRIGHTNESS, _BRIGHTNESS)
     degrees = random.uniform(-_HUE_DEGREES, _HUE_DEGREES)
@@ -50,8 +46,6 @@ def distort(image: Image, probability: float, random: np.random.Generator) -> Im
 
 
 def _rotate_hue(image: Image, degrees: float) -> Image:
-    from PIL import Image as pillow
-
     hue, saturation, value = image.convert("HSV").split()
     # Pillow's hue has 256 levels for 360 degrees.
     rotated = hue.point([round(level + degrees * 256 / 360) % 256 for level in range(256)])

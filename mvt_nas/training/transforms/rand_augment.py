@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from PIL import Image as pillow
+from PIL import ImageEnhance, ImageOps
+from PIL.Image import Image
 
 MAX_MAGNITUDE = 30
 
-Operation = Callable[["Image", float], "Image"]
+Operation = Callable[[Image, float], Image]
 """Takes an image and a strength from -1 to 1, or 0 to 1 if it has no direction."""
 
 
@@ -46,8 +45,6 @@ def _affine(image: Image, shear_x: float, shear_y: float, right: float, down: fl
 
     Its pixel (x, y) is that at (x + shear_x y - right, y + shear_y x - down).
     """
-    from PIL import Image as pillow
-
     return image.transform(
         image.size,
         pillow.Transform.AFFINE,
@@ -62,8 +59,6 @@ def _rotate(image: Image, strength: float) -> Image:
 
 def _enhanced(name: str) -> Operation:
     def enhance(image: Image, strength: float) -> Image:
-        from PIL import ImageEnhance
-
         changed: Image = getattr(ImageEnhance, name)(image).enhance(1 + 0.9 * strength)
         return changed
 
@@ -71,27 +66,19 @@ def _enhanced(name: str) -> Operation:
 
 
 def _posterize(image: Image, strength: float) -> Image:
-    from PIL import ImageOps
-
     return ImageOps.posterize(image, 8 - round(4 * strength))
 
 
 def _solarize(image: Image, strength: float) -> Image:
-    from PIL import ImageOps
-
     # Rounding may give 136.00000000000003 for 136.
     return ImageOps.solarize(image, math.ceil(255 * (1 - strength) - 1e-9))
 
 
 def _auto_contrast(image: Image, strength: float) -> Image:
-    from PIL import ImageOps
-
     return ImageOps.autocontrast(image)
 
 
 def _equalize(image: Image, strength: float) -> Image:
-    from PIL import ImageOps
-
     return ImageOps.equalize(image)
 
 
