@@ -17,7 +17,8 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.report.formatting import format_number
-from mvt_nas.report.front_table import front_table
+from mvt_nas.report.front_table import KINDS_NOTE, format_score, front_table
+from mvt_nas.report.insights import Recommendation, best_within_budgets
 
 _MEASURED = ("ms", "low_ms", "high_ms", "predicted_ms", "probe_ms")
 
@@ -78,19 +79,37 @@ def print_front(run: Run) -> None:
             f"... {len(table.rows)} of {table.total}, evenly spread; all of them: mvt-nas pareto"
             f" {run.folder} --csv FILE"
         )
+    click.echo()
+    best = best_within_budgets(run)
+    if best is not None:
+        click.echo(f"{_sentence(best.why)}: candidate {best.number}, {_objectives(run, best)}.")
     knee = next(row.candidate for row in table.rows if row.is_knee)
     click.echo(
-        "\nThe knee of the front, where giving up a little of one objective gains most of another:"
+        "The knee of the front, where giving up a little of one objective gains most of another:"
         f" candidate {knee.number}."
     )
     notes = [
         _format_candidate_names(run, knee),
+        f"{_sentence(KINDS_NOTE)}.",
         *accuracy_notes(run),
         *_latency_notes(run),
         *baseline_lines(run),
     ]
     for note in notes:
         click.echo(note)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _objectives(run: Run, choice: Recommendation) -> str:
+    """Return the objectives of a recommended candidate, in one line."""
+    candidate = run.candidates[choice.number]
+    return ", ".join(
+        f"{objective.name} {format_score(objective.metric, candidate)}"
+        for objective in run.config.objectives
+    )
 
 
 def _format_candidate_names(run: Run, knee: Candidate) -> str:

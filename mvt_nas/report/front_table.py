@@ -21,6 +21,7 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import evenly_spaced_subset
 from mvt_nas.report.formatting import format_number
+from mvt_nas.space.architecture import Architecture, Stage
 
 MOST_ROWS = 30
 """Rows of the table; of a larger front, candidates evenly spread along it are shown."""
@@ -60,10 +61,17 @@ class FrontTable:
     total: int
 
 
+KINDS = "px", "blocks"
+"""Headers of the columns that say what a network is."""
+
+KINDS_NOTE = "blocks: one letter per stage; c convolutional, m multi-head, s separable attention"
+
+
 def front_table(run: Run, number_format: NumberFormat = format_number) -> FrontTable:
     """Return the front of a run: objectives, latencies (predicted, measured) and counted costs.
 
-    A proxy score is followed by the share of candidates that are not better.
+    A proxy score is followed by the share of candidates that are not better. The last columns are
+    resolution and kinds of blocks.
     """
     front = run.front()
     complete = run.complete()
@@ -78,13 +86,24 @@ def front_table(run: Run, number_format: NumberFormat = format_number) -> FrontT
                 if measured
                 else _cell(metric, candidate, complete, number_format)
                 for metric, measured in columns
-            ),
+            )
+            + _kinds(run.architecture(candidate.number)),
             candidate.number == knee,
         )
         for candidate in evenly_spread(front, knee, MOST_ROWS)
     ]
     headers = (column_header(metric, several_devices, measured) for metric, measured in columns)
-    return FrontTable(tuple(headers), tuple(rows), len(front))
+    return FrontTable((*headers, *KINDS), tuple(rows), len(front))
+
+
+def _kinds(architecture: Architecture) -> tuple[str, str]:
+    """Return resolution and blocks of a network, such as ``("256", "ccmmm")``."""
+    return str(architecture.resolution_px), "".join(map(_letter, architecture.stages))
+
+
+def _letter(stage: Stage) -> str:
+    """Return the letter of a stage: that of its attention, or of its kind of block."""
+    return str(getattr(stage.block, "attention", stage.kind))[0]
 
 
 def evenly_spread(front: Sequence[Candidate], knee: int | None, most: int) -> list[Candidate]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvt_nas._typing import FloatArray
+from mvt_nas.metrics.names import INTERVALS, extrapolated
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import cost_signs, most_evenly
@@ -71,10 +72,17 @@ class CommonChoice:
     elsewhere: float
 
 
+BEST = "best"
+"""Name of the candidate with the best predicted accuracy within the budgets."""
+
+
 def recommendations(run: Run) -> list[Recommendation]:
-    """Return the knee of the front, and the best candidate in each objective."""
+    """Return the best within the budgets, the knee of the front, and the best in each objective."""
     front = run.front()
     found = []
+    best = best_within_budgets(run)
+    if best is not None:
+        found.append(best)
     knee = run.knee()
     if knee is not None:
         why = "the knee: giving up a little of one objective gains most of another"
@@ -82,9 +90,34 @@ def recommendations(run: Run) -> list[Recommendation]:
     if not front:
         return found
     for objective in run.config.objectives:
-        best = min(front, key=lambda c: (objective.cost(c.scores[objective.name]), c.number))
-        found.append(Recommendation(best.number, f"best {objective.name}", objective.name))
+        first = min(front, key=lambda c: (objective.cost(c.scores[objective.name]), c.number))
+        found.append(Recommendation(first.number, f"best {objective.name}", objective.name))
     return found
+
+
+def best_within_budgets(run: Run) -> Recommendation | None:
+    """Return the candidate to take where accuracy counts most; ``None`` without an interval.
+
+    It has the highest predicted accuracy of those whose low end is no lower than that of any
+    published model within the budgets. So an uncertain prediction never replaces a model whose
+    accuracy is known. Extrapolations are left out, unless there is nothing else.
+    """
+    name = next((one.name for one in run.config.objectives if one.name in INTERVALS), None)
+    complete = run.complete()
+    if name is None or not complete:
+        return None
+    low, _ = INTERVALS[name]
+    inside = [one for one in complete if not extrapolated(one.scores, name)]
+    models = [one.scores[low] for one in complete if one.origin != "sampler"]
+    floor = max(models, default=-np.inf)
+    # The published model with the highest low end always remains.
+    candidates = [one for one in inside or complete if one.scores[low] >= floor] or complete
+    best = max(candidates, key=lambda one: (one.scores[name], one.scores[low], -one.number))
+    what = "the published model" if best.origin != "sampler" else "the candidate"
+    why = f"best within your budgets: {what} with the highest {name}"
+    if models and best.origin == "sampler":
+        why += " whose low end is no lower than any published model's"
+    return Recommendation(best.number, why, BEST)
 
 
 def dominated_models(run: Run) -> list[DominatedModel]:

@@ -15,7 +15,7 @@ from mvt_nas.report.baseline_comparison import (
 )
 from mvt_nas.report.cached_run import cached_run
 from mvt_nas.report.formatting import format_full_number
-from mvt_nas.report.front_table import front_table
+from mvt_nas.report.front_table import KINDS_NOTE, front_table
 from mvt_nas.report.insights import (
     common_choices,
     dominated_models,
@@ -90,8 +90,8 @@ def _front(run: Run) -> list[str]:
     if len(rows) < table.total:
         lines += [f"{len(rows)} of {table.total}, evenly spread.", ""]
     lines += _table(["id", *table.headers, "origin"], rows)
-    notes = [f"- {text(note)}" for note in accuracy_notes(run)]
-    return [*lines, "", *notes] if notes else lines
+    notes = [f"- {text(note)}" for note in (f"{KINDS_NOTE}.", *accuracy_notes(run))]
+    return [*lines, "", *notes]
 
 
 def _baselines(run: Run) -> list[str]:

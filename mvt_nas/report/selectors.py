@@ -35,7 +35,7 @@ def select_candidate(run: Run, name: str) -> int:
 
     Args:
         run: Run with the candidates.
-        name: ``knee``; an objective, for the best candidate in it; or limits separated by commas,
+        name: ``best``, within the budgets; ``knee``; an objective, for the best candidate in it; or limits separated by commas,
             such as ``latency_ms<=5,params<=2M``, for the best candidate in the first objective
             within them. The device of a latency may be left out if there is only one.
 
