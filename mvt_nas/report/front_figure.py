@@ -59,7 +59,7 @@ def _figure(plot: FrontPlot) -> Figure:
     axes: Sequence[Axes] = figure.subplots(1, len(plot.panels), squeeze=False)[0]
     texts = [_draw_panel(ax, panel) for ax, panel in zip(axes, plot.panels, strict=True)]
     figure.suptitle(plot.title)
-    axes[0].legend(loc="upper left", fontsize=8, framealpha=0.9)
+    axes[0].legend(loc="lower right", fontsize=8, framealpha=0.9)
     # The layout has to be known before texts can be moved apart, and must not change afterwards.
     figure.canvas.draw()
     for ax, names in zip(axes, texts, strict=True):

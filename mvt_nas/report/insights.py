@@ -12,7 +12,8 @@ from mvt_nas._typing import FloatArray
 from mvt_nas.metrics.names import INTERVALS, extrapolated
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
-from mvt_nas.pareto import cost_signs, most_evenly
+from mvt_nas.pareto import cost_signs, dominating_points, most_evenly
+from mvt_nas.report.confidence import dominates_with_confidence
 
 _TREES = 100
 
@@ -48,11 +49,14 @@ class DominatedModel:
         by: Number of the dominating candidate; of several, the one whose smallest gain is largest.
         gains: Improvement by the candidate in each objective, in the objective's unit; positive is
             better.
+        confident: Whether the intervals support it: the candidate is better with 90 % in each
+            objective that has an interval. Otherwise these are about equal.
     """
 
     model: str
     by: int
     gains: dict[str, float]
+    confident: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +125,42 @@ def best_within_budgets(run: Run) -> Recommendation | None:
 
 
 def dominated_models(run: Run) -> list[DominatedModel]:
-    """Return the published models among the candidates that the front dominates."""
+    """Return the published models among the candidates that the front dominates.
+
+    A candidate that dominates with 90 % goes before one that does so in the estimates alone.
+    """
     front = [candidate for candidate in run.front() if candidate.origin == "sampler"]
     costs = _costs(run, front)
     ranges = spans(run)
+    names = [objective.name for objective in run.config.objectives]
     found = []
     for model in run.complete():
         if model.origin == "sampler":
             continue
         own = _costs(run, [model])[0]
-        best = most_evenly(own, costs, ranges)
+        sure = [
+            index
+            for index in np.flatnonzero(dominating_points(own, costs))
+            if dominates_with_confidence(names, front[index].scores, model.scores)
+        ]
+        among = np.array(sure) if sure else np.arange(len(front))
+        best = most_evenly(own, costs[among], ranges)
         if best is not None:
-            gains = zip(run.config.objectives, own - costs[best], strict=True)
-            by_objective = {objective.name: float(gain) for objective, gain in gains}
-            found.append(DominatedModel(model.origin, front[best].number, by_objective))
+            index = among[best]
+            gains = zip(names, (own - costs[index]).tolist(), strict=True)
+            found.append(DominatedModel(model.origin, front[index].number, dict(gains), bool(sure)))
     return found
+
+
+def dominance_summary(dominated: Sequence[DominatedModel], models: int) -> str:
+    """Return how many of some published models are dominated, in each sense, as a sentence."""
+    sure = sum(one.confident for one in dominated)
+    if sure == len(dominated):
+        return f"{sure} of {models} are dominated."
+    return (
+        f"{sure} of {models} are dominated with 90 %; {len(dominated) - sure} more have about the"
+        " same accuracy as a candidate that is better in the estimates alone."
+    )
 
 
 def common_choices(run: Run) -> list[CommonChoice]:

@@ -15,9 +15,10 @@ from mvt_nas.report.baseline_comparison import (
 )
 from mvt_nas.report.cached_run import cached_run
 from mvt_nas.report.formatting import format_full_number
-from mvt_nas.report.front_table import KINDS_NOTE, front_table
+from mvt_nas.report.front_table import KINDS_NOTE, format_score, front_table
 from mvt_nas.report.insights import (
     common_choices,
+    dominance_summary,
     dominated_models,
     failures,
     importances,
@@ -73,9 +74,9 @@ def _choices(run: Run) -> list[str]:
     if not chosen:
         return [*lines, "Nothing is complete."]
     for choice in chosen:
-        scores = run.candidates[choice.number].scores
+        candidate = run.candidates[choice.number]
         values = ", ".join(
-            f"{objective.name} {format_full_number(scores[objective.name])}"
+            f"{objective.name} {format_score(objective.metric, candidate, format_full_number)}"
             for objective in run.config.objectives
         )
         lines.append(f"- **candidate {choice.number}**, {text(choice.why)}: {text(values)}")
@@ -127,12 +128,19 @@ def _published_models(run: Run) -> list[str]:
     dominated = dominated_models(run)
     names = [objective.name for objective in run.config.objectives]
     rows = [
-        [model.model, str(model.by), *(_gain(run, name, model.gains[name]) for name in names)]
+        [
+            model.model,
+            str(model.by),
+            "better with 90 %" if model.confident else "about equal",
+            *(_gain(run, name, model.gains[name]) for name in names),
+        ]
         for model in dominated
     ]
-    lines = ["## Published models", "", f"{len(dominated)} of {published} are dominated.", ""]
+    lines = ["## Published models", "", dominance_summary(dominated, published), ""]
     if rows:
-        lines += _table(["model", "dominated by", *(f"{name}, gain" for name in names)], rows)
+        lines += _table(
+            ["model", "dominated by", "accuracy", *(f"{name}, gain" for name in names)], rows
+        )
     return lines
 
 

@@ -35,9 +35,10 @@ def select_candidate(run: Run, name: str) -> int:
 
     Args:
         run: Run with the candidates.
-        name: ``best``, within the budgets; ``knee``; an objective, for the best candidate in it; or limits separated by commas,
-            such as ``latency_ms<=5,params<=2M``, for the best candidate in the first objective
-            within them. The device of a latency may be left out if there is only one.
+        name: ``best``, within the budgets; ``knee``; an objective, for the best candidate in it;
+            or limits separated by commas, such as ``latency_ms<=5,params<=2M``, for the best
+            candidate in the first objective within them. The device of a latency may be left out
+            if there is only one.
 
     Raises:
         RunError: The name is unknown, or no candidate is within the limits.

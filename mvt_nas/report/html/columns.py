@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mvt_nas.metrics.names import extrapolated
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 
@@ -78,6 +79,21 @@ def scores(
             column.append(None if record is None else _rounded(record.ms))
         columns[MEASURED + metric] = column
     return columns
+
+
+def extrapolations(
+    candidates: Sequence[ShownCandidate], names: Sequence[str]
+) -> dict[str, list[int]]:
+    """Return the indices of the candidates whose score is an extrapolation, by metric."""
+    found = {
+        name: [
+            index
+            for index, one in enumerate(candidates)
+            if extrapolated(one.candidate.scores, name)
+        ]
+        for name in names
+    }
+    return {name: indices for name, indices in found.items() if indices}
 
 
 def parts(runs: Sequence[Run], candidates: Sequence[ShownCandidate]) -> dict[str, dict[str, Any]]:

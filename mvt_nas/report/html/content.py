@@ -13,6 +13,7 @@ from mvt_nas.errors import RunError
 from mvt_nas.nas.problem.inputs import predict_single
 from mvt_nas.nas.problem.metrics import find_metric
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.report.baseline_comparison import (
     BaselineComparison,
     compare_baselines,
@@ -24,6 +25,7 @@ from mvt_nas.report.comparison import compare_runs
 from mvt_nas.report.html import columns
 from mvt_nas.report.insights import (
     common_choices,
+    dominance_summary,
     dominated_models,
     failures,
     importances,
@@ -88,6 +90,8 @@ def content(runs: Sequence[Run]) -> dict[str, Any]:
         "references": _references(runs[0]),
         "baselines": [_baseline(run, one) for run in runs for one in compare_baselines(run)],
         "numbers": numbers,
+        "extrapolated": columns.extrapolations(candidates, list(numbers)),
+        "notes": [note for run in runs for note in accuracy_notes(run)],
         "parts": columns.parts(runs, candidates),
         "choices": (
             columns.chosen(runs[0], candidates, _most_important(important[0]))
@@ -175,6 +179,8 @@ def _baseline(run: Run, comparison: BaselineComparison) -> dict[str, Any]:
 
 
 def _run(run: Run, shares: dict[str, dict[str, float]], growth: dict[str, Any]) -> dict[str, Any]:
+    dominated = dominated_models(run)
+    published = sum(candidate.origin != "sampler" for candidate in run.complete())
     statuses = [candidate.status for candidate in run.candidates.values()]
     return {
         "name": str(run.folder),
@@ -187,8 +193,9 @@ def _run(run: Run, shares: dict[str, dict[str, float]], growth: dict[str, Any]) 
         "importance": shares,
         "sampled": sampled(run),
         "common_choices": [asdict(one) for one in common_choices(run)[:_MOST_COMMON_CHOICES]],
-        "published": sum(candidate.origin != "sampler" for candidate in run.complete()),
-        "dominated": [asdict(one) for one in dominated_models(run)],
+        "published": published,
+        "dominated": [asdict(one) for one in dominated],
+        "dominance": dominance_summary(dominated, published),
         "failures": [{"reason": reason, "count": count} for reason, count in failures(run)],
         "provenance": provenance(run),
         "reproduce": reproduce_command(run),

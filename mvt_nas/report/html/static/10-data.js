@@ -31,6 +31,12 @@ class Candidates {
     this.parts = content.parts;
     this.choices = content.choices;
     this.decoded = new Map();
+    this.extrapolated = new Map(Object.entries(content.extrapolated).map(([name, places]) => [name, new Set(places)]));
+  }
+
+  // Return a star if a score is an extrapolation, else nothing.
+  star(name, place) {
+    return this.extrapolated.get(name)?.has(place) ? "*" : "";
   }
 
   // Return the values of a score for all candidates: numbers, or null if unknown.

@@ -57,7 +57,7 @@ function scoreList(place, names) {
 }
 
 function withInterval(name, place) {
-  const value = brief(candidates.score(name, place));
+  const value = brief(candidates.score(name, place)) + candidates.star(name, place);
   const [low, high] = [`${name}_low`, `${name}_high`].map((end) => candidates.column(end)?.[place]);
   return low === undefined || low === null ? value : `${value} (${brief(low)} to ${brief(high)})`;
 }

@@ -36,7 +36,9 @@ function errorBars(places) {
 }
 
 function frontTraces(front) {
-  const marker = (places, color) => ({ size: state.three ? 5 : 9, symbol: "diamond", line: { width: 1, color: css("--paper") }, ...coloured(places, color) });
+  // Extrapolated scores are hollow; the outline of the others only sets them apart.
+  const hollow = (place) => candidates.star(state.axes.y, place) !== "";
+  const marker = (places, color, symbol = "diamond") => ({ size: state.three ? 5 : 9, symbol: places.map((place) => (hollow(place) ? `${symbol}-open` : symbol)), line: { width: 1, color: css("--paper") }, ...coloured(places, color) });
   if (content.runs.length === 1) {
     const bars = front.length <= 500 ? errorBars(front) : {};
     return [points("Pareto front", front, { ...marker(front, css("--front-mark")), opacity: 1 }, bars)];
@@ -45,7 +47,7 @@ function frontTraces(front) {
   const symbols = state.three ? ["diamond", "circle", "square", "cross", "x"] : ["diamond", "circle", "square", "triangle-up", "x"];
   return content.runs.map((run, number) => {
     const own = front.filter((place) => candidates.run[place] === number);
-    return points(`front of ${plain(run.name)}`, own, { ...marker(own, colours[number % 5]), symbol: symbols[number % 5] });
+    return points(`front of ${plain(run.name)}`, own, marker(own, colours[number % 5], symbols[number % 5]));
   });
 }
 

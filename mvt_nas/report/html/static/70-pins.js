@@ -7,7 +7,7 @@ const row = (name, cells, mark = true) => {
 
 function scoreRows(places) {
   const names = [...metrics.keys()].filter((name) => places.some((place) => candidates.score(name, place) !== null));
-  return names.map((name) => row(label(name), places.map((place) => candidates.score(name, place)), false));
+  return names.map((name) => row(label(name), places.map((place) => (candidates.star(name, place) ? `${whole(candidates.score(name, place))}*` : candidates.score(name, place))), false));
 }
 
 function fieldRows(places, names) {

@@ -32,6 +32,7 @@ function choiceCards(run, number) {
 function showChoices() {
   fill("choose", ...content.runs.flatMap(choiceCards));
   byId("choose").after(diagramKey());
+  fill("notes", ...content.notes.map((note) => make("p", { class: "small" }, note)));
   if (content.compared.length) byId("choose").before(comparison());
 }
 
@@ -69,10 +70,10 @@ function gainText(metric, gain) {
 function showPublished() {
   fill("published", ...sections((run) => {
     if (!run.published) return nothing("No published model is among the candidates.");
-    const summary = `${run.dominated.length} of ${run.published} are dominated by candidates of the front.`;
+    const summary = run.dominance;
     const names = run.objectives.map((text) => text.slice(0, text.lastIndexOf(":")));
-    const rows = run.dominated.map((one) => [one.model, one.by, ...names.map((name) => gainText(name, one.gains[name]))]);
-    const header = ["model", "dominated by", ...names.map((name) => `${short(name)}, gain`)];
+    const rows = run.dominated.map((one) => [one.model, one.by, one.confident ? "better with 90 %" : "about equal", ...names.map((name) => gainText(name, one.gains[name]))]);
+    const header = ["model", "dominated by", "accuracy", ...names.map((name) => `${short(name)}, gain`)];
     return rows.length ? [make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Published models" }, table(summary, header, rows))] : nothing(summary);
   }));
 }
