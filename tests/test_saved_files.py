@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from mvt_nas.accuracy.table import read_table
-from mvt_nas.cli.main import main
 from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.nas.options import ExecutionOptions
 from mvt_nas.nas.reproduce import reproduce
 from mvt_nas.nas.runners.base import Resources
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.space.search_space import load_space
+from tests.support import cli
 
 SAVED = Path(__file__).parent / "data" / "saved_by_0_1"
 EXAMPLE = Path(__file__).parents[1] / "results" / "example"
@@ -34,9 +34,8 @@ def copied(name: str, folder: Path) -> Path:
 
 def run(*arguments: str) -> None:
     """Run the command, which has to succeed."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    assert stop.value.code == 0
+    code, _, err = cli.run(*arguments)
+    assert code == 0, err
 
 
 def lines(path: Path) -> list[dict[str, object]]:

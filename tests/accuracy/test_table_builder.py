@@ -17,13 +17,13 @@ import yaml
 from mvt_nas.accuracy import table_builder as bench
 from mvt_nas.accuracy.table import COMPLETE, TrainedNetwork, read_table
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
-from mvt_nas.cli.main import main
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
 from mvt_nas.space.search_space import load_space
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.short_training import train_short
 from mvt_nas.training.small_images import as_trained
+from tests.support.cli import run
 
 pytestmark = pytest.mark.slow
 
@@ -295,18 +295,11 @@ def test_interrupted_it_goes_on(tmp_path: Path, how: signal.Signals) -> None:
     assert set(_pairs(whole)) == pairs
 
 
-def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["bench", "train", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def test_the_command_tells_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_tells_what_it_does(tmp_path: Path) -> None:
     path, protocol = tmp_path / "t.csv", tmp_path / "p.json"
     protocol.write_text(json.dumps(PROTOCOL.to_dict()))
     options = _command(path, protocol)[5:]
-    code, out, err = _run(capsys, *options, "--most", "1")
+    code, out, err = run("bench", "train", *options, "--most", "1")
     assert code == 0, err
     lines = err.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["1/9"]
@@ -327,13 +320,12 @@ def test_the_command_tells_what_it_does(tmp_path: Path, capsys: pytest.CaptureFi
 )
 def test_wrong_input_is_told_in_one_line(
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     options: list[str],
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = _run(capsys, "--out", "t.csv", *options)
+    code, out, err = run("bench", "train", "--out", "t.csv", *options)
     assert (code, out) == (2, "")
     assert err.startswith("mvt-nas: error: ")
     assert message in err
@@ -341,13 +333,11 @@ def test_wrong_input_is_told_in_one_line(
     assert not Path("t.csv").exists()
 
 
-def test_an_external_file_is_not_appended_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_external_file_is_not_appended_to(tmp_path: Path) -> None:
     path, protocol = tmp_path / "mine.csv", tmp_path / "p.json"
     path.write_text("a,b\n1,2\n")
     protocol.write_text(json.dumps(PROTOCOL.to_dict()))
-    code, _, err = _run(capsys, *_command(path, protocol)[5:])
+    code, _, err = run("bench", "train", *_command(path, protocol)[5:])
     assert (code, err.count("\n")) == (2, 1)
     assert f"{path}: no table of trained networks" in err
     assert path.read_text() == "a,b\n1,2\n"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +18,13 @@ from mvt_nas.accuracy.ranking_metrics import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import append, read_table, start_table
-from mvt_nas.cli.main import main
 from mvt_nas.resources import benchmark_file, default_table
 from mvt_nas.space.published import zoo
+from tests.support import cli
 from tests.support.trained_networks import HEAD, architectures, networks, smooth, training
+
+run = partial(cli.run, "accuracy")
+run_json = partial(cli.run_json, "accuracy")
 
 
 @pytest.fixture
@@ -45,22 +48,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "t.csv"
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Run the command in this process; return exit code, standard output and standard error."""
-    with pytest.raises(SystemExit) as stop:
-        main(["accuracy", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, "--json", capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
-
-
-def test_the_figures_for_scripts(table: str, capsys: pytest.CaptureFixture[str]) -> None:
-    found = run_json("evaluate", table, "--seed", "3", capsys=capsys)
+def test_the_figures_for_scripts(table: str) -> None:
+    found = run_json("evaluate", table, "--seed", "3")
     promised = [
         "n",
         "tau",
@@ -84,12 +73,12 @@ def test_the_figures_for_scripts(table: str, capsys: pytest.CaptureFixture[str])
     assert found["seed_sd"] == pytest.approx(1 / np.sqrt(2), abs=1e-4)
     expected = evaluation.evaluate(read_table(table).networks(), seed=3).figures
     assert {name: found[name] for name in expected} == expected
-    assert run_json("evaluate", table, "--seed", "3", capsys=capsys) == found
+    assert run_json("evaluate", table, "--seed", "3") == found
 
 
-def test_the_figures_for_people(table: str, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = run_json("evaluate", table, capsys=capsys)
-    code, out, _ = run("evaluate", table, capsys=capsys)
+def test_the_figures_for_people(table: str) -> None:
+    figures = run_json("evaluate", table)
+    code, out, _ = run("evaluate", table)
     assert code == 0
     assert out.startswith("t.csv: 12 networks, accuracy repeats to 0.71 points over seeds\n")
     for name in (
@@ -104,9 +93,9 @@ def test_the_figures_for_people(table: str, capsys: pytest.CaptureFixture[str]) 
     assert f"{100 * figures['coverage90']:.0f} % of 12 networks are in their 90 % intervals" in out
 
 
-def test_predictions_for_scripts(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predictions_for_scripts(table: str) -> None:
     Path("mine.json").write_text(architectures(12)[4].to_json())
-    entries = run_json("predict", "mine.json", "mobilevit_s", "--table", table, capsys=capsys)
+    entries = run_json("predict", "mine.json", "mobilevit_s", "--table", table)
     assert [entry["network"] for entry in entries] == ["mine.json", "mobilevit_s"]
     found = read_table(table)
     fitted = Surrogate(found.networks()).predict(
@@ -129,12 +118,10 @@ def test_predictions_for_scripts(table: str, capsys: pytest.CaptureFixture[str])
     assert [entry["in_domain"] for entry in entries] == [False, True]
 
 
-def test_predictions_for_people_mark_what_lies_outside(
-    table: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = run("predict", "mobilevit_s", "--table", table, capsys=capsys)
+def test_predictions_for_people_mark_what_lies_outside(table: str) -> None:
+    code, out, _ = run("predict", "mobilevit_s", "--table", table)
     assert code == 0
-    entry = run_json("predict", "mobilevit_s", "--table", table, capsys=capsys)[0]
+    entry = run_json("predict", "mobilevit_s", "--table", table)[0]
     line = next(line for line in out.splitlines() if line.startswith("mobilevit_s"))
     assert f"{entry['accuracy']:.1f}*" in line
     assert f"{entry['low']:.1f} to {entry['high']:.1f}" in line
@@ -185,9 +172,7 @@ def test_the_constants_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixt
         (["evaluate", "t.csv", "--seed", "-1"], "-1 is not in the range"),
     ],
 )
-def test_wrong_input_is_told_in_one_line(
-    table: str, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
+def test_wrong_input_is_told_in_one_line(table: str, arguments: list[str], message: str) -> None:
     Path("external.csv").write_text("a,b\n1,2\n")
     whole = Path(table).read_text()
     start = whole.index("\nkey,") + 1
@@ -195,7 +180,7 @@ def test_wrong_input_is_told_in_one_line(
     Path("few.csv").write_text(whole[:start] + "".join(lines[:8]))
     Path("damaged.csv").write_text(whole[:start] + "".join([*lines[:8], "1,2\n", *lines[8:]]))
     Path("bare.csv").write_text('# {"num_classes": 10}\n' + "".join(lines))
-    code, out, err = run(*arguments, capsys=capsys)
+    code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("mvt-nas: error: ")
     assert message in err
@@ -207,10 +192,8 @@ def test_the_helpers_of_these_tests_are_what_they_say() -> None:
     assert len(networks(smooth(48)).in_subset("matched")) == 16
 
 
-def test_figures_are_kept_next_to_the_table(
-    table: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figures = run_json("evaluate", table, "--save", capsys=capsys)
+def test_figures_are_kept_next_to_the_table(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = run_json("evaluate", table, "--save")
     monkeypatch.setattr(quality, "measure_quality", lambda _: pytest.fail("found out again"))
     kept = quality.quality(Path(table))
     assert kept.figures == {
@@ -220,9 +203,9 @@ def test_figures_are_kept_next_to_the_table(
 
 
 def test_the_surrogate_is_evaluated_on_networks_of_another_table(
-    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    table: str, tmp_path: Path
 ) -> None:
-    code, _, err = run("evaluate", table, "--on", table, capsys=capsys)
+    code, _, err = run("evaluate", table, "--on", table)
     assert (code, err) == (
         2,
         (
@@ -233,7 +216,7 @@ def test_the_surrogate_is_evaluated_on_networks_of_another_table(
     start_table(Path("six.csv"), HEAD)
     for number, accuracy in enumerate(smooth(12)[:8]):
         append(Path("six.csv"), training(number, float(accuracy)))
-    found = run_json("evaluate", "six.csv", "--on", table, capsys=capsys)
+    found = run_json("evaluate", "six.csv", "--on", table)
     assert found["n"] == 4
     fitted = Surrogate(read_table("six.csv").networks())
     estimates = fitted.predict(architectures(12)[8:])
@@ -242,17 +225,17 @@ def test_the_surrogate_is_evaluated_on_networks_of_another_table(
     assert found["coverage90"] == pytest.approx(
         ((truth >= estimates.low) & (truth <= estimates.high)).mean()
     )
-    assert run("evaluate", "six.csv", "--on", table, capsys=capsys)[0] == 0
+    assert run("evaluate", "six.csv", "--on", table)[0] == 0
 
 
-def test_tables_are_compared(table: str, capsys: pytest.CaptureFixture[str]) -> None:
-    found = run_json("agree", table, table, capsys=capsys)
+def test_tables_are_compared(table: str) -> None:
+    found = run_json("agree", table, table)
     assert (found["n"], found["tau"], found["spearman"]) == (
         12,
         pytest.approx(1.0),
         pytest.approx(1.0),
     )
-    code, out, _ = run("agree", table, table, capsys=capsys)
+    code, out, _ = run("agree", table, table)
     assert (code, out.splitlines()[0]) == (
         0,
         "12 networks in both: Kendall's tau 1.000, Spearman 1.000",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -17,7 +16,8 @@ import pytest
 import yaml
 
 from mvt_nas import published_names
-from mvt_nas.cli.main import _VERBS, cli, main
+from mvt_nas.cli.main import _VERBS, cli
+from tests.support.cli import run, run_json
 
 SPACE = {
     "name": "small",
@@ -44,40 +44,22 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "small.yaml"
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Run the command in this process; return exit code, standard output and standard error."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
-
-
-def test_zoo_lists_all_published_models(capsys: pytest.CaptureFixture[str]) -> None:
-    entries = run_json("zoo", "--json", capsys=capsys)
+def test_zoo_lists_all_published_models() -> None:
+    entries = run_json("zoo")
     assert [entry["name"] for entry in entries] == published_names()
     assert entries[2]["params"] == 5578632
     assert entries[2]["macs"] == 2000831488
-    code, out, _ = run("zoo", capsys=capsys)
+    code, out, _ = run("zoo")
     assert code == 0
     assert all(name in out for name in published_names())
 
 
-def test_show_names_files_and_candidates_agree(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shown = run_json("show", "mobilevit_xxs", "--json", capsys=capsys)
+def test_show_names_files_and_candidates_agree(space: str) -> None:
+    shown = run_json("show", "mobilevit_xxs")
     assert sum(part["macs"] for part in shown["parts"]) == shown["macs"] == 407364096
     assert sum(part["params"] for part in shown["parts"]) == shown["params"] == 1272024
-    Path("net.json").write_text(
-        json.dumps(run_json("show", "mobilevit_xxs", "--arch-json", capsys=capsys))
-    )
-    assert run_json("show", "net.json", "--json", capsys=capsys)["key"] == shown["key"]
+    Path("net.json").write_text(run("show", "mobilevit_xxs", "--arch-json")[1])
+    assert run_json("show", "net.json")["key"] == shown["key"]
     run(
         "search",
         space,
@@ -89,24 +71,19 @@ def test_show_names_files_and_candidates_agree(
         "4",
         "--out",
         "r",
-        capsys=capsys,
     )
-    front = run_json("pareto", "r", "--json", capsys=capsys)["front"][0]
-    assert run_json("show", f"r:{front['id']}", "--json", capsys=capsys)["key"] == front["key"]
+    front = run_json("pareto", "r")["front"][0]
+    assert run_json("show", f"r:{front['id']}")["key"] == front["key"]
 
 
-def test_show_at_another_resolution_and_batch(capsys: pytest.CaptureFixture[str]) -> None:
-    one = run_json("show", "mobilevit_xxs", "--json", "--resolution", "128", capsys=capsys)
-    four = run_json(
-        "show", "mobilevit_xxs", "--json", "--resolution", "128", "--batch-size", "4", capsys=capsys
-    )
+def test_show_at_another_resolution_and_batch() -> None:
+    one = run_json("show", "mobilevit_xxs", "--resolution", "128")
+    four = run_json("show", "mobilevit_xxs", "--resolution", "128", "--batch-size", "4")
     assert four["macs"] == 4 * one["macs"]
     assert four["params"] == one["params"]
 
 
-def test_search_prints_front_and_writes_files(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_search_prints_front_and_writes_files(space: str) -> None:
     code, out, _ = run(
         "search",
         space,
@@ -118,23 +95,20 @@ def test_search_prints_front_and_writes_files(
         "10",
         "--out",
         "r",
-        capsys=capsys,
     )
     assert code == 0
     for name in ("front.png", "front.svg", "front.csv", "candidates.csv"):
         assert f"r/{name}" in out
         assert (Path("r") / name).stat().st_size > 0
-    document = run_json("pareto", "r", "--json", capsys=capsys)
+    document = run_json("pareto", "r")
     assert {"id", "key", "scores"} <= set(document["front"][0])
     assert document["hypervolume"] > 0
     assert document["knee"] in {entry["id"] for entry in document["front"]}
     assert set(document["front"][0]["scores"]) >= {"macs", "params", "memory_mb"}
-    assert run_json("runs", ".", "--json", capsys=capsys)[0]["candidates"] == 10
+    assert run_json("runs", ".")[0]["candidates"] == 10
 
 
-def test_resume_of_a_finished_run_prints_its_front(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_resume_of_a_finished_run_prints_its_front(space: str) -> None:
     arguments = (
         "search",
         space,
@@ -147,19 +121,15 @@ def test_resume_of_a_finished_run_prints_its_front(
         "--out",
         "r",
     )
-    first = run_json(*arguments, "--json", capsys=capsys)
-    assert run_json("search", "--resume", "--out", "r", "--json", capsys=capsys) == first
-    assert run_json(*arguments, "--resume", "--json", capsys=capsys) == first
-    more = run_json("search", "--resume", "--out", "r", "--trials", "9", "--json", capsys=capsys)
+    first = run_json(*arguments)
+    assert run_json("search", "--resume", "--out", "r") == first
+    assert run_json(*arguments, "--resume") == first
+    more = run_json("search", "--resume", "--out", "r", "--trials", "9")
     assert more["candidates"] == 9
 
 
-def test_space_check_tells_size_costs_and_tightest_budgets(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    report = run_json(
-        "space", "check", space, "--budget", "macs<=1", "--samples", "100", "--json", capsys=capsys
-    )
+def test_space_check_tells_size_costs_and_tightest_budgets(space: str) -> None:
+    report = run_json("space", "check", space, "--budget", "macs<=1", "--samples", "100")
     assert report["size"] == 2 * 2 * (1 + 2 * 2 * 2)
     assert report["satisfiable"] is False
     assert report["budgets"][0]["tightest"] == report["costs"]["macs"]["min"]
@@ -222,9 +192,9 @@ def test_space_check_tells_size_costs_and_tightest_budgets(
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(
-    arguments: list[str], message: str, space: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, space: str
 ) -> None:
-    code, out, err = run(*arguments, capsys=capsys)
+    code, out, err = run(*arguments)
     assert code == 2
     assert out == ""
     assert err.count("\n") == 1
@@ -232,14 +202,14 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert sorted(path.name for path in Path().iterdir()) == ["small.yaml"]
 
 
-def test_existing_run_is_not_overwritten(space: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_run_is_not_overwritten(space: str) -> None:
     arguments = ("search", space, "--objective", "macs", "--trials", "3", "--out", "r")
-    run(*arguments, capsys=capsys)
+    run(*arguments)
     before = Path("r/candidates.jsonl").read_bytes()
-    code, _, err = run(*arguments, capsys=capsys)
+    code, _, err = run(*arguments)
     assert code == 2
     assert "mvt-nas: error: --out: r: there is a run already; resume it" in err
-    code, _, err = run(*arguments, "--resume", "--seed", "5", capsys=capsys)
+    code, _, err = run(*arguments, "--resume", "--seed", "5")
     assert code == 2
     assert "seed is 0 there, 5 here" in err
     assert Path("r/candidates.jsonl").read_bytes() == before
@@ -337,16 +307,14 @@ def _wait_for(condition: Any, seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def test_a_bare_command_shows_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys=capsys)
+def test_a_bare_command_shows_what_to_type_next() -> None:
+    code, out, err = run()
     assert code == 0
     assert "mvt-nas search tiny" in out
     assert err == ""
 
 
-def test_a_search_that_finds_nothing_feasible_still_answers(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_search_that_finds_nothing_feasible_still_answers(space: str) -> None:
     budget = (
         "--objective",
         "macs",
@@ -357,20 +325,16 @@ def test_a_search_that_finds_nothing_feasible_still_answers(
         "--score-images",
         "4",
     )
-    document = run_json(
-        "search", space, *budget, "--trials", "2", "--out", "r", "--json", capsys=capsys
-    )
+    document = run_json("search", space, *budget, "--trials", "2", "--out", "r")
     assert document["front"] == []
     assert document["knee"] is None
     assert Path("r/candidates.csv").read_text().count("infeasible") == 2
-    code, out, _ = run("search", "--resume", "--out", "r", capsys=capsys)
+    code, out, _ = run("search", "--resume", "--out", "r")
     assert code == 0
     assert "No candidate is complete" in out
 
 
-def test_resume_takes_what_it_was_started_with(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_resume_takes_what_it_was_started_with(space: str) -> None:
     run(
         "search",
         space,
@@ -383,7 +347,6 @@ def test_resume_takes_what_it_was_started_with(
         "--no-warm-start",
         "--out",
         "r",
-        capsys=capsys,
     )
     for options in (
         ["--seed", "3"],
@@ -391,18 +354,16 @@ def test_resume_takes_what_it_was_started_with(
         [space],
         [space, "--seed", "3", "--objective", "macs"],
     ):
-        code, _, err = run("search", "--resume", "--out", "r", *options, capsys=capsys)
+        code, _, err = run("search", "--resume", "--out", "r", *options)
         assert code == 0, err
-    code, _, err = run("search", "--resume", "--out", "r", "--seed", "4", capsys=capsys)
+    code, _, err = run("search", "--resume", "--out", "r", "--seed", "4")
     assert code == 2
     assert "seed is 3 there, 4 here" in err
 
 
-def test_a_space_cannot_name_a_folder_elsewhere(
-    space: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_space_cannot_name_a_folder_elsewhere(space: str) -> None:
     Path("bad.yaml").write_text(yaml.safe_dump(SPACE | {"name": "../../x/y"}))
-    code, _, err = run("search", "bad.yaml", "--objective", "macs", capsys=capsys)
+    code, _, err = run("search", "bad.yaml", "--objective", "macs")
     assert code == 2
     assert "name = '../../x/y' is not allowed" in err
 

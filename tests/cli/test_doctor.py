@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from mvt_nas.cli.main import main
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob
 from mvt_nas.nas.cache.store import OFF, cache_path
 from mvt_nas.report.diagnostics import all_checks as checkup
@@ -32,6 +32,9 @@ from mvt_nas.report.diagnostics.requirements import (
     read_requirements,
     required_parts,
 )
+from tests.support import cli
+
+run = partial(cli.run, "doctor")
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = {
@@ -59,13 +62,6 @@ SCHEMA = {
         },
     },
 }
-
-
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["doctor", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
 
 
 def by_name(parts: list[Check]) -> dict[str, Check]:
@@ -307,16 +303,14 @@ def test_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not machine.accelerator_part().ok
 
 
-def test_the_exit_code_says_whether_what_is_required_works(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_exit_code_says_whether_what_is_required_works(monkeypatch: pytest.MonkeyPatch) -> None:
     required = [
         Check(name, "required", True, "1.0")
         for name in ("python", "torch", "numpy", "optuna", "moocore", "scipy", "yaml")
     ]
     optional = [Check("ray", "extra", False, "ray is not installed", "pip install 'mvt-nas[ray]'")]
     monkeypatch.setattr(checkup, "run_checks", lambda: required + optional)
-    code, out, err = run(capsys=capsys)
+    code, out, err = run()
     assert (code, err) == (0, "")
     assert re.search(r"ray +no +ray is not installed *\n +pip install 'mvt-nas\[ray\]'", out)
     assert re.search(r"2 more +yes", out)
@@ -327,11 +321,11 @@ def test_the_exit_code_says_whether_what_is_required_works(
         Check("yaml", "required", False, "yaml is not installed", "pip install yaml"),
     ]
     monkeypatch.setattr(checkup, "run_checks", lambda: broken + optional)
-    code, out, err = run(capsys=capsys)
+    code, out, err = run()
     assert (code, err) == (1, "")
     assert re.search(r"yaml +broken +yaml is not installed", out)
     assert out.endswith("mvt-nas does not work here: yaml.\n")
-    code, out, _ = run("--json", capsys=capsys)
+    code, out, _ = run("--json")
     assert (code, json.loads(out)["ok"]) == (1, False)
 
 
@@ -344,8 +338,8 @@ def test_without_metadata_that_is_what_is_wrong(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
-def test_the_doctor_says_all_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run("--json", capsys=capsys)
+def test_the_doctor_says_all_of_this_machine() -> None:
+    code, out, err = run("--json")
     document = json.loads(out)
     jsonschema.validate(document, SCHEMA)
     assert (code, err, document["ok"]) == (0, "", True)

@@ -6,7 +6,6 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,27 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from mvt_nas import published_names
-from mvt_nas.cli.main import main
 from mvt_nas.export.base import TARGETS, ExportedFiles, ExportModel, ExportTarget
 from mvt_nas.models.network import build_model
 from mvt_nas.space.published import zoo
+from tests.support.cli import run, run_json
 from tests.support.export_networks import architectures
 
 NETWORK = architectures()["v3 on v2"]
 QUICK = ("--measure-seconds", "0", "--num-classes", "7")
-
-
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, "--json", capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_table_says_what_was_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_says_what_was_checked() -> None:
     arguments = (
         "export",
         "net.json",
@@ -57,7 +43,7 @@ def test_a_table_says_what_was_checked(capsys: pytest.CaptureFixture[str]) -> No
         "--measure-seconds",
         "0.05",
     )
-    code, out, err = run(*arguments, capsys=capsys)
+    code, out, err = run(*arguments)
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[0] == "Weights: initial weights, seed 0."
@@ -80,7 +66,7 @@ def test_a_table_says_what_was_checked(capsys: pytest.CaptureFixture[str]) -> No
     assert all(f"{params:,}" in line for line in lines[3:5])
 
 
-def test_json_is_a_list_with_every_check(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_a_list_with_every_check() -> None:
     first, second = run_json(
         "export",
         "net.json",
@@ -91,7 +77,6 @@ def test_json_is_a_list_with_every_check(capsys: pytest.CaptureFixture[str]) -> 
         "--out",
         "there",
         *QUICK,
-        capsys=capsys,
     )
     assert (first["target"], second["target"]) == ("python", "onnx")
     assert first["files"] == ["there/python/net.py", "there/python/net.pt"]
@@ -113,38 +98,35 @@ def test_json_is_a_list_with_every_check(capsys: pytest.CaptureFixture[str]) -> 
         "7",
         "--measure-seconds",
         "0.05",
-        capsys=capsys,
     )
     assert timed["latency_ms"] > 0
 
 
-def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run("export", "--to", "list", capsys=capsys)
+def test_targets_are_listed() -> None:
+    code, out, _ = run("export", "--to", "list")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()[2:]] == list(TARGETS)
     assert all(
         line.endswith(("  ready", "]'")) or " is not installed; pip install " in line
         for line in out.splitlines()[2:]
     )
-    entries = run_json("export", "mobilevit_s", "--to", "list", capsys=capsys)
+    entries = run_json("export", "mobilevit_s", "--to", "list")
     assert [entry["target"] for entry in entries] == list(TARGETS)
     assert {entry["target"]: entry["trouble"] for entry in entries}["python"] is None
     assert not Path("exported").exists()
 
 
-def test_weights_are_taken_along_and_read_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_are_taken_along_and_read_back() -> None:
     model = build_model(NETWORK, num_classes=7, seed=5)
     torch.save({"state_dict": model.state_dict()}, "trained.pt")
-    code, out, _ = run(
-        "export", "net.json", "--to", "python", "--weights", "trained.pt", *QUICK, capsys=capsys
-    )
+    code, out, _ = run("export", "net.json", "--to", "python", "--weights", "trained.pt", *QUICK)
     assert (code, out.splitlines()[0]) == (0, "Weights: trained.pt, in the names of mvt-nas.")
     state = torch.load("exported/net/python/net.pt")
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in state.items())
 
 
 @pytest.mark.slow
-def test_candidates_of_a_run_are_exported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_candidates_of_a_run_are_exported(folder: Path) -> None:
     run(
         "search",
         "tiny",
@@ -156,37 +138,36 @@ def test_candidates_of_a_run_are_exported(folder: Path, capsys: pytest.CaptureFi
         "3",
         "--out",
         "runs/one",
-        capsys=capsys,
     )
-    number = run_json("pareto", "runs/one", capsys=capsys)["front"][0]["id"]
-    (one,) = run_json("export", f"runs/one:{number}", "--to", "python", *QUICK, capsys=capsys)
+    number = run_json("pareto", "runs/one")["front"][0]["id"]
+    (one,) = run_json("export", f"runs/one:{number}", "--to", "python", *QUICK)
     assert one["files"][0] == f"exported/one_{number}/python/one_{number}.py"
-    document = run_json("import", one["files"][0], capsys=capsys)
-    assert document["key"] == run_json("show", f"runs/one:{number}", capsys=capsys)["key"]
+    document = run_json("import", one["files"][0])
+    assert document["key"] == run_json("show", f"runs/one:{number}")["key"]
 
 
-def test_what_was_exported_is_imported(capsys: pytest.CaptureFixture[str]) -> None:
-    run("export", "net.json", "--to", "onnx", "--to", "python", *QUICK, capsys=capsys)
+def test_what_was_exported_is_imported() -> None:
+    run("export", "net.json", "--to", "onnx", "--to", "python", *QUICK)
     for path, form in (
         ("onnx/net.onnx", "ONNX model of mvt-nas"),
         ("python/net.py", "PyTorch source of mvt-nas"),
     ):
-        document = run_json("import", f"exported/net/{path}", capsys=capsys)
+        document = run_json("import", f"exported/net/{path}")
         assert (document["form"], document["key"], document["settings"]) == (
             form,
             NETWORK.key,
             {"num_classes": 7},
         )
-        code, out, err = run("import", f"exported/net/{path}", capsys=capsys)
+        code, out, err = run("import", f"exported/net/{path}")
         assert (code, out, err) == (0, NETWORK.to_json() + "\n", "")
-        code, out, err = run("import", f"exported/net/{path}", "--out", "again.json", capsys=capsys)
+        code, out, err = run("import", f"exported/net/{path}", "--out", "again.json")
         assert (code, out, err) == (0, f"again.json: {form}, key {NETWORK.key}\n", "")
-        assert run_json("show", "again.json", capsys=capsys)["key"] == NETWORK.key
-    document = run_json("import", "net.json", "--out", "again.json", capsys=capsys)
+        assert run_json("show", "again.json")["key"] == NETWORK.key
+    document = run_json("import", "net.json", "--out", "again.json")
     assert document["architecture"] == NETWORK.to_dict()
 
 
-def test_a_task_is_exported_and_imported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_is_exported_and_imported() -> None:
     task, text = (
         {"task": "detection", "resolution_px": 64, "num_classes": 3},
         "detection,resolution_px=64,num_classes=3",
@@ -201,31 +182,31 @@ def test_a_task_is_exported_and_imported(capsys: pytest.CaptureFixture[str]) -> 
         "--task",
         "detection,resolution_px=64",
     )
-    (one,) = run_json(*arguments, "--num-classes", "3", capsys=capsys)
+    (one,) = run_json(*arguments, "--num-classes", "3")
     assert (one["target"], one["files"], one["params_equal"]) == (
         "python",
         ["exported/net/python/net.py", "exported/net/python/net.pt"],
         True,
     )
     assert 0 <= one["max_abs_diff"] <= 1e-4 * one["largest"]
-    document = run_json("import", one["files"][0], capsys=capsys)
+    document = run_json("import", one["files"][0])
     assert (document["key"], document["task"], document["settings"]) == (
         NETWORK.key,
         task,
         {"num_classes": 3},
     )
-    code, out, err = run("import", one["files"][0], capsys=capsys)
+    code, out, err = run("import", one["files"][0])
     assert (code, out, err) == (0, NETWORK.to_json() + "\n", f"It is for the task {text}.\n")
-    code, out, err = run("import", one["files"][0], "--out", "again.json", capsys=capsys)
+    code, out, err = run("import", one["files"][0], "--out", "again.json")
     assert (code, out, err) == (
         0,
         f"again.json: PyTorch source of mvt-nas, key {NETWORK.key}, task {text}\n",
         "",
     )
-    assert run_json("import", "net.json", capsys=capsys)["task"] is None
+    assert run_json("import", "net.json")["task"] is None
 
 
-def test_classes_are_a_thousand_or_those_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_are_a_thousand_or_those_of_the_task() -> None:
     for arguments, classes in (
         ((), 1000),
         (("--task", "classification"), 1000),
@@ -239,11 +220,8 @@ def test_classes_are_a_thousand_or_those_of_the_task(capsys: pytest.CaptureFixtu
             "--measure-seconds",
             "0",
             *arguments,
-            capsys=capsys,
         )
-        assert run_json("import", one["files"][0], capsys=capsys)["settings"] == {
-            "num_classes": classes
-        }
+        assert run_json("import", one["files"][0])["settings"] == {"num_classes": classes}
 
 
 class Code:
@@ -336,16 +314,14 @@ class Code:
         ),
     ],
 )
-def test_wrong_input_is_one_line(
-    arguments: tuple[str, ...], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_input_is_one_line(arguments: tuple[str, ...], message: str, folder: Path) -> None:
     Path("broken.json").write_text("{")
     Path("flat.json").write_text(replace(NETWORK, stages=NETWORK.stages[:1]).to_json())
     torch.save({"model": Code()}, "code.pt")
     torch.save(build_model(NETWORK, num_classes=7).state_dict(), "other.pt")
     Path("half.pt").write_bytes(Path("other.pt").read_bytes()[:3000])
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    code, out, err = run("export", *arguments, capsys=capsys)
+    code, out, err = run("export", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("mvt-nas: error: ")
     assert message in err
@@ -370,19 +346,17 @@ def test_wrong_input_is_one_line(
     ],
 )
 def test_files_that_cannot_be_imported_are_one_line(
-    name: str, content: bytes | None, message: str, capsys: pytest.CaptureFixture[str]
+    name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         Path(name).write_bytes(content)
-    code, out, err = run("import", name, capsys=capsys)
+    code, out, err = run("import", name)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
     assert not Path("ran").exists()
 
 
-def test_another_network_ends_with_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_network_ends_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(found: ExportModel, folder: Path) -> ExportedFiles:
         def noise(images: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.ones((len(images), found.num_classes), np.float32)
@@ -393,13 +367,11 @@ def test_another_network_ends_with_one(
     monkeypatch.setitem(
         TARGETS._entries, "odd", ExportTarget(name="odd", summary="for a test", write=write)
     )
-    code, out, _ = run("export", "net.json", "--to", "odd", *QUICK, capsys=capsys)
+    code, out, _ = run("export", "net.json", "--to", "odd", *QUICK)
     assert code == 1
     assert out.splitlines()[3].split()[:3] == ["odd", "OTHER", "-"]
     assert out.splitlines()[-1] == "odd: something to know"
-    code, out, _ = run(
-        "export", "net.json", "--to", "odd", "--to", "python", *QUICK, "--json", capsys=capsys
-    )
+    code, out, _ = run("export", "net.json", "--to", "odd", "--to", "python", *QUICK, "--json")
     assert code == 1
     assert [(one["target"], one["same"]) for one in json.loads(out)] == [
         ("odd", False),
@@ -407,8 +379,8 @@ def test_another_network_ends_with_one(
     ]
 
 
-def test_help_says_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run("export", "--help", capsys=capsys)
+def test_help_says_how_to_begin() -> None:
+    code, out, _ = run("export", "--help")
     assert code == 0
     for words in (
         "mvt-nas export results/phone:19 --to onnx",
@@ -420,13 +392,13 @@ def test_help_says_how_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
         "ends with 1",
     ):
         assert words in out
-    _, out, _ = run("import", "--help", capsys=capsys)
+    _, out, _ = run("import", "--help")
     assert "--out FILE" in out
 
 
 @pytest.mark.slow
-def test_published_models_are_exported_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_published_models_are_exported_by_name() -> None:
     name = published_names()[0]
-    (one,) = run_json("export", name, "--to", "onnx", "--measure-seconds", "0", capsys=capsys)
+    (one,) = run_json("export", name, "--to", "onnx", "--measure-seconds", "0")
     assert one["files"] == [f"exported/{name}/onnx/{name}.onnx"]
-    assert run_json("import", one["files"][0], capsys=capsys)["key"] == zoo(name).key
+    assert run_json("import", one["files"][0])["key"] == zoo(name).key

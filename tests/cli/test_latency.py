@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mvt_nas import Run, count, zoo
-from mvt_nas.cli.main import main
 from mvt_nas.latency.profile_lookup import load_profile
 from mvt_nas.onnx.export import export_onnx
 from mvt_nas.space.architecture import Architecture, Stage
+from tests.support import cli
+
+run = partial(cli.run, "latency")
+run_json = partial(cli.run_json, "latency")
 
 pytestmark = pytest.mark.slow
 
@@ -35,19 +37,6 @@ FIELDS = {
 SMALL = Architecture(stem_width=8, head_width=None, resolution_px=32, stages=(Stage(width=16),))
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["latency", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, "--json", capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
-
-
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -57,10 +46,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_architectures_and_files_in_one_table(
-    files: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = run("measure", "small.json", "small.onnx", "--seconds", "0.3", capsys=capsys)
+def test_architectures_and_files_in_one_table(files: Path) -> None:
+    code, out, _ = run("measure", "small.json", "small.onnx", "--seconds", "0.3")
     lines = out.splitlines()
     assert code == 0
     assert lines[0].split() == [
@@ -80,9 +67,7 @@ def test_architectures_and_files_in_one_table(
     assert "reference model (mobilevit_xxs at 128 px): " in lines[6]
 
 
-def test_json_has_a_figure_and_where_it_is_from(
-    files: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_has_a_figure_and_where_it_is_from(files: Path) -> None:
     arguments = (
         "measure",
         "small.json",
@@ -95,7 +80,7 @@ def test_json_has_a_figure_and_where_it_is_from(
         "--batch-size",
         "2",
     )
-    (entry,) = run_json(*arguments, capsys=capsys)
+    (entry,) = run_json(*arguments)
     assert set(entry) >= FIELDS
     assert entry["input_shape"] == [2, 3, 48, 48]
     assert entry["key"] != SMALL.key
@@ -104,43 +89,33 @@ def test_json_has_a_figure_and_where_it_is_from(
     assert set(entry["fingerprint"]) == {"device", "runtime", "packages"}
 
 
-def test_int8_is_measured_and_said(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (entry,) = run_json(
-        "measure", "small.json", "--dtype", "int8", "--seconds", "0.2", capsys=capsys
-    )
+def test_int8_is_measured_and_said(files: Path) -> None:
+    (entry,) = run_json("measure", "small.json", "--dtype", "int8", "--seconds", "0.2")
     assert (entry["dtype"], entry["fingerprint"]["runtime"]["dtype"], entry["runtime"]) == (
         "int8",
         "int8",
         "onnxruntime",
     )
-    code, out, err = run(
-        "measure", "small.onnx", "--dtype", "int8", "--seconds", "0.2", capsys=capsys
-    )
+    code, out, err = run("measure", "small.onnx", "--dtype", "int8", "--seconds", "0.2")
     assert code == 0
     assert ", int8, 1 thread; " in out.splitlines()[4]
     assert [line for line in err.splitlines() if not line.startswith("warning: small.onnx: ")] == []
 
 
-def test_the_prediction_of_a_device_is_shown_too(
-    files: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_prediction_of_a_device_is_shown_too(files: Path) -> None:
     device = ("--device", "x86-onnxruntime-1t", "--seconds", "0.2")
-    with pytest.raises(SystemExit):
-        main(
-            [
-                "export",
-                "small.json",
-                "--to",
-                "onnx",
-                "--num-classes",
-                "10",
-                "--measure-seconds",
-                "0",
-                "--out",
-                "exported",
-            ]
-        )
-    capsys.readouterr()
+    cli.run(
+        "export",
+        "small.json",
+        "--to",
+        "onnx",
+        "--num-classes",
+        "10",
+        "--measure-seconds",
+        "0",
+        "--out",
+        "exported",
+    )
     expected = load_profile("x86-onnxruntime-1t").predictor.predict(
         SMALL, batch_size=1, num_classes=10
     )
@@ -152,7 +127,6 @@ def test_the_prediction_of_a_device_is_shown_too(
         "--num-classes",
         "10",
         *device,
-        capsys=capsys,
     )
     assert own["predicted"] == exported["predicted"]
     assert elsewhere["predicted"] is None
@@ -162,9 +136,7 @@ def test_the_prediction_of_a_device_is_shown_too(
         expected.ms,
         expected.low_ms,
     )
-    (two,) = run_json(
-        "measure", "exported/onnx/small.onnx", *device, "--batch-size", "2", capsys=capsys
-    )
+    (two,) = run_json("measure", "exported/onnx/small.onnx", *device, "--batch-size", "2")
     assert two["predicted"]["ms"] > expected.ms
     code, out, err = run(
         "measure",
@@ -173,7 +145,6 @@ def test_the_prediction_of_a_device_is_shown_too(
         *device,
         "--threads",
         "2",
-        capsys=capsys,
     )
     lines = out.splitlines()
     assert code == 0
@@ -187,32 +158,24 @@ def test_the_prediction_of_a_device_is_shown_too(
     )
 
 
-def test_classes_are_said_by_runs_and_have_to_be_equal(
-    files: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_classes_are_said_by_runs_and_have_to_be_equal(files: Path) -> None:
     for classes in ("7", "9"):
-        with pytest.raises(SystemExit):
-            main(
-                [
-                    "search",
-                    "tiny",
-                    "--objective",
-                    "macs",
-                    "--num-classes",
-                    classes,
-                    "--trials",
-                    "1",
-                    "--out",
-                    f"run{classes}",
-                ]
-            )
-    capsys.readouterr()
-    of_run, published = run_json(
-        "measure", "run7:knee", "small.json", "--seconds", "0.1", capsys=capsys
-    )
+        cli.run(
+            "search",
+            "tiny",
+            "--objective",
+            "macs",
+            "--num-classes",
+            classes,
+            "--trials",
+            "1",
+            "--out",
+            f"run{classes}",
+        )
+    of_run, published = run_json("measure", "run7:knee", "small.json", "--seconds", "0.1")
     assert of_run["macs"] == count(Run.load("run7").architecture(0), num_classes=7).macs
     assert published["macs"] == count(SMALL, num_classes=7).macs
-    code, out, err = run("measure", "run7:0", "run9:0", capsys=capsys)
+    code, out, err = run("measure", "run7:0", "run9:0")
     assert (code, out) == (2, "")
     assert (
         err
@@ -220,13 +183,13 @@ def test_classes_are_said_by_runs_and_have_to_be_equal(
         " sets one for all\n"
     )
     first, second = run_json(
-        "measure", "run7:0", "run9:0", "--num-classes", "3", "--seconds", "0.1", capsys=capsys
+        "measure", "run7:0", "run9:0", "--num-classes", "3", "--seconds", "0.1"
     )
     for number, entry in ((7, first), (9, second)):
         assert entry["macs"] == count(Run.load(f"run{number}").architecture(0), num_classes=3).macs
 
 
-def test_a_command_measures_elsewhere(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_measures_elsewhere(files: Path) -> None:
     (entry,) = run_json(
         "measure",
         "mobilevit_xxs",
@@ -234,7 +197,6 @@ def test_a_command_measures_elsewhere(files: Path, capsys: pytest.CaptureFixture
         "test -s {model} && echo 4.25",
         "--seconds",
         "1",
-        capsys=capsys,
     )
     assert (entry["ms"], entry["low_ms"], entry["high_ms"], entry["cpu_per_wall"]) == (
         4.25,
@@ -246,10 +208,8 @@ def test_a_command_measures_elsewhere(files: Path, capsys: pytest.CaptureFixture
     assert entry["fingerprint"]["device"] == {"command": "test -s {model} && echo 4.25"}
 
 
-def test_runtimes_are_listed_with_the_way_to_install_them(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entries = {entry["name"]: entry for entry in run_json("runtimes", capsys=capsys)}
+def test_runtimes_are_listed_with_the_way_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {entry["name"]: entry for entry in run_json("runtimes")}
     assert {"command", "onnxruntime", "openvino", "torch", "torch_compile"} <= set(entries)
     assert entries["onnxruntime"]["usable"] is True
     assert (entries["onnxruntime"]["dtypes"], entries["torch"]["dtypes"]) == (
@@ -257,7 +217,7 @@ def test_runtimes_are_listed_with_the_way_to_install_them(
         ["fp32"],
     )
     monkeypatch.setattr("mvt_nas._optional.find_spec", lambda name: None)
-    code, out, _ = run("runtimes", capsys=capsys)
+    code, out, _ = run("runtimes")
     assert code == 0
     assert "fp32 int8" in out
     assert "litert_torch is not installed; pip install 'mvt-nas[litert]'" in out
@@ -328,9 +288,9 @@ def test_runtimes_are_listed_with_the_way_to_install_them(
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(
-    arguments: tuple[str, ...], message: str, files: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], message: str, files: Path
 ) -> None:
-    code, out, err = run("measure", *arguments, capsys=capsys)
+    code, out, err = run("measure", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert err.startswith("mvt-nas: error: ")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mvt_nas.cli.main import main
 from mvt_nas.latency.latency_profile import LatencyProfile
 from mvt_nas.latency.profile_lookup import SHIPPED, default_profile_name
+from tests.support import cli
 from tests.support.device_profiles import install, profile
 from tests.support.latency_devices import Machine, other_device, registered, without_weights
+
+run = partial(cli.run, "latency")
+run_json = partial(cli.run_json, "latency")
 
 pytestmark = pytest.mark.slow
 
@@ -51,42 +54,25 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
         yield one
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["latency", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, "--json", capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
-
-
-def test_a_profile_is_made_evaluated_and_listed(
-    machine: Machine, devices: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = run_json("profile", *MADE_UP, capsys=capsys)
+def test_a_profile_is_made_evaluated_and_listed(machine: Machine, devices: Path) -> None:
+    made = run_json("profile", *MADE_UP)
     assert (made["profile"], made["metric"]) == (
         str(devices / "made-up.json"),
         "latency_ms@made-up",
     )
     assert made["quality"]["mape"] < 0.01
     machine.slowness = 1.5
-    found = run_json("evaluate", "made-up", *QUICK, "--n", "8", "--seed", "4", capsys=capsys)
+    found = run_json("evaluate", "made-up", *QUICK, "--n", "8", "--seed", "4")
     assert (found["profile"], found["seed"], found["random"], found["n"]) == ("made-up", 4, 8, 8)
     assert found["scale"] == pytest.approx(1.5, rel=0.02)
     assert found["mape"] < 0.02 < 0.3 < found["without_scale"]["mape"]
     assert found["holds"] is True
-    code, out, err = run(
-        "evaluate", str(devices / "made-up.json"), *QUICK, "--n", "8", capsys=capsys
-    )
+    code, out, err = run("evaluate", str(devices / "made-up.json"), *QUICK, "--n", "8")
     assert code == 0
     assert out.splitlines()[0].startswith(("with the factor 1.49", "with the factor 1.50"))
     assert out.splitlines()[-1] == "made-up holds here"
     assert err.splitlines() == [f"{done}/2 rounds measured" for done in (1, 2)]
-    (entry,) = (one for one in run_json("devices", capsys=capsys) if one["name"] == "made-up")
+    (entry,) = (one for one in run_json("devices") if one["name"] == "made-up")
     assert (entry["quality"], entry["source"], entry["default"]) == (
         made["quality"],
         "measured",
@@ -94,9 +80,7 @@ def test_a_profile_is_made_evaluated_and_listed(
     )
 
 
-def test_a_profile_as_text_and_elsewhere(
-    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_profile_as_text_and_elsewhere(machine: Machine, tmp_path: Path) -> None:
     code, out, err = run(
         "profile",
         *MADE_UP,
@@ -106,7 +90,6 @@ def test_a_profile_as_text_and_elsewhere(
         "3",
         "--batch-size",
         "2",
-        capsys=capsys,
     )
     assert code == 0
     assert out.splitlines()[0].startswith("mean error ")
@@ -119,21 +102,17 @@ def test_a_profile_as_text_and_elsewhere(
     assert (found.threads, found.batch_size, found.runtime["name"]) == (3, 2, "made_up")
 
 
-def test_a_profile_that_does_not_hold_says_what_to_do(
-    machine: Machine, devices: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_profile_that_does_not_hold_says_what_to_do(machine: Machine, devices: Path) -> None:
     runtime = {"name": "made_up", "version": None, "threads": 1}
     install(devices, profile("old", seed=1, runtime=runtime))
-    _, out, _ = run("evaluate", "old", *QUICK, "--n", "8", capsys=capsys)
+    _, out, _ = run("evaluate", "old", *QUICK, "--n", "8")
     assert out.splitlines()[-1] == "old does not hold here: create one with mvt-nas latency profile"
 
 
-def test_the_devices_are_listed_with_one_default(
-    devices: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_devices_are_listed_with_one_default(devices: Path) -> None:
     figures = {"mape": 0.0123, "within10": 0.9, "n": 15, "split": "other networks"}
     install(devices, profile("mine", here=True, quality=figures), profile("bare"))
-    entries = run_json("devices", capsys=capsys)
+    entries = run_json("devices")
     assert isinstance(entries, list)
     assert [one["name"] for one in entries] == sorted(
         {"mine", "bare", *(path.stem for path in SHIPPED.glob("*.json"))}
@@ -152,7 +131,7 @@ def test_the_devices_are_listed_with_one_default(
         assert one["metric"] == f"latency_ms@{one['name']}"
         assert Path(one["file"]).is_file()
         assert set(one["runtime"]) == {"name", "version", "threads"}
-    code, out, _ = run("devices", capsys=capsys)
+    code, out, _ = run("devices")
     assert code == 0
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert f"{default_profile_name()} (default)" in lines[default_profile_name()]
@@ -210,11 +189,10 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     message: str,
     machine: Machine,
     devices: Path,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     ours, theirs = ({"name": name, "version": None, "threads": 1} for name in ("made_up", "coreml"))
     install(devices, profile("mine", runtime=ours), profile("coreml", runtime=theirs))
-    code, out, err = run(*arguments, capsys=capsys)
+    code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert err.startswith("mvt-nas: error: ")
@@ -230,7 +208,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     ],
 )
 def test_a_command_that_prints_rubbish_is_one_line(
-    command: str, message: str, devices: Path, capsys: pytest.CaptureFixture[str]
+    command: str, message: str, devices: Path
 ) -> None:
     code, out, err = run(
         "profile",
@@ -243,7 +221,6 @@ def test_a_command_that_prints_rubbish_is_one_line(
         "2",
         "--command",
         command,
-        capsys=capsys,
     )
     assert (code, out) == (2, "")
     assert message in err
@@ -255,7 +232,6 @@ def test_an_interruption_is_130_and_the_same_command_resumes(
     machine: Machine,
     devices: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     opened = machine.session
 
@@ -270,18 +246,18 @@ def test_an_interruption_is_130_and_the_same_command_resumes(
         patch.setitem(
             RUNTIMES._entries, "made_up", replace(RUNTIMES.get("made_up"), session=interrupted)
         )
-        code, out, _ = run("profile", *MADE_UP, capsys=capsys)
+        code, out, _ = run("profile", *MADE_UP)
     assert (code, out) == (130, "")
     machine.measured.clear()
-    code, out, err = run("profile", *MADE_UP, capsys=capsys)
+    code, out, err = run("profile", *MADE_UP)
     assert code == 0, err
     assert len(machine.measured) == 3 * 9  # one of four rounds was complete
     assert [path.name for path in devices.iterdir()] == ["made-up.json"]
 
 
-def test_one_broken_profile_is_named(devices: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_broken_profile_is_named(devices: Path) -> None:
     devices.mkdir()
     (devices / "broken.json").write_text("{")
-    code, out, err = run("devices", capsys=capsys)
+    code, out, err = run("devices")
     assert (code, out) == (2, "")
     assert err.startswith(f"mvt-nas: error: {devices / 'broken.json'}: no profile, not even JSON")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 import yaml
 
 from mvt_nas import Run, zoo
-from mvt_nas.cli.main import main
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.profile_lookup import default_profile_name
@@ -23,6 +21,7 @@ from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.runs.latency_records import NAME
 from mvt_nas.report.front_plot import front_plot
 from mvt_nas.report.plots import draw_plot
+from tests.support.cli import run, run_json
 from tests.support.device_profiles import install, predictor, profile
 from tests.support.searches import small_space
 
@@ -78,23 +77,8 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, "--json", capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
-
-
-def test_a_search_measures_its_front_where_its_device_is_here(
-    stopwatch: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = run(*SEARCH, "--measure-most", "4", capsys=capsys)
+def test_a_search_measures_its_front_where_its_device_is_here(stopwatch: list[int]) -> None:
+    code, out, err = run(*SEARCH, "--measure-most", "4")
     assert code == 0
     assert stopwatch == [4]
     assert err.rstrip().endswith("measured 4/4 networks of the front")
@@ -105,7 +89,7 @@ def test_a_search_measures_its_front_where_its_device_is_here(
         " slower than when the device was profiled" in out
     )
     assert "that one factor apart, predictions are 0.0 % off at the median." in out
-    document = run_json("pareto", "r", capsys=capsys)
+    document = run_json("pareto", "r")
     measured = [
         entry["measured"]["latency_ms@here"] for entry in document["front"] if entry["measured"]
     ]
@@ -119,10 +103,8 @@ def test_a_search_measures_its_front_where_its_device_is_here(
     }
 
 
-def test_tables_and_pictures_hold_both_figures(
-    stopwatch: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(*SEARCH, "--measure-most", "3", capsys=capsys)
+def test_tables_and_pictures_hold_both_figures(stopwatch: list[int]) -> None:
+    run(*SEARCH, "--measure-most", "3")
     with Path("r/front.csv").open() as file:
         rows = list(csv.DictReader(file))
     told = [row for row in rows if row["measured_ms@here"]]
@@ -140,25 +122,19 @@ def test_tables_and_pictures_hold_both_figures(
     draw_plot(loaded, Path("front.png"))
 
 
-def test_measuring_can_be_left_out_and_done_later(
-    stopwatch: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, out, _ = run(*SEARCH, "--no-measure-front", capsys=capsys)
+def test_measuring_can_be_left_out_and_done_later(stopwatch: list[int]) -> None:
+    _, out, _ = run(*SEARCH, "--no-measure-front")
     assert stopwatch == []
     assert "measured ms" not in out
-    code, out, _ = run(
-        "pareto", "r", "--measure", "--measure-most", "2", "--csv", "front.csv", capsys=capsys
-    )
+    code, out, _ = run("pareto", "r", "--measure", "--measure-most", "2", "--csv", "front.csv")
     assert (code, stopwatch) == (0, [2])
     assert "predicted ms  measured ms" in out
     assert "measured_ms@here" in Path("front.csv").read_text()
-    run("search", "--resume", "--out", "r", "--measure-most", "2", capsys=capsys)
+    run("search", "--resume", "--out", "r", "--measure-most", "2")
     assert stopwatch == [2]
 
 
-def test_what_is_not_here_is_not_measured(
-    stopwatch: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_not_here_is_not_measured(stopwatch: list[int]) -> None:
     arguments = (
         "search",
         "small.yaml",
@@ -171,29 +147,27 @@ def test_what_is_not_here_is_not_measured(
         "--out",
         "r",
     )
-    code, out, err = run(*arguments, capsys=capsys)
+    code, out, err = run(*arguments)
     assert (code, stopwatch) == (0, [])
     assert f"predicted ms@there  predicted ms@{default_profile_name()}" in out
     assert "not measured" not in err
-    code, _, err = run("search", "--resume", "--out", "r", "--measure-front", capsys=capsys)
+    code, _, err = run("search", "--resume", "--out", "r", "--measure-front")
     assert code == 0
     assert (
         "The front is not measured: r: nothing to measure here; this machine and its runtimes are"
         " none of its devices (there, " in err
     )
-    code, out, err = run("pareto", "r", "--measure", capsys=capsys)
+    code, out, err = run("pareto", "r", "--measure")
     assert (code, out) == (2, "")
     assert "nothing to measure here" in err
 
 
-def test_ctrl_c_while_measuring_keeps_the_search(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_while_measuring_keeps_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mvt_nas.nas.measure_front.measure", interrupt)
-    code, out, err = run(*SEARCH, capsys=capsys)
+    code, out, err = run(*SEARCH)
     assert code == 130
     assert "30 candidates (0 failed, 0 infeasible)" in out
     assert "Resume with:  mvt-nas pareto r --measure" in err
@@ -201,44 +175,32 @@ def test_ctrl_c_while_measuring_keeps_the_search(
     assert Path("r", NAME).read_bytes() == b""
 
 
-def test_a_runtime_that_fails_costs_no_result(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_runtime_that_fails_costs_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise LatencyError("no more")
 
     monkeypatch.setattr("mvt_nas.nas.measure_front.measure", fail)
-    code, out, err = run(*SEARCH, capsys=capsys)
+    code, out, err = run(*SEARCH)
     assert code == 0
     assert "The front is not measured: no more" in err
     assert "r/front.png" in out
 
 
-def test_resume_goes_on_without_the_installed_device(
-    folder: Path, stopwatch: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(*SEARCH, "--budget", "latency_ms@here<=1000", "--no-measure-front", capsys=capsys)
+def test_resume_goes_on_without_the_installed_device(folder: Path, stopwatch: list[int]) -> None:
+    run(*SEARCH, "--budget", "latency_ms@here<=1000", "--no-measure-front")
     (folder / "devices" / "here.json").unlink()
-    code, _, err = run(
-        "search", "--resume", "--out", "r", "--trials", "32", "--no-measure-front", capsys=capsys
-    )
+    code, _, err = run("search", "--resume", "--out", "r", "--trials", "32", "--no-measure-front")
     assert code == 0, err
     install(folder / "devices", profile("here", 8, here=True))
-    code, _, err = run(
-        "search", "--resume", "--out", "r", "--trials", "34", "--no-measure-front", capsys=capsys
-    )
+    code, _, err = run("search", "--resume", "--out", "r", "--trials", "34", "--no-measure-front")
     assert code == 0, err
-    code, _, err = run(
-        "search", "--resume", "--out", "r", "--budget", "latency_ms@here<=1000", capsys=capsys
-    )
+    code, _, err = run("search", "--resume", "--out", "r", "--budget", "latency_ms@here<=1000")
     assert code == 2
     assert "devices is here " in err
 
 
-def test_show_predicts_on_the_default_device_and_on_others(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = run("show", "mobilevit_xxs", capsys=capsys)
+def test_show_predicts_on_the_default_device_and_on_others(folder: Path) -> None:
+    code, out, _ = run("show", "mobilevit_xxs")
     assert code == 0
     assert f"on {default_profile_name()}, batch 1" in out
     shown = run_json(
@@ -248,20 +210,17 @@ def test_show_predicts_on_the_default_device_and_on_others(
         "here",
         "--device",
         str(folder / "devices" / "there.json"),
-        capsys=capsys,
     )
     assert [entry["device"] for entry in shown["latency"]] == ["here", "there"]
     expected = predictor(1).predict(zoo("mobilevit_xxs"))
     assert shown["latency"][0]["ms"] == expected.ms
     assert shown["latency"][0]["low_ms"] == pytest.approx(0.9 * expected.ms)
-    code, _, err = run("show", "mobilevit_xxs", "--device", "hare", capsys=capsys)
+    code, _, err = run("show", "mobilevit_xxs", "--device", "hare")
     assert code == 2
     assert "unknown device 'hare'; did you mean 'here'?" in err
 
 
-def test_show_says_what_lies_outside_the_calibration(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_says_what_lies_outside_the_calibration(folder: Path) -> None:
     model = Predictor(
         {"pointwise": {"macs": 1.0}, "depthwise": {"calls": 1.0}},
         0.0,
@@ -269,11 +228,11 @@ def test_show_says_what_lies_outside_the_calibration(
         {"pointwise": {"macs": (0.0, 1e9)}},
     )
     install(folder / "devices", profile("narrow", predictor=model))
-    _, out, _ = run("show", "mobilevit_xxs", "--device", "narrow", capsys=capsys)
+    _, out, _ = run("show", "mobilevit_xxs", "--device", "narrow")
     assert "% of it is outside the calibrated range (depthwise): the interval may not hold" in out
 
 
-def test_space_check_tells_how_quick_networks_can_be(capsys: pytest.CaptureFixture[str]) -> None:
+def test_space_check_tells_how_quick_networks_can_be() -> None:
     code, out, _ = run(
         "space",
         "check",
@@ -282,7 +241,6 @@ def test_space_check_tells_how_quick_networks_can_be(capsys: pytest.CaptureFixtu
         "100",
         "--budget",
         "latency_ms@here<=1",
-        capsys=capsys,
     )
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()[4:8]] == [

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mvt_nas import zoo
-from mvt_nas.cli.main import main
 from mvt_nas.models.network import build_model
 from mvt_nas.proxies import PROXIES
 from mvt_nas.proxies.batches import noise_batch
+from tests.support import cli
+
+run = partial(cli.run, "proxy")
+run_json = partial(cli.run_json, "proxy")
 
 SMALL = ("--resolution", "32", "--images", "4")
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Run the command in this process; return exit code, standard output and standard error."""
-    with pytest.raises(SystemExit) as stop:
-        main(["proxy", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def run_json(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    code, out, err = run(*arguments, "--json", capsys=capsys)
-    assert code == 0, err
-    return json.loads(out)
-
-
-def test_all_scores_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    entries = run_json("list", capsys=capsys)
+def test_all_scores_are_listed() -> None:
+    entries = run_json("list")
     assert [entry["name"] for entry in entries] == PROXIES.names()
     assert all(
         set(entry) == {"name", "direction", "passes", "labelled", "worst", "source"}
@@ -40,16 +28,16 @@ def test_all_scores_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     )
     snip = next(entry for entry in entries if entry["name"] == "snip")
     assert (snip["direction"], snip["labelled"], snip["worst"]) == ("max", True, 0.0)
-    code, out, _ = run("list", capsys=capsys)
+    code, out, _ = run("list")
     assert code == 0
     assert len(out.splitlines()) == 2 + len(entries)
 
 
-def test_scores_for_scripts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_scores_for_scripts(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(zoo("mobilevitv2_050").to_json())
     options = ("--proxy", "snip", "--proxy", "depth", "--seed", "3", "--data", "noise", *SMALL)
-    entries = run_json("score", "mobilevit_xxs", str(file), *options, capsys=capsys)
+    entries = run_json("score", "mobilevit_xxs", str(file), *options)
     assert [(entry["architecture"], entry["proxy"]) for entry in entries] == [
         (name, proxy) for name in ("mobilevit_xxs", str(file)) for proxy in ("snip", "depth")
     ]
@@ -62,20 +50,20 @@ def test_scores_for_scripts(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         "value": expected,
         "status": "ok",
     }
-    assert run_json("score", "mobilevit_xxs", str(file), *options, capsys=capsys) == entries
+    assert run_json("score", "mobilevit_xxs", str(file), *options) == entries
 
 
-def test_all_scores_are_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    entries = run_json("score", "mobilevit_xxs", *SMALL, capsys=capsys)
+def test_all_scores_are_the_default() -> None:
+    entries = run_json("score", "mobilevit_xxs", *SMALL)
     assert [entry["proxy"] for entry in entries] == PROXIES.names()
 
 
-def test_a_score_without_value_is_null_and_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_score_without_value_is_null_and_has_a_reason() -> None:
     options = ("--proxy", "zico", "--images", "2", "--resolution", "32")
-    (entry,) = run_json("score", "mobilevit_xxs", *options, capsys=capsys)
+    (entry,) = run_json("score", "mobilevit_xxs", *options)
     assert entry["value"] is None
     assert entry["status"].startswith("batch of 1 for a network with BatchNorm")
-    code, out, _ = run("score", "mobilevit_xxs", *options, capsys=capsys)
+    code, out, _ = run("score", "mobilevit_xxs", *options)
     assert code == 0
     assert "zico" in out.splitlines()[2]
 
@@ -99,10 +87,8 @@ def test_a_score_without_value_is_null_and_has_a_reason(capsys: pytest.CaptureFi
         ),
     ],
 )
-def test_wrong_input_is_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = run(*arguments, capsys=capsys)
+def test_wrong_input_is_one_line(arguments: list[str], message: str) -> None:
+    code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("mvt-nas: error: ")
     assert message in err

@@ -12,11 +12,12 @@ import pytest
 from click.shell_completion import BashComplete, CompletionItem, ShellComplete
 
 from mvt_nas import published_names
-from mvt_nas.cli.main import cli, main
+from mvt_nas.cli.main import cli
 from mvt_nas.cli.shell_completion import objectives, registered
 from mvt_nas.latency.profile_lookup import profile_files
 from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.resources import shipped_names
+from tests.support.cli import run
 
 
 def completed(*words: str) -> list[CompletionItem]:
@@ -98,12 +99,11 @@ def test_names_are_completed(words: tuple[str, ...], expected: list[str]) -> Non
     assert names(*words) == expected
 
 
-def test_completing_leaves_the_commands_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_completing_leaves_the_commands_as_they_are() -> None:
     assert completed("pareto", "x")
-    with pytest.raises(SystemExit) as stop:
-        main(["pareto", ""])
-    assert stop.value.code == 2
-    assert "an empty text is no path" in capsys.readouterr().err
+    code, _, err = run("pareto", "")
+    assert code == 2
+    assert "an empty text is no path" in err
 
 
 def test_runs_are_completed_those_last_worked_on_first(
@@ -147,24 +147,19 @@ def test_bash_takes_the_script_and_completes(tmp_path: Path) -> None:
     ("shell", "words"),
     [("bash", "complete -o nosort"), ("zsh", "#compdef mvt-nas"), ("fish", "--command mvt-nas")],
 )
-def test_each_shell_has_a_script(
-    shell: str, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["completion", shell])
-    assert not stop.value.code
-    out = capsys.readouterr().out
+def test_each_shell_has_a_script(shell: str, words: str) -> None:
+    code, out, _ = run("completion", shell)
+    assert code == 0
     assert words in out
     assert f"_MVT_NAS_COMPLETE={shell}_complete" in out
     if shell == "bash":
         assert out.strip() == BashComplete(cli, {}, "mvt-nas", "_MVT_NAS_COMPLETE").source().strip()
 
 
-def test_another_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["completion", "tcsh"])
-    assert stop.value.code == 2
-    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in capsys.readouterr().err
+def test_another_shell_is_refused() -> None:
+    code, _, err = run("completion", "tcsh")
+    assert code == 2
+    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in err
 
 
 @pytest.mark.parametrize(
@@ -202,11 +197,9 @@ def test_completing_loads_nothing_heavy(words: str) -> None:
     assert done.stderr.split() == []
 
 
-def test_alone_it_says_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main([])
-    out, err = capsys.readouterr()
-    assert (stop.value.code or 0, err) == (0, "")
+def test_alone_it_says_what_to_type_next() -> None:
+    code, out, err = run()
+    assert (code, err) == (0, "")
     lines = out.splitlines()
     assert len(lines) <= 12
     assert max(map(len, lines)) <= 80

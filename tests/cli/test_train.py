@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 
-from mvt_nas.cli.main import main
 from mvt_nas.export.base import read_architecture
 from mvt_nas.export.model import export_model
 from mvt_nas.export.verification import export
@@ -23,6 +22,7 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
 from mvt_nas.training.config import TrainingConfig
 from mvt_nas.training.presets import RECIPES, preset
+from tests.support.cli import run
 from tests.support.images import folder
 from tests.support.short_training_processes import SMALL
 from tests.support.training_processes import data
@@ -37,24 +37,14 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "small.json"
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Run the command in this process; return exit code, standard output and standard error."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def refused(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
-    code, out, err = run("train", *arguments, capsys=capsys)
+def refused(*arguments: str) -> str:
+    code, out, err = run("train", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("mvt-nas: error: ")
     return err
 
 
-def test_a_network_becomes_weights_that_can_be_exported(
-    network: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_network_becomes_weights_that_can_be_exported(network: str) -> None:
     code, out, err = run(
         "train",
         network,
@@ -65,7 +55,6 @@ def test_a_network_becomes_weights_that_can_be_exported(
         *QUICK,
         "--px",
         "16",
-        capsys=capsys,
     )
     assert code == 0, err
     assert err.startswith("Training: initial weights\nepoch 1/2: loss ")
@@ -90,7 +79,7 @@ def test_a_network_becomes_weights_that_can_be_exported(
         .replace("--to onnx", "--to trainer --measure-seconds 0")
         .split()
     )
-    code, out, err = run(*command, capsys=capsys)
+    code, out, err = run(*command)
     assert (code, err) == (0, "")
     assert "same" in out
     code, out, err = run(
@@ -104,20 +93,17 @@ def test_a_network_becomes_weights_that_can_be_exported(
         "--px",
         "16",
         "--json",
-        capsys=capsys,
     )
     assert err == "Training: all epochs are done\n"
     document = json.loads(out)
     assert document["epochs"] == 2
     assert set(document["judged"]) == {"best", "last_averaged"}
-    assert run("train", "--resume", "--out", str(made), "--json", capsys=capsys)[1] == out.replace(
+    assert run("train", "--resume", "--out", str(made), "--json")[1] == out.replace(
         "trained/small", str(made)
     )
 
 
-def test_an_exported_configuration_is_trained_with_its_weights(
-    network: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_exported_configuration_is_trained_with_its_weights(network: str) -> None:
     torch.save(build_model(SMALL, num_classes=7, seed=3).state_dict(), "w.pt")
     code, _, err = run(
         "export",
@@ -132,7 +118,6 @@ def test_an_exported_configuration_is_trained_with_its_weights(
         "e",
         "--measure-seconds",
         "0",
-        capsys=capsys,
     )
     assert (code, err) == (0, "")
     config = TrainingConfig.load(Path("e/trainer/small.yaml"))
@@ -146,7 +131,6 @@ def test_an_exported_configuration_is_trained_with_its_weights(
         *QUICK,
         "--set",
         "images.validation_resize_px=16",
-        capsys=capsys,
     )
     assert code == 0, err
     assert (
@@ -167,18 +151,15 @@ def test_an_exported_configuration_is_trained_with_its_weights(
         "trained/small",
         "--out",
         "other",
-        capsys=capsys,
     )
     assert code == 0, err
     assert "trained/small/weights.pt, in the names of mvt-nas: " in err
     assert "tensors fit, 100 % of the values\n" in err
 
 
-def test_targets_are_exported_at_the_end(network: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_targets_are_exported_at_the_end(network: str) -> None:
     wanted = ("--to", "torch", "--to", "trainer", "--no-tensorboard", "--out", "made")
-    code, out, err = run(
-        "train", network, "--data", data(), "--recipe", "digits", *QUICK, *wanted, capsys=capsys
-    )
+    code, out, err = run("train", network, "--data", data(), "--recipe", "digits", *QUICK, *wanted)
     assert code == 0, err
     assert all(
         Path(name).is_file()
@@ -188,85 +169,69 @@ def test_targets_are_exported_at_the_end(network: str, capsys: pytest.CaptureFix
     assert not Path("made/tensorboard").exists()
 
 
-def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run("train", "--recipe", "list", capsys=capsys)
+def test_recipes_are_listed() -> None:
+    code, out, _ = run("train", "--recipe", "list")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()[2:]] == sorted(RECIPES)
 
 
-def test_help_names_what_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run("train", "--help", capsys=capsys)
+def test_help_names_what_may_be_given() -> None:
+    code, out, _ = run("train", "--help")
     assert code == 0
     for name in ("--data", "--recipe", "--resume", "--warm-start", "--set", "--precision", "--to"):
         assert name in out
 
 
-def test_mistakes_are_one_line(network: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "CONFIG is missing: a file of mvt-nas export --to trainer" in refused(capsys=capsys)
-    assert "--data is missing: digits, a folder of images by class" in refused(
-        network, capsys=capsys
-    )
-    assert "--resume needs --out, the folder of the training" in refused("--resume", capsys=capsys)
+def test_mistakes_are_one_line(network: str) -> None:
+    assert "CONFIG is missing: a file of mvt-nas export --to trainer" in refused()
+    assert "--data is missing: digits, a folder of images by class" in refused(network)
+    assert "--resume needs --out, the folder of the training" in refused("--resume")
     assert "none/config.yaml: cannot be read (No such file or directory)" in refused(
-        "--resume", "--out", "none", capsys=capsys
+        "--resume", "--out", "none"
     )
     digits = (network, "--data", data(), "--recipe", "digits")
-    assert "unknown recipe 'v9'" in refused(
-        network, "--data", data(), "--recipe", "v9", capsys=capsys
-    )
+    assert "unknown recipe 'v9'" in refused(network, "--data", data(), "--recipe", "v9")
     assert "no such file or folder; did you mean 'digits'?" in refused(
-        network, "--data", "digit", "--recipe", "digits", capsys=capsys
+        network, "--data", "digit", "--recipe", "digits"
     )
     assert "is not a published model, file, training or candidate RUN:ID; did you mean" in refused(
-        "mobilevit_x", "--data", data(), capsys=capsys
+        "mobilevit_x", "--data", data()
     )
     assert "--set 'epochs' cannot be read; write for example --set" in refused(
-        *digits, "--set", "epochs", capsys=capsys
+        *digits, "--set", "epochs"
     )
     assert "--set.optimisation.epochs = 'x' is not allowed; an integer" in refused(
-        *digits, "--set", "optimisation.epochs=x", capsys=capsys
+        *digits, "--set", "optimisation.epochs=x"
     )
-    assert "did you mean 'batches.images'?" in refused(
-        *digits, "--set", "batches.image=3", capsys=capsys
-    )
-    assert "validation_share = 2.0 is not allowed" in refused(
-        *digits, "--validation-share", "2", capsys=capsys
-    )
+    assert "did you mean 'batches.images'?" in refused(*digits, "--set", "batches.image=3")
+    assert "validation_share = 2.0 is not allowed" in refused(*digits, "--validation-share", "2")
     assert "recipe.batches.images = 4000 is not allowed; at most 320" in refused(
-        *digits, "--batch", "4000", capsys=capsys
+        *digits, "--batch", "4000"
     )
-    assert "unknown export target 'onx'; did you mean 'onnx'?" in refused(
-        *digits, "--to", "onx", capsys=capsys
-    )
+    assert "unknown export target 'onx'; did you mean 'onnx'?" in refused(*digits, "--to", "onx")
     both = ("--weights", "w.pt", "--warm-start", "w.pt")
-    assert "--weights and --warm-start are both given" in refused(*digits, *both, capsys=capsys)
-    assert "w.pt: no such file" in refused(
-        *digits, "--weights", "w.pt", "--out", "made", capsys=capsys
-    )
+    assert "--weights and --warm-start are both given" in refused(*digits, *both)
+    assert "w.pt: no such file" in refused(*digits, "--weights", "w.pt", "--out", "made")
     assert not Path("made/checkpoints").exists()
 
 
-def test_configurations_with_mistakes_are_one_line(
-    network: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_configurations_with_mistakes_are_one_line(network: str) -> None:
     export(export_model("net", SMALL), "trainer", Path("."))
     kept = yaml.safe_load(Path("net.yaml").read_text())
     kept["recipe"]["optimisation"]["epochz"] = 3
     Path("net.yaml").write_text(yaml.safe_dump(kept))
-    told = refused("net.yaml", "--data", data(), capsys=capsys)
+    told = refused("net.yaml", "--data", data())
     assert (
         "net.yaml: recipe.optimisation: unknown field 'epochz'; did you mean 'epochs'? (known:"
         " epochs, warmup_epochs" in told
     )
     Path("net.yaml").write_text("name: x\n")
     assert "net.yaml: not a configuration of a training (no key mvt_nas_trainer)" in refused(
-        "net.yaml", "--data", data(), capsys=capsys
+        "net.yaml", "--data", data()
     )
 
 
-def test_checkpoints_of_strangers_are_one_line_and_not_run(
-    network: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_checkpoints_of_strangers_are_one_line_and_not_run(network: str) -> None:
     class Code:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.mkdir, ("owned",)
@@ -274,14 +239,12 @@ def test_checkpoints_of_strangers_are_one_line_and_not_run(
     Path("made/checkpoints").mkdir(parents=True)
     torch.save({"x": Code()}, "made/checkpoints/last.ckpt")
     digits = (network, "--data", data(), "--recipe", "digits", *QUICK)
-    assert "last.ckpt: refused: it would run " in refused(*digits, "--out", "made", capsys=capsys)
+    assert "last.ckpt: refused: it would run " in refused(*digits, "--out", "made")
     torch.save({"x": Code()}, "w.pt")
-    assert "w.pt: refused: it would run " in refused(
-        *digits, "--weights", "w.pt", "--out", "other", capsys=capsys
-    )
+    assert "w.pt: refused: it would run " in refused(*digits, "--weights", "w.pt", "--out", "other")
     Path("w.pt").write_bytes(Path("w.pt").read_bytes()[:50])
     assert "w.pt: truncated, or no file of torch.save" in refused(
-        *digits, "--weights", "w.pt", "--out", "other", capsys=capsys
+        *digits, "--weights", "w.pt", "--out", "other"
     )
     assert not Path("owned").exists()
 

@@ -20,12 +20,12 @@ import pytest
 from rich.console import Console
 
 from mvt_nas import Run, search
-from mvt_nas.cli.main import main
 from mvt_nas.cli.watch_frame import frame
 from mvt_nas.nas.runs.folder import locked, write_config
 from mvt_nas.nas.runs.store import NAME, BatchRecord, Store
 from mvt_nas.report.formatting import format_duration
 from mvt_nas.report.watch.view import RungView, RunView, RunWatcher
+from tests.support.cli import run
 from tests.support.searches import small_space
 
 
@@ -43,13 +43,6 @@ def view(finished: Run) -> RunView:
     return RunWatcher(finished.folder).look()
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
 def drawn(view: RunView, width: int, height: int | None = None, *, live: bool = False) -> list[str]:
     """Return the lines of a picture."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
@@ -58,8 +51,8 @@ def drawn(view: RunView, width: int, height: int | None = None, *, live: bool = 
     return console.file.getvalue().splitlines()
 
 
-def test_one_frame_of_a_finished_run(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run("watch", str(finished.folder), "--once", capsys=capsys)
+def test_one_frame_of_a_finished_run(finished: Run) -> None:
+    code, out, err = run("watch", str(finished.folder), "--once")
     assert (code, err) == (0, "")
     assert "\x1b" not in out
     assert "40 of 40 candidates" in out
@@ -70,11 +63,11 @@ def test_one_frame_of_a_finished_run(finished: Run, capsys: pytest.CaptureFixtur
         assert re.search(
             rf"^ *{candidate.number} +{candidate.scores['accuracy']:.1f} ±", out, re.MULTILINE
         )
-    assert run("watch", str(finished.folder), capsys=capsys)[1] == out  # the output is no terminal
+    assert run("watch", str(finished.folder))[1] == out  # the output is no terminal
 
 
 def test_one_frame_of_a_run_that_is_locked_torn_and_has_failures(
-    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Run, tmp_path: Path
 ) -> None:
     write_config(tmp_path, finished.config)
     with locked(tmp_path), closing(Store(tmp_path)) as store:
@@ -86,25 +79,23 @@ def test_one_frame_of_a_run_that_is_locked_torn_and_has_failures(
             store.add(failed if number in (3, 4) else candidate)
         with open(tmp_path / NAME, "ab") as file:
             file.write(b"0123abcd {torn")
-        code, out, _ = run("watch", str(tmp_path), "--once", capsys=capsys)
+        code, out, _ = run("watch", str(tmp_path), "--once")
     assert code == 0
     assert "10 of 40 candidates" in out
     assert "8 complete, 2 failed" in out
     assert "2 × RuntimeError: [bold]no[/bold] memory" in out  # no mark-up of ours
     assert "running" in out
     assert "q ends the view" not in out
-    code, out, _ = run("watch", str(tmp_path), "--once", capsys=capsys)
+    code, out, _ = run("watch", str(tmp_path), "--once")
     assert f"everything is kept. Resume with: mvt-nas search --resume --out {tmp_path}" in " ".join(
         out.split()
     )
 
 
-def test_a_run_without_candidates_has_a_frame(
-    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_without_candidates_has_a_frame(finished: Run, tmp_path: Path) -> None:
     write_config(tmp_path, finished.config)
     with locked(tmp_path):
-        out = run("watch", str(tmp_path), "--once", capsys=capsys)[1]
+        out = run("watch", str(tmp_path), "--once")[1]
     assert "0 complete; nothing on the front yet" in out
 
 
@@ -116,11 +107,9 @@ def test_a_run_without_candidates_has_a_frame(
         (["watch", ".", "--every", "0"], r"0\.0 is not in the range 0\.1<=x<=3600"),
     ],
 )
-def test_wrong_input_is_one_line(
-    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
     os.chdir(tmp_path)
-    code, out, err = run(*arguments, capsys=capsys)
+    code, out, err = run(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert re.search(message, err), err
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import yaml
 
-from mvt_nas.cli.main import main
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import ArchitectureError, MetricError, MvtNasError, RunError, SpaceError
@@ -26,6 +25,7 @@ from mvt_nas.space.search_space import SearchSpace, load_space
 from mvt_nas.tasks.base import Task, task_from_text
 from tests.cost.test_cost_table import TRAITS
 from tests.cost.test_latency_costs import FIRST, KERNEL_COSTS, SECOND
+from tests.support.cli import run
 from tests.support.device_profiles import install, profile
 from tests.support.searches import facts, small_space
 from tests.support.spaces import random_rows
@@ -261,23 +261,14 @@ def test_mistakes_in_tasks_are_reported_before_a_folder_exists(
     assert not (tmp_path / "run").exists()
 
 
-def _run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def test_show_describes_the_head_and_removed_strides(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    code, out, _ = _run("show", "mobilevit_s", "--task", "segmentation", capsys=capsys)
+def test_show_describes_the_head_and_removed_strides() -> None:
+    code, out, _ = run("show", "mobilevit_s", "--task", "segmentation")
     assert code == 0
     assert "segmentation, 512 px" in out
     assert "stride 1 (not 2: the task needs a larger map)" in out
     assert "21 x 512 x 512" in out
-    code, out, _ = _run(
-        "show", "mobilevit_s", "--task", "detection", "--resolution", "256", "--json", capsys=capsys
+    code, out, _ = run(
+        "show", "mobilevit_s", "--task", "detection", "--resolution", "256", "--json"
     )
     document = json.loads(out)
     assert document["task"] == {"task": "detection", "resolution_px": 256, "num_classes": 80}
@@ -285,16 +276,16 @@ def test_show_describes_the_head_and_removed_strides(
         document["macs"]
         == count(zoo("mobilevit_s"), task=_task("detection,resolution_px=256")).macs
     )
-    code, _, err = _run("show", "mobilevit_s", "--task", "detection", "--counters", capsys=capsys)
+    code, _, err = run("show", "mobilevit_s", "--task", "detection", "--counters")
     assert (code, "exclude each other" in err) == (2, True)
 
 
 def test_the_front_of_a_search_for_a_task_is_printed_and_checked(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     aims = ("--objective", "segmentation.macs", "--objective", "segmentation.params")
-    code, out, err = _run(
+    code, out, err = run(
         "search",
         "tiny",
         *aims,
@@ -304,27 +295,26 @@ def test_the_front_of_a_search_for_a_task_is_printed_and_checked(
         "8",
         "--out",
         "run",
-        capsys=capsys,
     )
     assert code == 0, err
     assert "segmentation.memory_mb" in out
-    code, out, _ = _run(
-        "space", "check", "tiny", "--task", "detection", "--samples", "500", "--json", capsys=capsys
+    code, out, _ = run(
+        "space", "check", "tiny", "--task", "detection", "--samples", "500", "--json"
     )
     assert {"macs", "detection.macs", "detection.memory_mb"} <= set(json.loads(out)["costs"])
-    code, out, _ = _run("report", "run", "--format", "md", capsys=capsys)
+    code, out, _ = run("report", "run", "--format", "md")
     assert code == 0
     text = Path(out.split()[-1]).read_text()
     assert "segmentation" in text
 
 
 @pytest.mark.slow
-def test_networks_of_tasks_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_networks_of_tasks_are_measured() -> None:
     for task, side in (
         ("detection,resolution_px=96", 96),
         ("segmentation,resolution_px=64,num_classes=2", 64),
     ):
-        code, out, err = _run(
+        code, out, err = run(
             "latency",
             "measure",
             "mobilevit_xxs",
@@ -333,7 +323,6 @@ def test_networks_of_tasks_are_measured(capsys: pytest.CaptureFixture[str]) -> N
             "--seconds",
             "0.2",
             "--json",
-            capsys=capsys,
         )
         assert code == 0, err
         (entry,) = json.loads(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import onnxruntime
 import pytest
 
 from mvt_nas import zoo
-from mvt_nas.cli.main import main
 from mvt_nas.errors import LatencyError
 from mvt_nas.latency.calibration.latency_csv import COLUMNS, read_measurements, template
 from mvt_nas.latency.calibration.offline_suite import CSV, write_suite
@@ -20,7 +20,10 @@ from mvt_nas.onnx.file import input_shape
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names
 from mvt_nas.space.search_space import load_space
+from tests.support import cli
 from tests.support.latency_devices import other_device
+
+run = partial(cli.run, "latency")
 
 DEVICE = other_device()
 SMALL = Architecture(stem_width=8, head_width=None, resolution_px=32, stages=(Stage(width=16),))
@@ -39,24 +42,13 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(["latency", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
 def architecture_of(name: str, folder: Path) -> Architecture:
     return zoo(name) if name in published_names() else Architecture.load(folder / name)
 
 
-def test_a_suite_is_written_filled_in_and_fitted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_suite_is_written_filled_in_and_fitted(tmp_path: Path) -> None:
     folder = tmp_path / "suite"
-    code, out, err = run(
-        "suite", "--out", "suite", "--space", "tiny", "--networks", "12", capsys=capsys
-    )
+    code, out, err = run("suite", "--out", "suite", "--space", "tiny", "--networks", "12")
     assert code == 0, err
     assert (
         "fill in suite/measurements.csv, then: mvt-nas latency fit NAME suite/measurements.csv"
@@ -79,9 +71,7 @@ def test_a_suite_is_written_filled_in_and_fitted(
     assert len(filled) == 2 + 12
     assert len(list(folder.iterdir())) == 1 + 2 * 12
     (folder / CSV).write_text("\n".join(filled))
-    code, out, err = run(
-        "fit", "board", str(folder / CSV), "--donor", "roofline", "--json", capsys=capsys
-    )
+    code, out, err = run("fit", "board", str(folder / CSV), "--donor", "roofline", "--json")
     assert code == 0, err
     document = json.loads(out)
     assert (document["metric"], document["donor"]) == ("latency_ms@board", "roofline")
@@ -240,13 +230,11 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_bad_files_are_one_line_with_file_and_line(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_files_are_one_line_with_file_and_line(kind: str, tmp_path: Path) -> None:
     content, message = BAD_FILES[kind]
     (tmp_path / "x.csv").write_bytes(content)
     (tmp_path / "broken.json").write_text("{")
-    code, out, err = run("fit", "board", "x.csv", capsys=capsys)
+    code, out, err = run("fit", "board", "x.csv")
     assert (code, out) == (2, "")
     assert err.startswith(f"mvt-nas: error: {message}")
     assert err.count("\n") == 1
@@ -275,19 +263,17 @@ def test_bad_files_are_one_line_with_file_and_line(
     ],
 )
 def test_wrong_arguments_are_one_line(
-    arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "x.csv").write_bytes(table(*FOUR))
-    code, out, err = run("fit", *arguments, capsys=capsys)
+    code, out, err = run("fit", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert err.startswith("mvt-nas: error: ")
     assert err.count("\n") == 1
 
 
-def test_what_the_figures_are_of_is_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_figures_are_of_is_kept(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(table(*FOUR))
     arguments = (
         "--device",
@@ -301,11 +287,9 @@ def test_what_the_figures_are_of_is_kept(
         "--source",
         "the vendor",
     )
-    code, out, err = run(
-        "fit", "board", "x.csv", "--donor", "iphone12-coreml.json", *arguments, capsys=capsys
-    )
+    code, out, err = run("fit", "board", "x.csv", "--donor", "iphone12-coreml.json", *arguments)
     assert (code, out) == (2, "")  # a file, and there is none here
-    code, out, err = run("fit", "board", "x.csv", *arguments, "--out", "own.json", capsys=capsys)
+    code, out, err = run("fit", "board", "x.csv", *arguments, "--out", "own.json")
     assert code == 0, err
     assert "use it as --objective latency_ms@board or --budget 'latency_ms@board<=15'" in out
     found = load_profile("own.json")
@@ -317,6 +301,6 @@ def test_what_the_figures_are_of_is_kept(
     )
     assert (found.runtime["name"], found.quality["n"], found.reference_ms) == ("tflite", 4, None)
     assert [f"{anchor['network']},256,{anchor['ms']}" for anchor in found.anchors] == list(FOUR)
-    code, out, err = run("fit", "second", "x.csv", "--base-profile", "own.json", capsys=capsys)
+    code, out, err = run("fit", "second", "x.csv", "--base-profile", "own.json")
     assert code == 0, err
     assert "base profile: own.json, by resource" in out

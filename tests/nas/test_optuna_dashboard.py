@@ -13,7 +13,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from mvt_nas import Run, search
-from mvt_nas.cli.main import main
+from tests.support import cli
 from tests.support.searches import small_space
 
 
@@ -35,14 +35,10 @@ def get(application: Any, path: str) -> Any:
     return json.loads(b"".join(body))
 
 
-def test_optuna_dashboard_serves_the_run(
-    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_optuna_dashboard_serves_the_run(finished: Run, tmp_path: Path) -> None:
     path = tmp_path / "storage.log"
-    with pytest.raises(SystemExit) as stop:
-        main(["dashboard", str(finished.folder), "--out", str(path)])
-    assert not stop.value.code
-    assert capsys.readouterr().out == f"optuna-dashboard {path}\n"
+    code, out, _ = cli.run("dashboard", finished.folder, "--out", path)
+    assert (code, out) == (0, f"optuna-dashboard {path}\n")
 
     application = optuna_dashboard.wsgi(JournalStorage(JournalFileBackend(str(path))))
     (study,) = get(application, "/api/studies")["study_summaries"]

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from mvt_nas.cli.main import main
 from mvt_nas.errors import RunError
 from mvt_nas.journal import Journal
 from mvt_nas.nas.api import search
@@ -18,6 +17,7 @@ from mvt_nas.nas.reproduce import Reproduction, reproduce
 from mvt_nas.nas.runners.base import Resources
 from mvt_nas.nas.runs.run import Run
 from tests.nas.test_candidate_training import run_search
+from tests.support import cli
 from tests.support.searches import SCORING
 
 SPACE = """
@@ -162,17 +162,14 @@ def test_where_there_is_no_run_it_says_so(tmp_path: Path) -> None:
         again(tmp_path)
 
 
-def test_the_command_ends_with_one_where_something_differs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_ends_with_one_where_something_differs(tmp_path: Path) -> None:
     folder = small_run(tmp_path, objectives=["params", "macs"])
-    with pytest.raises(SystemExit, match=r"^0$"):
-        main(["reproduce", str(folder)])
-    assert capsys.readouterr().out == f"{folder}: identical (10 candidates compared)\n"
+    code, out, _ = cli.run("reproduce", folder)
+    assert (code, out) == (0, f"{folder}: identical (10 candidates compared)\n")
     (tmp_path / "own.yaml").write_text(SPACE.replace("depth: [1, 2]", "depth: 1"))
-    with pytest.raises(SystemExit, match=r"^1$"):
-        main(["reproduce", str(folder), "--json"])
-    document = json.loads(capsys.readouterr().out)
+    code, out, _ = cli.run("reproduce", folder, "--json")
+    assert code == 1
+    document = json.loads(out)
     assert document["identical"] is False
     assert document["differences"] == [
         "space: stages.2.depth is [1, 2] in the run, 1 in ../own.yaml now"

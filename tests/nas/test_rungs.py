@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mvt_nas.cli.main import main
 from mvt_nas.errors import TrainingError
 from mvt_nas.nas.api import SearchResult, search
 from mvt_nas.nas.multi_fidelity import successive_halving as climbing
@@ -28,6 +27,7 @@ from mvt_nas.nas.runs.store import read
 from mvt_nas.training import short_loop
 from mvt_nas.training.short_training import train_short
 from tests.nas.test_candidate_training import little_space
+from tests.support import cli
 from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import facts
 from tests.support.short_training_processes import QUICK, SMALL, digits
@@ -306,9 +306,7 @@ def test_rungs_are_checked_before_there_is_a_folder(
 
 
 @pytest.mark.slow
-def test_the_command_says_how_far_each_candidate_came(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_how_far_each_candidate_came(tmp_path: Path) -> None:
     protocol = (
         "{pixels: 16, train_images: 256, validation_images: 100, epochs: 3, batch_size: 16,"
         " crop_padding: 1}"
@@ -336,12 +334,13 @@ def test_the_command_says_how_far_each_candidate_came(
         "--batch",
         "4",
     ]
-    with pytest.raises(SystemExit, match=r"^0$"):
-        main([*arguments, "--no-measure-front", "--fix", "depth=1", "--fix", "block=conv"])
-    said = capsys.readouterr()
-    assert said.err.count("% after 3 epochs") == 2
+    code, out, err = cli.run(
+        *arguments, "--no-measure-front", "--fix", "depth=1", "--fix", "block=conv"
+    )
+    assert code == 0, err
+    assert err.count("% after 3 epochs") == 2
     assert "trained_epochs" in (tmp_path / "a" / "candidates.csv").read_text().splitlines()[0]
-    assert "2 stopped" in said.out
+    assert "2 stopped" in out
 
 
 @pytest.mark.usefixtures("fake_trainer")

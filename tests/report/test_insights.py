@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from mvt_nas.cli.main import main
 from mvt_nas.nas.api import search
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.objectives import Objective
@@ -28,6 +27,7 @@ from mvt_nas.report.insights import (
 )
 from mvt_nas.report.markdown import report, text
 from mvt_nas.report.random_comparison import random_curves
+from tests.support import cli
 from tests.support.searches import SCORING, small_space
 
 SPACE = small_space()
@@ -175,13 +175,10 @@ def test_the_page_of_the_run_that_ships_has_all_parts() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["html", "md", "csv", "parquet", "png", "svg"])
-def test_each_format_is_written(
-    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_format_is_written(suffix: str, tmp_path: Path) -> None:
     run = search(SPACE, objectives=["macs:min", "params:min"], trials=12, out=tmp_path / "a").run
-    with pytest.raises(SystemExit, match=r"^0$"):
-        main(["report", str(run.folder), "--out", str(tmp_path / "out" / f"r.{suffix}")])
-    assert capsys.readouterr().out == f"{tmp_path / 'out' / f'r.{suffix}'}\n"
+    code, out, _ = cli.run("report", run.folder, "--out", tmp_path / "out" / f"r.{suffix}")
+    assert (code, out) == (0, f"{tmp_path / 'out' / f'r.{suffix}'}\n")
     path = tmp_path / "out" / f"r.{suffix}"
     if suffix in ("csv", "parquet"):
         frame = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
@@ -208,9 +205,9 @@ def test_each_format_is_written(
     ],
 )
 def test_what_cannot_be_written_is_refused(
-    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     run = search(SPACE, objectives=["macs:min", "params:min"], trials=4, out=tmp_path / "a").run
-    with pytest.raises(SystemExit, match=r"^2$"):
-        main(["report", str(run.folder), *arguments])
-    assert message in capsys.readouterr().err
+    code, _, err = cli.run("report", run.folder, *arguments)
+    assert code == 2
+    assert message in err

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mvt_nas import load_space
-from mvt_nas.cli.main import main
 from mvt_nas.errors import RunError
 from mvt_nas.nas.problem.config import RunConfig
 from mvt_nas.nas.problem.objectives import Objective
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.selectors import select_candidate
+from tests.support import cli
 
 SPACE = load_space("tiny")
 POINTS = [(10.0, 10.0), (80.0, 20.0), (90.0, 90.0), (5.0, 95.0), (80.0, 15.0)]
@@ -127,17 +125,9 @@ def test_where_nothing_is_complete_nothing_is_chosen() -> None:
             select_candidate(dataclasses.replace(run, candidates=failed), name)
 
 
-def told(*arguments: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--json"])
-    out, err = capsys.readouterr()
-    assert not stop.value.code, err
-    return json.loads(out)
-
-
 @pytest.mark.slow
 def test_commands_take_the_names_and_the_classes_of_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = (
@@ -152,9 +142,9 @@ def test_commands_take_the_names_and_the_classes_of_the_run(
         "--out",
         "runs/one",
     )
-    front = told("search", "tiny", *arguments, capsys=capsys)
+    front = cli.run_json("search", "tiny", *arguments)
     by_number = {one["id"]: one for one in front["front"]}
-    knee = told("show", "runs/one:knee", capsys=capsys)
+    knee = cli.run_json("show", "runs/one:knee")
     assert (knee["name"], knee["key"]) == (
         f"runs/one, candidate {front['knee']}",
         by_number[front["knee"]]["key"],
@@ -162,36 +152,26 @@ def test_commands_take_the_names_and_the_classes_of_the_run(
     assert (
         knee["params"] == by_number[front["knee"]]["scores"]["params"]
     )  # with the seven classes of the run
-    assert (
-        told("show", "runs/one:knee", "--num-classes", "9", capsys=capsys)["params"]
-        > knee["params"]
-    )
+    assert cli.run_json("show", "runs/one:knee", "--num-classes", "9")["params"] > knee["params"]
     least = min(one["scores"]["params"] for one in front["front"])
-    assert told("show", f"runs/one:params<={least:.0f}", capsys=capsys)["params"] == least
-    (exported,) = told(
-        "export", "runs/one:knee", "--to", "python", "--measure-seconds", "0", capsys=capsys
+    assert cli.run_json("show", f"runs/one:params<={least:.0f}")["params"] == least
+    (exported,) = cli.run_json(
+        "export", "runs/one:knee", "--to", "python", "--measure-seconds", "0"
     )
     assert exported["files"][0] == "exported/one_knee/python/one_knee.py"
-    assert told("import", exported["files"][0], capsys=capsys)["settings"] == {"num_classes": 7}
-    with pytest.raises(SystemExit) as stop:
-        main(["show", "runs/one"])
-    assert stop.value.code == 2
+    assert cli.run_json("import", exported["files"][0])["settings"] == {"num_classes": 7}
+    code, _, err = cli.run("show", "runs/one")
+    assert code == 2
     assert (
-        "runs/one: a run, not a network; specify a candidate: runs/one:ID, runs/one:knee or "
-        in capsys.readouterr().err
+        "runs/one: a run, not a network; specify a candidate: runs/one:ID, runs/one:knee or " in err
     )
-    main_said(capsys)
+    main_said()
 
 
-def main_said(capsys: pytest.CaptureFixture[str]) -> None:
+def main_said() -> None:
     """The table of the front says how other commands take what is in it."""
-    with pytest.raises(SystemExit):
-        main(["pareto", "runs/one"])
-    said = next(
-        line
-        for line in capsys.readouterr().out.splitlines()
-        if line.startswith("Other commands take ")
-    )
+    _, out, _ = cli.run("pareto", "runs/one")
+    said = next(line for line in out.splitlines() if line.startswith("Other commands take "))
     assert (
         said == "Other commands take runs/one:ID, runs/one:knee, runs/one:macs (the best in an"
         " objective), 'runs/one:params<=2M' (the best within limits)."

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mvt_nas.cli.main import main
 
 
@@ -18,13 +20,13 @@ def run(*arguments: object) -> tuple[int, str, str]:
     """Return the exit code, the standard output and the standard error of ``mvt-nas``."""
     output = io.StringIO()
     errors = io.StringIO()
-    code: Any = 0
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-    return int(code or 0), output.getvalue(), errors.getvalue()
+    with (
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+        pytest.raises(SystemExit) as stop,
+    ):
+        main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0), output.getvalue(), errors.getvalue()
 
 
 def run_json(*arguments: object) -> Any:
