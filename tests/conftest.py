@@ -6,13 +6,19 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
 
 from mvt_nas._threads_and_malloc import keep_freed_memory
+from tests.support.compiled_once import compile_once
+from tests.support.forked_workers import fork_workers
+from tests.support.ray_nodes import RayNodes, cluster
+from tests.support.searches import write_throwaway_proxies
 
 # In the background of a shell, Ctrl-C is ignored: what tests start would ignore it as well.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -40,6 +46,34 @@ MOST_SECONDS = 12.0
 Most of it is for what the first test of a process imports (transformers and torch.export take
 seconds) and for machines slower than ours: a test that nears it on a quiet machine is slow.
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Compile each search space once."""
+    with pytest.MonkeyPatch.context() as patch:
+        compile_once(patch)
+        yield
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let worker processes be forked from one that has imported what they need."""
+    fork_workers(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def ray_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
+    """A Ray cluster of two nodes for all tests, whose workers know the throw-away proxies."""
+    folder = tmp_path_factory.mktemp("ray")
+    write_throwaway_proxies(folder)
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # Ray's processes inherit it when they start
+            patch.setenv("PYTHONPATH", f"{folder}:{Path(__file__).parents[1]}")
+            patch.setenv("THROWAWAY_SECONDS", "0.1")
+            address = stack.enter_context(cluster()).address
+        yield RayNodes(address, folder)
+
 
 _SECONDS = pytest.StashKey[float]()
 

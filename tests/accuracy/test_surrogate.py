@@ -38,8 +38,13 @@ def _noisy(sd: float, n: int = 48, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def found() -> HeldOutPredictions:
-    """Return predictions of networks that were held out, with all regressions to choose from."""
-    return cross_validate(networks(_noisy(0.3)))
+    """Return predictions of networks that were held out, with two regressions to choose from.
+
+    The table that ships is evaluated with all of them, in ``tests/cli/test_accuracy.py``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RECIPES", RECIPES[:2])
+        return cross_validate(networks(_noisy(0.3)))
 
 
 def test_a_smooth_rule_is_found(found: HeldOutPredictions) -> None:
@@ -49,7 +54,7 @@ def test_a_smooth_rule_is_found(found: HeldOutPredictions) -> None:
     covered = (found.low <= accuracy) & (accuracy <= found.high)
     assert 0.75 <= covered.mean() <= 1
     assert len(found.recipes) == 10
-    assert set(found.recipes) <= {recipe.name for recipe in RECIPES}
+    assert set(found.recipes) <= {recipe.name for recipe in RECIPES[:2]}
     np.testing.assert_allclose(found.high - found.percent, found.percent - found.low)
 
 
@@ -58,16 +63,15 @@ def test_the_accuracy_of_a_network_has_no_say_in_its_own_prediction(
 ) -> None:
     """Changed accuracies of a whole fold leave its predictions the same to the last bit."""
     monkeypatch.setattr(module, "RECIPES", RECIPES[:2])
-    before = cross_validate(networks(_noisy(0.3)))
     fold = cross_validation_splits(48, 10, 0)[3][1]
     changed = _noisy(0.3)
     changed[fold] = np.array([5.0, 95.0, 20.0, 80.0, 1.0])[: len(fold)]
     after = cross_validate(networks(changed))
     for name in ("percent", "low", "high"):
-        np.testing.assert_array_equal(getattr(after, name)[fold], getattr(before, name)[fold])
-    assert after.recipes[3] == before.recipes[3]
+        np.testing.assert_array_equal(getattr(after, name)[fold], getattr(found, name)[fold])
+    assert after.recipes[3] == found.recipes[3]
     others = np.setdiff1d(np.arange(48), fold)
-    assert np.all(after.percent[others] != before.percent[others])
+    assert np.all(after.percent[others] != found.percent[others])
 
 
 def test_neither_choice_nor_fit_nor_interval_is_given_what_is_held_out(

@@ -55,6 +55,7 @@ def _pairs(trainings: tuple[TrainedNetwork, ...]) -> list[tuple[str, int]]:
     return [(one.key, one.seed) for one in trainings]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_table_grows_and_nothing_is_trained_twice(tmp_path: Path) -> None:
     path, progress = tmp_path / "new" / "table.csv", []
     first = build_table(
@@ -180,6 +181,7 @@ def test_networks_come_as_the_protocol_trains_them() -> None:
         assert job.planned.architecture == as_trained(job.planned.architecture, PROTOCOL)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_training_that_goes_wrong_is_kept_as_such(tmp_path: Path) -> None:
     wild = dataclasses.replace(
         PROTOCOL, learning_rate=1e4, weight_decay=100, epochs=3, warmup_share=0
@@ -200,6 +202,7 @@ def _killed(
     os._exit(9)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_worker_that_is_killed_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +298,7 @@ def test_interrupted_it_goes_on(tmp_path: Path, how: signal.Signals) -> None:
     assert set(_pairs(whole)) == pairs
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_the_command_tells_what_it_does(tmp_path: Path) -> None:
     path, protocol = tmp_path / "t.csv", tmp_path / "p.json"
     protocol.write_text(json.dumps(PROTOCOL.to_dict()))

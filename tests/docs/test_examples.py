@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,17 @@ import yaml
 from mvt_nas import load_space
 from mvt_nas.report.diagnostics import runtime_smoke_test
 from tests.support.cli import modules_of, run_block, run_line
+from tests.support.fake_trainer import install_fake_trainer
+from tests.support.latency_devices import measure_less
+from tests.support.ray_nodes import connected
 from tests.support.searches import search_less
-from tests.support.trained_networks import evaluate_less
-
-_run_process = runtime_smoke_test._run_process
+from tests.support.trained_networks import evaluate_less, train_in_this_process
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _ELSEWHERE = [ROOT / "docs" / "loop.md"]
 """Run by a test of its own, which checks the results (``test_loop_page.py``)."""
-_IN_PROCESSES = ("README.md", "docs/file-formats.md")
+_IN_PROCESSES = ("docs/file-formats.md",)
 """Pages whose commands and scripts run as a reader's do, each in a process of its own.
 
 Those of the other pages run in the test process: starting Python and torch takes longer than most
@@ -53,21 +53,47 @@ def _commands(block: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if _blocks(page, "sh", "python") and page not in _ELSEWHERE],
     ids=_name,
 )
-def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
     """Run a page from top to bottom in one folder, as a reader would.
 
-    A block that begins with the name of a file is that file.
+    What takes long and has tests of its own does less: the sampler, surrogates, short trainings,
+    timings and the smoke tests of the runtimes. A page that uses Ray finds it running.
     """
-    monkeypatch.chdir(tmp_path)
     search_less(monkeypatch)
     evaluate_less(monkeypatch)
-    monkeypatch.setattr(runtime_smoke_test, "_run_process", _smoke_test)
-    in_processes = _name(page) in _IN_PROCESSES
+    install_fake_trainer(monkeypatch)
+    train_in_this_process(monkeypatch)
+    measure_less(monkeypatch)
+    monkeypatch.setattr(runtime_smoke_test, "_run_process", lambda name, seconds: "opened")
+    with contextlib.ExitStack() as stack:
+        if any("--runner ray" in block for _, block in _blocks(page, "sh")):
+            stack.enter_context(connected(request.getfixturevalue("ray_nodes")))
+        _run_page(page, tmp_path, monkeypatch, in_processes=_name(page) in _IN_PROCESSES)
+
+
+@pytest.mark.soak
+def test_examples_of_the_front_page_run_as_those_of_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run_page(ROOT / "README.md", tmp_path, monkeypatch, in_processes=True)
+
+
+def _run_page(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, in_processes: bool
+) -> None:
+    """Run the blocks of a page; one that begins with the name of a file is that file."""
+    monkeypatch.chdir(tmp_path)
     with contextlib.nullcontext() if in_processes else modules_of(tmp_path):
         for language, block in _blocks(page, "csv", "python", "sh", "yaml"):
             named = _FILE.match(block)
@@ -79,12 +105,6 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                     (_run_as_a_process if in_processes else run_line)(command)
             elif language == "python":
                 (_run_script if in_processes else run_block)(block)
-
-
-@cache
-def _smoke_test(name: str, most_seconds: float) -> str:
-    """Open a runtime in a process of its own once for all pages that call the doctor."""
-    return _run_process(name, most_seconds)
 
 
 def _run_as_a_process(command: str) -> None:

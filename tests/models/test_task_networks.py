@@ -162,7 +162,7 @@ def _halves_late(architecture: Architecture) -> bool:
 @pytest.mark.slow
 def test_random_backbones_count_what_runs() -> None:
     served = 0
-    for seed in range(24):
+    for seed in range(12):
         architecture = random_architecture(np.random.default_rng(seed))
         for text in (
             "detection,resolution_px=160",
@@ -174,7 +174,7 @@ def test_random_backbones_count_what_runs() -> None:
                 continue
             assert_what_runs(architecture, _task(text), 1 + seed % 2)
             served += 1
-    assert served > 36
+    assert served > 18
 
 
 def test_every_dilated_convolution_of_torch_has_its_dilation_in_the_lowering() -> None:

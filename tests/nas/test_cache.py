@@ -515,6 +515,7 @@ def test_the_environment_turns_it_off(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_two_workers_use_the_cache_and_find_what_one_finds(tmp_path: Path) -> None:
     whole = run_small(tmp_path / "plain", "log_synflow", cache=False)
     run_small(tmp_path / "part", "log_synflow", trials=6)

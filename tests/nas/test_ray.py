@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,28 +21,18 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from tests.nas import test_rungs
 from tests.nas.test_candidate_training import run_search
-from tests.support.ray_nodes import cluster
+from tests.support.ray_nodes import RayNodes, cluster
 from tests.support.searches import SCORING, facts, install_throwaway_proxies, small_space
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", autouse=True)
-def throwaway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("throwaway")
-        install_throwaway_proxies(folder, patch)
-        patch.setenv("PYTHONPATH", f"{folder}:{Path(__file__).parents[2]}")
-        patch.setenv("THROWAWAY_SECONDS", "0.0")
-        patch.setenv("LIGHT_WORK_MARKER", str(folder / "marker"))
-        yield folder
-
-
 @pytest.fixture(scope="module")
-def address(throwaway: Path) -> Iterator[str]:
-    """A cluster of two nodes for all tests of the module."""
-    with cluster() as made:
-        yield made.address
+def address(ray_nodes: RayNodes) -> Iterator[str]:
+    """The cluster that tests share; this process knows the throw-away proxies of its workers."""
+    with pytest.MonkeyPatch.context() as patch:
+        install_throwaway_proxies(ray_nodes.throwaway, patch)
+        yield ray_nodes.address
 
 
 def tasks(n: int) -> list[EvaluationTask]:
@@ -121,6 +113,28 @@ def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: P
     assert [run.candidates[n].status for n in range(8)] == [
         same.candidates[n].status for n in range(8)
     ]
+
+
+def test_a_candidate_whose_worker_is_killed_is_evaluated_again(
+    address: str, ray_nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each evaluation takes a tenth of a second, so that one is killed in the middle of it."""
+    monkeypatch.setenv("THROWAWAY_SECONDS", "0.0")
+    settings: dict[str, Any] = {"trials": 8, "batch": 4, "scoring": SCORING, "sampler": "random"}
+    settings |= {"objectives": ["slow"]}
+    killed: list[int] = []
+
+    def kills_a_worker(_run: Run, _candidate: Candidate) -> None:
+        busy = [] if killed else ray_nodes.workers("ray::_evaluated")
+        for worker in busy[:1]:
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
+
+    run = search(
+        small_space(), **settings, ray_address=address, listener=kills_a_worker, out=tmp_path / "a"
+    ).run
+    assert len(killed) == 1
+    assert facts(run) == facts(search(small_space(), **settings, out=tmp_path / "b").run)
 
 
 def test_a_node_with_other_software_is_refused(

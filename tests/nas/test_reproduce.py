@@ -64,6 +64,7 @@ def test_a_run_is_identical(settings: dict[str, Any], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_and_a_run_that_was_broken_off_are_identical_too(tmp_path: Path) -> None:
     folder = small_run(tmp_path)
     lines = (folder / "candidates.jsonl").read_bytes().splitlines(keepends=True)

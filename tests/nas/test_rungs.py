@@ -209,6 +209,7 @@ def test_few_are_trained_to_the_end_and_as_they_would_be_alone(trained: Run) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_change_nothing(trained: Run, tmp_path: Path) -> None:
     assert facts(run_search(tmp_path / "a", workers=2).run) == facts(trained)
 

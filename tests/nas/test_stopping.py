@@ -207,6 +207,7 @@ def test_a_stalled_search_stays_so_until_more_is_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_two_workers_stop_where_one_stops(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "objectives": ["log_synflow", "macs"],

@@ -21,6 +21,7 @@ from mvt_nas.nas.runners.process_pool import WorkerPool
 from mvt_nas.nas.runs.store import NAME, read
 from mvt_nas.nas.samplers.base import SAMPLERS
 from tests.support import instant_evaluation as light_work
+from tests.support.forked_workers import fork_workers
 from tests.support.search_processes import (
     SCRIPT,
     SETTINGS,
@@ -50,9 +51,11 @@ def throwaway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def pool(throwaway: Path) -> Iterator[WorkerPool]:
-    processes = WorkerPool(2)
-    yield processes
-    processes.close()
+    with pytest.MonkeyPatch.context() as patch:
+        fork_workers(patch)
+        processes = WorkerPool(2)
+        yield processes
+        processes.close()
 
 
 @pytest.fixture
@@ -101,18 +104,24 @@ def test_two_workers_find_what_one_finds(
     }
 
 
-def tasks(n: int) -> list[EvaluationTask]:
+def tasks(n: int, folder: Path | None = None) -> list[EvaluationTask]:
     architecture = small_space().decode(small_space().sample(1, 0)[0])
-    return [EvaluationTask(number, architecture, ("macs",), SCORING, seed=0) for number in range(n)]
+    return [
+        EvaluationTask(number, architecture, ("macs",), SCORING, seed=0, folder=folder)
+        for number in range(n)
+    ]
 
 
-def told(processes: WorkerPool, n: int) -> dict[int, tuple[dict[str, float], str | None]]:
-    outcomes = list(processes.run(tasks(n)))
+def told(
+    processes: WorkerPool, n: int, folder: Path | None = None
+) -> dict[int, tuple[dict[str, float], str | None]]:
+    outcomes = list(processes.run(tasks(n, folder)))
     assert len({outcome.number for outcome in outcomes}) == len(outcomes)
     return {outcome.number: (dict(outcome.scores), outcome.error) for outcome in outcomes}
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_a_task_that_kills_its_worker_fails_alone() -> None:
     with contextlib.closing(WorkerPool(2, light_work.dies_on_every_fifth)) as processes:
         for _ in range(2):
@@ -121,15 +130,14 @@ def test_a_task_that_kills_its_worker_fails_alone() -> None:
             }
 
 
-def test_a_task_whose_worker_died_is_tried_once_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LIGHT_WORK_MARKER", str(tmp_path / "died"))
+@pytest.mark.usefixtures("forked_workers")
+def test_a_task_whose_worker_died_is_tried_once_more(tmp_path: Path) -> None:
     with contextlib.closing(WorkerPool(2, light_work.dies_once)) as processes:
-        assert told(processes, 6) == {n: ({"number": n}, None) for n in range(6)}
+        assert told(processes, 6, tmp_path) == {n: ({"number": n}, None) for n in range(6)}
         assert (tmp_path / "died").exists()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_that_were_killed_while_idle_are_replaced() -> None:
     with contextlib.closing(WorkerPool(2, light_work.counts)) as processes:
         expected = {n: ({"number": n}, None) for n in range(4)}
@@ -141,6 +149,7 @@ def test_workers_that_were_killed_while_idle_are_replaced() -> None:
         assert told(processes, 0) == {}
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_that_cannot_start_are_an_error_and_no_endless_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -222,6 +231,7 @@ import time
 from pathlib import Path
 
 from tests.support import instant_evaluation as light_work
+from tests.support.forked_workers import fork_workers
 from mvt_nas.nas.problem.config import Scoring
 from mvt_nas.nas.runners.evaluation import DIED_TWICE, EvaluationTask
 from mvt_nas.nas.runners.process_pool import WorkerPool

@@ -280,7 +280,7 @@ def test_every_published_model_is_scored(name: str) -> None:
 @pytest.mark.slow
 def test_random_architectures_are_scored() -> None:
     random, batch = np.random.default_rng(4), digits_batch(8, 64, seed=0)
-    for _ in range(6):
+    for _ in range(3):
         architecture = replace(random_architecture(random), resolution_px=64)
         check_all(build_model(architecture, num_classes=10, seed=0), batch)
 

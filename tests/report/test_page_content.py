@@ -32,6 +32,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return large_run(tmp_path_factory.mktemp("run") / "large", 2000)
 
 
+@pytest.fixture(scope="module")
+def shown(large: Run) -> dict[str, Any]:
+    """The content of the page of the large run, which tests leave as it is."""
+    return content([large])
+
+
 def values(column: dict[str, Any]) -> list[Any]:
     codes = np.frombuffer(
         base64.b64decode(column["codes"]), "u1" if column["bytes"] == 1 else "<u2"
@@ -39,8 +45,7 @@ def values(column: dict[str, Any]) -> list[Any]:
     return [column["values"][code] for code in codes]
 
 
-def test_columns_say_what_the_candidates_are(large: Run) -> None:
-    shown = content([large])
+def test_columns_say_what_the_candidates_are(large: Run, shown: dict[str, Any]) -> None:
     assert shown["ids"] == list(range(2000))
     parts = {name: values(column) for name, column in shown["parts"].items()}
     for place in (0, 7, 20, 1234, 1999):
@@ -64,8 +69,8 @@ def test_columns_say_what_the_candidates_are(large: Run) -> None:
     assert shown["numbers"]["measured " + LATENCY][30] is None
 
 
-def test_metrics_have_words_directions_and_scales(large: Run) -> None:
-    metrics = {metric["name"]: metric for metric in content([large])["metrics"]}
+def test_metrics_have_words_directions_and_scales(shown: dict[str, Any]) -> None:
+    metrics = {metric["name"]: metric for metric in shown["metrics"]}
     assert list(metrics)[:3] == ["accuracy", LATENCY, "params"]
     words = {"name": "accuracy", "label": "predicted accuracy (%)", "short": "accuracy (%)"}
     assert metrics["accuracy"] == words | {"direction": "max", "log": False, "objective": True}
@@ -95,9 +100,9 @@ def test_thinning_keeps_the_front_and_the_published_models(large: Run) -> None:
     assert max(kept - front) > 1800
 
 
-def test_curves_are_those_of_the_run(large: Run) -> None:
+def test_curves_are_those_of_the_run(large: Run, shown: dict[str, Any]) -> None:
     own, chance = random_curves(large, [1000, 2000])
-    growth = content([large])["runs"][0]["growth"]
+    growth = shown["runs"][0]["growth"]
     assert growth["after"][0] == 1
     assert growth["after"][-1] == 2000
     assert growth["own"][-1] == pytest.approx(own[-1], abs=1e-5)
@@ -130,8 +135,9 @@ def test_runs_beside_each_other_share_one_box(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_fetches_nothing_and_is_the_same_each_time(large: Run) -> None:
-    shown = content([large])
+def test_the_file_fetches_nothing_and_is_the_same_each_time(
+    large: Run, shown: dict[str, Any]
+) -> None:
     text = page(shown)
     assert text == page(content([large]))
     own = re.sub(r'id="packed-\w+">[^<]*<', "", text)
@@ -171,8 +177,10 @@ def test_a_run_without_a_complete_candidate_is_refused(large: Run) -> None:
 
 
 @pytest.mark.slow
-def test_published_models_beyond_the_budgets_stand_beside(large: Run) -> None:
-    assert "mobilevit_s" in {one["name"] for one in content([large])["named"]}
+def test_published_models_beyond_the_budgets_stand_beside(
+    large: Run, shown: dict[str, Any]
+) -> None:
+    assert "mobilevit_s" in {one["name"] for one in shown["named"]}
     own = next(one for one in large.candidates.values() if one.origin == "mobilevit_s")
     without = replace(
         large, candidates=large.candidates | {own.number: replace(own, origin="sampler")}

@@ -20,7 +20,8 @@ def dies_on_every_fifth(task: EvaluationTask) -> Outcome:
 
 
 def dies_once(task: EvaluationTask) -> Outcome:
-    marker = Path(os.environ["LIGHT_WORK_MARKER"])
+    assert task.folder is not None
+    marker = task.folder / "died"
     if task.number == 3 and not marker.exists():
         marker.touch()
         os._exit(7)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph
+from mvt_nas.latency.calibration import measurement_session
 from mvt_nas.latency.model.kernels import Kernel, Signature, kernels, signature, term
 from mvt_nas.latency.model.predictor import Predictor
 from mvt_nas.latency.model.roofline import ROOFLINE
 from mvt_nas.latency.model.scaling_groups import BY_RESOURCE
 from mvt_nas.latency.runtime import RUNTIMES, Runtime, RuntimeJob, Session
+from mvt_nas.latency.timing import stopwatch
 from mvt_nas.latency.timing.stopwatch import Clock
 from mvt_nas.models.lowering import lower
 from mvt_nas.models.network import Network, build_model
@@ -68,6 +72,13 @@ def kernel_ms(kernel: Kernel, predictor: Predictor) -> float:
         value * float(term(name, kernel))
         for name, value in predictor.coefficients.get(kernel.kind, {}).items()
     )
+
+
+def measure_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a second of timing last a twentieth of one."""
+    clock = Clock(wall_s=lambda: 20 * time.perf_counter(), cpu_s=lambda: 20 * time.process_time())
+    for module in (stopwatch, measurement_session):
+        monkeypatch.setattr(module, "Clock", lambda: clock)
 
 
 @dataclass

@@ -5,7 +5,46 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True)
+class RayNodes:
+    """A Ray cluster that tests share.
+
+    Attributes:
+        address: Its address.
+        throwaway: Folder of the throw-away proxies on the path of its workers.
+    """
+
+    address: str
+    throwaway: Path
+
+    def workers(self, name: str) -> list[int]:
+        """Return the ids of the processes of the cluster whose command begins with the name."""
+        own = str(self.throwaway).encode()  # in the PYTHONPATH of its processes alone
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (entry / "cmdline").read_text().startswith(name) and own in (
+                    entry / "environ"
+                ).read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+
+@contextlib.contextmanager
+def connected(nodes: RayNodes) -> Iterator[None]:
+    """Connect this process, whose searches then use the cluster instead of starting Ray."""
+    import ray
+
+    ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 @contextlib.contextmanager

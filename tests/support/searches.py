@@ -158,15 +158,20 @@ register("dying", fails_with(kills_itself))
 """
 
 
-def install_throwaway_proxies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a distribution with throw-away proxies on the path of this process and its workers."""
+def write_throwaway_proxies(folder: Path) -> None:
+    """Write a distribution with throw-away proxies."""
     (folder / "throwaway_proxies.py").write_text(THROWAWAY)
     information = folder / "throwaway-1.dist-info"
-    information.mkdir()
+    information.mkdir(exist_ok=True)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: throwaway\nVersion: 1\n")
     (information / "entry_points.txt").write_text(
         "[mvt_nas_proxies]\nthrowaway = throwaway_proxies\n"
     )
+
+
+def install_throwaway_proxies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a distribution with throw-away proxies on the path of this process and its workers."""
+    write_throwaway_proxies(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "throwaway_proxies", raising=False)
     importlib.invalidate_caches()

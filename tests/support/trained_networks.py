@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mvt_nas.accuracy import evaluation, surrogate
+from mvt_nas.accuracy import evaluation, surrogate, table_builder
 from mvt_nas.accuracy.ranking_metrics import paired_bootstrap
 from mvt_nas.accuracy.regressors import RECIPES
 from mvt_nas.accuracy.table import TrainedNetwork, append, start_table
@@ -93,6 +96,20 @@ def write_table(path: Path, shift: float = 0.0) -> Path:
         )
     append(path, training(0, float(smooth(12)[0]) + shift + 1, seed=1))
     return path
+
+
+class _ThisProcess(Executor):
+    """Runs what it is given at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args))
+        return future
+
+
+def train_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables be filled without training processes."""
+    monkeypatch.setattr(table_builder, "_pool", lambda *_: nullcontext(_ThisProcess()))
 
 
 def evaluate_less(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mvt_nas.testing import (
     RuntimeContract,
     SamplerContract,
 )
+from tests.support.ray_nodes import RayNodes, connected
 
 SLOW = {"gp"}
 """Entries that fit something large."""
@@ -56,7 +57,6 @@ globals().update(contracts(ProxyContract, PROXIES.names()))
 globals().update(contracts(RuntimeContract, (name for name in RUNTIMES if name != "command")))
 globals().update(contracts(ExportTargetContract, TARGETS.names()))
 globals().update(contracts(SamplerContract, SAMPLERS.names()))
-globals().update(contracts(RunnerContract, ["local"]))
 
 
 class TestCommand(RuntimeContract):
@@ -64,10 +64,21 @@ class TestCommand(RuntimeContract):
     command = "test -f {model} && echo 1.5"
 
 
+@pytest.fixture
+def _ray(ray_nodes: RayNodes) -> Iterator[None]:
+    with connected(ray_nodes):
+        yield
+
+
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("_ray")
 class TestRay(RunnerContract):
     name = "ray"
+
+
+@pytest.mark.usefixtures("forked_workers")
+class TestLocal(RunnerContract):
+    name = "local"
 
 
 def checks(contract: object) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from functools import cache
@@ -13,12 +12,9 @@ from typing import Any
 import pytest
 
 from mvt_nas.training.folder import TrainingFolder
+from tests.support.forked_workers import PROCESSES
 from tests.support.training_processes import data, left, run, train_and_tell
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["mvt_nas.training.api", "lightning_fabric", "tests.support.training_processes"]
-)
 STEPS = 3 * 5
 """Of a whole training, at least."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import multiprocessing
 import time
 from functools import cache
 from pathlib import Path
@@ -48,16 +47,13 @@ from tests.support.annotated_training_processes import (
     train_task_and_tell,
     voc,
 )
+from tests.support.forked_workers import PROCESSES
 from tests.support.images import noise, write
 from tests.support.training_processes import MACHINE, left
 from tests.support.training_processes import run as run_classification
 
 KINDS = ("detection", "segmentation")
 COLUMNS = {"detection": ["ap", "ap50"], "segmentation": ["miou", "pixel_accuracy"]}
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["mvt_nas.training.api", "lightning_fabric", "tests.support.annotated_training_processes"]
-)
 STEPS = 2 * 3
 """Of a whole training on the 18 pictures that are learnt from, at least."""
 
