@@ -29,7 +29,7 @@ from mvt_nas.nas.studies.optuna_study import distributions
 from mvt_nas.pareto import hypervolume, pareto_front, pareto_ranks
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.search_space import SearchSpace, load_space
-from tests.support.searches import small_space
+from tests.support.searches import search_less, small_space
 
 NOTHING: dict[str, NDArray[np.float64]] = {}
 
@@ -265,7 +265,10 @@ def test_a_space_that_is_used_up_has_nothing_to_propose() -> None:
     assert len(KnownFrontSearch(wanted, there, 0).next(seen(rows[:-2], wanted, there), 4)) == 2
 
 
-def test_what_has_settled_is_read_once_and_changes_nothing() -> None:
+def test_what_has_settled_is_read_once_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search_less(monkeypatch)
     there = feasibility(load_space("small_images"))
     wanted = goals(there, "macs", "params")
     rows = there.sample(120, 0)
@@ -287,6 +290,7 @@ def told(taken: Rows, wanted: OptimizationProblem, there: Feasibility) -> Observ
 def test_a_front_behind_others_is_made_anew_without_them(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    search_less(monkeypatch)
     monkeypatch.setattr(fronts, "_KEPT", 64)
     monkeypatch.setattr(fronts, "_LEAST_KEPT", 32)
     monkeypatch.setattr(fronts, "_NEIGHBOURS", 1000)

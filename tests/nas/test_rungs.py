@@ -193,7 +193,8 @@ def test_few_are_trained_to_the_end_and_as_they_would_be_alone(trained: Run) -> 
         "stopped"
     }
     images = digits()
-    for c in trained.candidates.values():
+    by_epochs = sorted(trained.candidates.values(), key=lambda c: c.scores["trained_epochs"])
+    for c in by_epochs[::2]:  # every other one: three, one or two, and one or two by epochs
         curve = train_short(
             trained.architecture(c.number), images, PROTOCOL, seed=0, device="cpu"
         ).curve

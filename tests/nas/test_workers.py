@@ -54,13 +54,14 @@ def pool(throwaway: Path) -> Iterator[WorkerPool]:
     with pytest.MonkeyPatch.context() as patch:
         fork_workers(patch)
         processes = WorkerPool(2)
-        yield processes
-        processes.close()
+    yield processes
+    processes.close()
 
 
 @pytest.fixture
 def _shared_pool(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all searches with two workers use the same two."""
+    """Let all searches with two workers use the same two; those that replace them are forked."""
+    fork_workers(monkeypatch)
 
     class Borrowed:
         run = staticmethod(pool.run)

@@ -47,6 +47,7 @@ def start(
     environment = os.environ | {
         "ENGINE_PROCESS": token,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
         "PYTHONPATH": os.pathsep.join([str(throwaway), *sys.path]),
         "OMP_NUM_THREADS": "1",
         "LIGHT_WORK_MARKER": str(throwaway / "started"),
