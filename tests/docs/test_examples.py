@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from mvt_nas import load_space
+from mvt_nas.data.annotations import shapes
 from mvt_nas.report.diagnostics import runtime_smoke_test
 from tests.support.cli import modules_of, run_block, run_line
 from tests.support.fake_trainer import install_fake_trainer
@@ -67,14 +68,16 @@ def test_examples_run(
 ) -> None:
     """Run a page from top to bottom in one folder, as a reader would.
 
-    What takes long and has tests of its own does less: the sampler, surrogates, short trainings,
-    timings and the smoke tests of the runtimes. A page that uses Ray finds it running.
+    What takes long and has tests of its own does less: the sampler, surrogates, trainings, timings
+    and the smoke tests of the runtimes. A page that uses Ray finds it running.
     """
     search_less(monkeypatch)
     evaluate_less(monkeypatch)
     install_fake_trainer(monkeypatch)
     train_in_this_process(monkeypatch)
     measure_less(monkeypatch)
+    monkeypatch.setattr(shapes, "TRAIN_IMAGES", 64)
+    monkeypatch.setattr(shapes, "VALIDATION_IMAGES", 16)
     monkeypatch.setattr(runtime_smoke_test, "_run_process", lambda name, seconds: "opened")
     with contextlib.ExitStack() as stack:
         if any("--runner ray" in block for _, block in _blocks(page, "sh")):

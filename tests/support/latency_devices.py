@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mvt_nas.blocks.graph import Graph
+from mvt_nas.cli import measure_front as command
 from mvt_nas.latency.calibration import measurement_session
 from mvt_nas.latency.model.kernels import Kernel, Signature, kernels, signature, term
 from mvt_nas.latency.model.predictor import Predictor
@@ -22,6 +24,8 @@ from mvt_nas.latency.timing import stopwatch
 from mvt_nas.latency.timing.stopwatch import Clock
 from mvt_nas.models.lowering import lower
 from mvt_nas.models.network import Network, build_model
+from mvt_nas.nas.measure_front import FrontMeasurement, measure_front
+from mvt_nas.nas.runs.run import Run
 from mvt_nas.space.architecture import Architecture
 from tests.support.architectures import random_architecture
 
@@ -75,10 +79,15 @@ def kernel_ms(kernel: Kernel, predictor: Predictor) -> float:
 
 
 def measure_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a second of timing last a twentieth of one."""
+    """Let a second of timing last a twentieth of one, and measure two networks of a front."""
     clock = Clock(wall_s=lambda: 20 * time.perf_counter(), cpu_s=lambda: 20 * time.process_time())
     for module in (stopwatch, measurement_session):
         monkeypatch.setattr(module, "Clock", lambda: clock)
+
+    def measure_two(run: Run, *, most: int, **settings: Any) -> FrontMeasurement:
+        return measure_front(run, most=min(most, 2), **settings)
+
+    monkeypatch.setattr(command, "measure_front", measure_two)
 
 
 @dataclass
