@@ -588,9 +588,15 @@ _TRAINERS = ("cvnets", "timm", "trainer", "transformers")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "text"), [(name, text) for name in TARGETS for text in TEXTS if takes(name, text)]
+    ("name", "text"),
+    [
+        (name, text)
+        for name in TARGETS
+        for text in TEXTS
+        if name not in ("onnx", "openvino", "python") and takes(name, text)
+    ],
 )
-def test_every_target_writes_what_reads_back(name: str, text: str, tmp_path: Path) -> None:
+def test_every_other_target_writes_what_reads_back(name: str, text: str, tmp_path: Path) -> None:
     architecture = zoo("mobilevit_xxs") if name in _TRAINERS else SMALL
     model = realistic_export_model("net", architecture, task=text)
     exported = export(model, name, tmp_path)

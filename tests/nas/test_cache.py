@@ -30,6 +30,7 @@ from mvt_nas.nas.runners.evaluation import EvaluationTask, Outcome, evaluate
 from mvt_nas.nas.runs.store import NAME
 from mvt_nas.proxies.base import PROXIES
 from tests.nas.test_candidate_training import PICTURES, PROTOCOL, run_search
+from tests.support.fake_trainer import install_fake_trainer
 from tests.support.searches import SCORING, facts, install_throwaway_proxies, small_space
 
 
@@ -247,6 +248,7 @@ def test_an_edited_score_is_computed_anew(tmp_path: Path, evaluated: list[tuple[
 
 
 def test_trainings_are_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_fake_trainer(monkeypatch)
     expected = run_search(tmp_path / "plain", cache=False)
     first = run_search(tmp_path / "first")
     assert facts(first.run) == facts(expected.run)

@@ -62,7 +62,10 @@ def test_the_score_is_what_the_training_alone_reaches(tmp_path: Path) -> None:
     assert list((run.folder / FOLDER).iterdir()) == []
 
 
-def test_the_protocol_is_in_the_configuration(tmp_path: Path) -> None:
+def test_the_protocol_is_in_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_fake_trainer(monkeypatch)
     run = run_search(tmp_path / "a").run
     kept = yaml.safe_load((run.folder / "run.yaml").read_text())["training"]
     assert kept["protocol"] == PROTOCOL.to_dict()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mvt_nas.errors import MetricError, PluginError, RunError
-from mvt_nas.nas.api import search
+from mvt_nas.nas.api import SearchResult, search
 from mvt_nas.nas.runners import ray as ray_runner
 from mvt_nas.nas.runners.base import Resources
 from mvt_nas.nas.runners.evaluation import DIED_TWICE, EvaluationTask
@@ -21,7 +21,7 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from tests.nas import test_rungs
 from tests.nas.test_candidate_training import run_search
-from tests.support.ray_nodes import RayNodes, cluster
+from tests.support.ray_nodes import RayNodes, cluster, connected
 from tests.support.searches import SCORING, facts, install_throwaway_proxies, small_space
 
 pytestmark = pytest.mark.slow
@@ -33,6 +33,13 @@ def address(ray_nodes: RayNodes) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         install_throwaway_proxies(ray_nodes.throwaway, patch)
         yield ray_nodes.address
+
+
+@pytest.fixture(scope="module")
+def connection(address: str, ray_nodes: RayNodes) -> Iterator[str]:
+    """The address of the cluster; this process stays connected, so that workers are used again."""
+    with connected(ray_nodes):
+        yield address
 
 
 def tasks(n: int) -> list[EvaluationTask]:
@@ -61,34 +68,39 @@ def test_ray_finds_what_one_process_finds(
     }
 
 
-def test_trainings_get_their_pictures_from_the_driver(address: str, tmp_path: Path) -> None:
+def test_trainings_get_their_pictures_from_the_driver(connection: str, tmp_path: Path) -> None:
     whole = run_search(tmp_path / "here").run
-    assert facts(run_search(tmp_path / "there", ray_address=address).run) == facts(whole)
+    assert facts(run_search(tmp_path / "there", ray_address=connection).run) == facts(whole)
     assert len(whole.complete()) == 6
 
 
 @pytest.fixture(scope="module")
 def climbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The facts of a search with rungs in this process."""
-    return facts(test_rungs.run_search(tmp_path_factory.mktemp("climbed") / "run").run)
+    return facts(climb(tmp_path_factory.mktemp("climbed") / "run").run)
 
 
-def test_ray_tune_changes_nothing(climbed: dict[str, Any], address: str, tmp_path: Path) -> None:
-    found = test_rungs.run_search(tmp_path / "a", ray_address=address).run
+def climb(out: Path, **settings: Any) -> SearchResult:
+    """Search with rungs: six candidates, of which three and then two are trained for longer."""
+    return test_rungs.run_search(out, trials=6, batch=3, **settings)
+
+
+def test_ray_tune_changes_nothing(climbed: dict[str, Any], connection: str, tmp_path: Path) -> None:
+    found = climb(tmp_path / "a", ray_address=connection).run
     assert facts(found) == climbed
     assert not (tmp_path / "a" / "training").exists()
 
 
 def test_a_climb_under_ray_tune_that_is_interrupted_goes_on_here(
-    climbed: dict[str, Any], address: str, tmp_path: Path
+    climbed: dict[str, Any], connection: str, tmp_path: Path
 ) -> None:
     def interrupts(run: Run, _: Candidate) -> None:
         if run.promotion_begun:
             raise KeyboardInterrupt
 
-    settings: dict[str, Any] = {"ray_address": address, "listener": interrupts}
-    assert test_rungs.run_search(tmp_path / "a", **settings).interrupted
-    assert facts(test_rungs.run_search(tmp_path / "a", resume=True).run) == climbed
+    settings: dict[str, Any] = {"ray_address": connection, "listener": interrupts}
+    assert climb(tmp_path / "a", **settings).interrupted
+    assert facts(climb(tmp_path / "a", resume=True).run) == climbed
 
 
 @pytest.mark.soak
@@ -100,13 +112,13 @@ def test_ray_tune_goes_on_when_a_node_is_killed(climbed: dict[str, Any], tmp_pat
                 made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
 
         settings: dict[str, Any] = {"ray_address": made.address, "listener": kills_a_node}
-        assert facts(test_rungs.run_search(tmp_path / "a", **settings).run) == climbed
+        assert facts(climb(tmp_path / "a", **settings).run) == climbed
 
 
-def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: Path) -> None:
+def test_a_candidate_that_kills_its_worker_fails_alone(connection: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"trials": 8, "batch": 4, "scoring": SCORING, "sampler": "random"}
     run = search(
-        small_space(), **settings, objectives=["dying"], ray_address=address, out=tmp_path / "a"
+        small_space(), **settings, objectives=["dying"], ray_address=connection, out=tmp_path / "a"
     ).run
     same = search(small_space(), **settings, objectives=["raising"], out=tmp_path / "b").run
     assert {candidate.error for candidate in run.candidates.values()} == {None, DIED_TWICE}
@@ -116,7 +128,7 @@ def test_a_candidate_that_kills_its_worker_fails_alone(address: str, tmp_path: P
 
 
 def test_a_candidate_whose_worker_is_killed_is_evaluated_again(
-    address: str, ray_nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connection: str, ray_nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each evaluation takes a tenth of a second, so that one is killed in the middle of it."""
     monkeypatch.setenv("THROWAWAY_SECONDS", "0.0")
@@ -131,18 +143,22 @@ def test_a_candidate_whose_worker_is_killed_is_evaluated_again(
             killed.append(worker)
 
     run = search(
-        small_space(), **settings, ray_address=address, listener=kills_a_worker, out=tmp_path / "a"
+        small_space(),
+        **settings,
+        ray_address=connection,
+        listener=kills_a_worker,
+        out=tmp_path / "a",
     ).run
     assert len(killed) == 1
     assert facts(run) == facts(search(small_space(), **settings, out=tmp_path / "b").run)
 
 
 def test_a_node_with_other_software_is_refused(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    connection: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_runner, "software_versions", lambda: {"torch": "0.1", "gone": "1"})
     with (
-        contextlib.closing(RayRunner(Resources(address=address))) as made,
+        contextlib.closing(RayRunner(Resources(address=connection))) as made,
         pytest.raises(RunError, match=r"has torch .*, not 0\.1; gone missing, not 1: "),
     ):
         list(made.run(tasks(1)))
@@ -170,13 +186,13 @@ def test_a_cluster_that_is_not_there_is_a_clear_error(resources: Resources, mess
         RayRunner(resources)
 
 
-def test_an_evaluation_that_fits_no_node_is_refused_before_it_waits(address: str) -> None:
+def test_an_evaluation_that_fits_no_node_is_refused_before_it_waits(connection: str) -> None:
     message = (
         r"Ray at .*: no node has 3 CPUs and 0\.5 GPUs for an evaluation \(there are 1 and 0;"
         r" 1 and 0\)"
     )
     with pytest.raises(RunError, match=message):
-        RayRunner(Resources(address=address, cpus=3, gpus=0.5))
+        RayRunner(Resources(address=connection, cpus=3, gpus=0.5))
 
 
 @pytest.mark.parametrize(

@@ -159,13 +159,8 @@ def test_a_space_of_one_architecture_is_searched_and_done(tmp_path: Path) -> Non
         assert (result.exhausted, rows(result.run)) == (True, [()])
 
 
-def test_published_models_in_the_space_come_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_published_models_in_the_space_come_first(tmp_path: Path) -> None:
     table = full_table()
-    monkeypatch.setattr(
-        "mvt_nas.nas.problem.inputs.CostTable", lambda space, num_classes, kernel_costs: table
-    )
     inside = [
         name
         for name in published_names()

@@ -264,7 +264,7 @@ def test_ctrl_c_does_not_reach_workers_while_they_start(throwaway: Path, tmp_pat
     ("lines", "seconds"),
     [
         pytest.param(0, 0.05, marks=pytest.mark.soak),
-        (9, 0.05),
+        pytest.param(9, 0.05, marks=pytest.mark.soak),
         (0, 3600.0),
     ],
 )

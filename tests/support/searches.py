@@ -13,6 +13,7 @@ import pytest
 from mvt_nas.cost.table import CostTable
 from mvt_nas.nas.mvt import pareto_search
 from mvt_nas.nas.problem.config import Scoring
+from mvt_nas.nas.problem.inputs import SearchInputs
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.proxies.base import PROXIES
@@ -46,8 +47,8 @@ def small_space() -> SearchSpace:
 
 @cache
 def full_table() -> CostTable:
-    """Return the costs of the full space, compiled once for all tests of a process."""
-    return CostTable(load_space("mobilevit"))
+    """Return the costs of the full space, those of searches without devices."""
+    return SearchInputs().predictors(load_space("mobilevit"), 1000)._tables[None]
 
 
 def facts(run: Run) -> dict[str, Any]:
