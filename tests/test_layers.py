@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def _layer(part: str) -> int:
     return next(index for index, layer in enumerate(LAYERS) if part in layer)
 
 
+@cache
 def _imports(path: Path) -> list[str]:
     """Return the modules that a file imports anywhere, also inside functions.
 

@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from mvt_nas.accuracy import table_builder as bench
+from mvt_nas.accuracy.design import PlannedNetwork, plan_networks
 from mvt_nas.accuracy.table import COMPLETE, TrainedNetwork, read_table
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
-from mvt_nas.space.search_space import load_space
+from mvt_nas.space.search_space import SearchSpace, load_space
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.short_training import train_short
 from mvt_nas.training.small_images import as_trained
@@ -49,6 +52,22 @@ SMALL = TableBuilder(
     budget=8e5,
     limit=20,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _planned_once() -> Iterator[None]:
+    """Plan equal tables once; that a plan is the same each time is tested in ``test_design.py``."""
+    kept: dict[tuple[Any, ...], tuple[list[PlannedNetwork], float]] = {}
+
+    def plan(space: SearchSpace, **settings: Any) -> tuple[list[PlannedNetwork], float]:
+        key = (space.hash, *sorted(settings.items()))
+        if key not in kept:
+            kept[key] = plan_networks(space, **settings)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "plan_networks", plan)
+        yield
 
 
 def _pairs(trainings: tuple[TrainedNetwork, ...]) -> list[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -153,6 +154,7 @@ def test_aggregates_of_a_network_do_not_depend_on_others() -> None:
     ] == alone
 
 
+@cache
 def sampled_architectures() -> list[Architecture]:
     space = load_space(sample.SPACE)
     return [
