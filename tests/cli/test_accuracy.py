@@ -132,24 +132,24 @@ def test_predictions_for_people_mark_what_lies_outside(table: str) -> None:
     assert "epochs at" in out
 
 
-def test_the_imagenet_estimate_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
-    figures = run_json("evaluate", "--imagenet", capsys=capsys)
+def test_the_imagenet_estimate_is_evaluated() -> None:
+    figures = run_json("evaluate", "--imagenet")
     assert figures == dict(shipped_constants().figures)
-    code, out, _ = run("evaluate", "--imagenet", capsys=capsys)
+    code, out, _ = run("evaluate", "--imagenet")
     assert code == 0
     assert f"{figures['loo_mae']:.2f}" in out
     assert f"{figures['size_out_inside']} of 19" in out
     assert f"v3 {figures['family_out_strict']['v3']:.2f}" in out
 
 
-def test_the_constants_are_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run("fit-imagenet", capsys=capsys)
+def test_the_constants_are_made_again(tmp_path: Path) -> None:
+    code, out, _ = run("fit-imagenet")
     assert code == 0
     assert float(out.rsplit(":", 1)[1]) < 1e-6
     few = tmp_path / "few.csv"
     lines = benchmark_file("imagenet_published.csv").read_text().splitlines(keepends=True)
     few.write_text("".join(lines[:200]))
-    code, out, _ = run("fit-imagenet", "--published", str(few), "--out", "own.json", capsys=capsys)
+    code, out, _ = run("fit-imagenet", "--published", str(few), "--out", "own.json")
     assert (code, out) == (0, "own.json: written\n")
     own = read_constants(Path("own.json"))
     assert own.law.mean != pytest.approx(shipped_constants().law.mean, abs=1e-3)
