@@ -7,17 +7,29 @@ feature table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mvt_nas._fields import Value
-from mvt_nas._typing import FloatArray
+from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.accuracy.features import FEATURES, FeatureTable
+from mvt_nas.accuracy.imagenet.shape import shape_of_rows
+from mvt_nas.accuracy.own_data import OwnDataModel
 from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.surrogate import AccuracyEstimates, Surrogate
 from mvt_nas.accuracy.table import AccuracyTable
-from mvt_nas.metrics.names import ACCURACY, ACCURACY_BEYOND, ACCURACY_HIGH, ACCURACY_LOW
-from mvt_nas.space.columns import Columns
+from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.names import (
+    ACCURACY,
+    ACCURACY_BEYOND,
+    ACCURACY_HIGH,
+    ACCURACY_LOW,
+    PREDICTED,
+)
+from mvt_nas.space.columns import Columns, Rows
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.small_images import strides_and_patches
@@ -48,11 +60,15 @@ class SpaceAsTrained:
         """Return the features (n, features) of rows (n, dimensions)."""
         array = self._space.checked(rows)
         result = np.empty((len(array), len(FEATURES)))
-        strides, groups = np.unique(self._strides(array), axis=0, return_inverse=True)
-        for number, own in enumerate(strides):
-            members = np.flatnonzero(groups.reshape(-1) == number)
-            result[members] = self._table(tuple(own.tolist())).features(array[members])
+        for strides, members in self.groups(array):
+            result[members] = self._table(strides).features(array[members])
         return result
+
+    def groups(self, rows: Rows) -> Iterator[tuple[Strides, IndexArray]]:
+        """Yield the strides that occur, and the indices of the rows that have them."""
+        strides, groups = np.unique(self._strides(rows), axis=0, return_inverse=True)
+        for number, own in enumerate(strides):
+            yield tuple(own.tolist()), np.flatnonzero(groups.reshape(-1) == number)
 
     def space(self, strides: Strides) -> SearchSpace:
         """Return the space in which rows with these strides are the networks as trained."""
@@ -82,8 +98,15 @@ class SpaceAsTrained:
         return self._tables[strides]
 
 
-class PredictedAccuracy:
-    """Predicts the accuracy of a space's architectures under the protocol of a table.
+class PredictedAccuracy(Protocol):
+    """Predicts the accuracy of a space's architectures under the protocol of a table."""
+
+    def of(self, rows: ArrayLike) -> dict[str, FloatArray]:
+        """Return the predicted metrics of rows (n, dimensions) by name, (n,) each."""
+
+
+class SurrogateInSpace:
+    """The surrogate of a table for the rows of a space.
 
     Args:
         table: Table of trained networks.
@@ -106,6 +129,44 @@ class PredictedAccuracy:
 
     def _of(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
         return by_name(self._surrogate.predict_features(self._space.features(rows)))
+
+
+class OwnDataInSpace:
+    """The model of a user's own data for the rows of a space.
+
+    Args:
+        table: Table of trained networks.
+        space: Space that is searched, at any resolution.
+        model: Model of the table's data.
+    """
+
+    def __init__(self, table: AccuracyTable, space: SearchSpace, model: OwnDataModel) -> None:
+        self._model = model
+        self._space = space
+        self._as_trained = SpaceAsTrained(space, protocol_of(table), num_classes=table.num_classes)
+        self._compiled: dict[Strides, tuple[SearchSpace, CostTable]] = {}
+
+    def of(self, rows: ArrayLike) -> dict[str, FloatArray]:
+        """Return the predicted metrics of rows (n, dimensions) by name, (n,) each."""
+        array = self._space.checked(rows)
+        columns = {name: np.empty(len(array)) for name in PREDICTED}
+        for strides, members in self._as_trained.groups(array):
+            space, costs = self._table(strides)
+            for start in range(0, len(members), _CHUNK):
+                part = members[start : start + _CHUNK]
+                counts = costs.costs(array[part])
+                resolution, shape = shape_of_rows(space, array[part])
+                found = self._model.predict_sizes(counts.params, counts.macs, resolution, shape)
+                for name, column in by_name(found).items():
+                    columns[name][part] = column
+        return columns
+
+    def _table(self, strides: Strides) -> tuple[SearchSpace, CostTable]:
+        if strides not in self._compiled:
+            space = self._as_trained.space(strides)
+            # The model counts with 1000 classes, as published networks are counted.
+            self._compiled[strides] = space, CostTable(space)
+        return self._compiled[strides]
 
 
 def by_name(found: AccuracyEstimates) -> dict[str, FloatArray]:

@@ -46,8 +46,8 @@ _ATTRIBUTES = {"panel": "subset", "pictures_per_second": "images_per_second"}
 COMPLETE = "complete"
 """Status of a training that went well."""
 
-# The fewest networks that a surrogate can be fitted to.
-_LEAST = 8
+LEAST_NETWORKS = 8
+"""Fewest networks that a surrogate can be fitted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +131,23 @@ class AccuracyTable:
             for key, members in self._runs().items()
         }
 
-    def networks(self) -> DistinctNetworks:
+    def __len__(self) -> int:
+        """Return the number of trained networks, without failed trainings."""
+        return len(self._runs())
+
+    def networks(self, least: int = LEAST_NETWORKS) -> DistinctNetworks:
         """Return the networks with their accuracy averaged over seeds, without failed trainings.
 
+        Args:
+            least: Fewest networks that are enough.
+
         Raises:
-            AccuracyError: the table has fewer than eight trained networks.
+            AccuracyError: the table has fewer trained networks.
         """
         runs = self._runs()
-        if len(runs) < _LEAST:
+        if len(runs) < least:
             raise AccuracyError(
-                f"{self.where}: {len(runs)} trained networks are too few; at least {_LEAST}"
+                f"{self.where}: {len(runs)} trained networks are too few; at least {least}"
             )
         firsts = [members[0] for members in runs.values()]
         by_seed = [[training.accuracy for training in members] for members in runs.values()]

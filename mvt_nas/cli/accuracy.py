@@ -24,14 +24,14 @@ from mvt_nas.accuracy.imagenet.published_results import (
     published_results,
     read_published_results,
 )
-from mvt_nas.accuracy.protocol import at_protocol, protocol_of
+from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.quality import cache_quality, surrogate_quality
 from mvt_nas.accuracy.ranking_metrics import table_agreement
-from mvt_nas.accuracy.surrogate import Surrogate
 from mvt_nas.accuracy.table import read_table
 from mvt_nas.cli.network_spec import resolve
 from mvt_nas.cli.render import print_json, print_table
 from mvt_nas.errors import AccuracyError
+from mvt_nas.nas.problem.accuracy_model import load_accuracy_model
 from mvt_nas.resources import benchmark_file, default_table
 
 _TABLE = click.Path(path_type=Path, dir_okay=False)
@@ -209,11 +209,9 @@ def predict_command(networks: tuple[str, ...], table: Path | None, as_json: bool
     own resolution. For the table's protocol, an architecture for large images is first adapted to
     small ones (strides and patches), as for training.
     """
-    found = read_table(table or default_table())
+    model = load_accuracy_model(table)
     named = [resolve(name) for name in networks]
-    estimates = Surrogate(found.networks()).predict(
-        [at_protocol(architecture, found) for _, architecture in named]
-    )
+    estimates = model.predict([architecture for _, architecture in named])
     top1 = imagenet_top1([architecture for _, architecture in named])
     entries = [
         {
@@ -245,9 +243,10 @@ def predict_command(networks: tuple[str, ...], table: Path | None, as_json: bool
             "\n*: unlike all networks that were trained or published, in size, resolution or shape;"
             " an extrapolation"
         )
-    protocol = protocol_of(found)
+    protocol = protocol_of(model.table)
     click.echo(
-        f"\naccuracy: after {protocol.epochs} epochs at {protocol.pixels} px, as in {found.where}"
+        f"\naccuracy: after {protocol.epochs} epochs at {protocol.pixels} px, as in"
+        f" {model.table.where}"
     )
 
 

@@ -149,9 +149,9 @@ def test_the_constants_are_made_again(tmp_path: Path) -> None:
     few = tmp_path / "few.csv"
     lines = benchmark_file("imagenet_published.csv").read_text().splitlines(keepends=True)
     few.write_text("".join(lines[:200]))
-    code, out, _ = run("fit-imagenet", "--published", str(few), "--out", "own.json")
-    assert (code, out) == (0, "own.json: written\n")
-    own = read_constants(Path("own.json"))
+    code, out, _ = run("fit-imagenet", "--published", str(few), "--out", str(tmp_path / "own.json"))
+    assert (code, out) == (0, f"{tmp_path / 'own.json'}: written\n")
+    own = read_constants(tmp_path / "own.json")
     assert own.law.mean != pytest.approx(shipped_constants().law.mean, abs=1e-3)
     assert own.networks.network == shipped_constants().networks.network
 

@@ -62,7 +62,8 @@ def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return accuracies.get(key, lambda: accuracy_anew(self, space))
 
     def feature_table(space: SearchSpace, *, num_classes: int) -> FeatureTable:
-        key = (space.hash, space.where, num_classes)
+        # A space with overrides keeps its hash: its plan tells it apart.
+        key = (space.hash, space.where, repr(space.plan.nodes), num_classes)
         return features.get(key, lambda: FeatureTable(space, num_classes=num_classes))
 
     for module in (design, predicted):

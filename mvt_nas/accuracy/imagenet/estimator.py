@@ -6,7 +6,7 @@ last digit, however many are estimated with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -72,6 +72,27 @@ class ImageNetEstimates:
 
     def __len__(self) -> int:
         return len(self.percent)
+
+
+@dataclass(frozen=True, slots=True)
+class LatentEstimates:
+    """Estimates of z for networks, with what their covariance follows from.
+
+    Attributes:
+        mean: Means of z, (n,).
+        variance: Variances of z, (n,).
+        features: Features of the linear terms, (n, features).
+        points: Coordinates of the process over shapes, (n, coordinates).
+        whitened: Covariances with the observations in units of these, (n, observations).
+        known: Share of the variance of the shape that the observations explain, (n,).
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+    features: FloatArray
+    points: FloatArray
+    whitened: FloatArray
+    known: FloatArray
 
 
 class ImageNetEstimator:
@@ -198,6 +219,29 @@ class ImageNetEstimator:
         shape: FloatArray,
         known: dict[int, int],
     ) -> ImageNetEstimates:
+        latent = self.latent(params, macs, resolution_px, shape, known)
+        return self._assemble(
+            params, macs, resolution_px, latent.mean, latent.variance, latent.known
+        )
+
+    def latent(
+        self,
+        params: NDArray[np.int64],
+        macs: NDArray[np.int64],
+        resolution_px: FloatArray,
+        shape: FloatArray,
+        known: Mapping[int, int] | None = None,
+    ) -> LatentEstimates:
+        """Return the estimates of z of networks by their costs with 1000 classes and their shape.
+
+        Args:
+            params: Parameters, (n,).
+            macs: MACs, (n,).
+            resolution_px: Side of the images, (n,).
+            shape: Columns of design and shape, (n, columns).
+            known: Observation of each network that is a published model, by position.
+        """
+        known = known or {}
         law = columns(params, macs, resolution_px)
         p = law[:, 1]
         # Each candidate has the better recipe for its size; a published model has its own.
@@ -206,30 +250,37 @@ class ImageNetEstimator:
             strong[position] = self._model.networks.law[index, STRONG]
         law[:, STRONG] = strong
         law[:, STRONG_P] = strong * p
-        mean, variance, explained = self._posterior(law, shape, known)
-        return self._assemble(params, macs, resolution_px, mean, variance, explained)
-
-    def _posterior(
-        self, law: FloatArray, shape: FloatArray, known: dict[int, int]
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return mean and variance of z, and the known share of the shape, (n,) each."""
-        n = len(law)
-        mean, variance, explained = np.empty(n), np.empty(n), np.empty(n)
-        for start in range(0, n, _BLOCK):
-            part = slice(start, min(start + _BLOCK, n))
+        blocks = []
+        # Without any network there is one block as well, of which nothing is kept.
+        for start in range(0, max(len(law), 1), _BLOCK):
+            part = slice(start, start + _BLOCK)
             own = {
                 position - start: index
                 for position, index in known.items()
-                if part.start <= position < part.stop
+                if start <= position < start + _BLOCK
             }
-            size = part.stop - part.start
+            size = len(law[part])
             found = self._block(_padded(law[part]), _padded(shape[part]), own)
-            mean[part], variance[part], explained[part] = (one[:size] for one in found)
-        return mean, variance, explained
+            blocks.append([one[:size] for one in found])
+        return LatentEstimates(*(np.concatenate(one) for one in zip(*blocks, strict=True)))
+
+    def covariance(self, one: LatentEstimates, other: LatentEstimates) -> FloatArray:
+        """Return the posterior covariance of z of two sets of networks, (n, m).
+
+        It is that of different networks, without their line and their own residuals.
+        """
+        prior = self._model.prior
+        squared = ((one.points[:, None] - other.points[None]) ** 2).sum(axis=-1)
+        process = prior.shape**2 * np.exp(-0.5 * squared / prior.length**2)
+        result: FloatArray = (
+            one.features @ other.features.T + process - one.whitened @ other.whitened.T
+        )
+        return result
 
     def _block(
-        self, law: FloatArray, shape: FloatArray, known: dict[int, int]
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self, law: FloatArray, shape: FloatArray, known: Mapping[int, int]
+    ) -> tuple[FloatArray, ...]:
+        """Return the fields of :class:`LatentEstimates` for one block of networks."""
         model, prior = self._model, self._model.prior
         features = model.linear.features(law, shape)
         points = coordinates(law, shape)
@@ -243,9 +294,10 @@ class ImageNetEstimator:
         prior_variance = (features**2).sum(axis=1) + (
             prior.shape**2 + prior.line**2 + prior.network**2
         )
-        variance = prior_variance - ((shared @ self._whitening.T) ** 2).sum(axis=1)
+        whitened = shared @ self._whitening.T
+        variance = np.maximum(prior_variance - (whitened**2).sum(axis=1), 0.0)
         explained = ((process @ self._whitening.T) ** 2).sum(axis=1) / prior.shape**2
-        return mean, np.maximum(variance, 0.0), explained
+        return mean, variance, features, points, whitened, explained
 
     def _assemble(
         self,
@@ -288,7 +340,8 @@ def _padded(values: FloatArray) -> FloatArray:
     missing = _BLOCK - len(values)
     if not missing:
         return np.ascontiguousarray(values)
-    return np.concatenate([values, np.repeat(values[:1], missing, axis=0)])
+    filling = values[:1] if len(values) else np.zeros((1, values.shape[1]))
+    return np.concatenate([values, np.repeat(filling, missing, axis=0)])
 
 
 def _matches(labels: Sequence[str], label: str) -> FloatArray:

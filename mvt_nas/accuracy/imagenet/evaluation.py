@@ -22,7 +22,6 @@ from mvt_nas.accuracy.imagenet.observations import (
     family_of,
 )
 from mvt_nas.accuracy.imagenet.published_results import PublishedResult
-from mvt_nas.accuracy.ranking_metrics import kendall
 
 SIZE_GROUPS = 5
 """Groups of equal number into which the published models are split by size."""
@@ -217,7 +216,7 @@ def evaluate_imagenet(
     return _rounded(
         {
             "loo_mae": alone.mae,
-            "loo_tau": kendall(alone.percent, alone.top1),
+            "loo_tau": _tau(alone),
             **_coverage("loo", [alone]),
             "family_out": {name: one.mae for name, one in families.items()},
             **_coverage("family_out", list(families.values())),
@@ -239,6 +238,14 @@ def evaluate_imagenet(
             "families_coverage": float(others.inside.mean()),
         }
     )
+
+
+def _tau(held_out: HeldOut) -> float:
+    """Return Kendall's tau of predicted and published accuracies."""
+    # Loaded only here: scipy.stats takes long to import.
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(held_out.percent, held_out.top1).statistic)
 
 
 def _coverage(name: str, parts: Sequence[HeldOut]) -> dict[str, int]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvt_nas.accuracy.predicted import PredictedAccuracy
+from mvt_nas.accuracy.predicted import OwnDataInSpace, PredictedAccuracy, SurrogateInSpace
+from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.accuracy.quality import (
     SurrogateQuality,
+    own_data_model,
     quality,
     quality_file,
     table_hash,
     write_quality,
 )
+from mvt_nas.accuracy.surrogate import AccuracyEstimates
 from mvt_nas.accuracy.table import AccuracyTable, read_table
 from mvt_nas.errors import AccuracyError, RunError
 from mvt_nas.resources import default_table
+from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.search_space import SearchSpace
 
 FILE = "accuracy.csv"
@@ -41,8 +45,17 @@ class AccuracyModel:
     text: bytes
 
     def in_space(self, space: SearchSpace) -> PredictedAccuracy:
-        """Return the surrogate for the rows of a space."""
-        return PredictedAccuracy(self.table, space, self.quality.surrogate(self.table))
+        """Return what predicts accuracy for the rows of a space."""
+        if self.quality.by_law:
+            return OwnDataInSpace(self.table, space, own_data_model(self.table))
+        return SurrogateInSpace(self.table, space, self.quality.surrogate(self.table))
+
+    def predict(self, architectures: Sequence[Architecture]) -> AccuracyEstimates:
+        """Return the estimates of architectures, which are adapted to the table's protocol."""
+        as_trained = [at_protocol(one, self.table) for one in architectures]
+        if self.quality.by_law:
+            return own_data_model(self.table).predict(as_trained)
+        return self.quality.surrogate(self.table).predict(as_trained)
 
     def about(self) -> dict[str, str]:
         """Return the name and hash for a run's configuration."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from mvt_nas.accuracy.imagenet.estimator import imagenet_metrics, imagenet_top1
 from mvt_nas.accuracy.predicted import by_name
-from mvt_nas.accuracy.protocol import at_protocol
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.metrics.metric import Metric
@@ -143,6 +142,5 @@ def _costs(
 def _accuracies(
     accuracy: AccuracyModel, architectures: Sequence[Architecture]
 ) -> dict[str, list[float]]:
-    surrogate = accuracy.quality.surrogate(accuracy.table)
-    found = surrogate.predict([at_protocol(one, accuracy.table) for one in architectures])
+    found = accuracy.predict(architectures)
     return {name: column.tolist() for name, column in by_name(found).items()}
