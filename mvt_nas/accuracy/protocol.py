@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mvt_nas.accuracy.table import AccuracyTable
 from mvt_nas.space.architecture import Architecture
+from mvt_nas.training.protocol_size import scaled_protocol
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.small_images import as_trained
 
@@ -27,10 +26,9 @@ def at_protocol(architecture: Architecture, table: AccuracyTable) -> Architectur
 def default_protocol(images: int) -> ShortRecipe:
     """Return the default protocol for a number of images.
 
-    If there are fewer images than it needs, a fifth of them are for validation.
+    If there are fewer images than it needs, it is scaled (:mod:`mvt_nas.training.protocol_size`).
+
+    Raises:
+        DataError: there are too few images for any protocol.
     """
-    default = ShortRecipe()
-    if images >= default.train_images + default.validation_images:
-        return default
-    validation = max(1, images // 5)
-    return replace(default, train_images=images - validation, validation_images=validation)
+    return scaled_protocol(images)

@@ -40,6 +40,7 @@ from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
 from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace
+from mvt_nas.training.protocol_size import check_size
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.small_images import as_trained
 
@@ -161,8 +162,9 @@ def build_table(
         listener: Called after each training.
 
     Raises:
-        AccuracyError: the table belongs to another benchmark.
-        DataError: the images cannot be used.
+        AccuracyError: the table belongs to another benchmark, or its networks cannot be planned.
+        DataError: the images cannot be used, or are fewer than the protocol needs.
+        TrainingError: there is no such device.
     """
     images = load_images(
         benchmark.data,
@@ -170,6 +172,9 @@ def build_table(
         limit=benchmark.limit,
         seed=benchmark.protocol.split_seed,
     )
+    # All that may be refused is checked before anything is written.
+    check_size(benchmark.protocol, images)
+    _check_device(device)
     num_classes = len(images.class_names)
     jobs, budget = benchmark.jobs(num_classes)
     head = _head(benchmark, num_classes, images.fingerprint, budget)
@@ -184,6 +189,24 @@ def build_table(
             if listener:
                 listener(finished, len(jobs), training)
     return read_table(path)
+
+
+def _check_device(device: str) -> None:
+    """Check that there is a device; the processor is always there.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    if device == "cuda":
+        _, device_for = _torch_functions()
+        device_for(device)
+
+
+def _torch_functions() -> tuple[Callable[..., ShortTrainingResult], Callable[[str], object]]:
+    """Return what trains a network, and what finds a device; both load torch."""
+    from mvt_nas.training import accelerator, short_training
+
+    return short_training.train_short, accelerator.device_for
 
 
 def _head(
@@ -294,8 +317,7 @@ def _end_with_parent() -> None:
 def _train(
     benchmark: TableBuilder, job: TableTraining, folder: Path, device: str
 ) -> TrainedNetwork:
-    from mvt_nas.training.short_training import train_short
-
+    train_short, _ = _torch_functions()
     images = load_images(
         benchmark.data,
         benchmark.protocol.pixels,

@@ -11,15 +11,18 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from mvt_nas.accuracy.protocol import default_protocol
-from mvt_nas.accuracy.table import TrainedNetwork
+from mvt_nas.accuracy.protocol import protocol_of
+from mvt_nas.accuracy.table import COMPLETE, AccuracyTable, TrainedNetwork, read_table
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.cli.options import JSON, seed_option
 from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
+from mvt_nas.metrics.binomial import format_accuracy
 from mvt_nas.nas.benchmark.problem import PROBLEMS
 from mvt_nas.nas.samplers.base import SAMPLERS
 from mvt_nas.space.search_space import load_space
+from mvt_nas.training.protocol_size import load_protocol
+from mvt_nas.training.reliability import protocol_notes, unordered
 from mvt_nas.training.short_recipe import ShortRecipe
 
 
@@ -167,7 +170,9 @@ bench_group.add_command(samplers_command)
     "--protocol",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Training protocol, YAML.  [default: ten epochs at 32 px]",
+    help=(
+        "Training protocol, YAML.  [default: that of the table, or 32 px and at least ten epochs]"
+    ),
 )
 @click.option(
     "--matched-macs",
@@ -233,11 +238,7 @@ def train_command(
 
     The same command resumes an interrupted run; with larger numbers, it extends the table.
     """
-    if protocol is not None:
-        recipe = ShortRecipe.load(protocol)
-    else:
-        images = load_images(data, ShortRecipe().pixels, limit=limit)
-        recipe = default_protocol(len(images))
+    recipe = _protocol(protocol, out, data, limit)
     builder = TableBuilder(
         load_space(space),
         data,
@@ -252,7 +253,7 @@ def train_command(
         limit=limit,
         draw=draw,
     )
-    with _progress() as listener:
+    with _progress(recipe.validation_images) as listener:
         table = build_table(
             builder, out, workers=workers, device=device, most=most, listener=listener
         )
@@ -260,15 +261,46 @@ def train_command(
         f"{out}: {len(table.trainings)} trainings; validate proxies with it: mvt-nas proxy validate"
         f" {out}"
     )
+    for note in _notes(table, recipe):
+        click.echo(note)
+
+
+def _protocol(given: Path | None, out: Path, data: str, limit: int | None) -> ShortRecipe:
+    """Return the protocol of a file, of a table that is extended, or else the scaled default."""
+    if given is None and out.exists():
+        return protocol_of(read_table(out))
+    return load_protocol(
+        given,
+        lambda recipe: load_images(data, recipe.pixels, limit=limit, seed=recipe.split_seed),
+    )
+
+
+def _notes(table: AccuracyTable, recipe: ShortRecipe) -> Iterator[str]:
+    """Yield sentences on what the accuracies of a table cannot show."""
+    complete = [one for one in table.trainings if one.status == COMPLETE]
+    yield from protocol_notes(recipe, [one.accuracy for one in complete], table.num_classes)
+    # The seeds of one network need no order.
+    first_seeds = [one.accuracy for one in complete if one.seed == 0]
+    order = unordered(
+        first_seeds, recipe.validation_images, f"all {len(first_seeds)} networks of the table"
+    )
+    if order is not None:
+        yield order
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, TrainedNetwork], None]]:
+def _progress(validation_images: int) -> Iterator[Callable[[int, int, TrainedNetwork], None]]:
     """Yield a listener: a bar on a terminal, a line per training elsewhere."""
+
+    def accuracy(training: TrainedNetwork) -> str:
+        if training.status != COMPLETE:
+            return "no accuracy"
+        return format_accuracy(training.accuracy, validation_images, unit=" %")
+
     if not sys.stderr.isatty():
 
         def print_training(done: int, total: int, training: TrainedNetwork) -> None:
-            result = f"{training.accuracy:.2f} % ({training.status})"
+            result = f"{accuracy(training)}, {training.status}"
             click.echo(f"{done}/{total} {training.title} seed {training.seed}: {result}", err=True)
 
         yield print_training
@@ -277,7 +309,7 @@ def _progress() -> Iterator[Callable[[int, int, TrainedNetwork], None]]:
 
         def update_bar(done: int, total: int, training: TrainedNetwork) -> None:
             bar.total = total
-            bar.set_postfix_str(f"{training.title} {training.accuracy:.2f} %", refresh=False)
+            bar.set_postfix_str(f"{training.title} {accuracy(training)}", refresh=False)
             bar.update(done - bar.n)
 
         yield update_bar

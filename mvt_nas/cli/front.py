@@ -12,13 +12,14 @@ from mvt_nas.cli.baselines import baseline_lines, baselines_document
 from mvt_nas.cli.measure_front import format_agreement
 from mvt_nas.cli.render import print_table
 from mvt_nas.metrics.metric import Metric
-from mvt_nas.metrics.names import LATENCY
+from mvt_nas.metrics.names import LATENCY, TRAINED
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.report.formatting import format_number
 from mvt_nas.report.front_table import KINDS_NOTE, format_score, front_table
 from mvt_nas.report.insights import Recommendation, best_within_budgets
+from mvt_nas.report.trained_accuracy import trained_interval, validation_images
 
 _MEASURED = ("ms", "low_ms", "high_ms", "predicted_ms", "probe_ms")
 
@@ -31,6 +32,7 @@ def front_document(run: Run) -> dict[str, Any]:
             "key": candidate.key,
             "origin": candidate.origin,
             "scores": dict(candidate.scores),
+            "intervals": _intervals(run, candidate),
             "measured": _measured_document(run, candidate),
             "architecture": run.architecture(candidate.number).to_dict(),
         }
@@ -46,7 +48,14 @@ def front_document(run: Run) -> dict[str, Any]:
         "hypervolume": run.hypervolume(),
         "reference": dict(run.config.reference),
         "baselines": baselines_document(run),
+        "notes": list(accuracy_notes(run)),
     }
+
+
+def _intervals(run: Run, candidate: Candidate) -> dict[str, list[float]]:
+    """Return the 90 % interval of the trained accuracy by its name, if there is one."""
+    interval = trained_interval(run, candidate.scores)
+    return {} if interval is None else {TRAINED: [round(end, 4) for end in interval]}
 
 
 def _measured_document(run: Run, candidate: Candidate) -> dict[str, dict[str, float | None]]:
@@ -106,8 +115,9 @@ def _sentence(text: str) -> str:
 def _objectives(run: Run, choice: Recommendation) -> str:
     """Return the objectives of a recommended candidate, in one line."""
     candidate = run.candidates[choice.number]
+    images = validation_images(run.config)
     return ", ".join(
-        f"{objective.name} {format_score(objective.metric, candidate)}"
+        f"{objective.name} {format_score(objective.metric, candidate, validation_images=images)}"
         for objective in run.config.objectives
     )
 

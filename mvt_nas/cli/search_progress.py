@@ -11,6 +11,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from mvt_nas.metrics.binomial import format_accuracy
 from mvt_nas.metrics.names import TRAINED, TRAINED_EPOCHS
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.incremental_hypervolume import IncrementalHypervolume
@@ -47,7 +48,7 @@ class SearchProgress:
     def __call__(self, run: Run, candidate: Candidate) -> None:
         """Show a new candidate, or one that was trained further."""
         if run.promotion_begun:
-            self._print_training(candidate)
+            self._print_training(run, candidate)
             return
         done = len(run.candidates)
         front = self._front or self._first(run)
@@ -70,17 +71,20 @@ class SearchProgress:
             self._front.add(candidate)
         return self._front
 
-    def _print_training(self, candidate: Candidate) -> None:
+    def _print_training(self, run: Run, candidate: Candidate) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
         if candidate.error:
             click.echo(f"candidate {candidate.number} failed: {candidate.error}", err=True)
         else:
-            accuracy, epochs = candidate.scores[TRAINED], candidate.scores[TRAINED_EPOCHS]
+            training = run.config.training
+            assert training is not None, "candidates are trained further"
+            images = training.protocol.validation_images
+            accuracy = format_accuracy(candidate.scores[TRAINED], images, 2, " %")
+            epochs = candidate.scores[TRAINED_EPOCHS]
             click.echo(
-                f"candidate {candidate.number}: {accuracy:.2f} % after {epochs:.0f} epochs",
-                err=True,
+                f"candidate {candidate.number}: {accuracy} after {epochs:.0f} epochs", err=True
             )
 
     def _draw(self, run: Run, done: int) -> None:

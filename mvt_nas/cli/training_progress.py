@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from mvt_nas.training.callbacks import Callbacks
-from mvt_nas.training.history import METRIC_TITLES, EpochRecord
+from mvt_nas.training.history import METRIC_TITLES, EpochRecord, format_share
 from mvt_nas.training.state import TrainingState
 
 
@@ -67,8 +67,8 @@ class TrainingProgress:
         self._close()
         losses = f"loss {record.train_loss:.3f}, validation {record.plain.loss:.3f}"
         shares = (
-            f"{self._title} {100 * record.plain.main:.2f} %, averaged weights"
-            f" {100 * record.average.main:.2f} %"
+            f"{self._title} {format_share(record.plain.main, record.plain, ' %')}, averaged weights"
+            f" {format_share(record.average.main, record.average, ' %')}"
         )
         click.echo(
             f"epoch {record.epoch}/{self._epochs}: {losses}, {shares}, {record.seconds:.0f} s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from mvt_nas.export.model import export_model
 from mvt_nas.export.verification import export_all, usable_target
 from mvt_nas.training.accelerator import AcceleratorConfig
 from mvt_nas.training.api import train
-from mvt_nas.training.history import METRIC_TITLES, ValidationMetrics
+from mvt_nas.training.history import METRIC_TITLES, ValidationMetrics, format_share
 from mvt_nas.training.job import TrainingJob
+from mvt_nas.training.reliability import few_steps, guessing
 from mvt_nas.training.result import TrainingResult
 
 
@@ -109,7 +111,7 @@ def _to_data(result: TrainingResult) -> dict[str, Any]:
         "epochs": len(result.history),
         "best": {"epoch": result.best.epoch, "averaged": result.averaged},
         "judged": {
-            name: {"loss": metrics.loss, **metrics.shares}
+            name: {"loss": metrics.loss, **metrics.shares, **_intervals(metrics)}
             for name, metrics in _metrics(result).items()
         },
         "folder": str(result.folder.path),
@@ -117,6 +119,12 @@ def _to_data(result: TrainingResult) -> dict[str, Any]:
         "network": str(result.folder.network),
         "unreadable": list(result.unreadable),
     }
+
+
+def _intervals(metrics: ValidationMetrics) -> dict[str, Any]:
+    """Return the 90 % intervals of shares of images, 0 to 1; nothing for other metrics."""
+    intervals = metrics.intervals()
+    return {"intervals": intervals} if intervals else {}
 
 
 def _metrics(result: TrainingResult) -> dict[str, ValidationMetrics]:
@@ -130,12 +138,14 @@ def _print_result(result: TrainingResult, exported: list[str]) -> None:
     ]
     rows = []
     for name, metrics in zip(weights, _metrics(result).values(), strict=True):
-        shares = [f"{100 * share:.2f}" for share in metrics.shares.values()]
+        shares = [format_share(share, metrics) for share in metrics.shares.values()]
         rows.append([name, f"{metrics.loss:.4f}", *shares])
     titles = [f"{title} %" for title in METRIC_TITLES[result.job.kind].values()]
     print_table(["weights", "loss", *titles], rows)
     for name in result.unreadable:
         click.echo(f"Unreadable: {name}", err=True)
+    for note in _notes(result):
+        click.echo(note)
     folder = result.folder
     plots = " and ".join(path.name for path in result.plots)
     click.echo(
@@ -146,3 +156,19 @@ def _print_result(result: TrainingResult, exported: list[str]) -> None:
         click.echo(f"  {file}")
     if not exported:
         click.echo(f"Export them:  mvt-nas export {folder.path} --to onnx")
+
+
+def _notes(result: TrainingResult) -> Iterator[str]:
+    """Yield sentences on what the accuracy of a training cannot show."""
+    steps = sum(record.steps for record in result.history)
+    batch = result.job.recipe.batches.images
+    few = few_steps(steps, len(result.history), batch, epochs_name="--epochs", batch_name="--batch")
+    if few is not None:
+        yield few
+    metrics = result.evaluation.metrics
+    if metrics.images is None:
+        return
+    classes = len(result.class_names)
+    chance = guessing([100 * metrics.main], metrics.images, classes, "Raise --epochs")
+    if chance is not None:
+        yield chance

@@ -13,6 +13,7 @@ from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.names import ACCURACY, extrapolated
 from mvt_nas.report.formatting import format_duration, format_number, format_rate
 from mvt_nas.report.front_table import column_header, evenly_spread, format_score
+from mvt_nas.report.trained_accuracy import validation_images
 from mvt_nas.report.watch.hypervolume import area_chart
 from mvt_nas.report.watch.view import RunView
 
@@ -122,6 +123,7 @@ def _front(view: RunView, rows: int) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     objectives = view.config.objectives
     metrics = [objective.metric for objective in objectives]
+    images = validation_images(view.config)
     several_devices = len({metric.device for metric in metrics if metric.is_latency}) > 1
     table.add_column("id", justify="right", no_wrap=True)
     for objective in objectives:
@@ -132,7 +134,7 @@ def _front(view: RunView, rows: int) -> RenderableType:
         is_knee = candidate.number == view.knee
         table.add_row(
             str(candidate.number),
-            *(format_score(metric, candidate) for metric in metrics),
+            *(format_score(metric, candidate, validation_images=images) for metric in metrics),
             candidate.origin + (" (knee)" if is_knee else ""),
             style="bold" if is_knee else "",
         )

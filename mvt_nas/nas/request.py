@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 from mvt_nas._settings import merge_settings
+from mvt_nas.data.dataset import ImageDataset
+from mvt_nas.data.load import load_images
 from mvt_nas.errors import ArchitectureError, MetricError
 from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.metrics.names import TRAINED
@@ -26,6 +29,7 @@ from mvt_nas.nas.problem.short_training import DEFAULT_DATA, CandidateTraining
 from mvt_nas.nas.validation import check_resumable, check_sampler
 from mvt_nas.space.search_space import SearchSpace
 from mvt_nas.tasks.base import TASKS, Task, task_from_text
+from mvt_nas.training.protocol_size import load_protocol
 from mvt_nas.training.short_recipe import ShortRecipe
 
 
@@ -38,7 +42,8 @@ class TrainingImages:
     Attributes:
         data: A folder with one folder per class, ``.npz``, Parquet, or ``digits``; by default the
             digits.
-        protocol: The training recipe, or its YAML file; by default ten epochs at 32 px.
+        protocol: The training recipe, or its YAML file; by default ten epochs or more at 32 px,
+            scaled to the number of images.
         limit: Maximum number of images per class to read; by default all are read.
         device: ``auto``, ``cpu`` or ``cuda``; by default ``auto``.
         rungs: Epochs after which trainings pause, and only the best are resumed; by default all
@@ -281,17 +286,19 @@ def _resolve_training(
         if not images.given:
             return stored
         images = _merge_training(images, stored)
-    protocol = images.protocol
-    if isinstance(protocol, str | Path):
-        protocol = ShortRecipe.load(protocol)
+    data = DEFAULT_DATA if images.data is None else images.data
     return CandidateTraining.of(
-        DEFAULT_DATA if images.data is None else images.data,
-        protocol=protocol,
+        data,
+        protocol=load_protocol(images.protocol, partial(_load_images, data, images.limit)),
         limit=images.limit,
         device="auto" if images.device is None else images.device,
         rungs=() if images.rungs is None else images.rungs,
         keep=images.keep,
     )
+
+
+def _load_images(data: str, limit: int | None, protocol: ShortRecipe) -> ImageDataset:
+    return load_images(data, protocol.pixels, limit=limit, seed=protocol.split_seed)
 
 
 def _merge_training(given: TrainingImages, stored: CandidateTraining) -> TrainingImages:

@@ -16,6 +16,7 @@ from mvt_nas.metrics.names import ACCURACY_BEYOND, IMAGENET, extrapolated
 from mvt_nas.nas.problem.default_accuracy import LARGE_PX, resolutions
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.trained_accuracy import trained_accuracy_notes
 from mvt_nas.space.architecture import CONV
 
 _LEAST_ON_FRONT = 3
@@ -28,14 +29,7 @@ def accuracy_notes(run: Run) -> Iterator[str]:
     sources = {metric.source for metric in objectives}
     if run.inputs.accuracy is not None:
         yield from _predicted_accuracy(run)
-    if Source.TRAINED in sources and run.config.training is not None:
-        training = run.config.training
-        protocol = training.protocol
-        yield (
-            f"Trained accuracy: {protocol.train_images} images of {protocol.pixels} px from"
-            f" {training.data}, {protocol.epochs} epochs; validated on"
-            f" {protocol.validation_images} others."
-        )
+    yield from trained_accuracy_notes(run)
     if Source.PROXY in sources:
         yield (
             "A proxy is a training-free score, not an accuracy; the share of candidates that are"

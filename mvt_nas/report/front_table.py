@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mvt_nas.metrics.binomial import format_accuracy
 from mvt_nas.metrics.metric import Metric, Source
 from mvt_nas.metrics.names import (
     ACCURACY,
@@ -21,6 +22,7 @@ from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import evenly_spaced_subset
 from mvt_nas.report.formatting import format_number
+from mvt_nas.report.trained_accuracy import validation_images
 from mvt_nas.space.architecture import Architecture, Stage
 
 MOST_ROWS = 30
@@ -78,13 +80,14 @@ def front_table(run: Run, number_format: NumberFormat = format_number) -> FrontT
     knee = run.knee()
     columns = _columns(run, front)
     several_devices = len({latency.device for latency in run.devices}) > 1
+    images = validation_images(run.config)
     rows = [
         FrontRow(
             candidate,
             tuple(
                 _measured_cell(run, metric, candidate, number_format)
                 if measured
-                else _cell(metric, candidate, complete, number_format)
+                else _cell(metric, candidate, complete, number_format, images)
                 for metric, measured in columns
             )
             + _kinds(run.architecture(candidate.number)),
@@ -124,16 +127,27 @@ def column_header(metric: Metric, several_devices: bool, measured: bool = False)
 
 
 def format_score(
-    metric: Metric, candidate: Candidate, number_format: NumberFormat = format_number
+    metric: Metric,
+    candidate: Candidate,
+    number_format: NumberFormat = format_number,
+    validation_images: int | None = None,
 ) -> str:
     """Return the score of a candidate in a metric.
 
-    A predicted accuracy is followed by half the width of its 90 % interval, and any figure that is
-    an extrapolation by a star.
+    A predicted accuracy is followed by half the width of its 90 % interval, that of a training by
+    both ends of its interval, and any figure that is an extrapolation by a star.
+
+    Args:
+        metric: The metric.
+        candidate: The candidate.
+        number_format: Format of costs and of other scores.
+        validation_images: Number of validation images of the trainings, if there are any.
     """
     value = candidate.scores.get(metric.full_name)
     if value is None:
         return ""
+    if metric.name == TRAINED and validation_images is not None:
+        return format_accuracy(value, validation_images)
     if metric.is_cost or metric.source in (Source.PROXY, Source.EXTERNAL):
         return number_format(value)
     star = "*" if extrapolated(candidate.scores, metric.name) else ""
@@ -172,8 +186,9 @@ def _cell(
     candidate: Candidate,
     complete: Sequence[Candidate],
     number_format: NumberFormat,
+    images: int | None,
 ) -> str:
-    text = format_score(metric, candidate, number_format)
+    text = format_score(metric, candidate, number_format, images)
     if metric.source is not Source.PROXY:
         return text
     sign = metric.direction.sign

@@ -43,12 +43,22 @@ _SHORT = {
     IMAGENET_IN_DOMAIN: "estimate holds",
 }
 
+# The ends of the interval of a trained accuracy follow from it; they are no metrics of a search.
+_TRAINED_ENDS = {
+    f"{TRAINED}_low": "accuracy after a short training, low end (%)",
+    f"{TRAINED}_high": "accuracy after a short training, high end (%)",
+}
+_SHORT_TRAINED_ENDS = {
+    f"{TRAINED}_low": "trained, low (%)",
+    f"{TRAINED}_high": "trained, high (%)",
+}
+
 
 def label(name: str) -> str:
     """Return the label of the metric with this full name, with its unit."""
     metric = Metric.find(name)
     if metric is None:
-        return f"{name} (training-free score)"
+        return _TRAINED_ENDS.get(name, f"{name} (training-free score)")
     if metric.device is not None:
         text = f"predicted latency on {metric.device} (ms)"
     else:
@@ -60,7 +70,7 @@ def short_label(name: str) -> str:
     """Return the short label of the metric with this full name, with its unit."""
     metric = Metric.find(name)
     if metric is None:
-        return name
+        return _SHORT_TRAINED_ENDS.get(name, name)
     if metric.device is not None:
         text = f"{metric.device} (ms)"
     else:

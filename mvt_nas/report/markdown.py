@@ -27,6 +27,7 @@ from mvt_nas.report.insights import (
 )
 from mvt_nas.report.provenance import export_command, provenance, reproduce_command
 from mvt_nas.report.random_comparison import random_curves
+from mvt_nas.report.trained_accuracy import validation_images
 
 _MOST_DIMENSIONS = 8
 
@@ -73,10 +74,12 @@ def _choices(run: Run) -> list[str]:
     chosen = recommendations(run)
     if not chosen:
         return [*lines, "Nothing is complete."]
+    images = validation_images(run.config)
     for choice in chosen:
         candidate = run.candidates[choice.number]
         values = ", ".join(
-            f"{objective.name} {format_score(objective.metric, candidate, format_full_number)}"
+            f"{objective.name}"
+            f" {format_score(objective.metric, candidate, format_full_number, images)}"
             for objective in run.config.objectives
         )
         lines.append(f"- **candidate {choice.number}**, {text(choice.why)}: {text(values)}")

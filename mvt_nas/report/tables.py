@@ -13,6 +13,7 @@ from mvt_nas.metrics.names import LATENCY
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.latency_records import LatencyRecord
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.trained_accuracy import HIGH, LOW, trained_interval
 
 
 def candidates_frame(run: Run) -> pd.DataFrame:
@@ -43,6 +44,7 @@ def _frame(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
     )
     metrics = dict.fromkeys(name for c in candidates for name in c.scores)
     scores = pd.DataFrame({name: [c.scores.get(name) for c in candidates] for name in metrics})
+    intervals = _trained_intervals(run, candidates)
     measured = pd.DataFrame(
         {
             _column(metric): [_ms(records, c) for c in candidates]
@@ -55,7 +57,20 @@ def _frame(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
             for index, dimension in enumerate(run.space.dimensions)
         }
     )
-    return pd.concat([head, scores, measured, choices], axis=1)
+    return pd.concat([head, scores, intervals, measured, choices], axis=1)
+
+
+def _trained_intervals(run: Run, candidates: list[Candidate]) -> pd.DataFrame:
+    """Return both ends of the intervals of the trained accuracies; no column without trainings."""
+    found = [trained_interval(run, candidate.scores) for candidate in candidates]
+    if not any(found):
+        return pd.DataFrame()
+    return pd.DataFrame(
+        {
+            name: [None if ends is None else ends[index] for ends in found]
+            for index, name in enumerate((LOW, HIGH))
+        }
+    )
 
 
 def _column(metric: str) -> str:

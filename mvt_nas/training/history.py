@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mvt_nas._io import atomic_write
 from mvt_nas.errors import TrainingError
+from mvt_nas.metrics.binomial import format_accuracy, wilson_interval
 
 METRIC_TITLES = {
     "classification": {"top1": "top-1", "top5": "top-5"},
@@ -28,15 +29,37 @@ class ValidationMetrics:
     Attributes:
         loss: Mean loss, in nats.
         shares: Metrics by name, 0 to 1, such as ``top1``; the best epoch is chosen by the first.
+        images: Number of images of which the metrics are shares; ``None`` if they are shares of
+            something else, or were read from a file.
     """
 
     loss: float
     shares: Mapping[str, float]
+    images: int | None = field(default=None, compare=False)
 
     @property
     def main(self) -> float:
         """The metric by which the best epoch is chosen."""
         return next(iter(self.shares.values()))
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 90 % interval of each metric by name, 0 to 1, if it is a share of images."""
+        if self.images is None:
+            return {}
+        return {name: wilson_interval(share, self.images) for name, share in self.shares.items()}
+
+
+def format_share(share: float, metrics: ValidationMetrics, unit: str = "") -> str:
+    """Return a metric in percent, with its 90 % interval if it is a share of images.
+
+    Args:
+        share: Metric, 0 to 1.
+        metrics: The metrics that it is one of.
+        unit: Unit behind the metric, such as ``" %"``.
+    """
+    if metrics.images is None:
+        return f"{100 * share:.2f}{unit}"
+    return format_accuracy(100 * share, metrics.images, 2, unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,15 @@ class ShortRecipe:
         Raises:
             TrainingError: it cannot be read or does not hold a recipe.
         """
+        return ShortRecipe.load_with_names(path)[0]
+
+    @staticmethod
+    def load_with_names(path: str | Path) -> tuple[ShortRecipe, frozenset[str]]:
+        """Return the recipe in a YAML or JSON file, and the names of the fields that it gives.
+
+        Raises:
+            TrainingError: it cannot be read or does not hold a recipe.
+        """
         import yaml
 
         try:
@@ -150,4 +159,5 @@ class ShortRecipe:
             raise TrainingError(
                 f"{path}: cannot be read ({' '.join(str(error).split())})"
             ) from None
-        return ShortRecipe.from_dict(data, str(path))
+        recipe = ShortRecipe.from_dict(data, str(path))
+        return recipe, frozenset(data)

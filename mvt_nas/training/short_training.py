@@ -24,6 +24,7 @@ from mvt_nas.space.architecture import Architecture
 from mvt_nas.training import checkpoint as checkpoint_file
 from mvt_nas.training.accelerator import SingleDevice, device_for, dtype_for, hardware
 from mvt_nas.training.memory_loader import image_tensors
+from mvt_nas.training.protocol_size import check_size
 from mvt_nas.training.short_loop import ShortEpochRecord, ShortTraining, new_short_training_state
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.small_images import as_trained
@@ -161,6 +162,7 @@ def train_short(
         DataError: there are fewer images than the protocol needs.
     """
     _check(images, protocol, seed, threads)
+    check_size(protocol, images)
     used = as_trained(architecture, protocol)
     split = images.split(
         train=protocol.train_images, validation=protocol.validation_images, seed=protocol.split_seed

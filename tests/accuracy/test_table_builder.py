@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from mvt_nas.accuracy import table_builder as bench
 from mvt_nas.accuracy.design import PlannedNetwork, plan_networks
@@ -22,7 +24,9 @@ from mvt_nas.accuracy.table import COMPLETE, TrainedNetwork, read_table
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
+from mvt_nas.metrics.binomial import format_accuracy
 from mvt_nas.space.search_space import SearchSpace, load_space
+from mvt_nas.training.reliability import at_chance
 from mvt_nas.training.short_recipe import ShortRecipe
 from mvt_nas.training.short_training import train_short
 from mvt_nas.training.small_images import as_trained
@@ -326,8 +330,72 @@ def test_the_command_tells_what_it_does(tmp_path: Path) -> None:
     assert code == 0, err
     lines = err.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["1/9"]
-    assert all(line.endswith("% (complete)") and " seed 0: " in line for line in lines)
-    assert out == f"{path}: 1 trainings; validate proxies with it: mvt-nas proxy validate {path}\n"
+    (trained,) = read_table(path).trainings
+    accuracy = format_accuracy(trained.accuracy, PROTOCOL.validation_images, unit=" %")
+    assert [line.partition(" seed 0: ")[2] for line in lines] == [f"{accuracy}, complete"]
+    summary, steps, *chance = out.splitlines()
+    assert (
+        summary == f"{path}: 1 trainings; validate proxies with it: mvt-nas proxy validate {path}"
+    )
+    assert steps.startswith("Protocol: 6 steps are few")
+    guesses = at_chance(trained.accuracy, PROTOCOL.validation_images, 10)
+    assert [line.partition(":")[0] for line in chance] == [
+        "The training has not left chance"
+    ] * guesses
+
+
+@pytest.mark.usefixtures("forked_workers")
+def test_a_table_is_extended_by_its_own_protocol(tmp_path: Path) -> None:
+    path, protocol = tmp_path / "t.csv", tmp_path / "p.json"
+    protocol.write_text(json.dumps(PROTOCOL.to_dict()))
+    options = _command(path, protocol)[5:]
+    assert run("bench", "train", *options, "--most", "1")[0] == 0
+    without = options.index("--protocol")
+    others = [*options[:without], *options[without + 2 :]]
+    code, _, err = run("bench", "train", *others, "--most", "1")
+    assert (code, err.split(" ")[0]) == (0, "2/9")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "images"], "images: 24 images do not suffice for train_images = 96,"),
+        (["--protocol", "huge.yaml"], "batch_size = 4096 of the protocol; these values fit: batch"),
+        (["--protocol", "wrong.yaml"], "wrong.yaml: pixels = 4 is not allowed"),
+        (["--most-macs", "10"], "0 networks of 20000 drawn are small enough"),
+        (["--matched-macs", "1e12"], "small_images: 0 of"),
+        (["--device", "cuda"], "device = 'cuda' cannot be used"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_behind(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    _write_images(tmp_path / "images", 12)
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(PROTOCOL.to_dict()))
+    (tmp_path / "huge.yaml").write_text("batch_size: 4096\n")
+    (tmp_path / "wrong.yaml").write_text("pixels: 4\n")
+    before = sorted(tmp_path.iterdir())
+    common = ("--out", "new/t.csv", "--protocol", "p.yaml", "--limit", "20")
+    code, out, err = run("bench", "train", *common, *options)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def _write_images(folder: Path, count: int) -> None:
+    """Write noise in two classes of ``count`` images each."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 import torch
 import yaml
 
+from mvt_nas.data.load import load_images
 from mvt_nas.export.base import read_architecture
 from mvt_nas.export.model import export_model
 from mvt_nas.export.verification import export
+from mvt_nas.metrics.binomial import wilson_interval
 from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
@@ -59,6 +62,8 @@ def test_a_network_becomes_weights_that_can_be_exported(network: str) -> None:
     assert code == 0, err
     assert err.startswith("Training: initial weights\nepoch 1/2: loss ")
     assert "best: epoch " in out
+    assert re.search(r"top-1 [\d.]+ % \([\d.]+ to [\d.]+\), averaged weights", err)
+    assert re.search(r"^\d+ steps are few \(.*: raise --epochs to \d+", out, re.MULTILINE)
     made = Path("trained/small")
     names = {
         "config.yaml",
@@ -98,6 +103,11 @@ def test_a_network_becomes_weights_that_can_be_exported(network: str) -> None:
     document = json.loads(out)
     assert document["epochs"] == 2
     assert set(document["judged"]) == {"best", "last_averaged"}
+    best = document["judged"]["best"]
+    validation = round(0.2 * len(load_images(data(), 16)))
+    assert best["intervals"] == {
+        name: pytest.approx(wilson_interval(best[name], validation)) for name in ("top1", "top5")
+    }
     assert run("train", "--resume", "--out", str(made), "--json")[1] == out.replace(
         "trained/small", str(made)
     )

@@ -196,5 +196,5 @@ def test_a_failed_training_leaves_no_checkpoint(tmp_path: Path) -> None:
     assert list((tmp_path / "kept").iterdir()) == []
     assert CandidateTraining.from_dict(training.to_dict()) == training
     assert CandidateTraining.of("digits").protocol == dataclasses.replace(
-        ShortRecipe(), train_images=1438, validation_images=359
+        ShortRecipe(), train_images=1438, validation_images=359, batch_size=16, epochs=12
     )

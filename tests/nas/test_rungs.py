@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -340,7 +341,7 @@ def test_the_command_says_how_far_each_candidate_came(tmp_path: Path) -> None:
         *arguments, "--no-measure-front", "--fix", "depth=1", "--fix", "block=conv"
     )
     assert code == 0, err
-    assert err.count("% after 3 epochs") == 2
+    assert len(re.findall(r"\d % \([\d.]+ to [\d.]+\) after 3 epochs\n", err)) == 2
     assert "trained_epochs" in (tmp_path / "a" / "candidates.csv").read_text().splitlines()[0]
     assert "2 stopped" in out
 

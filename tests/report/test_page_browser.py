@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from mvt_nas.metrics.binomial import accuracy_interval
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.report.html.page import write_page
+from tests.report.test_trained_accuracy import VALIDATION, trained_run, with_accuracies
 from tests.support.browser import chromium
 from tests.support.report_runs import LATENCY, large_run
 
@@ -280,3 +283,18 @@ def test_a_command_is_copied(opened: Opened) -> None:
     assert (
         opened.page.evaluate("navigator.clipboard.readText()") == card.locator("code").inner_text()
     )
+
+
+def test_trained_accuracies_have_their_interval_and_doubts(
+    browser: Browser, tmp_path: Path
+) -> None:
+    run = with_accuracies(trained_run(tmp_path / "run"), [12.0, 14.0, 18.0])
+    page_file = write_page([run], tmp_path / "report.html")
+    with opened_page(browser, page_file, run) as found:
+        notes = found.page.locator("#notes p")
+        expect(notes).to_have_text(list(accuracy_notes(run)))
+        expect(found.page.locator("#notes")).to_contain_text("2 of 3 trainings have not left")
+        found.page.get_by_text("The front as a table").click()
+        best = found.page.locator("#front-table tbody tr").first
+        low, high = accuracy_interval(18.0, VALIDATION)
+        expect(best).to_contain_text(f"18 ({low:.2f} to {high:.2f})")

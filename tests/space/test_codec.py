@@ -21,7 +21,15 @@ from mvt_nas.space.published import published_names, zoo
 from mvt_nas.space.search_space import SearchSpace, load_space
 from tests.support.spaces import SPACES, random_rows, raw_rows
 
-SHIPPED = ["mobilevit", "mobilevit_v1", "mobilevit_v2", "mobilevit_v3", "small_images", "tiny"]
+SHIPPED = [
+    "mobilevit",
+    "mobilevit_v1",
+    "mobilevit_v2",
+    "mobilevit_v3",
+    "photos_128",
+    "small_images",
+    "tiny",
+]
 
 
 def _space(name: str) -> SearchSpace:

@@ -276,7 +276,8 @@ def test_what_cannot_be_trained_is_refused(choices: dict[str, Any], message: str
 
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(
-        DataError, match=r"^digits: train = 1700 is not allowed; an integer from 1 to 1697"
+        DataError,
+        match=r"^digits: 1797 images do not suffice .*; these values fit: train_images = 1697,",
     ):
         run(quick(train_images=1700))
 

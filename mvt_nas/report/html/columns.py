@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mvt_nas.metrics.names import extrapolated
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
+from mvt_nas.report.trained_accuracy import HIGH, LOW, trained_interval
 
 MEASURED = "measured "
 """Prefix of the name of a measured latency, before the name of the predicted one."""
@@ -71,6 +72,7 @@ def scores(
     columns = {
         name: [_rounded(one.candidate.scores.get(name)) for one in candidates] for name in names
     }
+    columns |= _trained_intervals(runs, candidates)
     metrics = [metric for run in runs for metric, records in run.measured.items() if records]
     for metric in dict.fromkeys(metrics):
         column = []
@@ -94,6 +96,19 @@ def extrapolations(
         for name in names
     }
     return {name: indices for name, indices in found.items() if indices}
+
+
+def _trained_intervals(
+    runs: Sequence[Run], candidates: Sequence[ShownCandidate]
+) -> dict[str, list[float | None]]:
+    """Return the ends of the intervals of the trained accuracies; nothing without trainings."""
+    intervals = [trained_interval(runs[one.run], one.candidate.scores) for one in candidates]
+    if not any(intervals):
+        return {}
+    return {
+        name: [None if ends is None else _rounded(ends[index]) for ends in intervals]
+        for index, name in enumerate((LOW, HIGH))
+    }
 
 
 def parts(runs: Sequence[Run], candidates: Sequence[ShownCandidate]) -> dict[str, dict[str, Any]]:

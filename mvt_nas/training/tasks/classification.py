@@ -52,7 +52,8 @@ class ClassificationEvaluation:
     @property
     def metrics(self) -> ValidationMetrics:
         """Loss and accuracies."""
-        return ValidationMetrics(self.loss, {"top1": self.top1, "top5": self.top5})
+        shares = {"top1": self.top1, "top5": self.top5}
+        return ValidationMetrics(self.loss, shares, int(self.confusion.sum()))
 
 
 class ClassificationAccumulator(MetricAccumulator[ClassificationEvaluation]):

@@ -57,7 +57,11 @@ function scoreList(place, names) {
 }
 
 function withInterval(name, place) {
-  const value = brief(candidates.score(name, place)) + candidates.star(name, place);
+  return brief(candidates.score(name, place)) + candidates.star(name, place) + interval(name, place);
+}
+
+// Return the interval of a score in brackets; nothing if the score has none.
+function interval(name, place) {
   const [low, high] = [`${name}_low`, `${name}_high`].map((end) => candidates.column(end)?.[place]);
-  return low === undefined || low === null ? value : `${value} (${brief(low)} to ${brief(high)})`;
+  return low === undefined || low === null ? "" : ` (${brief(low)} to ${brief(high)})`;
 }

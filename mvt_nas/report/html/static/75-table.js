@@ -21,7 +21,7 @@ function sortCell(name) {
 function frontRow(place, names) {
   const pinned = state.pins.includes(place);
   const button = make("button", { type: "button", "aria-pressed": String(pinned), onclick: () => pin(place), "aria-label": `Pin ${candidates.title(place)}` }, pinned ? "Pinned" : "Pin");
-  return make("tr", {}, make("th", { scope: "row" }, candidates.title(place)), ...names.map((name) => make("td", { class: "number" }, whole(candidates.score(name, place)) + candidates.star(name, place))), make("td", {}, button));
+  return make("tr", {}, make("th", { scope: "row" }, candidates.title(place)), ...names.map((name) => make("td", { class: "number" }, whole(candidates.score(name, place)) + candidates.star(name, place) + interval(name, place))), make("td", {}, button));
 }
 
 function showFront() {
