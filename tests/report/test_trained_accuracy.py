@@ -150,7 +150,7 @@ def test_what_the_accuracies_do_not_show_is_said_everywhere(
     print_front(doubtful)
     shown = capsys.readouterr().out
     markdown = report(doubtful).replace("\\", "")
-    page = content([doubtful])["runs"][0]["notes"]
+    page = content([doubtful])["notes"]
     for doubt in doubts:
         assert doubt in shown
         assert doubt in markdown

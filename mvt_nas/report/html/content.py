@@ -188,7 +188,6 @@ def _run(run: Run, shares: dict[str, dict[str, float]], growth: dict[str, Any]) 
         "front": len(run.front()),
         "objectives": [str(objective) for objective in run.config.objectives],
         "chosen": [{"number": one.number, "why": one.why} for one in recommendations(run)],
-        "notes": list(accuracy_notes(run)),
         "export": export_command(run, "ID"),
         "growth": growth,
         "importance": shares,

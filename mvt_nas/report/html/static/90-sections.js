@@ -34,7 +34,6 @@ function showChoices() {
   byId("choose").after(diagramKey());
   fill("notes", ...content.notes.map((note) => make("p", { class: "small" }, note)));
   if (content.compared.length) byId("choose").before(comparison());
-  fill("notes", ...sections((run) => run.notes.map((text) => make("p", { class: "small" }, text))));
 }
 
 function comparison() {
