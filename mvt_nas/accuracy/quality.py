@@ -22,7 +22,7 @@ from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.ranking_metrics import kendall
 from mvt_nas.accuracy.regressors import RECIPES, RegressorSpec
 from mvt_nas.accuracy.surrogate import Surrogate
-from mvt_nas.accuracy.table import LEAST_NETWORKS, AccuracyTable, read_table
+from mvt_nas.accuracy.table import AccuracyTable, read_table
 from mvt_nas.errors import AccuracyError
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 BY_LAW = "published networks"
 """Name of the prediction by published networks in place of a regressor."""
+
+_FEW = 12
+"""Trainings below which a regression on them alone is no better (``docs/accuracy.md``)."""
 
 _PUBLISHED_PX = 128
 """Resolution of the trainings from which published networks help to predict them."""
@@ -138,7 +141,7 @@ def predicted_by_law(table: AccuracyTable) -> bool:
     They do at the resolutions of published networks, and where there are too few trainings for
     anything else.
     """
-    return len(table) < LEAST_NETWORKS or protocol_of(table).pixels >= _PUBLISHED_PX
+    return len(table) < _FEW or protocol_of(table).pixels >= _PUBLISHED_PX
 
 
 def own_data_model(table: AccuracyTable) -> OwnDataModel:
