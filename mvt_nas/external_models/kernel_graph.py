@@ -36,6 +36,7 @@ _OTHERS = {
     "fold": {"pixel_shuffle", "depthtospace"},
     "resize": {"resize", "upsample", "upsample_bilinear2d", "upsample_nearest2d"},
 }
+_AFTER_CLASSIFIER = ("softmax", "activation")
 _IMAGE = 0
 """Storage of the image."""
 
@@ -97,11 +98,14 @@ def kernel_graph(recorder: GraphRecorder) -> KernelGraph:
 
 
 def _classifier(recorder: GraphRecorder, ops: Sequence[Op]) -> tuple[int | None, int | None]:
-    """Return outputs and inputs of the layer that returns the network's only result."""
+    """Return outputs and inputs of the layer that makes the network's only result."""
     if len(recorder.results) != 1:
         return None, None
+    writers = {op.output.storage: op for op in ops}
     (result,) = recorder.results
-    last = next((op for op in ops if op.output.storage == result), None)
+    last = writers.get(result)
+    while last is not None and last.kind in _AFTER_CLASSIFIER:
+        last = writers.get(last.inputs[0].storage)
     if last is None or prod(last.output.shape[2:]) != 1:
         return None, None
     outputs = int(last.output.elements)
