@@ -225,7 +225,13 @@ def test_a_search_is_the_same_with_a_baseline(
 
 
 @pytest.mark.parametrize(
-    "text", ["gone.onnx", "own_networks:gone", "own_networks:network,acuracy=3"]
+    "text",
+    [
+        "gone.onnx",
+        "own_networks:gone",
+        "own_networks:network,acuracy=3",
+        "own_networks:network,imagenet_top1=0.719",
+    ],
 )
 def test_what_is_wrong_is_found_before_there_is_a_folder(
     text: str, here: Path, capsys: pytest.CaptureFixture[str]

@@ -82,20 +82,21 @@ def _with_latency(
     if kernels.uncounted or kernels.missing_share > MISSING_SHARE:
         operations = ", ".join(kernels.uncounted or sorted(kernels.missing))
         return baseline.with_note(
-            f"{name} cannot be predicted: latency models know no kernel of {operations}",
+            f"{name} cannot be predicted: latency models know no kernel of {operations}"
         )
     prediction = profile.predictor.predict_graph(kernels.graph(profile.batch_size))
     baseline = _with_values(baseline, {name: prediction.ms})
     if kernels.missing:
+        share = f"{100 * kernels.missing_share:.1f} % of the data moved"
         baseline = baseline.with_note(
-            f"{name} is predicted without {', '.join(sorted(kernels.missing))}"
-            f" ({kernels.missing_share:.1%} of the data moved), of which latency models know no"
-            " kernel",
+            f"{name} is predicted without {', '.join(sorted(kernels.missing))} ({share}), of which"
+            " latency models know no kernel"
         )
     if prediction.outside > _OUTSIDE_SHARE:
+        share = f"{100 * prediction.outside:.0f} % of it"
         baseline = baseline.with_note(
-            f"{name} is predicted; {prediction.outside:.0%} of it are of kernels unlike all that"
-            f" were measured ({', '.join(prediction.uncalibrated)})",
+            f"{name} is predicted; {share} are of kernels unlike all that were measured"
+            f" ({', '.join(prediction.uncalibrated)})"
         )
     return baseline
 
