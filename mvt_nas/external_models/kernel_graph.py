@@ -22,7 +22,7 @@ _SUMS = {"add", "sub", "rsub", "sum"}
 _SOFTMAX = {"softmax", "_softmax", "logsoftmax", "_log_softmax"}
 _GROUP_NORMS = {"native_group_norm", "groupnormalization", "instancenormalization", "batch_norm"}
 _OTHERS = {
-    "mean": {"mean", "reducemean", "globalaveragepool", "_adaptive_avg_pool2d"},
+    "mean": {"mean", "reducemean", "globalaveragepool"},
     "sum": {"sum", "reducesum"},
     "concat": {"cat", "concat"},
     "transpose": {
@@ -36,6 +36,7 @@ _OTHERS = {
     "fold": {"pixel_shuffle", "depthtospace"},
     "resize": {"resize", "upsample", "upsample_bilinear2d", "upsample_nearest2d"},
 }
+_AVERAGES = {"avg_pool2d", "averagepool", "_adaptive_avg_pool2d"}
 _AFTER_CLASSIFIER = ("softmax", "activation")
 _IMAGE = 0
 """Storage of the image."""
@@ -152,6 +153,9 @@ def _kind_and_name(op: RecordedOp) -> tuple[str, str] | None:
         return _elementwise(op)
     if op.name in _SOFTMAX:
         return "softmax", "softmax"
+    if op.name in _AVERAGES:
+        # A window as large as the map is a global mean.
+        return ("mean", "mean") if prod((op.shape or ())[2:]) == 1 else None
     kind = next((kind for kind, names in _OTHERS.items() if op.name in names), None)
     if kind == "transpose" and len(op.shape or ()) > 4:
         # Patches are unfolded by a transpose of rows and columns, both inside and between patches.

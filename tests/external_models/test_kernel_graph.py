@@ -67,6 +67,11 @@ def test_a_network_read_back_has_the_predicted_latency_of_its_architecture(
     )
 
 
+def test_a_mean_over_a_window_has_no_kernel() -> None:
+    found = traced(nn.Sequential(nn.Conv2d(3, 8, 1), nn.AvgPool2d(2)), 16)
+    assert found.missing == {"avg_pool2d": 8 * 16 * 16 + 8 * 8 * 8}
+
+
 class Pooled(nn.Module):
     """A convolution, a pooling with a window, and a transposed convolution."""
 
@@ -96,3 +101,54 @@ def test_operations_that_no_lowering_has_are_missing_with_what_they_move(tmp_pat
         assert found.missing_share == pytest.approx(share)
         assert [kernel.kind for kernel in kernels(found.ops)] == ["stem"]
         assert (found.outputs, found.classifier_inputs) == (None, None)
+
+
+def test_unknown_work_is_named() -> None:
+    node = onnx.helper.make_node("FusedMatMul", ["x", "x"], ["y"], domain="com.microsoft")
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", (1, 3, 16, 16)), ("y", None))
+    ]
+    graph = onnx.helper.make_graph([node], "g", values[:1], values[1:])
+    found = kernel_graph(record_graph(graph, {"x": (1, 3, 16, 16)}))
+    assert found.uncounted == ("com.microsoft.fusedmatmul",)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.ReLU6(), "relu"),
+        (nn.Hardswish(), "activation"),
+        (nn.GELU(), "activation"),
+        (nn.AdaptiveAvgPool2d(1), "mean"),
+        (nn.AvgPool2d(16), "mean"),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), "resize"),
+        (nn.PixelShuffle(2), "fold"),
+        (nn.Conv2d(8, 8, 3, groups=8, padding=1, stride=2), "depthwise_strided"),
+        (nn.Conv2d(8, 8, 1), "pointwise"),
+        (nn.Conv2d(8, 8, 3, groups=2), "convolution"),
+        (nn.GroupNorm(2, 8), "group_norm"),
+        (nn.LayerNorm(16), "layer_norm"),
+    ],
+)
+def test_layers_of_other_networks_are_kernels_of_known_classes(
+    layer: nn.Module, expected: str
+) -> None:
+    found = traced(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), layer), 16)
+    assert [kernel.kind for kernel in kernels(found.ops)] == ["stem", expected]
+
+
+class Functions(nn.Module):
+    """Functions of two maps, and of one map in several operations."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        gate = torch.sigmoid(images.mean((2, 3), keepdim=True))
+        swish = images * (images + 3).clamp(0, 6) / 6
+        result: Tensor = gate * swish + images
+        return 2 * result
+
+
+def test_functions_of_several_operations_are_one_kernel(tmp_path: Path) -> None:
+    expected = ["mean", "activation", "activation", "mul", "add", "scale"]
+    for found in (traced(Functions(), 16), exported(Functions(), 16, tmp_path / "f.onnx")):
+        assert [kernel.kind for kernel in kernels(found.ops)] == expected
