@@ -11,6 +11,7 @@ import click
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.metrics.names import LATENCY
 from mvt_nas.nas.baselines.latency import measure_baselines, unmeasured_devices, write_measured
+from mvt_nas.nas.baselines.prediction import with_predictions
 from mvt_nas.nas.baselines.specification import LoadedBaseline, load_baselines
 from mvt_nas.nas.measure_front import SECONDS
 from mvt_nas.nas.problem.device_profiles import DeviceProfiles, Devices, read_devices
@@ -20,6 +21,8 @@ from mvt_nas.report.baseline_comparison import (
     compare_baselines,
     comparison_summary,
     format_baseline_value,
+    origin_of,
+    shown_metrics,
 )
 from mvt_nas.report.formatting import format_number
 
@@ -45,7 +48,7 @@ def load_search_baselines(folder: Path | None, texts: Sequence[str]) -> list[Loa
 def add_baselines(
     run: Run, baselines: Sequence[LoadedBaseline], *, seconds: float | None
 ) -> tuple[Run, bool]:
-    """Measure baselines and keep them in the folder of a run.
+    """Predict and measure metrics of baselines, and keep the baselines in the folder of a run.
 
     Args:
         run: Run to compare with the baselines.
@@ -61,6 +64,7 @@ def add_baselines(
     """
     if not baselines:
         return run, False
+    baselines = [with_predictions(loaded, run) for loaded in baselines]
     run = write_measured(run, [unmeasured_devices(loaded, run) for loaded in baselines])
     interrupted = False
     if seconds is not None:
@@ -99,7 +103,7 @@ def baseline_lines(run: Run) -> list[str]:
         baseline = comparison.baseline
         values = ", ".join(
             f"{metric} {format_baseline_value(baseline, metric, format_number)}"
-            for metric in baseline.scores
+            for metric in shown_metrics(baseline)
         )
         lines.append(
             f"{baseline.name} ({baseline.source}, {baseline.resolution_px} px): {values};"
@@ -113,9 +117,15 @@ def baselines_document(run: Run) -> list[dict[str, Any]]:
     return [
         comparison.baseline.to_dict()
         | {
+            "origins": {
+                metric: origin_of(comparison.baseline, metric)
+                for metric in comparison.baseline.scores
+            },
             "compared": list(comparison.compared),
             "dominated_by": list(comparison.dominated_by),
+            "estimated_by": list(comparison.estimated_by),
             "dominates": list(comparison.dominates),
+            "switch": comparison.switch.to_dict(),
         }
         for comparison in compare_baselines(run)
     ]

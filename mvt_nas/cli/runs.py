@@ -147,7 +147,8 @@ def _write_csv(run: Run, path: Path) -> None:
 def plot_command(run: Path, out: Path | None, baselines: tuple[str, ...]) -> None:
     """Plot RUN: candidates, front, budgets, published models, baselines.
 
-    A baseline is measured if a device of RUN is this machine, and kept with RUN.
+    A baseline is counted and predicted, measured if a device of RUN is this machine, and kept
+    with RUN.
     """
     path = out or run / "front.png"
     loaded, interrupted = load_and_add_baselines(Run.load(run), baselines)

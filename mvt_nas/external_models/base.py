@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvt_nas.errors import BaselineError, listing
+from mvt_nas.external_models.kernel_graph import KernelGraph
 from mvt_nas.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ class ExternalModel:
         network: The network to measure: an ONNX file, or a module in evaluation mode.
         costs: ``params``, ``macs`` and ``memory_mb`` for one image, as far as they are known.
         notes: Reasons for missing costs, and caveats; one sentence each.
+        kernels: Its kernels, for predictions of its latency.
     """
 
     name: str
     resolution_px: int
     network: Path | nn.Module
     costs: Mapping[str, float]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    kernels: KernelGraph
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,38 +8,18 @@ the same rules as in networks of mvt-nas (``docs/counts.md``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from mvt_nas.blocks.graph import Graph, Op, Tensor
 from mvt_nas.cost.reductions import BYTES, peak_elements
 from mvt_nas.errors import BaselineError, listing
+from mvt_nas.external_models.recorded_op import RecordedOp, Window, with_folded
 
-_ARITHMETIC = ("add", "sub", "mul", "div")
+ARITHMETIC = ("add", "sub", "mul", "div")
+"""Names of the arithmetic operations that may be folded."""
+
 _FOLDED_INTO = ("conv", "linear", "norm")
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedOp:
-    """One operation of a computation.
-
-    Attributes:
-        kind: ``conv``, ``linear`` (a product with constant weights), ``matmul``, ``batch_norm``,
-            ``norm``, ``elementwise``, ``part`` (a further result of the previous operation) or
-            ``other``.
-        name: Name of the operation, in lower case.
-        reads: Storages of its inputs, constants left out.
-        writes: Storage of its result.
-        macs: Multiply-adds.
-        constant: Elements of the largest constant among its inputs.
-    """
-
-    kind: str
-    name: str
-    reads: tuple[int, ...]
-    writes: int
-    macs: int = 0
-    constant: int = 0
 
 
 class GraphRecorder:
@@ -69,19 +49,45 @@ class GraphRecorder:
         self,
         kind: str,
         name: str,
-        reads: Iterable[int],
+        reads: Iterable[tuple[int, int]],
         elements: int,
         *,
         macs: int = 0,
-        constant: int = 0,
+        constants: Sequence[int] = (),
+        shape: tuple[int, ...] | None = None,
+        window: Window | None = None,
     ) -> int:
         """Record an operation; return the storage of its result, of ``elements`` elements.
 
-        See :class:`RecordedOp` for the other arguments.
+        Args:
+            kind: See :class:`RecordedOp`, as for the name, ``macs`` and ``window``.
+            name: Name of the operation.
+            reads: Storage and number of elements of each input.
+            elements: Elements of its result.
+            macs: Multiply-adds.
+            constants: Elements of each constant among its inputs.
+            shape: Shape of its result.
+            window: Window of a convolution.
         """
         writes = self.add_storage(elements)
-        inputs = tuple(dict.fromkeys(reads))
-        self.ops.append(RecordedOp(kind, name, inputs, writes, macs, constant))
+        inputs: dict[int, int] = {}
+        for storage, read in reads:
+            # A view that repeats its elements does not read more of them.
+            inputs[storage] = inputs.get(storage, 0) + min(read, self.sizes[storage])
+        self.ops.append(
+            RecordedOp(
+                kind,
+                name,
+                tuple(inputs),
+                tuple(inputs.values()),
+                writes,
+                macs,
+                max(constants, default=0),
+                sum(constants),
+                shape,
+                window,
+            )
+        )
         return writes
 
     def macs(self) -> int:
@@ -93,16 +99,20 @@ class GraphRecorder:
         results = [self._tensor(storage) for storage in self.results]
         return BYTES * int(peak_elements(self.graph(), held=results))
 
-    def graph(self) -> Graph:
-        """Return the kernels.
+    def kernels(self) -> list[RecordedOp]:
+        """Return the operations that are kernels, in order.
 
         A batch norm, or the scale or shift of channels by constants, that is the only reader of a
         convolution, a linear layer or a norm is folded into it. An element-wise function of one
         tensor is one kernel, even if it consists of several operations.
         """
+        return self._fused(self._folded(self._without_unread_parts()))
+
+    def graph(self) -> Graph:
+        """Return the graph of :meth:`kernels`."""
         graph = Graph()
         graph.sizes = self.sizes
-        for op in self._fused(self._folded(self._without_unread_parts())):
+        for op in self.kernels():
             inputs = tuple(map(self._tensor, op.reads))
             graph.ops.append(Op(op.kind, op.name, inputs, self._tensor(op.writes), macs=op.macs))
         return graph
@@ -130,7 +140,7 @@ class GraphRecorder:
                 and self.sizes[source] == self.sizes[op.writes]
                 and self._folds_into(op, folded[index])
             ):
-                folded[index] = replace(folded[index], writes=op.writes)
+                folded[index] = with_folded(folded[index], op)
                 writer_of[op.writes] = index
             else:
                 writer_of[op.writes] = len(folded)
@@ -144,7 +154,7 @@ class GraphRecorder:
         per_channel = 1 < op.constant < self.sizes[op.writes]
         return (
             op.kind == "elementwise"
-            and op.name in _ARITHMETIC
+            and op.name in ARITHMETIC
             and per_channel
             and target.kind in _FOLDED_INTO
         )
@@ -173,18 +183,28 @@ class GraphRecorder:
                 needed.update(op.reads)
         hidden = {storage: op for storage, op in elementwise.items() if storage not in needed}
 
-        def visible_reads(op: RecordedOp) -> Iterable[int]:
-            for storage in op.reads:
+        def visible_reads(op: RecordedOp) -> Iterable[tuple[int, int]]:
+            for storage, elements in zip(op.reads, op.elements, strict=True):
                 if storage in hidden:
                     yield from visible_reads(hidden[storage])
                 else:
-                    yield storage
+                    yield storage, elements
 
-        return [
-            replace(op, reads=tuple(dict.fromkeys(visible_reads(op))))
-            for op in ops
-            if op.writes not in hidden
-        ]
+        def hidden_names(op: RecordedOp) -> Iterable[str]:
+            for storage in op.reads:
+                if storage in hidden:
+                    yield from hidden_names(hidden[storage])
+                    yield hidden[storage].name
+
+        def fused(op: RecordedOp) -> RecordedOp:
+            # Within one kernel, a tensor is read once.
+            reads = dict(visible_reads(op)) if any(one in hidden for one in op.reads) else None
+            if reads is None:
+                return op
+            names = (*op.fused, *dict.fromkeys(hidden_names(op)))
+            return replace(op, reads=tuple(reads), elements=tuple(reads.values()), fused=names)
+
+        return [fused(op) for op in ops if op.writes not in hidden]
 
 
 def count_costs(recorder: GraphRecorder, params: int) -> tuple[dict[str, float], tuple[str, ...]]:

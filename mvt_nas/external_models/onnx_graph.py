@@ -8,6 +8,7 @@ from typing import Any
 
 from mvt_nas.errors import BaselineError
 from mvt_nas.external_models.graph_recorder import GraphRecorder, count_costs
+from mvt_nas.external_models.kernel_graph import KernelGraph, kernel_graph
 from mvt_nas.external_models.onnx_nodes import (
     QUANTISED,
     WITH_SUBGRAPHS,
@@ -15,6 +16,7 @@ from mvt_nas.external_models.onnx_nodes import (
     is_view,
     kind_of,
     macs_of,
+    window_of,
 )
 from mvt_nas.onnx.shapes import Shapes, infer_shapes
 from mvt_nas.onnx.weights import count_weights
@@ -27,18 +29,19 @@ FOLDED = (
 
 def count_graph(
     model: Any, input_shape: tuple[int, int, int, int]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Return the costs of an ONNX model for images of a shape (B, C, H, W), and notes on them.
+) -> tuple[dict[str, float], tuple[str, ...], KernelGraph]:
+    """Return the costs of an ONNX model for one image (1, C, H, W), notes on them, and its kernels.
 
     Raises:
         BaselineError: the network does not work on such images, or its costs cannot be counted.
     """
     graph, shapes = infer_shapes(model, input_shape)
-    costs, notes = count_costs(record_graph(graph, shapes), count_weights(graph))
+    recorder = record_graph(graph, shapes)
+    costs, notes = count_costs(recorder, count_weights(graph))
     operators = {node.op_type for node in graph.node}
     if "Conv" in operators and "BatchNormalization" not in operators:
         notes = (*notes, FOLDED)
-    return costs, notes
+    return costs, notes, kernel_graph(recorder)
 
 
 def record_graph(graph: Any, shapes: Shapes) -> GraphRecorder:
@@ -117,8 +120,9 @@ class _GraphReader:
             self.recorder.uncounted.add(name)
         if name in QUANTISED or any(self._elements(output) is None for output in outputs):
             self.recorder.unsized.add(name)
-        constants = [operand for operand in node.input if operand in self._constants]
-        largest_constant = max((self._elements(name) or 0 for name in constants), default=0)
+        constants = [
+            self._elements(operand) or 0 for operand in node.input if operand in self._constants
+        ]
         for position, output in enumerate(outputs):
             # Multiply-adds count for the first output; the others are further results of it.
             first = position == 0
@@ -128,11 +132,17 @@ class _GraphReader:
                 self._reads(active),
                 self._elements(output) or 0,
                 macs=(macs or 0) if first else 0,
-                constant=largest_constant,
+                constants=constants,
+                shape=self._shapes.get(output),
+                window=window_of(node, self._shapes),
             )
 
-    def _reads(self, names: list[str]) -> list[int]:
-        return [self.storages[name] for name in names]
+    def _reads(self, names: list[str]) -> list[tuple[int, int]]:
+        sizes = self.recorder.sizes
+        return [
+            (storage, sizes[storage] if elements is None else elements)
+            for storage, elements in ((self.storages[name], self._elements(name)) for name in names)
+        ]
 
     def _elements(self, name: str) -> int | None:
         shape = self._shapes.get(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from mvt_nas.external_models.recorded_op import Window
 from mvt_nas.onnx.shapes import Shapes
 
 VIEWS = (
@@ -141,6 +142,23 @@ def macs_of(node: Any, shapes: Shapes) -> int | None:
     except KeyError:
         return None
     return None if name in UNCOUNTED else 0
+
+
+def window_of(node: Any, shapes: Shapes) -> Window | None:
+    """Return the window of a convolution; ``None`` for other nodes, and for unknown shapes."""
+    name = node.op_type
+    if name not in _CONVOLUTIONS:
+        return None
+    image, weights = shapes.get(node.input[0]), shapes.get(node.input[_CONVOLUTIONS[name]])
+    if image is None or weights is None:
+        return None
+    groups = attribute(node, "group", 1)
+    return Window(
+        kernel=max(weights[2:], default=1),
+        stride=max(attribute(node, "strides", [1])),
+        depthwise=1 < groups == image[1],
+        transposed=name == "ConvTranspose",
+    )
 
 
 def is_view(node: Any, shapes: Shapes, readers: list[str]) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 from mvt_nas._optional import describe_error
 from mvt_nas.errors import BaselineError
 from mvt_nas.external_models.graph_recorder import count_costs
+from mvt_nas.external_models.kernel_graph import KernelGraph, kernel_graph
 from mvt_nas.external_models.torch_trace import trace
 from mvt_nas.models.random_images import random_images
 
@@ -43,13 +44,13 @@ def build_network(source: str, function: Callable[[], Any]) -> nn.Module:
 
 def count_network(
     source: str, network: nn.Module, shape: tuple[int, int, int, int]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Return the costs of a network by name, and notes on them; it runs once.
+) -> tuple[dict[str, float], tuple[str, ...], KernelGraph]:
+    """Return the costs of a network by name, notes on them, and its kernels; it runs once.
 
     Args:
         source: beginning of messages.
         network: the network, which is put on the processor and in evaluation mode.
-        shape: shape of the images, (B, C, H, W).
+        shape: shape of one image, (1, C, H, W).
 
     Raises:
         BaselineError: the network fails on such images, or its costs cannot be counted.
@@ -63,6 +64,7 @@ def count_network(
         ) from error
     params = sum(parameter.numel() for parameter in network.parameters())
     try:
-        return count_costs(recorder, params)
+        costs, notes = count_costs(recorder, params)
     except BaselineError as error:
         raise BaselineError(f"{source}: {error}") from None
+    return costs, notes, kernel_graph(recorder)

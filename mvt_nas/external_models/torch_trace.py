@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from mvt_nas.external_models.graph_recorder import GraphRecorder
+from mvt_nas.external_models.recorded_op import Window
 
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 _NORMS = ("native_layer_norm", "native_group_norm")
@@ -99,12 +100,13 @@ class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as 
         name = func._schema.name.partition("::")[2].rstrip("_")
         constants = [tensor for tensor in inputs if _storage_key(tensor) not in self.storages]
         reads = [
-            self.storages[_storage_key(tensor)]
+            (self.storages[_storage_key(tensor)], tensor.numel())
             for tensor in inputs
             if _storage_key(tensor) in self.storages
         ]
         kind = _kind(func, name, arguments, constants)
         macs = self._macs(func, name, arguments, results)
+        window = _window(func, arguments) if kind == "conv" else None
         for position, tensor in enumerate(outputs):
             # Multiply-adds count for the first output; the others are further results of it.
             first = position == 0
@@ -114,7 +116,9 @@ class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as 
                 reads,
                 tensor.untyped_storage().nbytes() // tensor.element_size(),
                 macs=macs if first else 0,
-                constant=max((constant.numel() for constant in constants), default=0),
+                constants=[constant.numel() for constant in constants],
+                shape=tuple(tensor.shape),
+                window=window,
             )
             self._set_storage(tensor, storage)
 
@@ -152,9 +156,28 @@ def _uses_batch_statistics(func: Any, arguments: tuple[Any, Any]) -> bool:
 
     No runtime can fold such a norm.
     """
+    return bool(_named(func, arguments).get("training", False))
+
+
+def _window(func: Any, arguments: tuple[Any, Any]) -> Window | None:
+    """Return the window of a convolution; ``None`` for one of unknown arguments."""
+    given = _named(func, arguments)
+    image, weights = given.get("input"), given.get("weight")
+    if image is None or weights is None or "stride" not in given:
+        return None
+    return Window(
+        kernel=max(weights.shape[2:]),
+        stride=max(given["stride"]),
+        depthwise=1 < given.get("groups", 1) == image.shape[1],
+        transposed=bool(given.get("transposed", False)),
+    )
+
+
+def _named(func: Any, arguments: tuple[Any, Any]) -> dict[str, Any]:
+    """Return the arguments of a call by name; those with default values may be missing."""
     names = [argument.name for argument in func._schema.arguments]
-    given = dict(zip(names, arguments[0], strict=False)) | arguments[1]
-    return bool(given.get("training", False))
+    given: dict[str, Any] = dict(zip(names, arguments[0], strict=False)) | arguments[1]
+    return given
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -1,47 +1,55 @@
-"""Comparison of baselines with the front of a run by dominance."""
+"""Comparison of baselines with the front of a run by dominance, as far as intervals support it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 
-from mvt_nas._typing import FloatArray
-from mvt_nas.metrics.metric import Metric
+from mvt_nas.metrics.names import INTERVALS, extrapolated
 from mvt_nas.nas.runs.baseline import Baseline
-from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import cost_signs, dominating_points, most_evenly
+from mvt_nas.report.comparable_scores import comparable_scores
+from mvt_nas.report.confidence import dominates_with_confidence, has_interval
 from mvt_nas.report.insights import DominatedModel, spans
+from mvt_nas.report.switch import Switch, should_switch
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineComparison:
     """Comparison of a baseline with the front of a run, by the objectives known for the baseline.
 
+    In an objective with an interval, a network only dominates where it is better with 90 %, and
+    never by an extrapolation.
+
     Attributes:
         baseline: The baseline.
         compared: Objectives whose values are known for the baseline.
         unknown: Objectives whose values are not known.
         dominated_by: Numbers of the candidates on the front that dominate the baseline.
+        estimated_by: Numbers of those that would dominate it by their estimates alone, although
+            the intervals do not show it.
         dominates: Numbers of the candidates on the front that the baseline dominates.
         beaten: The candidate that dominates the baseline most evenly, with its gains; ``None`` if
             no candidate dominates it.
+        switch: Whether to switch to a candidate.
     """
 
     baseline: Baseline
     compared: tuple[str, ...]
     unknown: tuple[str, ...]
     dominated_by: tuple[int, ...]
+    estimated_by: tuple[int, ...]
     dominates: tuple[int, ...]
     beaten: DominatedModel | None
+    switch: Switch
 
     @property
     def on_front(self) -> bool:
         """Whether the baseline would be on the front; only if all its objectives are known."""
-        return not self.unknown and not self.dominated_by
+        return not self.unknown and not self.dominated_by and not self.estimated_by
 
 
 def compare_baselines(run: Run) -> list[BaselineComparison]:
@@ -59,39 +67,73 @@ def compare_baseline(run: Run, baseline: Baseline) -> BaselineComparison:
     known = [objectives[index] for index in indices]
     compared = tuple(objective.name for objective in known)
     unknown = tuple(objective.name for objective in objectives if objective.name not in compared)
+    switch = should_switch(run, baseline)
     if not indices or not front:
-        return BaselineComparison(baseline, compared, unknown, (), (), None)
+        return BaselineComparison(baseline, compared, unknown, (), (), (), None, switch)
 
+    scores = comparable_scores(run, baseline, front)
     signs = cost_signs([objective.direction for objective in known])
     own = np.array([baseline.scores[metric] for metric in compared]) * signs
-    columns = [_comparable_scores(run, baseline, item.metric, front) for item in known]
-    costs = np.column_stack(columns) * signs
+    costs = np.array([[values[metric] for metric in compared] for values in scores]) * signs
+    estimated = np.flatnonzero(dominating_points(own, costs)).tolist()
+    sure = [
+        index
+        for index in estimated
+        if _intervals_show(compared, scores[index], baseline.scores, scores[index])
+    ]
     beaten = None
-    best = most_evenly(own, costs, spans(run)[indices])
+    best = most_evenly(own, costs[sure], spans(run)[indices])
     if best is not None:
-        gains = dict(zip(compared, (own - costs[best]).tolist(), strict=True))
-        beaten = DominatedModel(baseline.name, front[best].number, gains)
+        gains = dict(zip(compared, (own - costs[sure[best]]).tolist(), strict=True))
+        beaten = DominatedModel(baseline.name, front[sure[best]].number, gains)
+    worse = [index for index, cost in enumerate(costs) if dominating_points(cost, own[None]).any()]
     return BaselineComparison(
         baseline,
         compared,
         unknown,
-        tuple(front[index].number for index in np.flatnonzero(dominating_points(own, costs))),
+        tuple(front[index].number for index in sure),
+        tuple(front[index].number for index in estimated if index not in set(sure)),
         tuple(
-            candidate.number
-            for candidate, cost in zip(front, costs, strict=True)
-            if dominating_points(cost, own[None]).any()
+            front[index].number
+            for index in worse
+            if _intervals_show(compared, baseline.scores, scores[index], scores[index])
         ),
         beaten,
+        switch,
     )
 
 
+def _intervals_show(
+    names: Sequence[str],
+    one: Mapping[str, float],
+    other: Mapping[str, float],
+    candidate: Mapping[str, float],
+) -> bool:
+    """Return True if the intervals of both networks confirm that one dominates the other one.
+
+    Args:
+        names: Metrics by which it dominates in the estimates.
+        one: Scores of the network that dominates.
+        other: Scores of the other one.
+        candidate: Scores of the candidate among the two.
+    """
+    if any(extrapolated(candidate, name) for name in names):
+        return False
+    uncertain = [name for name in names if has_interval(name, one) or has_interval(name, other)]
+    return not uncertain or dominates_with_confidence(uncertain, one, other)
+
+
 def comparison_summary(run: Run, comparison: BaselineComparison) -> str:
-    """Return the comparison of a baseline with the front as a phrase."""
+    """Return the comparison of a baseline with the front, and whether to switch, as a phrase."""
+    if not run.front():
+        return "the front is empty"
+    return f"{_dominance(run, comparison)}. Should you switch? {comparison.switch}"
+
+
+def _dominance(run: Run, comparison: BaselineComparison) -> str:
     size = len(run.front())
     verb = "is" if len(comparison.unknown) == 1 else "are"
     unknown = f"its {' and '.join(comparison.unknown)} {verb} not known"
-    if not size:
-        return "the front is empty"
     if not comparison.compared:
         return f"nothing to compare: {unknown}"
 
@@ -104,6 +146,12 @@ def comparison_summary(run: Run, comparison: BaselineComparison) -> str:
             f"{count} of the {size} on the front dominate{'s' if count == 1 else ''} it{limited},"
             f" candidate {comparison.beaten.by} most evenly"
         )
+    if comparison.estimated_by:
+        count = len(comparison.estimated_by)
+        return (
+            f"none of the {size} on the front dominates it with 90 %{limited}, {count}"
+            f" do{'es' if count == 1 else ''} by the estimates alone"
+        )
     text = f"none of the {size} on the front dominates it{limited}"
     if not comparison.on_front:
         return text
@@ -112,56 +160,30 @@ def comparison_summary(run: Run, comparison: BaselineComparison) -> str:
     return f"{text}: it would be on the front{others}"
 
 
+def shown_metrics(baseline: Baseline) -> list[str]:
+    """Return the metrics of a baseline without the ends of intervals, which go with their value."""
+    ends = {end for name in INTERVALS if name in baseline.scores for end in INTERVALS[name]}
+    return [name for name in baseline.scores if name not in ends]
+
+
 def origin_of(baseline: Baseline, metric: str) -> str:
-    """Return the origin of a value of a baseline: ``given``, ``measured`` or ``counted``."""
+    """Return the origin of a value: ``given``, ``measured``, ``predicted`` or ``counted``."""
     if metric in baseline.given:
         return "given"
-    return "measured" if metric in baseline.measured else "counted"
+    if metric in baseline.measured:
+        return "measured"
+    return "predicted" if metric in baseline.predicted else "counted"
 
 
 def format_baseline_value(
     baseline: Baseline, metric: str, number_format: Callable[[float], str]
 ) -> str:
-    """Return a value of a baseline, followed by its origin unless it was counted."""
+    """Return a value of a baseline, with its origin unless it was counted, and its interval."""
     if metric not in baseline.scores:
         return ""
     text = number_format(baseline.scores[metric])
     origin = origin_of(baseline, metric)
+    if has_interval(metric, baseline.scores) and origin == "predicted":
+        low, high = (number_format(baseline.scores[end]) for end in INTERVALS[metric])
+        return f"{text} (predicted, {low} to {high})"
     return text if origin == "counted" else f"{text} ({origin})"
-
-
-def _comparable_scores(
-    run: Run, baseline: Baseline, metric: Metric, front: Sequence[Candidate]
-) -> FloatArray:
-    """Return the scores of candidates that are comparable with the baseline's, (candidates,).
-
-    If the baseline's latency was measured, the candidates' latencies are measured ones too, scaled
-    to the state of the machine at that time by the reference model, which is part of all
-    measurements. For candidates without a measurement, the prediction is multiplied by the median
-    ratio of measured to predicted latencies.
-    """
-    name = metric.full_name
-    predicted = np.array([candidate.scores[name] for candidate in front])
-    if name not in baseline.measured:
-        return predicted
-    probe_ms = baseline.measured[name].get("probe_ms")
-    records = run.measured.get(name, {})
-    scaled = {
-        key: record.ms * _slowdown(probe_ms, record.probe_ms) for key, record in records.items()
-    }
-    if records:
-        factor = median(scaled[key] / record.predicted_ms for key, record in records.items())
-    else:
-        profiled_ms = run.devices[metric].reference_ms if metric in run.devices else None
-        factor = _slowdown(probe_ms, profiled_ms)
-    return np.array(
-        [
-            scaled.get(candidate.key, factor * predicted_ms)
-            for candidate, predicted_ms in zip(front, predicted, strict=True)
-        ]
-    )
-
-
-def _slowdown(now_ms: float | None, then_ms: float | None) -> float:
-    """Return the slowdown of a machine by its reference model; 1 if it is not known."""
-    return now_ms / then_ms if now_ms and then_ms else 1.0

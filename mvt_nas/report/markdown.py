@@ -12,6 +12,7 @@ from mvt_nas.report.baseline_comparison import (
     compare_baselines,
     comparison_summary,
     format_baseline_value,
+    shown_metrics,
 )
 from mvt_nas.report.cached_run import cached_run
 from mvt_nas.report.formatting import format_full_number
@@ -102,7 +103,9 @@ def _baselines(run: Run) -> list[str]:
     comparisons = compare_baselines(run)
     if not comparisons:
         return []
-    metrics = list(dict.fromkeys(metric for one in comparisons for metric in one.baseline.scores))
+    metrics = list(
+        dict.fromkeys(metric for one in comparisons for metric in shown_metrics(one.baseline))
+    )
     rows = []
     details = []
     for comparison in comparisons:

@@ -62,6 +62,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             BaselineSpec("old,v2.onnx", None, None, {"imagenet_top1": 70.0}),
         ),
         (
+            "x.onnx,accuracy=0,trained_accuracy=1,log_synflow=0.5",
+            BaselineSpec(
+                "x.onnx", None, None, {"accuracy": 0, "trained_accuracy": 1, "log_synflow": 0.5}
+            ),
+        ),
+        (
             "x.onnx,latency_ms@iphone12-coreml=4.1",
             BaselineSpec("x.onnx", None, None, {"latency_ms@iphone12-coreml": 4.1}),
         ),
@@ -94,6 +100,14 @@ def test_what_is_told_is_read(text: str, expected: BaselineSpec) -> None:
         ("x.onnx,accuracy=high", r"accuracy=high is not allowed; a number$"),
         ("x.onnx,accuracy=nan", r"accuracy=nan is not allowed; a finite number$"),
         ("x.onnx,accuracy=101", r"accuracy=101 is not allowed; percent, from 0 to 100$"),
+        (
+            "x.onnx,imagenet_top1=0.719",
+            (
+                r"^baseline: x\.onnx,imagenet_top1=0\.719: imagenet_top1=0\.719 is not allowed;"
+                r" accuracies are in percent: did you mean imagenet_top1=71\.9\?$"
+            ),
+        ),
+        ("x.onnx,trained_accuracy=.5", r"did you mean trained_accuracy=50\?$"),
         (
             "x.onnx,latency_ms@iphone12-coreml=0",
             r"latency_ms@iphone12-coreml=0 is not allowed; a number above 0$",

@@ -45,7 +45,14 @@ TIMING = {
 }
 SCORES = {"macs": 5.0, "latency_ms@here": 10.0, "accuracy": 61.2}
 FULL = Baseline(
-    "mine", "own:network", 64, SCORES, ("accuracy",), ("a note",), {"latency_ms@here": TIMING}
+    "mine",
+    "own:network",
+    64,
+    SCORES | {"imagenet_top1": 70.0},
+    ("accuracy",),
+    ("a note",),
+    {"latency_ms@here": TIMING},
+    ("imagenet_top1",),
 )
 PLAIN = Baseline("other", "x.onnx", 224, {"params": 3.0})
 SCHEMA = {
@@ -88,6 +95,7 @@ SCHEMA = {
                             ],
                         },
                     },
+                    "predicted": {"type": "array", "items": {"type": "string"}},
                 },
             },
         },
@@ -118,6 +126,15 @@ def test_the_file_holds_what_was_told_and_has_its_schema(tmp_path: Path) -> None
     assert merged([FULL, PLAIN], [newer]) == (newer, PLAIN)
 
 
+def test_a_file_of_an_earlier_version_holds_no_predictions(tmp_path: Path) -> None:
+    write_baselines(tmp_path, [FULL, PLAIN])
+    document = json.loads((tmp_path / NAME).read_text())
+    for one in document["baselines"]:
+        del one["predicted"]
+    (tmp_path / NAME).write_text(json.dumps(document))
+    assert read_baselines(tmp_path) == (replace(FULL, predicted=()), PLAIN)
+
+
 def without(key: str) -> Callable[[dict[str, Any]], Any]:
     return lambda one: one.pop(key)
 
@@ -139,6 +156,7 @@ def with_(**values: Any) -> Callable[[dict[str, Any]], Any]:
         with_(scores=[1]),
         with_(given=["params"]),
         with_(given="macs"),
+        with_(predicted=["params"]),
         with_(measured={"latency_ms@here": TIMING | {"low_ms": 0}}),
         with_(measured={"latency_ms@here": {}}),
         with_(name="other"),
@@ -207,7 +225,13 @@ def test_a_search_is_the_same_with_a_baseline(
 
 
 @pytest.mark.parametrize(
-    "text", ["gone.onnx", "own_networks:gone", "own_networks:network,acuracy=3"]
+    "text",
+    [
+        "gone.onnx",
+        "own_networks:gone",
+        "own_networks:network,acuracy=3",
+        "own_networks:network,imagenet_top1=0.719",
+    ],
 )
 def test_what_is_wrong_is_found_before_there_is_a_folder(
     text: str, here: Path, capsys: pytest.CaptureFixture[str]
@@ -252,7 +276,8 @@ def test_later_commands_show_what_was_told_once(
     assert f"imagenet_top1 61.2 (given); {front} of the {front} on the front dominate" in today
     assert network.endswith(
         f"none of the {front} on the front dominates it: it would be on the front, and dominates"
-        f" {front} of them."
+        f" {front} of them. Should you switch? not known: the search has no accuracy among its"
+        " objectives."
     )
     resumed = search(
         small_space(), objectives=["macs", "params"], trials=14, out="r", resume=True

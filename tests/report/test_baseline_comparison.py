@@ -26,9 +26,14 @@ from mvt_nas.report.baseline_comparison import (
     BaselineComparison,
     compare_baseline,
     comparison_summary,
+    format_baseline_value,
+    origin_of,
+    shown_metrics,
 )
+from mvt_nas.report.formatting import format_number
 from mvt_nas.report.insights import DominatedModel
 from tests.report.test_insights import run_of
+from tests.support.candidates import run_with
 from tests.support.device_profiles import profile
 from tests.support.searches import SCORING, small_space
 
@@ -51,7 +56,8 @@ def test_who_dominates_and_by_how_much() -> None:
     assert found.beaten == DominatedModel("mine", 1, {"trained_accuracy": 15.0, "macs": 10.0})
     assert (
         comparison_summary(run_of(POINTS), found)
-        == "2 of the 3 on the front dominate it, candidate 1 most evenly"
+        == "2 of the 3 on the front dominate it, candidate 1 most evenly. Should you switch? yes:"
+        " candidate 1 is better (60.0 against 45.0) at 0.86 times its macs"
     )
 
 
@@ -64,7 +70,8 @@ def test_a_baseline_on_the_front() -> None:
         None,
     )
     expected = (
-        "none of the 3 on the front dominates it: it would be on the front, and dominates 1 of them"
+        "none of the 3 on the front dominates it: it would be on the front, and dominates 1 of"
+        " them. Should you switch? no: no candidate within its macs is better"
     )
     assert comparison_summary(run_of(POINTS), found) == expected
     equal = stands(trained_accuracy=60.0, macs=60.0)
@@ -80,17 +87,18 @@ def test_what_is_not_known_is_not_compared() -> None:
         False,
     )
     alone = "by macs alone (its trained_accuracy is not known)"
+    question = "Should you switch? not known: its trained_accuracy is neither given nor predicted"
     assert (
         comparison_summary(run_of(POINTS), found)
-        == f"1 of the 3 on the front dominates it {alone}, candidate 0 most evenly"
+        == f"1 of the 3 on the front dominates it {alone}, candidate 0 most evenly. {question}"
     )
     assert (
         comparison_summary(run_of(POINTS), stands(macs=45.0))
-        == f"none of the 3 on the front dominates it {alone}"
+        == f"none of the 3 on the front dominates it {alone}. {question}"
     )
     assert (
         comparison_summary(run_of(POINTS), stands(params=1.0))
-        == "nothing to compare: its trained_accuracy and macs are not known"
+        == f"nothing to compare: its trained_accuracy and macs are not known. {question}"
     )
     assert comparison_summary(run_of([]), stands(macs=1.0)) == "the front is empty"
 
@@ -156,6 +164,76 @@ def test_measured_latency_is_compared_in_one_state_of_the_machine(
     assert compare_baseline(run, given).dominated_by == (2, 1)
 
 
+def estimated(value: float, half: float, **others: float) -> dict[str, float]:
+    ends = {"imagenet_top1_low": value - half, "imagenet_top1_high": value + half}
+    return {"imagenet_top1": value, "imagenet_top1_in_domain": 1.0, **ends, **others}
+
+
+def test_dominance_follows_the_intervals() -> None:
+    """Candidate 1 is better beyond its interval of 2 points, 0 is not, and 2 extrapolates."""
+    scores = [
+        estimated(71.0, 2.0, macs=10.0),
+        estimated(74.0, 2.0, macs=20.0),
+        estimated(78.0, 2.0, macs=30.0, imagenet_top1_in_domain=0.0),
+        estimated(79.0, 2.0, macs=90.0),
+    ]
+    run = run_with(scores, ["imagenet_top1", "macs"])
+    found = compare_baseline(run, Baseline("mine", "x", 64, {"imagenet_top1": 70.0, "macs": 40.0}))
+    assert (found.dominated_by, found.estimated_by, found.on_front) == ((1,), (2, 0), False)
+    assert found.beaten == DominatedModel("mine", 1, {"imagenet_top1": 4.0, "macs": 20.0})
+
+    found = compare_baseline(run, Baseline("mine", "x", 64, {"imagenet_top1": 70.0, "macs": 10.0}))
+    assert (found.dominated_by, found.estimated_by, found.on_front) == ((), (0,), False)
+    assert comparison_summary(run, found).startswith(
+        "none of the 4 on the front dominates it with 90 %, 1 does by the estimates alone. "
+    )
+
+    strong = Baseline("mine", "x", 64, {"imagenet_top1": 78.5, "macs": 5.0})
+    found = compare_baseline(run, strong)
+    assert (found.dominates, found.on_front) == ((1, 0), True)
+
+
+def test_a_baseline_with_an_interval_of_its_own() -> None:
+    """4 points are 90 % of neither interval alone, but of narrow ones."""
+    run = run_with([estimated(74.0, 2.0, macs=20.0)], ["imagenet_top1", "macs"])
+    for half, dominated_by in ((6.0, ()), (2.0, (0,))):
+        scores = estimated(70.0, half, macs=20.0)
+        assert compare_baseline(run, Baseline("mine", "x", 64, scores)).dominated_by == dominated_by
+
+
+def test_values_say_where_they_come_from() -> None:
+    scores = {"macs": 5.0, "params": 3.0, "latency_ms@here": 2.0, "latency_ms@there": 4.0}
+    ends = ("imagenet_top1_low", "imagenet_top1_high")
+    baseline = Baseline(
+        "mine",
+        "x",
+        64,
+        scores | {"imagenet_top1": 71.5, ends[0]: 65.0, ends[1]: 76.5},
+        ("params",),
+        (),
+        {"latency_ms@here": {}},
+        ("latency_ms@there", "imagenet_top1", *ends),
+    )
+    assert {name: origin_of(baseline, name) for name in baseline.scores} == {
+        "macs": "counted",
+        "params": "given",
+        "latency_ms@here": "measured",
+        **dict.fromkeys(baseline.predicted, "predicted"),
+    }
+    assert shown_metrics(baseline) == [*scores, "imagenet_top1"]
+    values = [
+        format_baseline_value(baseline, name, format_number) for name in shown_metrics(baseline)
+    ]
+    assert values == [
+        "5",
+        "3 (given)",
+        "2 (measured)",
+        "4 (predicted)",
+        "71.5 (predicted, 65 to 76.5)",
+    ]
+    assert format_baseline_value(baseline, "memory_mb", format_number) == ""
+
+
 OWN = "from torch import nn\n\ndef network():\n    return nn.Conv2d(3, 8, 1)\n"
 
 
@@ -181,7 +259,9 @@ def test_ctrl_c_while_measuring_keeps_what_is_known(
     kept, interrupted = add_baselines(run, told, seconds=1.0)
     assert interrupted
     assert kept.baselines == Run.load("r").baselines
-    assert kept.baselines[0].notes == (f"{METRIC} is left out: nothing was measured",)
+    assert kept.baselines[0].predicted == (METRIC,)
+    assert kept.baselines[0].scores[METRIC] > 0
+    assert kept.baselines[0].notes == ()
     with locked(run.folder), pytest.raises(RunError, match="in use by another search"):
         add_baselines(run, told, seconds=None)
 

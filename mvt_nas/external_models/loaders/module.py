@@ -33,8 +33,8 @@ def load(source: str, resolution_px: int | None) -> ExternalModel:
         from mvt_nas.external_models.torch_module import build_network, count_network
 
         network = build_network(source, build)
-        costs, notes = count_network(source, network, (1, 3, side, side))
-    return ExternalModel(function, side, network, costs, notes)
+        costs, notes, kernels = count_network(source, network, (1, 3, side, side))
+    return ExternalModel(function, side, network, costs, notes, kernels)
 
 
 def _import(name: str, source: str) -> Any:

@@ -34,8 +34,8 @@ def _counted(path: Path, shape: tuple[int, int, int, int]) -> ExternalModel:
     model = load_onnx(path)
     from mvt_nas.external_models.onnx_graph import count_graph
 
-    costs, notes = count_graph(model, shape)
-    return ExternalModel(path.stem, shape[2], path, costs, notes)
+    costs, notes, kernels = count_graph(model, shape)
+    return ExternalModel(path.stem, shape[2], path, costs, notes, kernels)
 
 
 def _takes(source: str) -> bool:

@@ -92,7 +92,12 @@ class Predictor:
             ArchitectureError: the number of images or classes is not allowed, or the backbone
                 cannot serve the task.
         """
-        graph = lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
+        return self.predict_graph(
+            lower(architecture, batch_size=batch_size, num_classes=num_classes, task=task)
+        )
+
+    def predict_graph(self, graph: Graph) -> Prediction:
+        """Return the latency of a graph whose sizes are numbers."""
         found = kernels(graph.ops)
         times = [float(self._kernel_ms(kernel)) for kernel in found]
         ms = sum(times) + self.fixed_ms

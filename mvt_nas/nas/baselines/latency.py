@@ -36,8 +36,8 @@ def write_measured(run: Run, baselines: Sequence[Baseline]) -> Run:
 def measure_baselines(loaded: LoadedBaseline, run: Run, *, seconds: float = SECONDS) -> Baseline:
     """Return a baseline with its latency on each device of the run that is this machine.
 
-    Settings are those of the candidates. Given latencies are not measured. A note explains each
-    latency that cannot be measured.
+    Settings are those of the candidates. Given latencies are not measured, and a measured one
+    replaces a predicted one. A note explains each latency that cannot be measured.
 
     Args:
         loaded: Baseline and its network.
@@ -46,23 +46,36 @@ def measure_baselines(loaded: LoadedBaseline, run: Run, *, seconds: float = SECO
     """
     baseline = loaded.baseline
     for metric, profile in run.devices.items():
-        if metric.full_name in baseline.scores or metric.task != loaded.task:
+        name = metric.full_name
+        predicted = name in baseline.predicted
+        if metric.task != loaded.task or (name in baseline.scores and not predicted):
             continue
         if not profile.is_here():
-            baseline = _with_note(
-                baseline,
-                f"{metric} is left out: {profile.name} is not this machine; its owner may give it",
-            )
+            if not predicted:
+                baseline = baseline.with_note(
+                    f"{name} is left out: {profile.name} is not this machine; its owner may give"
+                    " it",
+                )
             continue
         try:
             timing = _measure(loaded, profile, run.config.num_classes, seconds)
         except LatencyError as error:
-            baseline = _with_note(baseline, f"{metric} is left out: {error}")
+            state = "predicted, not measured" if predicted else "left out"
+            baseline = baseline.with_note(f"{name} is {state}: {error}")
             continue
-        scores = {**baseline.scores, metric.full_name: timing.pop("ms")}
-        details = {**baseline.measured, metric.full_name: timing}
-        baseline = replace(baseline, scores=scores, measured=details)
+        baseline = _with_measurement(baseline, name, timing)
     return baseline
+
+
+def _with_measurement(baseline: Baseline, name: str, timing: dict[str, Any]) -> Baseline:
+    """Return a baseline with a measured latency in place of a predicted one and its notes."""
+    return replace(
+        baseline,
+        scores={**baseline.scores, name: timing.pop("ms")},
+        measured={**baseline.measured, name: timing},
+        predicted=tuple(other for other in baseline.predicted if other != name),
+        notes=tuple(note for note in baseline.notes if not note.startswith(f"{name} ")),
+    )
 
 
 def unmeasured_devices(loaded: LoadedBaseline, run: Run) -> Baseline:
@@ -70,12 +83,8 @@ def unmeasured_devices(loaded: LoadedBaseline, run: Run) -> Baseline:
     baseline = loaded.baseline
     for metric in run.devices:
         if metric.full_name not in baseline.scores and metric.task == loaded.task:
-            baseline = _with_note(baseline, f"{metric} is left out: nothing was measured")
+            baseline = baseline.with_note(f"{metric} is left out: nothing was measured")
     return baseline
-
-
-def _with_note(baseline: Baseline, note: str) -> Baseline:
-    return replace(baseline, notes=(*baseline.notes, note))
 
 
 def _measure(

@@ -200,8 +200,24 @@ def _value(text: str, key: str, metric: Metric, value: str) -> float:
         raise BaselineError(
             f"{text}: {key}={value} is not allowed; a number above 0", parameter=_PARAMETER
         )
-    if metric.name in _PERCENT and not 0 <= number <= 100:
+    if metric.name in _PERCENT:
+        _check_percent(text, key, value, number)
+    return number
+
+
+def _check_percent(text: str, key: str, value: str, number: float) -> None:
+    """Check that an accuracy is in percent; one below 1 % is taken for a share of 1.
+
+    Raises:
+        BaselineError: It is not.
+    """
+    if not 0 <= number <= 100:
         raise BaselineError(
             f"{text}: {key}={value} is not allowed; percent, from 0 to 100", parameter=_PARAMETER
         )
-    return number
+    if 0 < number < 1:
+        raise BaselineError(
+            f"{text}: {key}={value} is not allowed; accuracies are in percent: did you mean"
+            f" {key}={100 * number:.6g}?",
+            parameter=_PARAMETER,
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,13 @@ class Baseline:
         name: Name of the baseline.
         source: ``FILE.onnx`` or ``MODULE:FUNCTION``.
         resolution_px: Side length of the input image for counting and measuring, in pixels.
-        scores: Metric to value: counted, measured on this machine, and given by the user; all
-            finite.
+        scores: Metric to value: counted, predicted, measured on this machine, and given by the
+            user; all finite.
         given: Metrics among them that the user has given.
         notes: Reasons for missing values, and remarks on others; one sentence each.
         measured: ``low_ms``, ``high_ms``, ``probe_ms``, ``warnings`` and ``fingerprint`` of each
             measured latency, by metric.
+        predicted: Metrics among the scores that were predicted, ends of intervals included.
     """
 
     name: str
@@ -45,6 +46,11 @@ class Baseline:
     given: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    predicted: tuple[str, ...] = ()
+
+    def with_note(self, note: str) -> Baseline:
+        """Return the baseline with one more note."""
+        return replace(self, notes=(*self.notes, note))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the baseline as plain data."""
@@ -56,6 +62,7 @@ class Baseline:
             "given": list(self.given),
             "notes": list(self.notes),
             "measured": {metric: dict(timing) for metric, timing in self.measured.items()},
+            "predicted": list(self.predicted),
         }
 
     @staticmethod
@@ -73,8 +80,11 @@ class Baseline:
             raise ValueError(f"resolution_px {side!r}")
         scores = {metric: _finite(metric, value) for metric, value in data["scores"].items()}
         given, notes = _texts(data["given"]), _texts(data["notes"])
-        if not set(given) <= set(scores):
-            raise ValueError(f"given {list(given)}")
+        # Files of earlier versions hold no predictions.
+        predicted = _texts(data.get("predicted", []))
+        for name_of, metrics in (("given", given), ("predicted", predicted)):
+            if not set(metrics) <= set(scores):
+                raise ValueError(f"{name_of} {list(metrics)}")
         return Baseline(
             name,
             source,
@@ -83,6 +93,7 @@ class Baseline:
             given,
             notes,
             {metric: _timing(timing) for metric, timing in data["measured"].items()},
+            predicted,
         )
 
 
