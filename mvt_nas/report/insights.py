@@ -133,6 +133,7 @@ def dominated_models(run: Run) -> list[DominatedModel]:
     costs = _costs(run, front)
     ranges = spans(run)
     names = [objective.name for objective in run.config.objectives]
+    uncertain = [name for name in names if name in INTERVALS]
     found = []
     for model in run.complete():
         if model.origin == "sampler":
@@ -141,7 +142,8 @@ def dominated_models(run: Run) -> list[DominatedModel]:
         sure = [
             index
             for index in np.flatnonzero(dominating_points(own, costs))
-            if dominates_with_confidence(names, front[index].scores, model.scores)
+            if not uncertain
+            or dominates_with_confidence(uncertain, front[index].scores, model.scores)
         ]
         among = np.array(sure) if sure else np.arange(len(front))
         best = most_evenly(own, costs[among], ranges)

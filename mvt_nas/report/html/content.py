@@ -19,6 +19,7 @@ from mvt_nas.report.baseline_comparison import (
     compare_baselines,
     comparison_summary,
     origin_of,
+    shown_metrics,
 )
 from mvt_nas.report.cached_run import cached_run
 from mvt_nas.report.comparison import compare_runs
@@ -165,13 +166,14 @@ def _references(run: Run) -> list[dict[str, Any]]:
 def _baseline(run: Run, comparison: BaselineComparison) -> dict[str, Any]:
     baseline = comparison.baseline
     beaten = comparison.beaten
+    metrics = shown_metrics(baseline)
     return {
         "name": baseline.name,
         "source": baseline.source,
         "resolution_px": baseline.resolution_px,
-        "scores": dict(baseline.scores),
-        "origins": {metric: origin_of(baseline, metric) for metric in baseline.scores},
-        "labels": {metric: label(metric) for metric in baseline.scores},
+        "scores": {metric: baseline.scores[metric] for metric in metrics},
+        "origins": {metric: origin_of(baseline, metric) for metric in metrics},
+        "labels": {metric: label(metric) for metric in metrics},
         "summary": comparison_summary(run, comparison),
         "gains": None if beaten is None else {"by": beaten.by, "gains": beaten.gains},
         "notes": list(baseline.notes),
