@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mvt_nas._threads_and_malloc import keep_freed_memory
 from mvt_nas.accuracy.design import (
     CHOICES,
@@ -35,6 +37,7 @@ from mvt_nas.accuracy.table import (
     read_table,
     start_table,
 )
+from mvt_nas.accuracy.training_plan import TableTraining
 from mvt_nas.cost.counts import count
 from mvt_nas.data.load import load_images
 from mvt_nas.errors import AccuracyError
@@ -55,19 +58,6 @@ Listener = Callable[[int, int, TrainedNetwork], None]
 
 
 @dataclass(frozen=True, slots=True)
-class TableTraining:
-    """One training to do.
-
-    Attributes:
-        planned: Network.
-        seed: Seed of the training.
-    """
-
-    planned: PlannedNetwork
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
 class TableBuilder:
     """The settings of a table of trained networks.
 
@@ -84,6 +74,7 @@ class TableBuilder:
         most_macs: Largest number of MACs; ``None`` for any.
         limit: Largest number of images per class; ``None`` for any.
         draw: Distribution of the networks (see ``design.py``).
+        given: Trainings to do in place of drawn ones; the networks are adapted to the protocol.
     """
 
     space: SearchSpace
@@ -98,6 +89,7 @@ class TableBuilder:
     most_macs: float | None = None
     limit: int | None = None
     draw: str = CHOICES
+    given: tuple[TableTraining, ...] = ()
 
     def jobs(self, num_classes: int) -> tuple[list[TableTraining], float]:
         """Return the trainings in order, and the MACs of the matched subset.
@@ -105,6 +97,8 @@ class TableBuilder:
         Three quarters of the networks come first, then further seeds of some of them, then the
         rest, so that a table that is stopped early has some of each.
         """
+        if self.given:
+            return self._given(num_classes)
         planned, budget = plan_networks(
             self.space,
             spread=self.spread,
@@ -129,6 +123,17 @@ class TableBuilder:
             trainings += [TableTraining(network, seed) for network in repeats(first, self.repeated)]
         trainings += [TableTraining(network, 0) for network in networks[len(first) :]]
         return trainings, budget
+
+    def _given(self, num_classes: int) -> tuple[list[TableTraining], float]:
+        """Return the given trainings as trained, and the median of their MACs."""
+        trainings = []
+        macs = []
+        for training in self.given:
+            trained = as_trained(training.planned.architecture, self.protocol)
+            planned = dataclasses.replace(training.planned, architecture=trained)
+            trainings.append(TableTraining(planned, training.seed))
+            macs.append(count(trained, num_classes=num_classes).macs)
+        return trainings, float(np.median(macs))
 
     def _published(self, budget: float, num_classes: int) -> list[PlannedNetwork]:
         names = published_names()

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.table import COMPLETE, AccuracyTable, TrainedNetwork, read_table
 from mvt_nas.accuracy.table_builder import TableBuilder, build_table
+from mvt_nas.accuracy.training_plan import read_plan
 from mvt_nas.cli.options import JSON, seed_option
 from mvt_nas.cli.render import print_json
 from mvt_nas.data.load import load_images
@@ -180,6 +181,15 @@ bench_group.add_command(samplers_command)
     metavar="MACS",
     help="MACs of the networks of equal size.  [default: the median]",
 )
+@click.option(
+    "--networks",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.csv",
+    help=(
+        "Train the networks of a file instead, with the columns panel, title, seed and"
+        " architecture (JSON); an accuracy table is such a file."
+    ),
+)
 @click.option("--most-macs", type=float, metavar="MACS", help="MACs of the largest network.")
 @click.option(
     "--draw",
@@ -226,6 +236,7 @@ def train_command(
     repeats: int,
     protocol: Path | None,
     matched_macs: float | None,
+    networks: Path | None,
     most_macs: float | None,
     draw: str,
     limit: int | None,
@@ -252,6 +263,7 @@ def train_command(
         most_macs=most_macs,
         limit=limit,
         draw=draw,
+        given=() if networks is None else read_plan(networks),
     )
     with _progress(recipe.validation_images) as listener:
         table = build_table(
