@@ -55,7 +55,7 @@ class CandidateTraining:
     protocol: ShortRecipe = setting(
         FieldSpec(ShortRecipe, "YAML file with the training recipe for trained_accuracy."),
         codec=_RECIPE_CODEC,
-        option=Option("--protocol", "FILE", default="10 epochs at 32 px", is_file=True),
+        option=Option("--protocol", "FILE", default="32 px, scaled to the number of images", is_file=True),
     )
     device: str = setting(
         FieldSpec(str, "Device to train on: auto, cpu or cuda."), default="auto", if_missing="auto"
@@ -95,7 +95,7 @@ class CandidateTraining:
 
         Args:
             data: Source of the images.
-            protocol: Training recipe; by default ten epochs at 32 px.
+            protocol: Training recipe; by default 32 px, scaled to the number of images.
             limit: Maximum number of images per class to read.
             device: ``auto``, ``cpu`` or ``cuda``.
             rungs: Epochs after which trainings pause, and only the best are resumed.
