@@ -55,7 +55,9 @@ class CandidateTraining:
     protocol: ShortRecipe = setting(
         FieldSpec(ShortRecipe, "YAML file with the training recipe for trained_accuracy."),
         codec=_RECIPE_CODEC,
-        option=Option("--protocol", "FILE", default="32 px, scaled to the number of images", is_file=True),
+        option=Option(
+            "--protocol", "FILE", default="32 px, scaled to the number of images", is_file=True
+        ),
     )
     device: str = setting(
         FieldSpec(str, "Device to train on: auto, cpu or cuda."), default="auto", if_missing="auto"
