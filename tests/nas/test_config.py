@@ -12,7 +12,7 @@ from mvt_nas.errors import RunError
 from mvt_nas.metrics.metric import Metric
 from mvt_nas.nas.api import resume_folder, search
 from mvt_nas.nas.problem.config import FORMAT, RunConfig, Scoring
-from mvt_nas.nas.problem.environment import versions
+from mvt_nas.nas.problem.environment import IMAGENET_ESTIMATE, versions
 from mvt_nas.nas.problem.metrics import parse_metric
 from mvt_nas.nas.problem.objectives import Budget, Objective
 from mvt_nas.nas.runs.folder import CONFIG, read_config, write_config
@@ -54,7 +54,15 @@ def test_the_configuration_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert read_config(tmp_path).search_space().hash == space.hash
     assert sorted(path.name for path in tmp_path.iterdir()) == [CONFIG]
     assert yaml.safe_load((tmp_path / CONFIG).read_text())["format"] == FORMAT
-    assert set(versions()) == {"mvt-nas", "python", "torch", "numpy", "optuna", "moocore"}
+    assert set(versions()) == {
+        "mvt-nas",
+        "python",
+        "torch",
+        "numpy",
+        "optuna",
+        "moocore",
+        IMAGENET_ESTIMATE,
+    }
 
 
 @pytest.mark.parametrize(
