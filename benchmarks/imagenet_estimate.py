@@ -18,10 +18,11 @@ from mvt_nas.accuracy.imagenet.constants import shipped_constants
 from mvt_nas.accuracy.imagenet.estimator import default_estimator
 from mvt_nas.accuracy.imagenet.evaluation import HeldOutEvaluation
 from mvt_nas.accuracy.imagenet.law import columns, unlink
-from mvt_nas.accuracy.imagenet.model import QUANTILE, NetworkSet
+from mvt_nas.accuracy.imagenet.model import NetworkSet
 from mvt_nas.accuracy.imagenet.observations import CONVOLUTIONAL, MODEL, family_of, observations
-from mvt_nas.accuracy.imagenet.shape import shape_of_rows
+from mvt_nas.accuracy.imagenet.shape import NetworkSizes
 from mvt_nas.cost.table import CostTable
+from mvt_nas.metrics.binomial import Z_90
 from mvt_nas.space.search_space import load_space
 
 ROWS = 100_000
@@ -43,7 +44,7 @@ def _speed() -> list[Figure]:
     costs = table.costs(rows)
     estimator = default_estimator()
     counting = seconds(lambda: table.costs(rows), REPEATS)
-    estimating = seconds(lambda: estimator.of_rows(space, rows, costs.params, costs.macs), REPEATS)
+    estimating = seconds(lambda: estimator.of_rows(space, rows, costs), REPEATS)
     note = f"{ROWS} rows of mobilevit, one core"
     return [
         figure("estimates", [ROWS / time for time in estimating], "rows/s", note),
@@ -94,13 +95,13 @@ def _drawn_truths() -> list[Figure]:
     space = load_space("mobilevit")
     rows = space.sample(CANDIDATES, 3)
     costs = CostTable(space).costs(rows)
-    pixels, shape = shape_of_rows(space, rows)
+    sizes = NetworkSizes.of_rows(space, rows, costs)
     found = observations()
     models = found.of_kind(MODEL)
     published = found.networks.subset(models)
     everything = NetworkSet(
-        np.concatenate([columns(costs.params, costs.macs, pixels), published.law]),
-        np.concatenate([shape, published.shape]),
+        np.concatenate([columns(sizes.params, sizes.macs, sizes.resolution_px), published.law]),
+        np.concatenate([sizes.shape, published.shape]),
         ("",) * CANDIDATES + published.line,
         (*(f"candidate {number}" for number in range(CANDIDATES)), *published.network),
         ("",) * (CANDIDATES + len(models)),
@@ -108,7 +109,7 @@ def _drawn_truths() -> list[Figure]:
     posterior = shipped_constants().model().predict(everything)
     factor = np.linalg.cholesky(posterior.covariance + 1e-9 * np.eye(len(everything)))
     macs = np.exp(everything.law[:, 2]) * 1e9
-    low = posterior.mean + QUANTILE * posterior.sd
+    low = posterior.mean + Z_90 * posterior.sd
     random = np.random.default_rng(0)
     gains: dict[str, list[float]] = {"percent": [], "low": []}
     for _ in range(DRAWS):

@@ -15,19 +15,19 @@ solve. With more trainings, their own process takes over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mvt_nas._typing import FloatArray
-from mvt_nas.accuracy.imagenet.estimator import ImageNetEstimator, LatentEstimates
+from mvt_nas.accuracy.imagenet.estimator import ImageNetEstimator, LatentEstimates, in_blocks
 from mvt_nas.accuracy.imagenet.law import link
-from mvt_nas.accuracy.imagenet.model import QUANTILE
-from mvt_nas.accuracy.imagenet.shape import shape_of
+from mvt_nas.accuracy.imagenet.model import process_covariance
+from mvt_nas.accuracy.imagenet.shape import NetworkSizes
 from mvt_nas.accuracy.surrogate import AccuracyEstimates
 from mvt_nas.accuracy.trained_networks import DistinctNetworks
-from mvt_nas.cost.counts import count
+from mvt_nas.metrics.binomial import Z_90
 from mvt_nas.space.architecture import Architecture
 
 LEAST_TRAININGS = 3
@@ -73,50 +73,35 @@ class OwnDataModel:
     def __init__(
         self, networks: DistinctNetworks, base: ImageNetEstimator, validation_images: int
     ) -> None:
+        sizes = NetworkSizes.of(networks.architectures)
         self._base = base
-        self._latent = base.latent(*_sizes(networks.architectures))
+        self._latent = base.latent(sizes)
         percent = np.clip(networks.accuracy, _CLOSEST_TO_ENDS, _CEILING - _CLOSEST_TO_ENDS)
         self._targets = _own_link(percent)
-        slope = _CEILING / (percent * (_CEILING - percent))
-        share = percent / _CEILING
-        binomial = _CEILING * np.sqrt(share * (1 - share) / validation_images)
+        binomial = percent * (_CEILING - percent) / validation_images
         seeds = networks.seed_sd or _DEFAULT_SEED_SD
-        self._noise = slope**2 * (binomial**2 + seeds**2)
-        # Before any training the own z is that of ImageNet, with the free level.
-        self._residuals = self._targets - self._prior_mean(self._latent)
-        covariance = self._covariance(self._latent, self._latent) + np.diag(self._noise)
+        # A point of accuracy is this much in z_own.
+        slope = _CEILING / (percent * (_CEILING - percent))
+        noise = slope**2 * (binomial + seeds**2)
+        # A new training has the noise of an average one.
+        self._noise = float(noise.mean())
+        covariance = self._covariance(self._latent, self._latent) + np.diag(noise)
         self._inverse = np.linalg.inv(covariance)
-        self._weights: FloatArray = self._inverse @ self._residuals
-        self._seed_noise = float(np.mean(self._noise))
-        logs = np.log([[float(p), float(m)] for p, m in _costs(networks.architectures)])
+        # Before any training z_own is ImageNet's z, with the free level.
+        self._weights: FloatArray = self._inverse @ (self._targets - self._latent.mean)
+        logs = _log_sizes(sizes)
         self._low, self._high = logs.min(axis=0), logs.max(axis=0)
 
     def predict(self, architectures: Sequence[Architecture]) -> AccuracyEstimates:
         """Return the estimates of architectures, given as trained."""
-        return self.predict_sizes(*_sizes(architectures))
+        return self.predict_sizes(NetworkSizes.of(architectures))
 
-    def predict_sizes(
-        self,
-        params: NDArray[np.int64],
-        macs: NDArray[np.int64],
-        resolution_px: FloatArray,
-        shape: FloatArray,
-    ) -> AccuracyEstimates:
-        """Return the estimates of networks as trained, by their costs with 1000 classes and shape.
-
-        Args:
-            params: Parameters, (n,).
-            macs: MACs, (n,).
-            resolution_px: Side of the images, (n,).
-            shape: Columns of design and shape, (n, columns).
-        """
-        latent = self._base.latent(params, macs, resolution_px, shape)
-        shared = self._covariance(latent, self._latent)
-        mean = self._prior_mean(latent) + shared @ self._weights
-        variance = self._prior_variance(latent) - np.sum((shared @ self._inverse) * shared, axis=1)
-        half = QUANTILE * np.sqrt(np.maximum(variance, 0.0) + self._seed_noise)
-        sizes = np.log(np.column_stack([params, macs]).astype(float))
-        distance = np.maximum(self._low - sizes, sizes - self._high).max(axis=1)
+    def predict_sizes(self, sizes: NetworkSizes) -> AccuracyEstimates:
+        """Return the estimates of networks, given as trained."""
+        latent = self._base.latent(sizes)
+        mean, half = in_blocks(self._block, *(getattr(latent, one.name) for one in fields(latent)))
+        logs = _log_sizes(sizes)
+        distance = np.maximum(self._low - logs, logs - self._high).max(axis=1)
         return AccuracyEstimates(
             percent=_own_unlink(mean).round(_DIGITS),
             low=_own_unlink(mean + half).round(_DIGITS),
@@ -124,28 +109,29 @@ class OwnDataModel:
             beyond=np.exp(distance.clip(min=0.0)),
         )
 
+    def _block(self, *columns: FloatArray) -> tuple[FloatArray, ...]:
+        """Return mean and half width of the 90 % interval of z_own for one block of networks."""
+        latent = LatentEstimates(*columns)
+        shared = self._covariance(latent, self._latent)
+        scaled = _FACTOR_SD**2 * (latent.mean - _Z0) ** 2
+        prior_variance = _LEVEL_SD**2 + scaled + _OWN_SHAPE_SD**2 + latent.variance
+        variance = prior_variance - np.sum((shared @ self._inverse) * shared, axis=1)
+        half = Z_90 * np.sqrt(np.maximum(variance, 0.0) + self._noise)
+        return latent.mean + shared @ self._weights, half
+
     def leave_one_out(self) -> HeldOutTrainings:
         """Return the prediction of each trained network by the others."""
         # The closed form of leaving one observation out of a Gaussian process.
         variance = 1.0 / np.diag(self._inverse)
         mean = self._targets - self._weights * variance
-        inside = np.abs(self._targets - mean) <= QUANTILE * np.sqrt(variance)
+        inside = np.abs(self._targets - mean) <= Z_90 * np.sqrt(variance)
         return HeldOutTrainings(_own_unlink(mean), int(inside.sum()))
-
-    def _prior_mean(self, latent: LatentEstimates) -> FloatArray:
-        return latent.mean
 
     def _covariance(self, one: LatentEstimates, other: LatentEstimates) -> FloatArray:
         """Return the prior covariance of z_own of two sets of networks, (n, m)."""
-        squared = ((one.points[:, None] - other.points[None]) ** 2).sum(axis=-1)
-        own = _OWN_SHAPE_SD**2 * np.exp(-0.5 * squared / _OWN_LENGTH**2)
+        own = process_covariance(one.points, other.points, _OWN_SHAPE_SD, _OWN_LENGTH)
         scaled = _FACTOR_SD**2 * np.outer(one.mean - _Z0, other.mean - _Z0)
         result: FloatArray = _LEVEL_SD**2 + scaled + own + self._base.covariance(one, other)
-        return result
-
-    def _prior_variance(self, latent: LatentEstimates) -> FloatArray:
-        scaled = _FACTOR_SD**2 * (latent.mean - _Z0) ** 2
-        result: FloatArray = _LEVEL_SD**2 + scaled + _OWN_SHAPE_SD**2 + latent.variance
         return result
 
 
@@ -160,19 +146,7 @@ def _own_unlink(z: FloatArray) -> FloatArray:
     return result
 
 
-def _costs(architectures: Sequence[Architecture]) -> list[tuple[int, int]]:
-    """Return parameters and MACs with 1000 classes of each architecture."""
-    counts = [count(architecture) for architecture in architectures]
-    return [(int(one.params), int(one.macs)) for one in counts]
-
-
-def _sizes(
-    architectures: Sequence[Architecture],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray, FloatArray]:
-    costs = _costs(architectures)
-    return (
-        np.array([params for params, _ in costs], dtype=np.int64),
-        np.array([macs for _, macs in costs], dtype=np.int64),
-        np.array([architecture.resolution_px for architecture in architectures], dtype=float),
-        shape_of(architectures),
-    )
+def _log_sizes(sizes: NetworkSizes) -> FloatArray:
+    """Return the logarithms of parameters and MACs, (n, 2)."""
+    result: FloatArray = np.log(np.column_stack([sizes.params, sizes.macs]).astype(float))
+    return result

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from mvt_nas._fields import Value
 from mvt_nas._typing import FloatArray, IndexArray
 from mvt_nas.accuracy.features import FEATURES, FeatureTable
-from mvt_nas.accuracy.imagenet.shape import shape_of_rows
+from mvt_nas.accuracy.imagenet.shape import NetworkSizes
 from mvt_nas.accuracy.own_data import OwnDataModel
 from mvt_nas.accuracy.protocol import protocol_of
 from mvt_nas.accuracy.surrogate import AccuracyEstimates, Surrogate
@@ -154,9 +154,8 @@ class OwnDataInSpace:
             space, costs = self._table(strides)
             for start in range(0, len(members), _CHUNK):
                 part = members[start : start + _CHUNK]
-                counts = costs.costs(array[part])
-                resolution, shape = shape_of_rows(space, array[part])
-                found = self._model.predict_sizes(counts.params, counts.macs, resolution, shape)
+                sizes = NetworkSizes.of_rows(space, array[part], costs.costs(array[part]))
+                found = self._model.predict_sizes(sizes)
                 for name, column in by_name(found).items():
                     columns[name][part] = column
         return columns

@@ -15,7 +15,7 @@ from typing import Literal
 
 from mvt_nas.accuracy.imagenet.constants import shipped_constants
 from mvt_nas.accuracy.imagenet.law import link_slope
-from mvt_nas.accuracy.imagenet.model import QUANTILE
+from mvt_nas.metrics.binomial import Z_90
 from mvt_nas.metrics.direction import Direction
 from mvt_nas.metrics.names import IMAGENET, INTERVALS
 from mvt_nas.nas.problem.metrics import parse_metric
@@ -112,7 +112,7 @@ def _variance(metric_name: str, scores: Mapping[str, float], towards: float) -> 
     value = scores[metric_name]
     low, high = INTERVALS[metric_name]
     half = scores[high] - value if towards > value else value - scores[low]
-    return (max(half, 0.0) / QUANTILE) ** 2
+    return (max(half, 0.0) / Z_90) ** 2
 
 
 def _laboratory_sd(percent: float) -> float:

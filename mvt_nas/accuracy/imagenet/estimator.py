@@ -6,30 +6,29 @@ last digit, however many are estimated with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mvt_nas._typing import BoolArray, FloatArray
+from mvt_nas._typing import BoolArray, FloatArray, IndexArray
 from mvt_nas.accuracy.imagenet.constants import ImageNetConstants, shipped_constants
 from mvt_nas.accuracy.imagenet.domain import Domain
 from mvt_nas.accuracy.imagenet.law import (
     STRONG,
     STRONG_P,
     columns,
-    form,
     link_slope,
     unlink,
 )
-from mvt_nas.accuracy.imagenet.model import (
-    QUANTILE,
-    coordinates,
-)
-from mvt_nas.accuracy.imagenet.shape import shape_of, shape_of_rows
+from mvt_nas.accuracy.imagenet.model import coordinates, process_covariance
+from mvt_nas.accuracy.imagenet.shape import NetworkSizes
 from mvt_nas.cost.counts import count
+from mvt_nas.cost.table import Costs
+from mvt_nas.metrics.binomial import Z_90
 from mvt_nas.metrics.names import (
     IMAGENET,
     IMAGENET_HIGH,
@@ -41,9 +40,11 @@ from mvt_nas.space.columns import Rows
 from mvt_nas.space.published import zoo
 from mvt_nas.space.search_space import SearchSpace
 
+NOT_PUBLISHED = -1
+"""In place of an observation's index, for a network that is no published model."""
+
+# Networks that are estimated together: their matrices fit into the processor's cache.
 _BLOCK = 512
-"""Networks that are estimated together. The last digit of a matrix product may depend on its shape,
-so all products have this one; it also keeps the matrices in the processor's cache."""
 
 _DIGITS = 6
 
@@ -96,7 +97,7 @@ class LatentEstimates:
 
 
 class ImageNetEstimator:
-    """Estimates the accuracy of any network by its costs and its shape.
+    """Estimates the accuracy of any network by its size and its shape.
 
     Args:
         constants: Law, prior and published results.
@@ -105,27 +106,20 @@ class ImageNetEstimator:
 
     def __init__(self, constants: ImageNetConstants, domain: Domain | None = None) -> None:
         model = constants.model()
-        networks, prior = model.networks, model.prior
+        networks = model.networks
         self._model = model
         self._envelope = constants.envelope
         self._domain = domain or Domain()
         self._features = model.linear.features(networks.law, networks.shape)
         self._points = coordinates(networks.law, networks.shape)
-        self._squares = (self._points**2).sum(axis=1)
         # Multiplied by a column of covariances it gives those in units of the observations.
         self._whitening = np.linalg.inv(model.cholesky)
         self._recipe_effect = self._effect_of_recipe()
-        # A published model has its own recipe, and a covariance with the observations of its line
-        # and of itself.
         self._published = {zoo(name): index for name, index in constants.models.items()}
         self._published_costs = {
             (counts.params, counts.macs) for counts in map(count, self._published)
         }
-        self._own = {
-            index: prior.line**2 * _matches(networks.line, networks.line[index])
-            + prior.network**2 * _matches(networks.network, networks.network[index])
-            for index in constants.models.values()
-        }
+        self._own = model.own_covariance(networks, networks)
 
     def _effect_of_recipe(self) -> tuple[float, float]:
         """Return intercept and slope on P of the effect of strong augmentation on z."""
@@ -145,124 +139,88 @@ class ImageNetEstimator:
 
     def of(self, architectures: Sequence[Architecture]) -> ImageNetEstimates:
         """Return the estimates of architectures."""
-        counts = [count(architecture) for architecture in architectures]
-        return self._estimate(
-            np.array([one.params for one in counts], dtype=np.int64),
-            np.array([one.macs for one in counts], dtype=np.int64),
-            np.array([architecture.resolution_px for architecture in architectures], dtype=float),
-            shape_of(architectures),
-            {
-                position: self._published[architecture]
-                for position, architecture in enumerate(architectures)
-                if architecture in self._published
-            },
-        )
+        published = [self._published.get(one, NOT_PUBLISHED) for one in architectures]
+        return self._estimate(NetworkSizes.of(architectures), np.array(published, dtype=np.intp))
 
-    def of_rows(
-        self,
-        space: SearchSpace,
-        rows: Rows,
-        params: NDArray[np.int64],
-        macs: NDArray[np.int64],
-    ) -> ImageNetEstimates:
+    def of_rows(self, space: SearchSpace, rows: Rows, costs: Costs) -> ImageNetEstimates:
         """Return the estimates of encoded architectures.
 
         Args:
             space: Space of the rows.
             rows: Encoded architectures, (n, dimensions).
-            params: Parameters with 1000 classes, (n,).
-            macs: MACs with 1000 classes, (n,).
+            costs: Their costs with 1000 classes.
         """
-        found = [
-            self._of_rows(space, rows[part], params[part], macs[part])
-            for part in (
-                slice(start, start + _ROWS) for start in range(0, max(len(rows), 1), _ROWS)
-            )
-        ]
+        sizes = NetworkSizes.of_rows(space, rows, costs)
+        published = np.full(len(rows), NOT_PUBLISHED, dtype=np.intp)
+        # Costs equal to a published model's are rare, so only few rows have to be decoded.
+        for params, macs in self._published_costs:
+            for row in np.flatnonzero((costs.params == params) & (costs.macs == macs)):
+                published[row] = self._published.get(space.decode(rows[row]), NOT_PUBLISHED)
+        return self._estimate(sizes, published)
+
+    def _estimate(self, sizes: NetworkSizes, published: IndexArray) -> ImageNetEstimates:
+        latent = self.latent(sizes, published)
+        prior = self._model.prior
+        percent = unlink(latent.mean)
+        distance = self._domain.distance(sizes.params, sizes.macs, sizes.resolution_px)
+        variance = (
+            latent.variance
+            + (prior.run * link_slope(percent)) ** 2
+            + prior.laboratory**2
+            + (self._domain.widening * distance.total) ** 2
+        )
+        half = Z_90 * np.sqrt(variance)
+        low, high = unlink(latent.mean + half), unlink(latent.mean - half)
+        # The estimate is lowered to what real networks reach; the interval stays as it is.
+        percent = np.minimum(percent, self._envelope.best(sizes.params, sizes.macs))
         return ImageNetEstimates(
-            *(
-                np.concatenate([getattr(part, name) for part in found])
-                for name in ImageNetEstimates.__dataclass_fields__
-            )
+            percent=percent.round(_DIGITS),
+            low=np.minimum(low, percent).round(_DIGITS),
+            high=high.round(_DIGITS),
+            beyond=distance.factor.round(_DIGITS),
+            known=latent.known.clip(0.0, 1.0).round(_DIGITS),
+            in_domain=(distance.total <= 0) & (latent.known >= self._domain.least_known),
         )
 
-    def _of_rows(
-        self,
-        space: SearchSpace,
-        rows: Rows,
-        params: NDArray[np.int64],
-        macs: NDArray[np.int64],
-    ) -> ImageNetEstimates:
-        resolution, shape = shape_of_rows(space, rows)
-        return self._estimate(
-            params, macs, resolution, shape, self._known_rows(space, rows, params, macs)
-        )
-
-    def _known_rows(
-        self, space: SearchSpace, rows: Rows, params: NDArray[np.int64], macs: NDArray[np.int64]
-    ) -> dict[int, int]:
-        """Return the published models among the rows: observation by position."""
-        found: dict[int, int] = {}
-        # Equal costs are rare, so only few rows have to be decoded.
-        for known_params, known_macs in self._published_costs:
-            for position in np.flatnonzero((params == known_params) & (macs == known_macs)):
-                architecture = space.decode(rows[position])
-                if architecture in self._published:
-                    found[int(position)] = self._published[architecture]
-        return found
-
-    def _estimate(
-        self,
-        params: NDArray[np.int64],
-        macs: NDArray[np.int64],
-        resolution_px: FloatArray,
-        shape: FloatArray,
-        known: dict[int, int],
-    ) -> ImageNetEstimates:
-        latent = self.latent(params, macs, resolution_px, shape, known)
-        return self._assemble(
-            params, macs, resolution_px, latent.mean, latent.variance, latent.known
-        )
-
-    def latent(
-        self,
-        params: NDArray[np.int64],
-        macs: NDArray[np.int64],
-        resolution_px: FloatArray,
-        shape: FloatArray,
-        known: Mapping[int, int] | None = None,
-    ) -> LatentEstimates:
-        """Return the estimates of z of networks by their costs with 1000 classes and their shape.
+    def latent(self, sizes: NetworkSizes, published: IndexArray | None = None) -> LatentEstimates:
+        """Return the estimates of z of networks.
 
         Args:
-            params: Parameters, (n,).
-            macs: MACs, (n,).
-            resolution_px: Side of the images, (n,).
-            shape: Columns of design and shape, (n, columns).
-            known: Observation of each network that is a published model, by position.
+            sizes: Size and shape of n networks.
+            published: Observation of each network that is a published model, :data:`NOT_PUBLISHED`
+                for others, (n,); by default none is one.
         """
-        known = known or {}
-        law = columns(params, macs, resolution_px)
+        if published is None:
+            published = np.full(len(sizes), NOT_PUBLISHED, dtype=np.intp)
+        law = columns(sizes.params, sizes.macs, sizes.resolution_px)
         p = law[:, 1]
         # Each candidate has the better recipe for its size; a published model has its own.
-        strong = (self._recipe_effect[0] + self._recipe_effect[1] * p < 0).astype(float)
-        for position, index in known.items():
-            strong[position] = self._model.networks.law[index, STRONG]
-        law[:, STRONG] = strong
-        law[:, STRONG_P] = strong * p
-        blocks = []
-        # Without any network there is one block as well, of which nothing is kept.
-        for start in range(0, max(len(law), 1), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            own = {
-                position - start: index
-                for position, index in known.items()
-                if start <= position < start + _BLOCK
-            }
-            size = len(law[part])
-            found = self._block(_padded(law[part]), _padded(shape[part]), own)
-            blocks.append([one[:size] for one in found])
-        return LatentEstimates(*(np.concatenate(one) for one in zip(*blocks, strict=True)))
+        better = self._recipe_effect[0] + self._recipe_effect[1] * p < 0
+        own = self._model.networks.law[published, STRONG]
+        law[:, STRONG] = np.where(published == NOT_PUBLISHED, better, own)
+        law[:, STRONG_P] = law[:, STRONG] * p
+        return LatentEstimates(*in_blocks(self._block, law, sizes.shape, published))
+
+    def _block(
+        self, law: FloatArray, shape: FloatArray, published: IndexArray
+    ) -> tuple[FloatArray, ...]:
+        """Return the fields of :class:`LatentEstimates` for one block of networks."""
+        model, prior = self._model, self._model.prior
+        features = model.linear.features(law, shape)
+        points = coordinates(law, shape)
+        process = process_covariance(points, self._points, prior.shape, prior.length)
+        shared = features @ self._features.T + process
+        # A published model also shares its line and its own residual with the observations.
+        models = np.flatnonzero(published != NOT_PUBLISHED)
+        shared[models] += self._own[published[models]]
+        mean = model.law.z(law) + shared @ model.weights
+        prior_variance = (features**2).sum(axis=1) + (
+            prior.shape**2 + prior.line**2 + prior.network**2
+        )
+        whitened = shared @ self._whitening.T
+        variance = np.maximum(prior_variance - (whitened**2).sum(axis=1), 0.0)
+        known = ((process @ self._whitening.T) ** 2).sum(axis=1) / prior.shape**2
+        return mean, variance, features, points, whitened, known
 
     def covariance(self, one: LatentEstimates, other: LatentEstimates) -> FloatArray:
         """Return the posterior covariance of z of two sets of networks, (n, m).
@@ -270,82 +228,42 @@ class ImageNetEstimator:
         It is that of different networks, without their line and their own residuals.
         """
         prior = self._model.prior
-        squared = ((one.points[:, None] - other.points[None]) ** 2).sum(axis=-1)
-        process = prior.shape**2 * np.exp(-0.5 * squared / prior.length**2)
+        process = process_covariance(one.points, other.points, prior.shape, prior.length)
         result: FloatArray = (
             one.features @ other.features.T + process - one.whitened @ other.whitened.T
         )
         return result
 
-    def _block(
-        self, law: FloatArray, shape: FloatArray, known: Mapping[int, int]
-    ) -> tuple[FloatArray, ...]:
-        """Return the fields of :class:`LatentEstimates` for one block of networks."""
-        model, prior = self._model, self._model.prior
-        features = model.linear.features(law, shape)
-        points = coordinates(law, shape)
-        # |a - b|^2 = |a|^2 - 2 a.b + |b|^2, so one product gives all distances.
-        squared = (points**2).sum(axis=1)[:, None] - 2 * (points @ self._points.T) + self._squares
-        process = prior.shape**2 * np.exp(np.minimum(squared, 1e6) * (-0.5 / prior.length**2))
-        shared = features @ self._features.T + process
-        for position, index in known.items():
-            shared[position] += self._own[index]
-        mean = np.sum(law * model.law.mean, axis=1) + form(law) + shared @ model.weights
-        prior_variance = (features**2).sum(axis=1) + (
-            prior.shape**2 + prior.line**2 + prior.network**2
-        )
-        whitened = shared @ self._whitening.T
-        variance = np.maximum(prior_variance - (whitened**2).sum(axis=1), 0.0)
-        explained = ((process @ self._whitening.T) ** 2).sum(axis=1) / prior.shape**2
-        return mean, variance, features, points, whitened, explained
 
-    def _assemble(
-        self,
-        params: NDArray[np.int64],
-        macs: NDArray[np.int64],
-        resolution_px: FloatArray,
-        mean: FloatArray,
-        variance: FloatArray,
-        explained: FloatArray,
-    ) -> ImageNetEstimates:
-        prior = self._model.prior
-        percent = unlink(mean)
-        distance = self._domain.distance(params, macs, resolution_px)
-        total = (
-            variance
-            + (prior.run * link_slope(percent)) ** 2
-            + prior.laboratory**2
-            + (self._domain.widening * distance.total) ** 2
-        )
-        half = QUANTILE * np.sqrt(total)
-        low, high = unlink(mean + half), unlink(mean - half)
-        # The estimate is lowered to what real networks reach; the interval stays as it is.
-        percent = np.minimum(percent, self._envelope.best(params, macs))
-        return ImageNetEstimates(
-            percent=percent.round(_DIGITS),
-            low=np.minimum(low, percent).round(_DIGITS),
-            high=high.round(_DIGITS),
-            beyond=distance.factor.round(_DIGITS),
-            known=explained.clip(0.0, 1.0).round(_DIGITS),
-            in_domain=(distance.total <= 0) & (explained >= self._domain.least_known),
-        )
+def in_blocks(
+    work: Callable[..., tuple[FloatArray, ...]], *arrays: NDArray[Any]
+) -> tuple[FloatArray, ...]:
+    """Return what a function gives for n networks, computed in blocks of equal size.
+
+    The last digit of a matrix product may depend on its shape. In blocks of equal size a network
+    has one result, however many are computed with it.
+
+    Args:
+        work: Function of arrays with a row per network, to arrays with a row per network.
+        arrays: Its arguments, (n, ...) each.
+    """
+    n = len(arrays[0])
+    blocks = []
+    # Without any network there is one block as well, of which nothing is kept.
+    for start in range(0, max(n, 1), _BLOCK):
+        parts = [array[start : start + _BLOCK] for array in arrays]
+        size = len(parts[0])
+        blocks.append([result[:size] for result in work(*map(_padded, parts))])
+    return tuple(np.concatenate(results) for results in zip(*blocks, strict=True))
 
 
-_ROWS = 16 * _BLOCK
-"""Encoded rows whose shapes are computed together."""
-
-
-def _padded(values: FloatArray) -> FloatArray:
-    """Return rows, padded with copies of the first one to :data:`_BLOCK` rows."""
+def _padded(values: NDArray[Any]) -> NDArray[Any]:
+    """Return rows, padded with copies of the first one, or with zeros, to a block."""
     missing = _BLOCK - len(values)
     if not missing:
         return np.ascontiguousarray(values)
-    filling = values[:1] if len(values) else np.zeros((1, values.shape[1]))
+    filling = values[:1] if len(values) else np.zeros((1, *values.shape[1:]), values.dtype)
     return np.concatenate([values, np.repeat(filling, missing, axis=0)])
-
-
-def _matches(labels: Sequence[str], label: str) -> FloatArray:
-    return np.array([float(one == label) for one in labels])
 
 
 @cache

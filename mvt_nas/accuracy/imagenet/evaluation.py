@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from mvt_nas._typing import FloatArray
 from mvt_nas.accuracy.imagenet.constants import ImageNetConstants
 from mvt_nas.accuracy.imagenet.law import hold_out_families, link, link_slope, unlink
-from mvt_nas.accuracy.imagenet.model import QUANTILE, ImageNetModel, interval
+from mvt_nas.accuracy.imagenet.model import ImageNetModel, interval
 from mvt_nas.accuracy.imagenet.observations import (
     ABLATION,
     CONVOLUTIONAL,
@@ -22,6 +22,7 @@ from mvt_nas.accuracy.imagenet.observations import (
     family_of,
 )
 from mvt_nas.accuracy.imagenet.published_results import PublishedResult
+from mvt_nas.metrics.binomial import Z_90
 
 SIZE_GROUPS = 5
 """Groups of equal number into which the published models are split by size."""
@@ -97,7 +98,7 @@ class HeldOutEvaluation:
         result = {}
         for family in ("v1", "v2", "v3"):
             members = [i for i in self._models if family_of(self._found.names[i]) == family]
-            own = [] if ablations else self._tables_of(lambda table, f=family: table.startswith(f))  # type: ignore[misc]
+            own = [] if ablations else self._tables_of(family)
             result[family] = self._models_out(members, own)
         return result
 
@@ -132,14 +133,13 @@ class HeldOutEvaluation:
         for index in self._found.of_kind(ABLATION):
             table = self._found.tables[index]
             same = table.rsplit(" ", 1)[0] if "patches" in table else table
-            result.append(
-                self._difference(index, self._tables_of(lambda t, s=same: t.startswith(s)))  # type: ignore[misc]
-            )
+            result.append(self._difference(index, self._tables_of(same)))
         return result
 
-    def _tables_of(self, chosen: Callable[[str], bool]) -> list[int]:
+    def _tables_of(self, start: str) -> list[int]:
+        """Return the indices of the results in the tables whose names have a start."""
         tables = self._found.tables
-        return [index for index, table in enumerate(tables) if table and chosen(table)]
+        return [index for index, table in enumerate(tables) if table.startswith(start)]
 
     def _fit(self, members: Sequence[int]) -> ImageNetModel:
         found = self._found
@@ -161,7 +161,7 @@ class HeldOutEvaluation:
         posterior = model.predict(self._found.networks.subset(members))
         return HeldOut(
             self._found.top1[list(members)],
-            *interval(posterior, model.prior, laboratory=False),
+            *interval(posterior, model.prior),
         )
 
     def _difference(self, index: int, left_out: Sequence[int]) -> _Difference:
@@ -180,7 +180,7 @@ class HeldOutEvaluation:
         return _Difference(
             published=float(found.top1[index] - base),
             predicted=float(unlink(link(base) + change) - base),
-            inside=bool(np.abs(published - change) <= QUANTILE * np.sqrt(variance)),
+            inside=bool(np.abs(published - change) <= Z_90 * np.sqrt(variance)),
         )
 
 
@@ -211,7 +211,7 @@ def evaluate_imagenet(
     convolutional = evaluation.convolutional_out()
     rows = evaluation.ablation_rows_out()
     tables = evaluation.ablation_tables_out()
-    others = hold_out_families(results, QUANTILE)
+    others = hold_out_families(results, Z_90)
     good = others.top1 > _GOOD
     return _rounded(
         {

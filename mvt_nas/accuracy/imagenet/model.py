@@ -30,12 +30,9 @@ from mvt_nas.accuracy.imagenet.law import (
     link_slope,
     unlink,
 )
-from mvt_nas.accuracy.imagenet.shape import DESIGN, SHAPE, shape_of
-from mvt_nas.cost.counts import count
+from mvt_nas.accuracy.imagenet.shape import DESIGN, SHAPE, NetworkSizes
+from mvt_nas.metrics.binomial import Z_90
 from mvt_nas.space.architecture import Architecture
-
-QUANTILE = 1.645
-"""Half width of a 90 % interval in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +76,22 @@ class Prior:
     laboratory: float = 0.08
 
 
-# Scales of the coordinates of the process: shape, design, and the law's P and M.
-_SHAPE_SCALES = np.array([1.2, 0.5, 1.0, 0.5, 0.5, 0.8, 0.8, 1.5, 1.2])
+# Scales of the coordinates of the process: each shape, all designs, and the law's P and M.
+_SHAPE_SCALES = {
+    "growth of the width": 1.2,
+    "expansion": 0.5,
+    "stem": 1.0,
+    "transformer channels": 0.5,
+    "feed-forward channels": 0.5,
+    "transformer layers": 0.8,
+    "convolutional layers": 0.8,
+    "head": 1.5,
+    "early width": 1.2,
+}
+_SCALES = np.array([_SHAPE_SCALES[name] for name in SHAPE])
 _DESIGN_WEIGHT = 0.7
 _SIZE_WEIGHT = 0.4
 _JITTER = 1e-9
-
-assert len(_SHAPE_SCALES) == len(SHAPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +136,15 @@ def network_set(
     table: Sequence[str],
 ) -> NetworkSet:
     """Return architectures as the model sees them; costs are those with 1000 classes."""
-    counts = [count(architecture) for architecture in architectures]
+    sizes = NetworkSizes.of(architectures)
     return NetworkSet(
         columns(
-            [one.params for one in counts],
-            [one.macs for one in counts],
-            [architecture.resolution_px for architecture in architectures],
+            sizes.params,
+            sizes.macs,
+            sizes.resolution_px,
             strong=np.array(strong, dtype=float),
         ),
-        shape_of(architectures),
+        sizes.shape,
         tuple(line),
         tuple(network),
         tuple(table),
@@ -187,11 +193,26 @@ def coordinates(law: FloatArray, shape: FloatArray) -> FloatArray:
     """Return the coordinates of the process, (n, coordinates), in units of the scales."""
     return np.column_stack(
         [
-            shape[:, len(DESIGN) :] / _SHAPE_SCALES,
+            shape[:, len(DESIGN) :] / _SCALES,
             shape[:, : len(DESIGN)] * _DESIGN_WEIGHT,
             law[:, 1:3] * _SIZE_WEIGHT,
         ]
     )
+
+
+def process_covariance(one: FloatArray, other: FloatArray, sd: float, length: float) -> FloatArray:
+    """Return the covariance of a process at two sets of coordinates, (n, m).
+
+    Args:
+        one: Coordinates, (n, coordinates).
+        other: Coordinates, (m, coordinates).
+        sd: Standard deviation of the process.
+        length: Its length scale.
+    """
+    # |a - b|^2 = |a|^2 - 2 a.b + |b|^2, so one product gives all distances.
+    squared = (one**2).sum(axis=1)[:, None] - 2 * (one @ other.T) + (other**2).sum(axis=1)
+    result: FloatArray = sd**2 * np.exp(squared * (-0.5 / length**2))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,18 +261,24 @@ class ImageNetModel:
     def covariance(self, first: NetworkSet, second: NetworkSet) -> FloatArray:
         """Return the prior covariance of z of two sets of networks, (n, m)."""
         prior = self.prior
-        result: FloatArray = (
+        linear = (
             self.linear.features(first.law, first.shape)
             @ self.linear.features(second.law, second.shape).T
         )
-        a = coordinates(first.law, first.shape)
-        b = coordinates(second.law, second.shape)
-        squared = ((a[:, None] - b[None]) ** 2).sum(axis=-1)
-        result += prior.shape**2 * np.exp(-0.5 * squared / prior.length**2)
-        result += prior.line**2 * _equal(first.line, second.line)
-        result += prior.network**2 * _equal(first.network, second.network)
-        result += prior.table**2 * _equal(first.table, second.table)
-        return result
+        process = process_covariance(
+            coordinates(first.law, first.shape),
+            coordinates(second.law, second.shape),
+            prior.shape,
+            prior.length,
+        )
+        table: FloatArray = prior.table**2 * _equal(first.table, second.table)
+        return linear + process + self.own_covariance(first, second) + table
+
+    def own_covariance(self, first: NetworkSet, second: NetworkSet) -> FloatArray:
+        """Return what networks share by their line and their identity, (n, m)."""
+        prior = self.prior
+        result: FloatArray = prior.line**2 * _equal(first.line, second.line)
+        return result + prior.network**2 * _equal(first.network, second.network)
 
     def predict(self, networks: NetworkSet) -> AccuracyPosterior:
         """Return the estimates of z of networks."""
@@ -264,21 +291,19 @@ class ImageNetModel:
 
 
 def interval(
-    posterior: AccuracyPosterior, prior: Prior, *, laboratory: bool
+    posterior: AccuracyPosterior, prior: Prior
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return estimates and the ends of their 90 % intervals in percent, (n,) each.
 
+    The interval is that of one run in the laboratories of the results, without the term of the
+    laboratory.
+
     Args:
         posterior: Estimates of z.
-        prior: Standard deviations, of which the run's and the laboratory's are added.
-        laboratory: Whether the interval holds for any laboratory, instead of comparing networks
-            that one laboratory trains.
+        prior: Standard deviations, of which the run's is added.
     """
     percent = unlink(posterior.mean)
-    variance = posterior.sd**2 + (prior.run * link_slope(percent)) ** 2
-    if laboratory:
-        variance = variance + prior.laboratory**2
-    half = QUANTILE * np.sqrt(variance)
+    half = Z_90 * np.sqrt(posterior.sd**2 + (prior.run * link_slope(percent)) ** 2)
     return percent, unlink(posterior.mean + half), unlink(posterior.mean - half)
 
 

@@ -16,7 +16,7 @@ from mvt_nas.accuracy.imagenet.law import (
     link_slope,
     unlink,
 )
-from mvt_nas.accuracy.imagenet.model import QUANTILE
+from mvt_nas.metrics.binomial import Z_90
 
 KNOWN_SIZES = {
     "params": (0.27e6, 54.2e6),
@@ -68,5 +68,5 @@ def estimate_other(
         np.diag(values @ law.covariance @ values.T + family_covariance(values))
         + (constants.prior.run * link_slope(percent)) ** 2
     )
-    half = QUANTILE * np.sqrt(variance)
+    half = Z_90 * np.sqrt(variance)
     return float(percent[0]), float(unlink(mean + half)[0]), float(unlink(mean - half)[0])

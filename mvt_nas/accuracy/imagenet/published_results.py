@@ -8,7 +8,7 @@ ablations, and MobileNetV2. The 19 published models are in :mod:`mvt_nas.space.p
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -166,8 +166,3 @@ def _percent(row: Mapping[str, str]) -> float:
     if not 0 < value < 100:
         raise ValueError(f"top1 = {row['top1']} is not allowed; percent between 0 and 100")
     return value
-
-
-def families(results: Sequence[PublishedResult]) -> list[str]:
-    """Return the names of the families, in the order of their first result."""
-    return list(dict.fromkeys(result.family for result in results))

@@ -8,12 +8,15 @@ default.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mvt_nas._typing import BoolArray, FloatArray
+from mvt_nas.cost.counts import count
+from mvt_nas.cost.table import Costs
 from mvt_nas.space.architecture import CONV, Architecture
 from mvt_nas.space.columns import Columns, Rows
 from mvt_nas.space.search_space import SearchSpace
@@ -49,6 +52,7 @@ SHAPE = (
 )
 """Proportions of a network, all logarithms to base 2."""
 
+_ROWS = 8192
 _FIRST_BLOCK_STAGE = 2
 _USUAL_HEADS = 4
 _USUAL_KERNEL = 3
@@ -117,19 +121,55 @@ class _ArchitectureFields:
         return np.array([self._values.get(path) is not None])
 
 
-def shape_of_rows(space: SearchSpace, rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Return resolutions (n,) and columns :data:`DESIGN`, :data:`SHAPE` (n, columns) of rows."""
-    fields = _RowFields(space, rows)
-    return fields.value("resolution_px").astype(float), _columns(fields)
+@dataclass(frozen=True, slots=True)
+class NetworkSizes:
+    """Size and shape of n networks: all of them that the estimate looks at.
 
+    Attributes:
+        params: Parameters with 1000 classes, (n,).
+        macs: MACs with 1000 classes at the networks' resolution, (n,).
+        resolution_px: Side of the images, (n,).
+        shape: Columns :data:`DESIGN` and :data:`SHAPE`, (n, columns).
+    """
 
-def shape_of(architectures: Sequence[Architecture]) -> FloatArray:
-    """Return the columns :data:`DESIGN` and :data:`SHAPE` of architectures, (n, columns)."""
-    if not architectures:
-        return np.zeros((0, len(DESIGN) + len(SHAPE)))
-    return np.concatenate(
-        [_columns(_ArchitectureFields(architecture)) for architecture in architectures]
-    )
+    params: NDArray[np.int64]
+    macs: NDArray[np.int64]
+    resolution_px: FloatArray
+    shape: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    @staticmethod
+    def of(architectures: Sequence[Architecture]) -> NetworkSizes:
+        """Return those of architectures."""
+        counts = [count(architecture) for architecture in architectures]
+        shapes = [_columns(_ArchitectureFields(architecture)) for architecture in architectures]
+        return NetworkSizes(
+            np.array([one.params for one in counts], dtype=np.int64),
+            np.array([one.macs for one in counts], dtype=np.int64),
+            np.array([architecture.resolution_px for architecture in architectures], dtype=float),
+            np.concatenate([np.zeros((0, len(DESIGN) + len(SHAPE))), *shapes]),
+        )
+
+    @staticmethod
+    def of_rows(space: SearchSpace, rows: Rows, costs: Costs) -> NetworkSizes:
+        """Return those of encoded architectures.
+
+        Args:
+            space: Space of the rows.
+            rows: Encoded architectures, (n, dimensions).
+            costs: Their costs with 1000 classes.
+        """
+        resolution = np.empty(len(rows))
+        shape = np.empty((len(rows), len(DESIGN) + len(SHAPE)))
+        # In parts whose many intermediate columns fit into the processor's cache.
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            fields = _RowFields(space, rows[part])
+            resolution[part] = fields.value("resolution_px")
+            shape[part] = _columns(fields)
+        return NetworkSizes(costs.params, costs.macs, resolution, shape)
 
 
 def _columns(fields: Fields) -> FloatArray:

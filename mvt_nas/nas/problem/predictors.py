@@ -82,7 +82,7 @@ class Predictors:
                 table = CostTable(self.space, num_classes=_IMAGENET_CLASSES)
             self._imagenet_table = table
         costs = self._imagenet_table.costs(rows)
-        estimates = default_estimator().of_rows(self.space, rows, costs.params, costs.macs)
+        estimates = default_estimator().of_rows(self.space, rows, costs)
         return imagenet_metrics(estimates)
 
 

@@ -20,6 +20,7 @@ from mvt_nas.accuracy.imagenet.constants import (
 )
 from mvt_nas.accuracy.imagenet.domain import Domain, Envelope
 from mvt_nas.accuracy.imagenet.estimator import (
+    NOT_PUBLISHED,
     ImageNetEstimates,
     ImageNetEstimator,
     default_estimator,
@@ -33,7 +34,7 @@ from mvt_nas.accuracy.imagenet.published_results import (
     published_results,
     read_published_results,
 )
-from mvt_nas.accuracy.imagenet.shape import shape_of, shape_of_rows
+from mvt_nas.accuracy.imagenet.shape import NetworkSizes
 from mvt_nas.cost.counts import count
 from mvt_nas.cost.table import CostTable
 from mvt_nas.errors import AccuracyError
@@ -61,7 +62,7 @@ def sample(n: int, seed: int) -> tuple[Rows, ImageNetEstimates]:
     """Return random rows and their estimates."""
     rows = space().sample(n, seed)
     costs = table().costs(rows)
-    return rows, default_estimator().of_rows(space(), rows, costs.params, costs.macs)
+    return rows, default_estimator().of_rows(space(), rows, costs)
 
 
 def scaled(architecture: Architecture, factor: float) -> Architecture:
@@ -169,7 +170,7 @@ def test_rows_and_architectures_have_equal_estimates() -> None:
         assert np.array_equal(getattr(single, name)[:3], getattr(of_rows, name)[chosen])
     encoded = np.array([space().encode(zoo(name)) for name in published_names()])
     costs = table().costs(encoded)
-    models = default_estimator().of_rows(space(), encoded, costs.params, costs.macs)
+    models = default_estimator().of_rows(space(), encoded, costs)
     assert np.array_equal(
         models.percent, imagenet_top1([zoo(name) for name in published_names()]).percent
     )
@@ -177,11 +178,12 @@ def test_rows_and_architectures_have_equal_estimates() -> None:
 
 def test_shapes_of_rows_are_those_of_architectures() -> None:
     rows = space().sample(200, 5)
-    resolution, shape = shape_of_rows(space(), rows)
-    architectures = space().decode_many(rows)
-    assert np.array_equal(shape, shape_of(architectures))
-    assert resolution.tolist() == [one.resolution_px for one in architectures]
-    assert shape_of([]).shape == (0, shape.shape[1])
+    of_rows = NetworkSizes.of_rows(space(), rows, table().costs(rows))
+    single = NetworkSizes.of(space().decode_many(rows))
+    for name in ("params", "macs", "resolution_px", "shape"):
+        assert np.array_equal(getattr(of_rows, name), getattr(single, name))
+    assert NetworkSizes.of([]).shape.shape == (0, single.shape.shape[1])
+    assert len(imagenet_top1([])) == 0
 
 
 @pytest.mark.parametrize("number", [40, pytest.param(300, marks=pytest.mark.soak)])
@@ -250,11 +252,13 @@ def test_nothing_lies_above_what_real_networks_reach() -> None:
 
 def test_large_and_small_networks_stay_believable() -> None:
     def estimate(params: float, macs: float) -> tuple[float, float, float]:
-        shape = shape_of([zoo("mobilevitv2_200")])
-        found = default_estimator()._estimate(
-            np.array([params], dtype=np.int64), np.array([macs], dtype=np.int64),
-            np.array([320.0]), shape, {},
-        )  # fmt: skip
+        sizes = dataclasses.replace(
+            NetworkSizes.of([zoo("mobilevitv2_200")]),
+            params=np.array([params], dtype=np.int64),
+            macs=np.array([macs], dtype=np.int64),
+            resolution_px=np.array([320.0]),
+        )
+        found = default_estimator()._estimate(sizes, np.array([NOT_PUBLISHED]))
         return float(found.percent[0]), float(found.low[0]), float(found.high[0])
 
     assert 81 <= estimate(10.5e6, 21.3e9)[0] <= 83.5
