@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mvt_nas.metrics.names import INTERVALS, extrapolated
+from mvt_nas.metrics.names import INTERVALS
 from mvt_nas.nas.runs.baseline import Baseline
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import cost_signs, dominating_points, most_evenly
 from mvt_nas.report.comparable_scores import comparable_scores
-from mvt_nas.report.confidence import dominates_with_confidence, has_interval
+from mvt_nas.report.confidence import has_interval, intervals_confirm
 from mvt_nas.report.insights import DominatedModel, spans
 from mvt_nas.report.switch import Switch, should_switch
 
@@ -77,9 +77,7 @@ def compare_baseline(run: Run, baseline: Baseline) -> BaselineComparison:
     costs = np.array([[values[metric] for metric in compared] for values in scores]) * signs
     estimated = np.flatnonzero(dominating_points(own, costs)).tolist()
     sure = [
-        index
-        for index in estimated
-        if _intervals_show(compared, scores[index], baseline.scores, scores[index])
+        index for index in estimated if intervals_confirm(compared, scores[index], baseline.scores)
     ]
     beaten = None
     best = most_evenly(own, costs[sure], spans(run)[indices])
@@ -96,31 +94,11 @@ def compare_baseline(run: Run, baseline: Baseline) -> BaselineComparison:
         tuple(
             front[index].number
             for index in worse
-            if _intervals_show(compared, baseline.scores, scores[index], scores[index])
+            if intervals_confirm(compared, baseline.scores, scores[index])
         ),
         beaten,
         switch,
     )
-
-
-def _intervals_show(
-    names: Sequence[str],
-    one: Mapping[str, float],
-    other: Mapping[str, float],
-    candidate: Mapping[str, float],
-) -> bool:
-    """Return True if the intervals of both networks confirm that one dominates the other one.
-
-    Args:
-        names: Metrics by which it dominates in the estimates.
-        one: Scores of the network that dominates.
-        other: Scores of the other one.
-        candidate: Scores of the candidate among the two.
-    """
-    if any(extrapolated(candidate, name) for name in names):
-        return False
-    uncertain = [name for name in names if has_interval(name, one) or has_interval(name, other)]
-    return not uncertain or dominates_with_confidence(uncertain, one, other)
 
 
 def comparison_summary(run: Run, comparison: BaselineComparison) -> str:

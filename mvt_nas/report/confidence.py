@@ -17,7 +17,7 @@ from mvt_nas.accuracy.imagenet.constants import shipped_constants
 from mvt_nas.accuracy.imagenet.law import link_slope
 from mvt_nas.metrics.binomial import Z_90
 from mvt_nas.metrics.direction import Direction
-from mvt_nas.metrics.names import IMAGENET, INTERVALS
+from mvt_nas.metrics.names import IMAGENET, INTERVALS, extrapolated
 from mvt_nas.nas.problem.metrics import parse_metric
 
 Verdict = Literal["better with 90 %", "about equal", "worse with 90 %"]
@@ -103,6 +103,31 @@ def dominates_with_confidence(
             return False
         strictly = strictly or probability > 0.5
     return strictly
+
+
+def intervals_confirm(
+    metric_names: Sequence[str], one: Mapping[str, float], other: Mapping[str, float]
+) -> bool:
+    """Return True if the intervals confirm that a network dominates another one.
+
+    They confirm nothing where an accuracy is an extrapolation. Without any interval the values
+    stand as they are.
+
+    Args:
+        metric_names: Full names of the metrics by whose values it dominates.
+        one: Scores of the network.
+        other: Scores of the network that it dominates.
+
+    Raises:
+        KeyError: One of the networks has no value of a metric.
+        MetricError: There is no such metric.
+    """
+    if any(extrapolated(scores, name) for scores in (one, other) for name in metric_names):
+        return False
+    uncertain = [
+        name for name in metric_names if has_interval(name, one) or has_interval(name, other)
+    ]
+    return not uncertain or dominates_with_confidence(uncertain, one, other)
 
 
 def _variance(metric_name: str, scores: Mapping[str, float], towards: float) -> float:

@@ -13,7 +13,7 @@ from mvt_nas.metrics.names import INTERVALS, extrapolated
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.pareto import cost_signs, dominating_points, most_evenly
-from mvt_nas.report.confidence import dominates_with_confidence
+from mvt_nas.report.confidence import intervals_confirm
 
 _TREES = 100
 
@@ -50,7 +50,7 @@ class DominatedModel:
         gains: Improvement by the candidate in each objective, in the objective's unit; positive is
             better.
         confident: Whether the intervals support it: the candidate is better with 90 % in each
-            objective that has an interval. Otherwise these are about equal.
+            objective that has an interval, and no extrapolation. Otherwise these are about equal.
     """
 
     model: str
@@ -111,11 +111,11 @@ def best_within_budgets(run: Run) -> Recommendation | None:
     if name is None or not complete:
         return None
     low, _ = INTERVALS[name]
-    inside = [one for one in complete if not extrapolated(one.scores, name)]
-    models = [one.scores[low] for one in complete if one.origin != "sampler"]
+    pool = [one for one in complete if not extrapolated(one.scores, name)] or complete
+    models = [one.scores[low] for one in pool if one.origin != "sampler"]
     floor = max(models, default=-np.inf)
     # The published model with the highest low end always remains.
-    candidates = [one for one in inside or complete if one.scores[low] >= floor] or complete
+    candidates = [one for one in pool if one.scores[low] >= floor]
     best = max(candidates, key=lambda one: (one.scores[name], one.scores[low], -one.number))
     what = "the published model" if best.origin != "sampler" else "the candidate"
     why = f"best within your budgets: {what} with the highest {name}"
@@ -133,7 +133,6 @@ def dominated_models(run: Run) -> list[DominatedModel]:
     costs = _costs(run, front)
     ranges = spans(run)
     names = [objective.name for objective in run.config.objectives]
-    uncertain = [name for name in names if name in INTERVALS]
     found = []
     for model in run.complete():
         if model.origin == "sampler":
@@ -142,8 +141,7 @@ def dominated_models(run: Run) -> list[DominatedModel]:
         sure = [
             index
             for index in np.flatnonzero(dominating_points(own, costs))
-            if not uncertain
-            or dominates_with_confidence(uncertain, front[index].scores, model.scores)
+            if intervals_confirm(names, front[index].scores, model.scores)
         ]
         among = np.array(sure) if sure else np.arange(len(front))
         best = most_evenly(own, costs[among], ranges)

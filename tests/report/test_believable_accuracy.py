@@ -184,3 +184,27 @@ def test_the_recommendation_is_no_worse_than_the_best_model_of_the_budget(
     pixels = {run.architecture(candidate.number).resolution_px for candidate in run.front()}
     assert len(pixels) > 1
     assert np.all([one.scores["imagenet_top1"] <= 88 for one in run.complete()])
+
+
+def test_an_extrapolation_dominates_nothing_with_confidence() -> None:
+    run = run_of(
+        [
+            Network(70.0, 1.0, 2.0e9, origin="mobilevit_s"),
+            Network(84.0, 1.0, 1.0e9, in_domain=False),
+        ]
+    )
+    (found,) = dominated_models(run)
+    assert not found.confident
+
+
+def test_a_model_outside_of_the_domain_does_not_lift_the_recommendation_off_it() -> None:
+    run = run_of(
+        [
+            Network(80.0, 0.5, 5e9, origin="mobilevitv2_200", in_domain=False),
+            Network(78.3, 1.1, 2e9, origin="mobilevit_s"),
+            Network(79.0, 3.0, 2e9),
+        ]
+    )
+    best = best_within_budgets(run)
+    assert best is not None
+    assert best.number == 1
