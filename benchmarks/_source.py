@@ -73,6 +73,7 @@ class SourceFile:
         """Number of comments, those after code included; directives for tools do not count."""
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+        # Beginnings of comments that are for tools, not for readers.
         directives = ("# noqa", "# type:", "# pragma", "#!")
         return sum(not comment.startswith(directives) for comment in comments)
 

@@ -24,7 +24,7 @@ _DEEPEST = 32
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_SafeLoader):  # type: ignore[misc]  # a class known at run time only
+class _Loader(_SafeLoader):  # type: ignore[misc]  # a variable: C or Python
     """The safe loader, which also refuses duplicate keys and merges."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

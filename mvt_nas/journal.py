@@ -39,7 +39,7 @@ class Journal:
         self._advice = advice
         try:
             # Stays open as long as the run, and unbuffered, so that one append is one call.
-            self._file: IO[bytes] = open(path, "ab", buffering=0)  # noqa: SIM115
+            self._file: IO[bytes] = open(path, "ab", buffering=0)  # noqa: SIM115  # see close()
             self._file.truncate(intact)
         except OSError as error:
             raise self._unwritable(error) from None

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from types import TracebackType
-from typing import Any
 
 import click
 from tqdm import tqdm
 
+from mvt_nas.cli.progress_bar import ProgressBar
 from mvt_nas.metrics.binomial import format_accuracy
 from mvt_nas.metrics.names import TRAINED, TRAINED_EPOCHS
 from mvt_nas.nas.runs.candidate import Candidate
@@ -22,28 +21,16 @@ from mvt_nas.report.formatting import format_number
 _EVERY = 25
 
 
-class SearchProgress:
+class SearchProgress(ProgressBar):
     """Shows the progress of a search; a context manager that is called with each new candidate."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        super().__init__()
         self._counts: Counter[str] = Counter()
         self._front: IncrementalHypervolume | None = None
         self._volume = 0.0
         self._seen = 0
         self._start = time.monotonic()
-
-    def __enter__(self) -> SearchProgress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
     def __call__(self, run: Run, candidate: Candidate) -> None:
         """Show a new candidate, or one that was trained further."""
@@ -72,9 +59,7 @@ class SearchProgress:
         return self._front
 
     def _print_training(self, run: Run, candidate: Candidate) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._close_bar()
         if candidate.error:
             click.echo(f"candidate {candidate.number} failed: {candidate.error}", err=True)
         else:

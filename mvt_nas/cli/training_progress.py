@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Any
 
 import click
 from tqdm import tqdm
 
+from mvt_nas.cli.progress_bar import ProgressBar
 from mvt_nas.training.callbacks import Callbacks
 from mvt_nas.training.history import METRIC_TITLES, EpochRecord, format_share
 from mvt_nas.training.state import TrainingState
 
 
-class TrainingProgress:
+class TrainingProgress(ProgressBar):
     """Shows the progress of a training; a context manager."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        super().__init__()
         self._epochs, self._title = 0, ""
-
-    def __enter__(self) -> TrainingProgress:
-        return self
 
     def __exit__(
         self,
@@ -30,7 +27,7 @@ class TrainingProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
+        super().__exit__(kind, error, trace)
         if kind is KeyboardInterrupt:
             click.echo("Interrupted; the same command resumes from the last checkpoint.", err=True)
 
@@ -64,7 +61,7 @@ class TrainingProgress:
         self._bar.update(1)
 
     def _epoch(self, record: EpochRecord) -> None:
-        self._close()
+        self._close_bar()
         losses = f"loss {record.train_loss:.3f}, validation {record.plain.loss:.3f}"
         shares = (
             f"{self._title} {format_share(record.plain.main, record.plain, ' %')}, averaged weights"
@@ -74,8 +71,3 @@ class TrainingProgress:
             f"epoch {record.epoch}/{self._epochs}: {losses}, {shares}, {record.seconds:.0f} s",
             err=True,
         )
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None

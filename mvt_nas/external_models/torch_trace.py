@@ -57,12 +57,11 @@ def trace(network: nn.Module, images: Tensor) -> GraphRecorder:
     return mode.recorder
 
 
-# PyTorch leaves the base class and some functions here without annotations.
-class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as said above
+class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
     """Records the operations dispatched under it; tensors in unknown storages are constants."""
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # not annotated in torch
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.recorder = GraphRecorder()
         self.storages: dict[int, int] = {}
         # As long as these weak references exist, no storage's key is reused, although the memory
@@ -132,7 +131,8 @@ class _RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as 
         return 0
 
     def _set_storage(self, tensor: Tensor, storage: int) -> None:
-        self._held.append(StorageWeakRef(tensor.untyped_storage()))  # type: ignore[no-untyped-call]  # not annotated in torch
+        reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # untyped in torch
+        self._held.append(reference)
         self.storages[_storage_key(tensor)] = storage
 
 

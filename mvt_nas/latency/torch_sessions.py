@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import cast
 
 import numpy as np
 import torch
@@ -86,8 +87,7 @@ def compiled_session(job: RuntimeJob) -> Iterator[Session]:
         ):
             # PyTorch warns about its own deprecated calls.
             warnings.simplefilter("ignore", DeprecationWarning)
-            # Called like the module that it compiles.
-            compiled: Callable[[Tensor], Tensor] = torch.compile(job.module)  # type: ignore[assignment]
+            compiled = cast("Callable[[Tensor], Tensor]", torch.compile(job.module))
             session = TorchSession(compiled, random_images(job.input_shape))
             session()
         yield session

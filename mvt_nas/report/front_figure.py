@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from adjustText import adjust_text
@@ -16,7 +17,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from mvt_nas.errors import RunError
 from mvt_nas.metrics.metric import Metric
-from mvt_nas.report.front_plot import FrontPlot, PlotPanel
+from mvt_nas.report.front_plot import FrontPlot, PlotPanel, Point
 from mvt_nas.report.labels import label, short_name
 
 _DPI = 150
@@ -83,10 +84,9 @@ def _draw_panel(ax: Axes, panel: PlotPanel) -> list[Text]:
 def _draw_candidates(ax: Axes, panel: PlotPanel) -> None:
     """Draw the front with its intervals, and the other candidates."""
     if panel.others:
-        xs, ys = np.array(panel.others).T
-        ax.scatter(
-            xs,
-            ys,
+        _scatter(
+            ax,
+            panel.others,
             s=14,
             color=_OTHER,
             alpha=0.7,
@@ -106,10 +106,9 @@ def _draw_candidates(ax: Axes, panel: PlotPanel) -> None:
             label="90 % interval",
             zorder=1,
         )
-    xs, ys = np.array(panel.front).T
-    ax.scatter(
-        xs,
-        ys,
+    _scatter(
+        ax,
+        panel.front,
         s=30,
         color=_FRONT,
         edgecolors="white",
@@ -118,11 +117,10 @@ def _draw_candidates(ax: Axes, panel: PlotPanel) -> None:
         zorder=3,
     )
     if panel.extrapolated:
-        xs, ys = np.array(panel.extrapolated).T
         # Drawn over the filled points, which makes them hollow.
-        ax.scatter(
-            xs,
-            ys,
+        _scatter(
+            ax,
+            panel.extrapolated,
             s=30,
             color="white",
             edgecolors=_FRONT,
@@ -132,14 +130,19 @@ def _draw_candidates(ax: Axes, panel: PlotPanel) -> None:
         )
 
 
+def _scatter(ax: Axes, points: Sequence[Point], **style: Any) -> None:
+    """Draw points of one kind."""
+    xs, ys = np.array(points).T
+    ax.scatter(xs, ys, **style)
+
+
 def _draw_models(ax: Axes, panel: PlotPanel) -> list[Text]:
     """Draw the published models, and return their names in the plot."""
     if not panel.models:
         return []
-    _, xs, ys = zip(*panel.models, strict=True)
-    ax.scatter(
-        xs,
-        ys,
+    _scatter(
+        ax,
+        [(x, y) for _, x, y in panel.models],
         s=36,
         facecolors="none",
         edgecolors=_MODEL,
@@ -158,10 +161,9 @@ def _draw_baselines(ax: Axes, panel: PlotPanel) -> list[Text]:
     """Draw the baselines, and return their names in the plot."""
     if not panel.baselines:
         return []
-    _, xs, ys = zip(*panel.baselines, strict=True)
-    ax.scatter(
-        xs,
-        ys,
+    _scatter(
+        ax,
+        [(x, y) for _, x, y in panel.baselines],
         s=44,
         color=_BASELINE,
         edgecolors="white",
@@ -181,9 +183,15 @@ def _draw_measured(ax: Axes, panel: PlotPanel) -> None:
     for (x, y), (measured_x, measured_y) in panel.measured:
         ax.plot([x, measured_x], [y, measured_y], color=_MEASURED, linewidth=0.6, zorder=2)
     if panel.measured:
-        xs, ys = zip(*(point for _, point in panel.measured), strict=True)
-        ax.scatter(
-            xs, ys, s=26, marker="x", color=_MEASURED, linewidths=1.0, label="measured", zorder=4
+        _scatter(
+            ax,
+            [point for _, point in panel.measured],
+            s=26,
+            marker="x",
+            color=_MEASURED,
+            linewidths=1.0,
+            label="measured",
+            zorder=4,
         )
 
 

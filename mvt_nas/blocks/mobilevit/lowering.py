@@ -8,7 +8,7 @@ and map side are plain values.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from mvt_nas.blocks.base import LOWERINGS, BlockPart, Lowering
 from mvt_nas.blocks.graph import Graph, Size, Tensor
@@ -102,7 +102,8 @@ def _lower(graph: Graph, x: Tensor, width: int, block: MobileViT) -> Tensor:
 
 
 def _convolutions_with_call(graph: Graph, x: Tensor, **choices: object) -> Tensor:
-    return lower_convolutions(graph, x, tokens=Graph.call, **choices)  # type: ignore[arg-type]  # by CONVOLUTIONS.fields
+    # The choices are those of CONVOLUTIONS.fields, which have the types of the parameters.
+    return lower_convolutions(graph, x, tokens=Graph.call, **cast("dict[str, Any]", choices))
 
 
 def _kernel_key(side: int, fields: Mapping[str, Any]) -> Hashable:
