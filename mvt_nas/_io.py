@@ -64,6 +64,19 @@ def write_text(path: Path, text: str, *, error: type[MvtNasError]) -> None:
         file.write(text)
 
 
+def read_text(path: Path, *, error: type[MvtNasError]) -> str:
+    """Return the content of a text file (UTF-8), without the mark that spreadsheets begin it with.
+
+    Raises:
+        MvtNasError: The file cannot be read; of the class ``error``.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "not UTF-8"
+        raise error(f"{path}: cannot be read ({reason})") from None
+
+
 @contextmanager
 def locked(folder: Path, *, error: type[MvtNasError], busy: str) -> Iterator[None]:
     """Hold the lock of a folder inside the block; the folder is created if it is missing.

@@ -56,10 +56,7 @@ def default_table() -> Path:
     Raises:
         AccuracyError: The table is missing.
     """
-    path = _benchmark_path(NAME)
-    if path is None:
-        raise AccuracyError(f"the table {NAME} is missing; create one with mvt-nas bench train")
-    return path
+    return benchmark_file(NAME)
 
 
 def benchmark_file(name: str) -> Path:
@@ -68,18 +65,11 @@ def benchmark_file(name: str) -> Path:
     Raises:
         AccuracyError: The file is missing.
     """
-    path = _benchmark_path(name)
-    if path is None:
-        raise AccuracyError(f"the shipped file {name} is missing; install mvt-nas again")
-    return path
-
-
-def _benchmark_path(name: str) -> Path | None:
     # An installed package carries the files; in a checkout they are among the results.
     for folder in (_PACKAGE / "benchmark", _CHECKOUT / "results" / "benchmark"):
         if (folder / name).is_file():
             return folder / name
-    return None
+    raise AccuracyError(f"the shipped file {name} is missing; install mvt-nas again")
 
 
 def _exists(path: Path) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from mvt_nas._io import read_text
 from mvt_nas.accuracy.trained_networks import DistinctNetworks, pooled_sd
 from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.space.architecture import Architecture
@@ -168,12 +169,7 @@ def read_table(path: str | Path) -> AccuracyTable:
         AccuracyError: it cannot be read, or a line is damaged.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AccuracyError(
-            f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-        ) from None
+    text = read_text(file, error=AccuracyError)
     lines = text.splitlines(keepends=True)
     # An interrupted process may have written only a part of the last line.
     whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]

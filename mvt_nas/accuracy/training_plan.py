@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvt_nas._io import read_text
 from mvt_nas.accuracy.design import PlannedNetwork
 from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.space.architecture import Architecture
@@ -34,12 +35,7 @@ def read_plan(path: Path) -> tuple[TableTraining, ...]:
     Raises:
         AccuracyError: The file cannot be read, or a row is damaged.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AccuracyError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-        ) from None
+    text = read_text(path, error=AccuracyError)
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
     if missing:

@@ -63,7 +63,7 @@ def pattern_keys(rows: Tensor) -> Tensor:
     words = [_word(part).long() for part in torch.split(on, _BITS)]
     keys = torch.zeros_like(words[0])
     for index, word in enumerate(words):
-        if index < 4:  # noqa: SIM108
+        if index < 4:  # noqa: SIM108  # both branches need a comment
             # The first four words fill the 64 bits.
             keys = keys ^ (word << (_BITS * index))
         else:

@@ -110,3 +110,9 @@ def test_damaged_plans_are_refused(tmp_path: Path, text: str, message: str) -> N
         read_plan(path)
     with pytest.raises(AccuracyError, match="cannot be read"):
         read_plan(tmp_path / "none.csv")
+
+
+def test_a_plan_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    path = write_plan(tmp_path / "plan.csv", ("mine", "a", 0, architecture(0)))
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert [one.planned.title for one in read_plan(path)] == ["a"]

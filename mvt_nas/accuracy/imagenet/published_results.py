@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from mvt_nas._io import read_text
 from mvt_nas.errors import AccuracyError, ArchitectureError
 from mvt_nas.resources import benchmark_file
 from mvt_nas.space.architecture import Architecture
@@ -134,12 +135,7 @@ def _in_space_result(row: Mapping[str, str]) -> InSpaceResult:
 
 
 def _read(path: Path, parse: Callable[[Mapping[str, str]], T]) -> tuple[T, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AccuracyError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-        ) from None
+    text = read_text(path, error=AccuracyError)
     found: list[T] = []
     try:
         for row in csv.DictReader(text.splitlines()):

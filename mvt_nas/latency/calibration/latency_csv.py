@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mvt_nas._io import read_text
 from mvt_nas.errors import ArchitectureError, LatencyError, MvtNasError, listing
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import published_names, zoo
@@ -42,12 +43,7 @@ def read_measurements(path: Path) -> list[LatencyRow]:
         LatencyError: the file cannot be read, a column is missing, or a network or a latency is not
             allowed.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LatencyError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-        ) from None
+    lines = read_text(path, error=LatencyError).splitlines()
     rows = [
         (f"{path}:{number}", _cells(line, f"{path}:{number}"))
         for number, line in _with_content(lines)
