@@ -163,6 +163,7 @@ def _print_imagenet(as_json: bool) -> None:
     )
     click.echo(
         f"\na paper's models left out: {families}; with its ablations: {strict}\n"
+        f"steps of the resolution from 160 px up: {figures['resolution_steps']:.2f}\n"
         f"ablations: {figures['ablation_rows']:.2f} with the row left out,"
         f" {figures['ablation_tables']:.2f} with its table ({figures['ablation_signs']} of"
         f" {figures['ablation_n']} signs right)\n"

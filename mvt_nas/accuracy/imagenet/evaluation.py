@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ SIZE_GROUPS = 5
 """Groups of equal number into which the published models are split by size."""
 
 _GOOD = 70.0
+_LEAST_STEP_PX = 160
 _DIGITS = 4
 
 
@@ -63,11 +65,11 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """An ablation against the reference of its table, in percentage points."""
+    """The difference of two networks, published and predicted, in percentage points."""
 
     published: float
     predicted: float
-    inside: bool
+    inside: bool = False
 
 
 class HeldOutEvaluation:
@@ -119,6 +121,28 @@ class HeldOutEvaluation:
         model = self._fit(self._found.without(members))
         # Those with a level of their own only teach the effect of the resolution.
         return self._predicted([i for i in members if not self._found.tables[i]], model)
+
+    def resolution_steps_out(self) -> list[_Difference]:
+        """Return the steps of MobileNetV2 from one resolution to the next lower one.
+
+        Steps are those from 160 px up, of which the model has seen no result.
+        """
+        found = self._found
+        members = [i for i in found.of_kind(CONVOLUTIONAL) if found.tables[i]]
+        predicted = self._predicted(members, self._fit(found.without(members)))
+        by_network: dict[str, list[tuple[int, int]]] = {}
+        for place, index in enumerate(members):
+            pixels = found.architectures[index].resolution_px
+            if pixels >= _LEAST_STEP_PX:
+                by_network.setdefault(found.tables[index], []).append((pixels, place))
+        return [
+            _Difference(
+                published=float(predicted.top1[upper] - predicted.top1[lower]),
+                predicted=float(predicted.percent[upper] - predicted.percent[lower]),
+            )
+            for steps in by_network.values()
+            for (_, upper), (_, lower) in pairwise(sorted(steps, reverse=True))
+        ]
 
     def ablation_rows_out(self) -> list[_Difference]:
         """Return each ablation's difference from its reference, by all other results."""
@@ -196,6 +220,8 @@ def evaluate_imagenet(
     - ``size_out``: all models of about one size left out;
     - ``px384``: MobileViTv2 at 384 px, from everything at other resolutions;
     - ``mobilenetv2_out``: MobileNetV2, of which nothing was seen;
+    - ``resolution_steps``: steps of TensorFlow's MobileNetV2 from 160 px up, with all of these
+      results left out;
     - ``ablation_rows``, ``ablation_tables``: differences of the papers' ablations, with the row or
       the table left out; ``ablation_signs``: number of right signs;
     - ``families_mae``, ``families_coverage``: 44 other families, each left out of the law; the
@@ -209,6 +235,7 @@ def evaluate_imagenet(
     sizes = evaluation.sizes_out()
     finetuned = evaluation.finetuned_out()
     convolutional = evaluation.convolutional_out()
+    steps = evaluation.resolution_steps_out()
     rows = evaluation.ablation_rows_out()
     tables = evaluation.ablation_tables_out()
     others = hold_out_families(results, Z_90)
@@ -228,6 +255,7 @@ def evaluate_imagenet(
             **_coverage("px384", [finetuned]),
             "mobilenetv2_out": convolutional.mae,
             **_coverage("mobilenetv2_out", [convolutional]),
+            "resolution_steps": _error(steps),
             "ablation_rows": _error(rows),
             "ablation_tables": _error(tables),
             "ablation_signs": sum(np.sign(d.predicted) == np.sign(d.published) for d in tables),

@@ -117,6 +117,7 @@ def test_what_was_held_out_is_within_the_bars() -> None:
     assert figures["size_out_inside"] >= 17
     assert figures["px384"] <= 0.25
     assert figures["ablation_rows"] <= 0.35
+    assert figures["resolution_steps"] <= 0.35
     assert figures["ablation_tables"] <= 0.80
     assert figures["mobilenetv2_out"] <= 1.6
     assert figures["mobilenetv2_out_inside"] == figures["mobilenetv2_out_n"] == 10
