@@ -190,8 +190,8 @@ def _changed_environment(config: RunConfig) -> Iterator[str]:
 def _newly_estimated(config: RunConfig) -> frozenset[str]:
     """Return the metrics that another version has estimated and the search did not depend on."""
     stored = config.versions.get(IMAGENET_ESTIMATE)
-    metrics = [one.metric for one in config.objectives] + [one.metric for one in config.budgets]
-    if stored == versions()[IMAGENET_ESTIMATE] or any(metric.from_imagenet for metric in metrics):
+    used = any(metric.from_imagenet for metric in config.metrics)
+    if used or stored == versions()[IMAGENET_ESTIMATE]:
         return frozenset()
     return frozenset(ESTIMATED)
 
