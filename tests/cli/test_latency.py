@@ -14,6 +14,7 @@ from mvt_nas.space.architecture import Architecture, Stage
 from tests.support import cli
 
 run = partial(cli.run, "latency")
+error_line = partial(cli.error_line, "latency")
 run_json = partial(cli.run_json, "latency")
 
 pytestmark = pytest.mark.slow
@@ -290,8 +291,4 @@ def test_runtimes_are_listed_with_the_way_to_install_them(monkeypatch: pytest.Mo
 def test_wrong_input_is_one_line_and_exit_code_2(
     arguments: tuple[str, ...], message: str, files: Path
 ) -> None:
-    code, out, err = run("measure", *arguments)
-    assert (code, out) == (2, "")
-    assert message in err
-    assert err.startswith("mvt-nas: error: ")
-    assert err.count("\n") == 1
+    assert message in error_line("measure", *arguments)

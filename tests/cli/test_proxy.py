@@ -14,6 +14,7 @@ from mvt_nas.proxies.batches import noise_batch
 from tests.support import cli
 
 run = partial(cli.run, "proxy")
+error_line = partial(cli.error_line, "proxy")
 run_json = partial(cli.run_json, "proxy")
 
 SMALL = ("--resolution", "32", "--images", "4")
@@ -88,8 +89,4 @@ def test_a_score_without_value_is_null_and_has_a_reason() -> None:
     ],
 )
 def test_wrong_input_is_one_line(arguments: list[str], message: str) -> None:
-    code, out, err = run(*arguments)
-    assert (code, out) == (2, "")
-    assert err.startswith("mvt-nas: error: ")
-    assert message in err
-    assert len(err.splitlines()) == 1
+    assert message in error_line(*arguments)

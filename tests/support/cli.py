@@ -29,6 +29,14 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return int(stop.value.code or 0), output.getvalue(), errors.getvalue()
 
 
+def error_line(*arguments: object) -> str:
+    """Return the one line with which ``mvt-nas`` refuses its input; it prints nothing else."""
+    code, output, errors = run(*arguments)
+    assert (code, output, errors.count("\n")) == (2, "", 1), errors
+    assert errors.startswith("mvt-nas: error: ")
+    return errors
+
+
 def run_json(*arguments: object) -> Any:
     """Return the JSON document that ``mvt-nas ... --json`` prints."""
     code, output, errors = run(*arguments, "--json")
