@@ -23,7 +23,7 @@ from mvt_nas.report.baseline_comparison import compare_baseline
 from mvt_nas.report.front_plot import front_plot
 from mvt_nas.report.markdown import report
 from mvt_nas.report.plots import draw_plot
-from tests.report.test_insights import run_of
+from tests.support.candidates import run_of_points
 from tests.support.searches import facts, small_space
 
 OWN = """
@@ -312,7 +312,7 @@ def test_later_commands_show_what_was_told_once(
 
 
 def test_points_are_drawn_where_both_values_are_known(tmp_path: Path) -> None:
-    run = run_of([(50.0, 50.0), (60.0, 60.0)])
+    run = run_of_points([(50.0, 50.0), (60.0, 60.0)])
     both = Baseline("$both_1$", "x", 64, {"trained_accuracy": 55.0, "macs": 40.0})
     shown = replace(run, baselines=(both, replace(both, name="half", scores={"macs": 40.0})))
     assert [panel.baselines for panel in front_plot(shown).panels] == [(("$both_1$", 40.0, 55.0),)]

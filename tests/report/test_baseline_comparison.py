@@ -32,8 +32,7 @@ from mvt_nas.report.baseline_comparison import (
 )
 from mvt_nas.report.formatting import format_number
 from mvt_nas.report.insights import DominatedModel
-from tests.report.test_insights import run_of
-from tests.support.candidates import run_with
+from tests.support.candidates import run_of_points, run_with
 from tests.support.device_profiles import profile
 from tests.support.searches import SCORING, small_space
 
@@ -42,7 +41,7 @@ METRIC = "latency_ms@here"
 
 
 def stands(**scores: float) -> BaselineComparison:
-    return compare_baseline(run_of(POINTS), Baseline("mine", "x", 64, scores))
+    return compare_baseline(run_of_points(POINTS), Baseline("mine", "x", 64, scores))
 
 
 def test_who_dominates_and_by_how_much() -> None:
@@ -55,7 +54,7 @@ def test_who_dominates_and_by_how_much() -> None:
     assert (found.dominated_by, found.dominates, found.on_front) == ((1, 0), (), False)
     assert found.beaten == DominatedModel("mine", 1, {"trained_accuracy": 15.0, "macs": 10.0})
     assert (
-        comparison_summary(run_of(POINTS), found)
+        comparison_summary(run_of_points(POINTS), found)
         == "2 of the 3 on the front dominate it, candidate 1 most evenly. Should you switch? yes:"
         " candidate 1 is better (60.0 against 45.0) at 0.86 times its macs"
     )
@@ -73,7 +72,7 @@ def test_a_baseline_on_the_front() -> None:
         "none of the 3 on the front dominates it: it would be on the front, and dominates 1 of"
         " them. Should you switch? no: no candidate within its macs is better"
     )
-    assert comparison_summary(run_of(POINTS), found) == expected
+    assert comparison_summary(run_of_points(POINTS), found) == expected
     equal = stands(trained_accuracy=60.0, macs=60.0)
     assert (equal.dominated_by, equal.dominates, equal.on_front) == ((), (), True)
 
@@ -89,18 +88,18 @@ def test_what_is_not_known_is_not_compared() -> None:
     alone = "by macs alone (its trained_accuracy is not known)"
     question = "Should you switch? not known: its trained_accuracy is neither given nor predicted"
     assert (
-        comparison_summary(run_of(POINTS), found)
+        comparison_summary(run_of_points(POINTS), found)
         == f"1 of the 3 on the front dominates it {alone}, candidate 0 most evenly. {question}"
     )
     assert (
-        comparison_summary(run_of(POINTS), stands(macs=45.0))
+        comparison_summary(run_of_points(POINTS), stands(macs=45.0))
         == f"none of the 3 on the front dominates it {alone}. {question}"
     )
     assert (
-        comparison_summary(run_of(POINTS), stands(params=1.0))
+        comparison_summary(run_of_points(POINTS), stands(params=1.0))
         == f"nothing to compare: its trained_accuracy and macs are not known. {question}"
     )
-    assert comparison_summary(run_of([]), stands(macs=1.0)) == "the front is empty"
+    assert comparison_summary(run_of_points([]), stands(macs=1.0)) == "the front is empty"
 
 
 def run_with_latencies(
@@ -110,7 +109,7 @@ def run_with_latencies(
 
     ``measured`` gives the latency of some candidates and that of the reference model with it.
     """
-    run = run_of([(float(number), 1.0) for number in range(len(predicted))])
+    run = run_of_points([(float(number), 1.0) for number in range(len(predicted))])
     candidates: dict[int, Candidate] = {
         number: replace(one, scores={**one.scores, METRIC: predicted[number]})
         for number, one in run.candidates.items()

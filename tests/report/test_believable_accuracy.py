@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 
 from mvt_nas.nas.api import search
-from mvt_nas.nas.problem.config import RunConfig
-from mvt_nas.nas.problem.objectives import Budget, Objective
-from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.accuracy_notes import accuracy_notes
 from mvt_nas.report.front_table import front_table
@@ -28,6 +25,7 @@ from mvt_nas.space.architecture import CONV
 from mvt_nas.space.columns import Rows
 from mvt_nas.space.published import published, published_names
 from mvt_nas.space.search_space import load_space
+from tests.support.candidates import run_with
 
 SPACE = load_space("mobilevit")
 
@@ -56,28 +54,15 @@ class Network:
 
 def run_of(networks: Sequence[Network], rows: Rows | None = None) -> Run:
     """Return a run of made-up candidates."""
-    rows = SPACE.sample(len(networks), 0) if rows is None else rows
-    config = RunConfig(
-        space=SPACE.document,
-        space_hash=SPACE.hash,
-        objectives=(Objective.parse("imagenet_top1:max"), Objective.parse("macs:min")),
-        budgets=(Budget.parse("macs<=1e10"),),
-        trials=len(networks),
-        sampler="random",
-        reference={"imagenet_top1": 0.0, "macs": 2e10},
+    return run_with(
+        [network.scores() for network in networks],
+        ("imagenet_top1:max", "macs:min"),
+        space=SPACE,
+        rows=rows,
+        budgets=("macs<=1e10",),
+        reference={"macs": 2e10},
+        origins={number: network.origin for number, network in enumerate(networks)},
     )
-    candidates = {
-        number: Candidate(
-            number,
-            str(number),
-            tuple(rows[number].tolist()),
-            "complete",
-            network.scores(),
-            origin=network.origin,
-        )
-        for number, network in enumerate(networks)
-    }
-    return Run(Path("somewhere"), config, SPACE, candidates)
 
 
 def test_an_uncertain_prediction_never_replaces_a_known_model() -> None:

@@ -11,7 +11,7 @@ from mvt_nas.cli.main import main
 from mvt_nas.errors import RunError
 from mvt_nas.nas.api import search
 from mvt_nas.report.comparison import compare_runs
-from tests.report.test_insights import run_of
+from tests.support.candidates import run_of_points
 from tests.support.searches import small_space
 
 
@@ -19,7 +19,10 @@ def test_fronts_are_compared_in_one_box() -> None:
     # accuracy up, macs down; all fronts together span 20 to 80 and 10 to 50, the box ends a tenth
     # further: 14 and 54
     first, second = compare_runs(
-        [run_of([(80.0, 50.0), (20.0, 10.0), (20.0, 40.0)]), run_of([(70.0, 50.0), (50.0, 30.0)])]
+        [
+            run_of_points([(80.0, 50.0), (20.0, 10.0), (20.0, 40.0)]),
+            run_of_points([(70.0, 50.0), (50.0, 30.0)]),
+        ]
     )
     areas = {
         "first": 66 * 4 + 6 * 40,
@@ -34,13 +37,15 @@ def test_fronts_are_compared_in_one_box() -> None:
 
 def test_equal_runs_share_all() -> None:
     for one in compare_runs(
-        [run_of([(80.0, 50.0), (20.0, 10.0)]), run_of([(80.0, 50.0), (20.0, 10.0)])]
+        [run_of_points([(80.0, 50.0), (20.0, 10.0)]), run_of_points([(80.0, 50.0), (20.0, 10.0)])]
     ):
         assert (one.share, one.joint, one.covered) == (1.0, 2, 0.0)
 
 
 def test_runs_that_all_found_the_one_best_are_equal() -> None:
-    for one in compare_runs([run_of([(80.0, 10.0), (20.0, 10.0)]), run_of([(80.0, 10.0)])]):
+    for one in compare_runs(
+        [run_of_points([(80.0, 10.0), (20.0, 10.0)]), run_of_points([(80.0, 10.0)])]
+    ):
         assert (one.share, one.front, one.covered) == (1.0, 1, 0.0)
 
 
@@ -58,11 +63,11 @@ def test_runs_with_other_settings_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
-    run = run_of([(1.0, 1.0)])
+    run = run_of_points([(1.0, 1.0)])
     with pytest.raises(RunError, match="a comparison needs two runs or more"):
         compare_runs([run])
     with pytest.raises(RunError, match="no candidate is complete"):
-        compare_runs([run, run_of([])])
+        compare_runs([run, run_of_points([])])
     other = search(small_space(), objectives=["macs", "params"], trials=2, out=tmp_path / "a").run
     with pytest.raises(
         RunError,

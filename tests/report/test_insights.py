@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,6 @@ import pytest
 from markdown_it import MarkdownIt
 
 from mvt_nas.nas.api import search
-from mvt_nas.nas.problem.config import RunConfig
-from mvt_nas.nas.problem.objectives import Objective
-from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.insights import (
     DominatedModel,
@@ -28,44 +24,15 @@ from mvt_nas.report.insights import (
 from mvt_nas.report.markdown import report, text
 from mvt_nas.report.random_comparison import random_curves
 from tests.support import cli
+from tests.support.candidates import run_of_points
 from tests.support.searches import SCORING, small_space
 
 SPACE = small_space()
 
 
-def run_of(
-    points: list[tuple[float, float]], origins: dict[int, str] | None = None, rows: Any = None
-) -> Run:
-    """A run of two objectives, of which the first is to be large."""
-    rows = SPACE.sample(len(points), 0) if rows is None else rows
-    objectives = (Objective.parse("trained_accuracy:max"), Objective.parse("macs:min"))
-    config = RunConfig(
-        space=SPACE.document,
-        space_hash=SPACE.hash,
-        objectives=objectives,
-        budgets=(),
-        trials=len(points),
-        sampler="random",
-        reference={"trained_accuracy": 0.0, "macs": 100.0},
-    )
-    candidates = {
-        number: Candidate(
-            number,
-            str(number),
-            tuple(rows[number].tolist()),
-            "complete",
-            {"trained_accuracy": a, "macs": m, "params": m},
-        )
-        for number, (a, m) in enumerate(points)
-    }
-    for number, origin in (origins or {}).items():
-        candidates[number] = dataclasses.replace(candidates[number], origin=origin)
-    return Run(Path("somewhere"), config, SPACE, candidates)
-
-
 def test_dominated_models_name_who_dominates_them_most_evenly() -> None:
     points = [(50.0, 50.0), (60.0, 50.0), (55.0, 30.0), (52.0, 49.0), (40.0, 99.0), (90.0, 98.0)]
-    run = run_of(points, {0: "mobilevit_s", 5: "mobilevit_xs"})
+    run = run_of_points(points, {0: "mobilevit_s", 5: "mobilevit_xs"})
     # candidate 1 gains 10 and 0, candidate 2 gains 5 and 20: the smaller of its gains is the larger
     # one
     assert dominated_models(run) == [
@@ -74,13 +41,13 @@ def test_dominated_models_name_who_dominates_them_most_evenly() -> None:
 
 
 def test_choices_are_the_knee_and_the_best_of_each_objective() -> None:
-    run = run_of([(10.0, 10.0), (80.0, 20.0), (90.0, 90.0), (5.0, 95.0)])
+    run = run_of_points([(10.0, 10.0), (80.0, 20.0), (90.0, 90.0), (5.0, 95.0)])
     assert [(one.number, one.why.partition(":")[0]) for one in recommendations(run)] == [
         (1, "the knee"),
         (2, "best trained_accuracy"),
         (0, "best macs"),
     ]
-    assert recommendations(run_of([])) == []
+    assert recommendations(run_of_points([])) == []
     assert isinstance(recommendations(run)[0], Recommendation)
 
 
@@ -90,13 +57,13 @@ def test_habits_are_shares_on_the_front_and_beside_it() -> None:
     points = [
         (90.0 + n / 1e3, n / 1e3) if row[width] else (10.0, 90.0 + n) for n, row in enumerate(rows)
     ]
-    found = {habit.dimension: habit for habit in common_choices(run_of(points, rows=rows))}
+    found = {habit.dimension: habit for habit in common_choices(run_of_points(points, rows=rows))}
     assert (
         found["stem.width"].value,
         found["stem.width"].on_front,
         found["stem.width"].elsewhere,
     ) == (16, 1.0, 0.0)
-    assert common_choices(run_of(points, rows=rows))[0].dimension == "stem.width"
+    assert common_choices(run_of_points(points, rows=rows))[0].dimension == "stem.width"
     assert 0.2 < found["resolution_px"].on_front < 0.9
 
 
@@ -106,7 +73,7 @@ def test_importance_finds_the_dimension_that_decides() -> None:
     accuracy, macs = rows[:, names.index("stem.width")], rows[:, names.index("stage1.width")]
     rng = np.random.default_rng(0)
     found = importances(
-        run_of(
+        run_of_points(
             [(a + 0.1 * rng.random(), 5.0 * m + 1) for a, m in zip(accuracy, macs, strict=True)],
             rows=rows,
         )
@@ -115,7 +82,7 @@ def test_importance_finds_the_dimension_that_decides() -> None:
     assert found["trained_accuracy"]["stem.width"] > 0.8
     assert found["macs"]["stage1.width"] > 0.95
     assert sum(found["trained_accuracy"].values()) == pytest.approx(1.0)
-    assert importances(run_of([(1.0, 2.0)] * 5)) == {}
+    assert importances(run_of_points([(1.0, 2.0)] * 5)) == {}
 
 
 def test_the_curve_of_chance_is_that_of_a_draw_in_the_same_box(tmp_path: Path) -> None:
@@ -134,7 +101,7 @@ def test_the_curve_of_chance_is_that_of_a_draw_in_the_same_box(tmp_path: Path) -
 
 
 def test_failures_are_counted_by_reason() -> None:
-    run = run_of([(1.0, 1.0)] * 4)
+    run = run_of_points([(1.0, 1.0)] * 4)
     for number, error in ((0, "a"), (1, "b"), (3, "b")):
         run.candidates[number] = dataclasses.replace(
             run.candidates[number], status="failed", error=error
@@ -146,7 +113,7 @@ EVIL = "<script>alert(1)</script> | `x` *b* [l](javascript:1)\n# head"
 
 
 def test_names_and_errors_stay_text_in_the_page() -> None:
-    run = run_of([(1.0, 1.0), (2.0, 3.0), (3.0, 2.0)], {0: EVIL})
+    run = run_of_points([(1.0, 1.0), (2.0, 3.0), (3.0, 2.0)], {0: EVIL})
     run.candidates[2] = dataclasses.replace(run.candidates[2], status="failed", error=EVIL)  # type: ignore[index]
     page = report(run)
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page)

@@ -10,12 +10,10 @@ import pytest
 
 from mvt_nas import load_space
 from mvt_nas.errors import RunError
-from mvt_nas.nas.problem.config import RunConfig
-from mvt_nas.nas.problem.objectives import Objective
-from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.selectors import select_candidate
 from tests.support import cli
+from tests.support.candidates import run_with
 
 SPACE = load_space("tiny")
 POINTS = [(10.0, 10.0), (80.0, 20.0), (90.0, 90.0), (5.0, 95.0), (80.0, 15.0)]
@@ -26,30 +24,12 @@ def run_of(
     points: list[tuple[float, float]] = POINTS, devices: tuple[str, ...] = ("phone",)
 ) -> Run:
     metrics = [f"latency_ms@{name}" for name in devices]
-    objectives = (
-        Objective.parse("trained_accuracy:max"),
-        *(Objective.parse(f"{metric}:min") for metric in metrics),
-    )
-    rows = SPACE.sample(len(points), 0)
-    config = RunConfig(
-        space=SPACE.document,
-        space_hash=SPACE.hash,
-        objectives=objectives,
-        budgets=(),
-        trials=len(points),
-        sampler="random",
-    )
-    candidates = {
-        number: Candidate(
-            number,
-            str(number),
-            tuple(rows[number].tolist()),
-            "complete",
-            {"trained_accuracy": accuracy, "params": 1e6 + number} | dict.fromkeys(metrics, ms),
-        )
+    scores = [
+        {"trained_accuracy": accuracy, "params": 1e6 + number} | dict.fromkeys(metrics, ms)
         for number, (accuracy, ms) in enumerate(points)
-    }
-    return Run(Path("somewhere"), config, SPACE, candidates)
+    ]
+    objectives = ("trained_accuracy:max", *(f"{metric}:min" for metric in metrics))
+    return run_with(scores, objectives, space=SPACE)
 
 
 @pytest.mark.parametrize(
