@@ -18,7 +18,7 @@ from mvt_nas.models.network import TaskNetwork
 from mvt_nas.space.architecture import Architecture
 from mvt_nas.space.published import zoo
 from tests.export.test_cvnets import built, standin, with_weights, write
-from tests.export.test_cvnets_settings import OPTIONS, flat
+from tests.support.cvnets_settings import OPTIONS, flat
 from tests.support.export_networks import (
     BLOCKS,
     architecture_with,
