@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mvt_nas.data.annotated_source import AnnotatedCatalogue, find_annotated
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.tasks.base import task_from_text
 from mvt_nas.training.accelerator import AcceleratorConfig
@@ -241,3 +242,8 @@ def train_task_and_tell(folder: str, told: str, workers: int, kind: str, data: s
             dataclasses.replace(MACHINE, workers=workers),
             data=data,
         )
+
+
+def opened(source: Path | str, kind: str = "detection") -> AnnotatedCatalogue:
+    """Return the annotated images of a source."""
+    return find_annotated(str(source), kind).annotated(str(source), kind)
