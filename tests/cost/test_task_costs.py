@@ -22,9 +22,9 @@ from mvt_nas.nas.runs.run import Run
 from mvt_nas.report.labels import label, short_label
 from mvt_nas.space.published import zoo
 from mvt_nas.space.search_space import SearchSpace, load_space
-from mvt_nas.tasks.base import Task, task_from_text
 from tests.cost.test_cost_table import TRAITS
 from tests.cost.test_latency_costs import FIRST, KERNEL_COSTS, SECOND
+from tests.support.architectures import task_of
 from tests.support.cli import run
 from tests.support.device_profiles import install, profile
 from tests.support.searches import facts, small_space
@@ -39,14 +39,8 @@ DEEP = {"width": 24, "expansion": 2}
 """A stage after those of the test spaces, so that every network has maps of two sizes."""
 
 
-def _task(text: str) -> Task:
-    task = task_from_text(text)
-    assert task is not None
-    return task
-
-
 def _assert_exact(space: SearchSpace, text: str, n: int, **setting: int) -> None:
-    task = _task(text)
+    task = task_of(text)
     rows = np.concatenate([space.sample(n, seed=11), random_rows(space, 4 * n, seed=12)[:n]])
     costs = CostTable(space, task=task, kernel_costs=KERNEL_COSTS, **setting).costs(rows)
     architectures = space.decode_many(rows)
@@ -96,7 +90,7 @@ def test_the_pyramid_follows_the_last_blocks_attention_also_in_tables() -> None:
     )
     rows = space.enumerate()
     heads = (
-        CostTable(space, task=_task("segmentation")).costs(rows).params
+        CostTable(space, task=task_of("segmentation")).costs(rows).params
         - CostTable(space, num_classes=1).costs(rows).params
     )
     kinds = [getattr(one.stages[-1].block, "attention", None) for one in space.decode_many(rows)]
@@ -114,7 +108,7 @@ def test_too_many_combinations_of_strides_are_refused_in_one_line() -> None:
     with pytest.raises(
         SpaceError, match=r"^free: 64 combinations of strides are too many for a task; at most 32$"
     ):
-        CostTable(space, task=_task("segmentation"))
+        CostTable(space, task=task_of("segmentation"))
 
 
 def test_names_of_tasks_come_before_names_of_costs() -> None:
@@ -274,7 +268,7 @@ def test_show_describes_the_head_and_removed_strides() -> None:
     assert document["task"] == {"task": "detection", "resolution_px": 256, "num_classes": 80}
     assert (
         document["macs"]
-        == count(zoo("mobilevit_s"), task=_task("detection,resolution_px=256")).macs
+        == count(zoo("mobilevit_s"), task=task_of("detection,resolution_px=256")).macs
     )
     code, _, err = run("show", "mobilevit_s", "--task", "detection", "--counters")
     assert (code, "exclude each other" in err) == (2, True)
@@ -327,5 +321,5 @@ def test_networks_of_tasks_are_measured() -> None:
         assert code == 0, err
         (entry,) = json.loads(out)
         assert entry["input_shape"] == [1, 3, side, side]
-        assert entry["macs"] == count(zoo("mobilevit_xxs"), task=_task(task)).macs
+        assert entry["macs"] == count(zoo("mobilevit_xxs"), task=task_of(task)).macs
         assert entry["ms"] > 0

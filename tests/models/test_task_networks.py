@@ -1,34 +1,21 @@
-"""Detection and segmentation networks: sizes, kernels, others' outputs, and anchors by hand."""
+"""Detection and segmentation networks: published sizes, kernels, and tasks as text."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import (
-    MobileViTConfig,
-    MobileViTForSemanticSegmentation,
-    MobileViTV2Config,
-    MobileViTV2ForSemanticSegmentation,
-)
 
-from mvt_nas.blocks.mobilevit.module import MobileViTBlock
-from mvt_nas.checkpoints.load import load_checkpoint
 from mvt_nas.cost.counts import Counts, count
 from mvt_nas.errors import ArchitectureError
 from mvt_nas.models.lowering import lower, map_sides
-from mvt_nas.models.network import TaskNetwork, build_model
+from mvt_nas.models.network import build_model
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import zoo
 from mvt_nas.tasks.base import TASKS, Task, task_from_dict, task_from_text
-from mvt_nas.tasks.detection.anchors import anchors, decode, encode
-from mvt_nas.tasks.detection.feature_maps import count_boxes, sides
-from mvt_nas.tasks.strides import steps
-from tests.support.architectures import random_architecture
+from tests.support.architectures import random_architecture, task_of
 from tests.support.tracing import fold_batch_norms, kernels, moved_bytes, peak_bytes
 
 # Millions of parameters as printed: arXiv 2110.02178 (Tables 1 and 3), 2209.15159, and the model
@@ -63,14 +50,8 @@ ADE20K = {
 }
 
 
-def _task(text: str) -> Task:
-    task = task_from_text(text)
-    assert task is not None
-    return task
-
-
 def _millions(name: str, task: str) -> float:
-    return round(count(zoo(name), task=_task(task)).params / 1e6, 1)
+    return round(count(zoo(name), task=task_of(task)).params / 1e6, 1)
 
 
 def test_published_detectors_and_segmenters_weigh_what_is_published() -> None:
@@ -112,7 +93,7 @@ def test_the_detector_of_mobilevit_s_weighs_what_its_layers_weigh() -> None:
         + predictor(128)
     )
     assert count(
-        zoo("mobilevit_s"), task=_task("detection")
+        zoo("mobilevit_s"), task=task_of("detection")
     ).params == backbone + projected + halved + 128 * 64 + outputs(64, 4)
 
 
@@ -150,8 +131,8 @@ def assert_what_runs(architecture: Architecture, task: Task, batch_size: int = 1
     ],
 )
 def test_published_backbones_count_what_runs(name: str, text: str) -> None:
-    assert_what_runs(zoo(name), _task(text))
-    assert_what_runs(zoo(name), _task(text), 2)
+    assert_what_runs(zoo(name), task_of(text))
+    assert_what_runs(zoo(name), task_of(text), 2)
 
 
 def _halves_late(architecture: Architecture) -> bool:
@@ -170,16 +151,16 @@ def test_random_backbones_count_what_runs() -> None:
         ):
             if text.startswith("detection") and not _halves_late(architecture):
                 with pytest.raises(ArchitectureError, match="stride 2"):
-                    count(architecture, task=_task(text))
+                    count(architecture, task=task_of(text))
                 continue
-            assert_what_runs(architecture, _task(text), 1 + seed % 2)
+            assert_what_runs(architecture, task_of(text), 1 + seed % 2)
             served += 1
     assert served > 18
 
 
 def test_every_dilated_convolution_of_torch_has_its_dilation_in_the_lowering() -> None:
     """In heads only: in backbones dilation changes no cost, and the lowering leaves it out."""
-    task = _task("segmentation")
+    task = task_of("segmentation")
     ops = [
         op.dilation
         for op in lower(zoo("mobilevit_xs"), task=task).ops
@@ -192,160 +173,10 @@ def test_every_dilated_convolution_of_torch_has_its_dilation_in_the_lowering() -
     assert set(ops) == {1, 6, 12, 18}
 
 
-def test_strides_are_taken_away_from_the_back() -> None:
-    published = [1, 2, 2, 2, 2]
-    assert [step.reduction for step in steps(published, None)] == [2, 4, 8, 16, 32]
-    assert [tuple(step) for step in steps(published, 16)][-2:] == [(2, 1, 1, 16), (1, 1, 2, 16)]
-    assert [tuple(step) for step in steps(published, 8)][-2:] == [(1, 1, 2, 8), (1, 2, 4, 8)]
-
-
-def _hf(name: str, output_stride: int) -> nn.Module:
-    """Return Hugging Face's segmenter of a size, with random weights."""
-    torch.manual_seed(0)
-    if name == "mobilevit_xxs":
-        sizes = {
-            "hidden_sizes": [64, 80, 96],
-            "neck_hidden_sizes": [16, 16, 24, 48, 64, 80, 320],
-            "expand_ratio": 2.0,
-        }
-        model: Any = MobileViTForSemanticSegmentation(
-            MobileViTConfig(**sizes, num_labels=21, output_stride=output_stride)
-        )
-    else:
-        model = MobileViTV2ForSemanticSegmentation(
-            MobileViTV2Config(width_multiplier=0.5, num_labels=21, output_stride=output_stride)
-        )
-    for parameter in model.parameters():
-        (
-            nn.init.normal_(parameter, std=0.1)
-            if parameter.ndim > 1
-            else nn.init.uniform_(parameter, 0.5, 1.0)
-        )
-    return model.eval()
-
-
-def _dilated_as_in_ml_cvnets(model: nn.Module, network: TaskNetwork) -> None:
-    """Dilate Hugging Face's local convolutions, as the authors' release of MobileViTv2 does."""
-    theirs = [
-        module for name, module in model.named_modules() if name.endswith("conv_kxk.convolution")
-    ]
-    ours = [
-        module.local_conv[0] for module in network.modules() if isinstance(module, MobileViTBlock)
-    ]
-    for module, own in zip(theirs, ours, strict=True):
-        module.dilation, module.padding = own.dilation, own.padding
-
-
-@pytest.mark.parametrize("output_stride", [8, 16])
-@pytest.mark.parametrize("name", ["mobilevit_xxs", "mobilevitv2_050"])
-def test_segmenters_see_what_those_of_transformers_see(name: str, output_stride: int) -> None:
-    model, task = (
-        _hf(name, output_stride),
-        _task(f"segmentation,resolution_px=128,output_stride={output_stride}"),
-    )
-    network = build_model(zoo(name), task=task, seed=1).eval()
-    backbone = {
-        key: value
-        for key, value in model.state_dict().items()
-        if not key.startswith("segmentation_head")
-    }
-    _copy_backbone(network, name, backbone)
-    _copy_head(network.head, model.get_submodule("segmentation_head"))
-    _dilated_as_in_ml_cvnets(model, network)
-    images = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        expected = nn.functional.interpolate(
-            model(images).logits, size=(128, 128), mode="bilinear", align_corners=True
-        )
-        found = network(images)
-    assert found.shape == expected.shape == (2, 21, 128, 128)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
-
-
-def _copy_backbone(network: TaskNetwork, name: str, state: dict[str, torch.Tensor]) -> None:
-    """Load a backbone's weights by the names of the classifier of the same architecture."""
-    classifier = build_model(zoo(name), num_classes=21, seed=3)
-    own = {
-        key: value
-        for key, value in classifier.state_dict().items()
-        if key.startswith(("head_conv", "classifier"))
-    }
-    prefix = next(iter(state)).split(".")[0]
-    if any(key.startswith("head_conv") for key in own):
-        state |= {
-            f"{prefix}.conv_1x1_exp.{theirs}.{kind}": own[f"head_conv.{ours}.{kind}"]
-            for ours, theirs in ((0, "convolution"), (1, "normalization"))
-            for kind in ("weight", "bias", "running_mean", "running_var")
-            if f"head_conv.{ours}.{kind}" in own
-        }
-    state |= {
-        "classifier.weight": own["classifier.weight"],
-        "classifier.bias": own["classifier.bias"],
-    }
-    load_checkpoint(classifier, state)
-    network.load_state_dict(
-        classifier.state_dict() | network.head.state_dict(prefix="head."), strict=False
-    )
-
-
-def _copy_head(ours: nn.Module, theirs: nn.Module) -> None:
-    """Copy weights module by module: both heads have them in the order of the paper."""
-    pairs = zip(_weighted(ours), _weighted(theirs), strict=True)
-    for own, other in pairs:
-        own.load_state_dict(other.state_dict())
-
-
-def _weighted(module: nn.Module) -> list[nn.Module]:
-    return [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
-
-
-def test_a_detector_finds_something_for_every_anchor() -> None:
-    task = _task("detection,num_classes=5")
-    network = build_model(zoo("mobilevit_xxs"), task=task, seed=0).eval()
-    with torch.no_grad():
-        logits, offsets = network(torch.rand(2, 3, 320, 320))
-    maps = sides(*map_sides(zoo("mobilevit_xxs"), task))
-    assert maps == [20, 10, 5, 3, 2, 1]
-    assert count_boxes(maps) == 6 * (400 + 100 + 25 + 9 + 4) + 4 == len(network.anchors(320))
-    assert logits.shape == (2, 3232, 6)
-    assert offsets.shape == (2, 3232, 4)
-
-
-def test_anchors_by_hand() -> None:
-    found = anchors([(2, 4), (1, 2), (1, 1), (1, 1), (1, 1), (1, 1)])
-    assert len(found) == 6 * (8 + 2 + 1 + 1 + 1) + 4
-    step = 0.95 / 6
-    first = [0.125, 0.25, 0.1, 0.1]
-    torch.testing.assert_close(found[0], torch.tensor(first))
-    torch.testing.assert_close(found[1, 2:], torch.tensor([(0.1 * (0.1 + step)) ** 0.5] * 2))
-    torch.testing.assert_close(found[2, 2:], torch.tensor([0.1 * 2**0.5, 0.1 / 2**0.5]))
-    torch.testing.assert_close(found[3, 2:], torch.tensor([0.1 / 2**0.5, 0.1 * 2**0.5]))
-    torch.testing.assert_close(found[4, 2:], torch.tensor([0.1 * 3**0.5, 0.1 / 3**0.5]))
-    # The next position of the row, then the next row.
-    torch.testing.assert_close(found[6, :2], torch.tensor([0.375, 0.25]))
-    torch.testing.assert_close(found[24, :2], torch.tensor([0.125, 0.75]))
-    assert found.max() == 1.0
-
-
-def test_offsets_are_equation_2_of_ssd_and_back() -> None:
-    boxes = torch.tensor([[0.5, 0.5, 0.2, 0.4], [0.25, 0.75, 0.5, 0.5]])
-    corners = torch.tensor([[0.45, 0.3, 0.65, 0.9], [0.0, 0.5, 0.5, 1.0]])
-    offsets = encode(corners, boxes)
-    by_hand = [
-        (0.55 - 0.5) / 0.2 / 0.1,
-        (0.6 - 0.5) / 0.4 / 0.1,
-        np.log(0.2 / 0.2) / 0.2,
-        np.log(0.6 / 0.4) / 0.2,
-    ]
-    torch.testing.assert_close(offsets[0], torch.tensor(by_hand, dtype=torch.float32))
-    torch.testing.assert_close(offsets[1], torch.zeros(4))
-    torch.testing.assert_close(decode(offsets, boxes), corners)
-
-
 def test_backbones_of_all_tasks_have_the_same_names() -> None:
     states = [
         set(build_model(zoo("mobilevitv2_050"), task=task, device="meta").state_dict())
-        for task in (None, *map(_task, TASKS))
+        for task in (None, *map(task_of, TASKS))
     ]
     backbones = [
         {name for name in state if name.startswith(("stem.", "stages."))} for state in states
@@ -360,10 +191,10 @@ def test_backbones_of_all_tasks_have_the_same_names() -> None:
 
 @pytest.mark.parametrize("kind", list(TASKS))
 def test_texts_and_data_say_the_same(kind: str) -> None:
-    task = _task(f"{kind},num_classes=7,resolution_px=96")
+    task = task_of(f"{kind},num_classes=7,resolution_px=96")
     assert str(task) == f"{kind},resolution_px=96,num_classes=7"
     assert task_from_text(str(task)) == task == task_from_dict(task.to_dict(), "file")
-    assert str(_task(kind)) == kind
+    assert str(task_of(kind)) == kind
 
 
 @pytest.mark.parametrize(
@@ -400,7 +231,7 @@ def test_a_task_that_cannot_be_says_why(text: str, message: str) -> None:
 
 def test_a_backbone_of_one_size_cannot_detect() -> None:
     flat = Architecture(stem_width=8, stages=(Stage(width=8, stride=1), Stage(width=16)))
-    assert map_sides(flat, _task("detection,resolution_px=64")) == [32, 16]
+    assert map_sides(flat, task_of("detection,resolution_px=64")) == [32, 16]
     alone = Architecture(stem_width=8, stages=(Stage(width=8),))
     with pytest.raises(
         ArchitectureError,
@@ -408,4 +239,4 @@ def test_a_backbone_of_one_size_cannot_detect() -> None:
             r"task detection: a stage of stride 2 behind another stage is needed; all maps are 1/4"
         ),
     ):
-        count(alone, task=_task("detection"))
+        count(alone, task=task_of("detection"))

@@ -11,6 +11,7 @@ import pytest
 from mvt_nas.blocks.mobilevit.config import MobileViT
 from mvt_nas.space.architecture import Architecture, Stage
 from mvt_nas.space.published import published_names
+from mvt_nas.tasks.base import Task, task_from_text
 
 T = TypeVar("T")
 
@@ -99,3 +100,10 @@ def _coin(rng: np.random.Generator) -> bool:
 
 def _multiple_of_8(rng: np.random.Generator, most: int) -> int:
     return 8 * int(rng.integers(1, most + 1))
+
+
+def task_of(text: str) -> Task:
+    """Return the task that a text names, which is not classification."""
+    task = task_from_text(text)
+    assert task is not None
+    return task
