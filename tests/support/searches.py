@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from functools import cache
@@ -14,6 +15,7 @@ from mvt_nas.cost.table import CostTable
 from mvt_nas.nas.mvt import pareto_search
 from mvt_nas.nas.problem.config import Scoring
 from mvt_nas.nas.problem.inputs import SearchInputs
+from mvt_nas.nas.runners.evaluation import EvaluationTask
 from mvt_nas.nas.runs.candidate import Candidate
 from mvt_nas.nas.runs.run import Run
 from mvt_nas.proxies.base import PROXIES
@@ -178,3 +180,13 @@ def install_throwaway_proxies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     importlib.invalidate_caches()
     monkeypatch.setattr(PROXIES, "_entries", {name: PROXIES.get(name) for name in PROXIES})
     monkeypatch.setattr(PROXIES, "_discovered", False)
+
+
+def scoring_task(**changes: Any) -> EvaluationTask:
+    """Return the task of scoring a network of the small space, with changes."""
+    return dataclasses.replace(
+        EvaluationTask(
+            0, small_space().decode(small_space().sample(1, 0)[0]), ("weights",), SCORING, 0
+        ),
+        **changes,
+    )
