@@ -27,6 +27,7 @@ from mvt_nas.training.recipe_groups import (
     Regularisation,
 )
 from mvt_nas.training.result import TrainingResult
+from tests.support.images import folder
 from tests.support.short_training_processes import SMALL
 
 ALL_RANDOM = Recipe(
@@ -154,3 +155,26 @@ def train_and_tell(folder: str, told: str, workers: int, pictures: str) -> None:
             accelerator=dataclasses.replace(MACHINE, workers=workers),
             data=pictures,
         )
+
+
+class Broken(Exception):
+    """What a listener breaks a training off with."""
+
+
+def breaking(after: int) -> Callbacks:
+    """Return a listener that breaks a training off after so many steps of a sitting."""
+    steps = iter(range(1, after + 1))
+
+    def step(*_: object) -> None:
+        if next(steps) == after:
+            raise Broken
+
+    return Callbacks(on_step=step)
+
+
+def pictures(root: Path, broken: int) -> Path:
+    """Write 240 pictures of two classes, some of them damaged."""
+    folder(root, {"a": 120, "b": 120})
+    for index in range(broken):
+        (root / "a" / f"{index}.png").write_bytes(b"none")
+    return root

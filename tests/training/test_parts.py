@@ -1,8 +1,7 @@
-"""Schedule, split, figures, checkpoints, weights to begin with: what a training is made of."""
+"""Schedule, random numbers, split, figures, datasets and devices: what a training is made of."""
 
 from __future__ import annotations
 
-import csv
 import math
 import pickle
 from pathlib import Path
@@ -11,21 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_accuracy_score
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from mvt_nas.checkpoints import load_checkpoint
 from mvt_nas.data.source import find_source
-from mvt_nas.errors import CheckpointError, DataError, TrainingError
-from mvt_nas.models.network import build_model
-from mvt_nas.space.published import zoo
-from mvt_nas.training import checkpoint
-from mvt_nas.training import history as rows
+from mvt_nas.errors import DataError, TrainingError
 from mvt_nas.training.accelerator import AcceleratorConfig, fabric_for, workers_for
 from mvt_nas.training.batch_sampler import ImageRequest
-from mvt_nas.training.confusion_matrix import plot_confusion_matrix
 from mvt_nas.training.dataset import (
     UNREADABLE,
     ImageBatch,
@@ -34,16 +26,12 @@ from mvt_nas.training.dataset import (
     collate,
 )
 from mvt_nas.training.evaluation import evaluate
-from mvt_nas.training.folder import TrainingFolder
-from mvt_nas.training.history import EpochRecord, ValidationMetrics
-from mvt_nas.training.initial_weights import Initialization, load_initial_weights
 from mvt_nas.training.recipe import Recipe
 from mvt_nas.training.rng import RngPurpose, generator
 from mvt_nas.training.schedule import learning_rate_at_epoch
 from mvt_nas.training.split import split_dataset
 from mvt_nas.training.tasks.classification import ClassificationAccumulator
 from tests.support.images import folder
-from tests.support.short_training_processes import SMALL
 from tests.support.training_processes import ALL_RANDOM
 
 CPU = AcceleratorConfig(device="cpu", threads=1)
@@ -213,271 +201,6 @@ def test_pictures_that_cannot_be_read_are_replaced_and_named(tmp_path: Path) -> 
     assert names[0].startswith(f"{tmp_path}/a/1.png (cannot identify image file")
     pixels, label, again = ValidationDataset(str(tmp_path), catalogue, ALL_RANDOM.images)[1]
     assert (pixels.any(), label, again) == (False, UNREADABLE, names)
-
-
-def test_checkpoints_come_back_and_others_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "last.ckpt"
-    assert checkpoint.load(path, {}) is None
-    checkpoint.save(path, {"seed": 0}, {"network": {"w": torch.ones(2)}, "rows": [(1, 0.5)]})
-    found = checkpoint.load(path, {"seed": 0})
-    assert found is not None
-    assert found["rows"] == [(1, 0.5)]
-    assert found["network"]["w"].tolist() == [1, 1]
-    with pytest.raises(
-        TrainingError,
-        match=(
-            r"last.ckpt: checkpoint of another training \(seed = 0, not 1\);"
-            r" choose another path$"
-        ),
-    ):
-        checkpoint.load(path, {"seed": 1})
-    whole = path.read_bytes()
-    for length in (0, 10, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(
-            TrainingError,
-            match=(
-                r"last.ckpt: truncated, or no file of torch.save \(\w+\); delete it to start again$"
-            ),
-        ):
-            checkpoint.load(path, {})
-    torch.save({"state_dict": {}}, path)
-    with pytest.raises(
-        TrainingError,
-        match=(r"last.ckpt: not a checkpoint of a training; delete it or choose another path$"),
-    ):
-        checkpoint.load(path, {})
-    torch.save({"mvt_nas_training": 2, "identity": {}}, path)
-    with pytest.raises(
-        TrainingError, match=r"last.ckpt: mvt_nas_training = 2 is not known; this version reads 1$"
-    ):
-        checkpoint.load(path, {})
-
-
-class Malicious:
-    """Would make a folder when it is unpickled."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        import os
-
-        return os.mkdir, (self.place,)
-
-
-def test_checkpoints_with_code_in_them_are_refused_and_not_run(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    torch.save(
-        {"mvt_nas_training": 1, "identity": {}, "x": Malicious(str(tmp_path / "owned"))}, path
-    )
-    with pytest.raises(
-        TrainingError,
-        match=(
-            r"last.ckpt: refused: it would run \w+.mkdir; only plain tensors are loaded.*;"
-            r" delete it"
-        ),
-    ) as told:
-        checkpoint.load(path, {})
-    assert "\n" not in str(told.value)
-    assert not (tmp_path / "owned").exists()
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "last.ckpt"
-    checkpoint.save(path, {}, {"x": 1})
-    before = path.read_bytes()
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.replace", full)
-    with pytest.raises(
-        TrainingError, match=r"last.ckpt: cannot be written \(No space left on device\)$"
-    ):
-        checkpoint.save(path, {}, {"x": 2})
-    assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
-
-
-def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
-    with (
-        TrainingFolder(tmp_path / "x").held(),
-        pytest.raises(
-            TrainingError,
-            match=r"x: another process is training into it; choose another folder$",
-        ),
-        TrainingFolder(tmp_path / "x").held(),
-    ):
-        pass
-    (tmp_path / "file").touch()
-    with (
-        pytest.raises(TrainingError, match=r"file: cannot be written \(File exists\)"),
-        TrainingFolder(tmp_path / "file").held(),
-    ):
-        pass
-
-
-def test_rows_are_written_whole(tmp_path: Path) -> None:
-    row = EpochRecord(
-        1,
-        10,
-        0.1,
-        2.0,
-        ValidationMetrics(1.5, {"top1": 0.5, "top5": 0.9}),
-        ValidationMetrics(1.6, {"top1": 0.6, "top5": 0.8}),
-        3.0,
-    )
-    rows.write_history(tmp_path / "m.csv", [row])
-    with (tmp_path / "m.csv").open(newline="") as file:
-        (found,) = csv.DictReader(file)
-    assert (found["epoch"], found["ema_top1"], found["seconds"]) == ("1", "0.6", "3.0")
-    assert row.best == 0.6
-    columns = (
-        "epoch,steps,learning_rate,train_loss,validation_loss,top1,top5,ema_loss,ema_top1,ema_top5,"
-        "seconds"
-    )
-    assert ",".join(found) == columns
-    assert row.to_values() == (1, 10, 0.1, 2.0, 1.5, 0.5, 0.9, 1.6, 0.6, 0.8, 3.0)
-    assert EpochRecord.from_values(row.to_values(), ("top1", "top5")) == row
-    with pytest.raises(ValueError, match=r"^a row of 11 values$"):
-        EpochRecord.from_values(row.to_values(), ("top1",))
-    assert set(rows.scalars(row)) == set(found) - {"epoch", "steps", "seconds"}
-
-
-def shape_of(path: Path) -> tuple[int, int]:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        return image.size
-
-
-@pytest.mark.parametrize("count", [2, 10, 100, 1000])
-def test_confusion_is_drawn_for_few_classes_and_many(tmp_path: Path, count: int) -> None:
-    confusion = np.random.default_rng(0).integers(0, 50, (count, count))
-    confusion[0] = 0  # a class without pictures
-    plot_confusion_matrix(
-        confusion, [f"class ${number}_" + "x" * 30 for number in range(count)], tmp_path / "c.png"
-    )
-    width, height = shape_of(tmp_path / "c.png")
-    assert 500 <= width <= 3000
-    assert 400 <= height <= 3000
-    pixels = np.asarray(Image.open(tmp_path / "c.png").convert("L"))
-    assert pixels.std() > 10
-    assert [entry.name for entry in tmp_path.iterdir()] == ["c.png"]
-
-
-def test_confusion_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(TrainingError, match=r"c.png: cannot be written \(File exists\)$"):
-        plot_confusion_matrix(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "file" / "c.png")
-
-
-def weights_of(classes: int, seed: int, path: Path, width: int = 24) -> Path:
-    torch.save(build_model(SMALL, num_classes=classes, seed=seed).state_dict(), path)
-    return path
-
-
-def test_weights_of_the_same_network_are_taken_whole(tmp_path: Path) -> None:
-    path = weights_of(10, 5, tmp_path / "w.pt")
-    network = build_model(SMALL, num_classes=10, seed=0)
-    assert load_initial_weights(network, Initialization(path)) == f"{path}, in the names of mvt-nas"
-    expected = build_model(SMALL, num_classes=10, seed=5).state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
-    assert load_initial_weights(network, Initialization()) == "initial weights"
-
-
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_a_classifier_of_other_classes_is_replaced(tmp_path: Path, wrapped: bool) -> None:
-    given, fresh = (
-        build_model(SMALL, num_classes=7, seed=5).state_dict(),
-        build_model(SMALL, num_classes=10, seed=0).state_dict(),
-    )
-    torch.save(
-        (
-            {"state_dict": {f"module.{name}": value for name, value in given.items()}}
-            if wrapped
-            else given
-        ),
-        tmp_path / "w.pt",
-    )
-    network = build_model(SMALL, num_classes=10, seed=0)
-    words = load_initial_weights(network, Initialization(tmp_path / "w.pt"))
-    assert words.endswith(
-        "w.pt, in the names of mvt-nas, with a new classifier for 10 classes instead of its 7"
-    )
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, (fresh if name.startswith("classifier") else given)[name])
-
-
-@pytest.mark.parametrize("dialect", ["cvnets", "timm", "transformers"])
-def test_classifiers_are_found_in_every_dialect(tmp_path: Path, dialect: str) -> None:
-    from mvt_nas.checkpoints.key_mapping import translations
-
-    model = build_model(zoo("mobilevit_xxs"), num_classes=21, seed=1)
-    theirs: dict[str, Tensor] = {}
-    for name, names in translations(model, dialect).items():
-        theirs |= dict(
-            zip(
-                names,
-                (
-                    model.state_dict()[name].chunk(len(names))
-                    if len(names) > 1
-                    else [model.state_dict()[name]]
-                ),
-                strict=True,
-            )
-        )
-    torch.save(theirs, tmp_path / "w.pt")
-    network = build_model(zoo("mobilevit_xxs"), num_classes=4, seed=0)
-    assert (
-        f"in the names of {dialect}, with a new classifier for 4 classes"
-        in load_initial_weights(network, Initialization(tmp_path / "w.pt"))
-    )
-    assert torch.equal(network.state_dict()["stem.0.weight"], model.state_dict()["stem.0.weight"])
-    assert (
-        load_checkpoint(build_model(zoo("mobilevit_xxs"), num_classes=21), tmp_path / "w.pt")
-        == dialect
-    )
-
-
-def test_what_fits_of_another_network_is_taken_and_counted(tmp_path: Path) -> None:
-    import dataclasses
-
-    wider = dataclasses.replace(
-        SMALL, stages=(SMALL.stages[0], dataclasses.replace(SMALL.stages[1], width=40))
-    )
-    given = build_model(wider, num_classes=10, seed=5).state_dict()
-    (tmp_path / "trained").mkdir()
-    torch.save(given, tmp_path / "trained" / "weights.pt")
-    network = build_model(SMALL, num_classes=10, seed=0)
-    fresh = {name: value.clone() for name, value in network.state_dict().items()}
-    words = load_initial_weights(network, Initialization(tmp_path / "trained", same=False))
-    fits = {
-        name
-        for name, value in fresh.items()
-        if value.shape == given[name].shape and not name.endswith("num_batches_tracked")
-    }
-    total = sum(not name.endswith("num_batches_tracked") for name in fresh)
-    assert f": {len(fits)} of {total} tensors fit, " in words
-    assert 0 < len(fits) < total
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, (given if name in fits else fresh)[name])
-
-
-def test_where_nothing_fits_it_is_refused(tmp_path: Path) -> None:
-    torch.save({"other": torch.zeros(3)}, tmp_path / "w.pt")
-    network = build_model(SMALL, num_classes=10, seed=0)
-    with pytest.raises(
-        CheckpointError, match=r"w.pt: none of its 1 tensors fits the network by name and shape$"
-    ):
-        load_initial_weights(network, Initialization(tmp_path / "w.pt", same=False))
-    torch.save([1], tmp_path / "w.pt")
-    with pytest.raises(CheckpointError, match=r"w.pt: a mapping of names to tensors is expected$"):
-        load_initial_weights(network, Initialization(tmp_path / "w.pt", same=False))
-    with pytest.raises(CheckpointError, match=r"none.pt: no such file$"):
-        load_initial_weights(network, Initialization(tmp_path / "none.pt"))
 
 
 @pytest.mark.parametrize(

@@ -13,32 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
-from sklearn.metrics import confusion_matrix, jaccard_score
-from torch import nn
 from torch.nn import functional
 
 from mvt_nas.data.annotations.shapes import scene
 from mvt_nas.errors import CheckpointError, DataError, TrainingError
 from mvt_nas.models.network import build_model
 from mvt_nas.tasks.base import task_from_text
-from mvt_nas.training.accelerator import fabric_for
 from mvt_nas.training.api import train
 from mvt_nas.training.callbacks import Callbacks
 from mvt_nas.training.config import TrainingConfig
-from mvt_nas.training.dataset import ImageBatch
 from mvt_nas.training.detection.boxes import iou, postprocess
-from mvt_nas.training.evaluation import evaluate
 from mvt_nas.training.folder import TrainingFolder
 from mvt_nas.training.initial_weights import Initialization
-from mvt_nas.training.presets import RECIPES as PRESETS
-from mvt_nas.training.presets import check_kind, default_recipe, preset
-from mvt_nas.training.recipe import Recipe
-from mvt_nas.training.recipe_groups import DetectionOptions, SegmentationOptions
+from mvt_nas.training.presets import preset
 from mvt_nas.training.result import TrainingResult
-from mvt_nas.training.tasks.segmentation import SegmentationAccumulator, mean_iou
 from tests.support.annotated_training_processes import (
-    RECIPES,
     TINY,
     pairs,
     small_voc,
@@ -157,77 +146,6 @@ def test_a_step_against_the_gradient_lowers_the_loss(kind: str) -> None:
     assert task.loss(network(images), targets).item() < first.item()
 
 
-class Fixed(nn.Module):
-    """Returns the logits that were given, batch by batch."""
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        super().__init__()
-        self.logits, self.place = logits, 0
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.place += len(images)
-        return self.logits[self.place - len(images) : self.place]
-
-
-def test_figures_of_segmentation_are_those_of_scikit_learn() -> None:
-    random = torch.Generator().manual_seed(0)
-    logits, masks = (
-        torch.randn(5, 4, 6, 7, generator=random),
-        torch.randint(4, (5, 6, 7), generator=random).to(torch.uint8),
-    )
-    masks[masks == 3] = 2  # a class that is found but not there
-    masks[0, :2] = 255
-    batches = [
-        ImageBatch(torch.zeros(len(part), 3, 6, 7, dtype=torch.uint8), part, ())
-        for part in masks.split(2)
-    ]
-    (found,), _ = evaluate(
-        [Fixed(logits)],
-        batches,
-        [SegmentationAccumulator(4, torch.device("cpu"))],
-        fabric_for(MACHINE),
-    )
-    known = masks != 255
-    truth, taken = masks[known].numpy(), logits.argmax(1)[known].numpy()
-    assert found.confusion.tolist() == confusion_matrix(truth, taken, labels=range(4)).tolist()
-    assert found.miou == pytest.approx(
-        jaccard_score(truth, taken, average="macro", labels=range(4), zero_division=0)
-    )
-    assert found.pixel_accuracy == pytest.approx((truth == taken).mean())
-    assert found.loss == pytest.approx(
-        functional.cross_entropy(logits, masks.long(), ignore_index=255).item(), rel=1e-5
-    )
-
-
-def test_mean_iou_in_closed_form() -> None:
-    assert mean_iou(torch.tensor([[3, 1], [0, 4]])) == pytest.approx((3 / 4 + 4 / 5) / 2)
-    assert (
-        mean_iou(torch.tensor([[3, 0, 0], [0, 5, 0], [0, 0, 0]])) == 1
-    )  # a class that neither occurs nor is found
-    assert mean_iou(torch.tensor([[0, 2], [2, 0]])) == 0
-
-
-def test_without_a_pixel_to_judge_by_it_is_refused() -> None:
-    batch = ImageBatch(
-        torch.zeros(1, 3, 4, 4, dtype=torch.uint8),
-        torch.full((1, 4, 4), 255, dtype=torch.uint8),
-        ("x",),
-    )
-    with pytest.raises(
-        DataError,
-        match=(
-            r"^none of the validation images can be read, or all of their pixels are to be"
-            r" ignored$"
-        ),
-    ):
-        evaluate(
-            [Fixed(torch.zeros(1, 2, 4, 4))],
-            [batch],
-            [SegmentationAccumulator(2, torch.device("cpu"))],
-            fabric_for(MACHINE),
-        )
-
-
 def stop(*_: object) -> None:
     raise KeyboardInterrupt
 
@@ -319,165 +237,6 @@ def test_other_tasks_do_not_go_on_in_a_folder(tmp_path: Path) -> None:
         match=r"last.ckpt: checkpoint of another training \(.*\); choose another path$",
     ):
         task_run(tmp_path, "segmentation", data=data())
-
-
-def test_recipes_and_tasks_have_to_agree() -> None:
-    with pytest.raises(
-        TrainingError, match=r"^the recipe is for detection, the task is segmentation$"
-    ):
-        task_job("segmentation", recipe=RECIPES["detection"])
-    with pytest.raises(
-        TrainingError, match=r"^the recipe is for classification, the task is detection$"
-    ):
-        task_job("detection", recipe=Recipe())
-    with pytest.raises(
-        TrainingError,
-        match=(
-            r"^recipe 'digits' is for classification, not for detection; one of shapes_detection,"
-            r" ssdlite$"
-        ),
-    ):
-        check_kind("digits", "detection")
-    assert [
-        default_recipe(kind, "mobilevitv2_050")
-        for kind in ("detection", "segmentation", "classification")
-    ] == [
-        "ssdlite",
-        "deeplabv3",
-        "v2",
-    ]
-
-
-UNFIT: list[tuple[str, dict[str, Any], str]] = [
-    (
-        "detection",
-        {"augmentation.cutmix_alpha": 1.0},
-        r"recipe.augmentation.cutmix_alpha = 1 is not allowed; 0 in a recipe for detection$",
-    ),
-    (
-        "segmentation",
-        {"augmentation.mixup_alpha": 0.2},
-        r"mixup_alpha = 0.2 is not allowed; 0 in a recipe for segmentation$",
-    ),
-    (
-        "segmentation",
-        {"augmentation.crop_smallest_share": 0.1},
-        r"crop_smallest_share = 0.1 is not allowed; 1 in a recipe for segm",
-    ),
-    (
-        "detection",
-        {"regularisation.label_smoothing": 0.1},
-        r"label_smoothing = 0.1 is not allowed; 0 in a recipe for detection$",
-    ),
-    (
-        "detection",
-        {"images.validation_resize_px": 40},
-        r"resize_px = 40 is not allowed; images.px = 32: in detection, whole images are evaluated$",
-    ),
-    (
-        "segmentation",
-        {"segmentation.smallest_scale": 2.0},
-        r"smallest_scale = 2 is not allowed; at most largest_scale = 1.5$",
-    ),
-    (
-        "detection",
-        {"detection.nms_iou": 1.5},
-        r"recipe.detection.nms_iou = 1.5 is not allowed; a number from 0.05 to 0.95$",
-    ),
-    (
-        "detection",
-        {"detection.nms_iu": 0.5},
-        r"unknown field 'detection.nms_iu'; did you mean 'detection.nms_iou'\?",
-    ),
-    (
-        "segmentation",
-        {"detection.nms_iou": 0.5},
-        r"recipe: field 'detection.nms_iou' is for detection; this recipe is for segmentation$",
-    ),
-]
-
-
-@pytest.mark.parametrize(("kind", "change", "message"), UNFIT)
-def test_values_that_have_no_meaning_for_a_task_are_refused(
-    kind: str, change: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(TrainingError, match=message):
-        RECIPES[kind].changed(change)
-    with pytest.raises(
-        TrainingError,
-        match=r"^recipe: values for detection and for segmentation; a recipe is for one task$",
-    ):
-        Recipe(detection=DetectionOptions(), segmentation=SegmentationOptions())
-
-
-# As stated in the papers and their releases: side, epochs, pictures a step, iterations of the rise,
-# rates at its begin, at its end and at the end of all, weight decay.
-STATED = {
-    ("ssdlite", "mobilevit_xs"): (320, 200, 128, 500, 9e-5, 9e-4, 1e-6, 0.01),
-    ("ssdlite", "mobilevitv2_100"): (320, 200, 128, 500, 9e-5, 9e-4, 1e-6, 0.05),
-    ("ssdlite", "mobilevitv3_050"): (320, 200, 128, 500, 9e-5, 9e-4, 1e-6, 0.05),
-    ("deeplabv3", "mobilevit_s"): (512, 50, 128, 500, 9e-5, 9e-4, 1e-6, 0.01),
-    ("deeplabv3", "mobilevitv2_100"): (512, 50, 128, 500, 5e-5, 5e-4, 1e-6, 0.05),
-    ("deeplabv3", "mobilevitv3_s"): (512, 50, 128, 500, 9e-5, 9e-4, 1e-6, 0.01),
-}
-
-
-@pytest.mark.parametrize(("name", "model"), STATED)
-def test_recipes_are_those_of_the_papers(name: str, model: str) -> None:
-    recipe = preset(name, model, 256)
-    px, epochs, batch, iterations, first, largest, last, decay = STATED[name, model]
-    steps = recipe.optimisation
-    assert (recipe.images.px, steps.epochs, recipe.batches.images, recipe.batches.sampler) == (
-        px,
-        epochs,
-        batch,
-        "fixed",
-    )
-    assert steps.warmup_epochs == pytest.approx(iterations * batch / 117_000, abs=0.05)
-    rates = (steps.first_learning_rate, steps.largest_learning_rate, steps.last_learning_rate)
-    assert (*rates, steps.weight_decay) == pytest.approx((first, largest, last, decay))
-    assert (recipe.regularisation.ema_momentum, recipe.regularisation.label_smoothing) == (
-        0.0005,
-        0.0,
-    )
-    if recipe.segmentation is not None:
-        assert (
-            recipe.segmentation.smallest_scale * px,
-            recipe.segmentation.largest_scale * px,
-        ) == (256, 768)
-    assert recipe.kind == PRESETS.get(name).kind
-
-
-def test_configurations_say_what_the_task_is(tmp_path: Path) -> None:
-    job = task_job("detection")
-    values = {
-        "name": "x",
-        "nearest": "mobilevit_xxs",
-        "num_classes": 3,
-        "weights": None,
-        "recipe": job.recipe,
-        "architecture": TINY,
-    }
-    path = tmp_path / "c.yaml"
-    path.write_text(TrainingConfig(**values, task=job.task).to_yaml(path))
-    assert TrainingConfig.load(path) == TrainingConfig(**values, task=job.task)
-    kept = yaml.safe_load(path.read_text())
-    assert kept["task"]["task"] == "detection"
-    path.write_text(yaml.safe_dump(kept | {"task": {"task": "detektion"}}))
-    with pytest.raises(
-        TrainingError,
-        match=(
-            r"c.yaml: task: 'detektion' is not allowed; one of classification, detection,"
-            r" segmentation; d"
-        ),
-    ):
-        TrainingConfig.load(path)
-    del kept["task"]
-    path.write_text(yaml.safe_dump(kept))
-    with pytest.raises(
-        TrainingError, match=r"c.yaml: recipe: is for detection, task is classification$"
-    ):
-        TrainingConfig.load(path)
 
 
 @pytest.mark.soak
